@@ -1,0 +1,360 @@
+"""The session file: a recording, what is known of it, and the truth where it was simulated.
+
+The only place that knows the paths inside a session's HDF5. Knows nothing of other formats, of tensors or of
+methods. Nothing but evaluation and the labels of pretraining may read ``Session.truth``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from calcium_lightning import hdf5
+from calcium_lightning.atomic import atomic_path
+from calcium_lightning.errors import InputError
+
+FORMAT, VERSION = "calcium-lightning-session", 1
+DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))
+KINDS = ("raw", "dff")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a simulated or annotated recording; every part is optional.
+
+    Attributes
+    ----------
+    shifts : ndarray, float32 (T, 2)
+        True motion (dy, dx), pixels: a point at c in the motion-corrected field lies at c + shifts[t] in frame t.
+    footprints : csr_matrix, float32 (K, H*W)
+        Each with a peak of 1.
+    traces, spikes : ndarray, float32 (K, T)
+        True calcium and its spikes.
+    amplitude : ndarray, float32 (K,)
+        Peak brightness of each cell.
+    mask : ndarray, uint8 (H', W')
+        An annotator's mask of all cells at its own resolution.
+    """
+
+    shifts: np.ndarray | None = None
+    footprints: csr_matrix | None = None
+    traces: np.ndarray | None = None
+    spikes: np.ndarray | None = None
+    amplitude: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+
+class Session:
+    """A session file, read lazily.
+
+    The file is opened on first use in each process, so that a session can be handed to DataLoader workers.
+
+    Parameters
+    ----------
+    path : path-like
+        The session file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another format or version, or breaks the contract.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        frames = self._frames()
+        attributes = frames.attrs
+        if frames.dtype not in DTYPES:
+            raise InputError(f"{self.path}: /frames is of type {frames.dtype}, expected uint8, uint16 or float32")
+        if 0 in frames.shape:
+            raise InputError(f"{self.path}: /frames is empty, shape {frames.shape}")
+        self.shape: tuple[int, int, int] = tuple(frames.shape)  # type: ignore[assignment]
+        self.dtype = frames.dtype
+        self.fps = float(attributes.get("fps", np.nan))
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise InputError(f"{self.path}: /frames has no attribute fps (Hz, above 0); ingest it again with fps=")
+        pixel_size = attributes.get("pixel_size_um")
+        self.pixel_size_um = None if pixel_size is None or not np.isfinite(pixel_size) else float(pixel_size)
+        self.kind = _text(attributes.get("kind", "raw"))
+        if self.kind not in KINDS:
+            raise InputError(f"{self.path}: /frames has kind {self.kind!r}, expected raw or dff")
+        self.motion_corrected = bool(attributes.get("motion_corrected", False))
+        self.chunk_frames = int(frames.chunks[0]) if frames.chunks else hdf5.chunk_frames(*self.shape[1:], self.dtype.itemsize)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Session({str(self.path)!r}, {self.shape}, {self.dtype}, {self.fps:g} Hz, {self.kind})"
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return self.shape[0]
+
+    @property
+    def height(self) -> int:
+        """Rows H of a frame."""
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns W of a frame."""
+        return self.shape[2]
+
+    def close(self) -> None:
+        """Close the file; it opens again when it is needed."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> h5py.File:
+        if self._file is None or not self._file:
+            self._file = hdf5.open_file(self.path, FORMAT, VERSION)
+        return self._file
+
+    def _frames(self) -> h5py.Dataset:
+        return hdf5.dataset(self._open(), "frames", 3, "fiu")
+
+    def frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read frames [start, stop) as (n, H, W) in the file's type.
+
+        Raises
+        ------
+        InputError
+            If they can't be read (a damaged file), or hold NaN or infinite values.
+        """
+        stop = self.n_frames if stop is None else min(stop, self.n_frames)
+        try:
+            block = self._frames()[start:stop]
+        except OSError as error:
+            raise InputError(f"{self.path}: /frames {start} to {stop - 1} can't be read ({error}); the file is damaged") from error
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            bad = start + int(np.argmin(np.isfinite(block).all((1, 2))))
+            raise InputError(f"{self.path}: /frames {bad} holds NaN or infinite values; leave it out or repair it")
+        return block
+
+    def chunks(self, count: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (start, frames) in order, about ``count`` frames at a time, aligned to the file's chunks."""
+        step = self.chunk_frames
+        if count is not None:
+            step = max(1, round(count / self.chunk_frames)) * self.chunk_frames
+        for start in range(0, self.n_frames, step):
+            yield start, self.frames(start, start + step)
+
+    @property
+    def timestamps(self) -> np.ndarray | None:
+        """Seconds, float64 (T,), where the file has them."""
+        return self._optional("timestamps", (self.n_frames,), np.float64)
+
+    @property
+    def shifts(self) -> np.ndarray | None:
+        """Estimated motion (dy, dx), pixels, float32 (T, 2), where the file has it."""
+        return self._optional("shifts", (self.n_frames, 2), np.float32)
+
+    @property
+    def truth(self) -> Truth | None:
+        """The truth, where the file has any. For evaluation and the labels of pretraining only."""
+        file = self._open()
+        if "truth" not in file:
+            return None
+        footprints, count = None, None
+        if "truth/footprints" in file:
+            footprints, frame_shape = hdf5.read_footprints(file, "truth/footprints")
+            count = footprints.shape[0]
+            if frame_shape != self.shape[1:]:
+                raise InputError(f"{self.path}: /truth/footprints are {frame_shape}, the frames {self.shape[1:]}")
+        mask = self._optional("truth/mask", (None, None), np.uint8)
+        return Truth(
+            shifts=self._optional("truth/shifts", (self.n_frames, 2), np.float32),
+            footprints=footprints,
+            traces=self._optional("truth/traces", (count, self.n_frames), np.float32),
+            spikes=self._optional("truth/spikes", (count, self.n_frames), np.float32),
+            amplitude=self._optional("truth/amplitude", (count,), np.float32),
+            mask=mask,
+        )
+
+    def _optional(self, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray | None:
+        file = self._open()
+        return hdf5.read(file, name, shape, dtype) if name in file else None
+
+    def sha256(self) -> str:
+        """SHA-256 of the file's bytes, hexadecimal."""
+        with self.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class SessionWriter:
+    """Writes a session file frame by frame; it appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make.
+    height, width : int
+        Size of a frame.
+    dtype : dtype-like
+        uint8, uint16 or float32.
+    fps : float
+        Frame rate, Hz.
+    pixel_size_um : float, optional
+        Micrometres per pixel.
+    kind : {"raw", "dff"}
+        Sensor counts, or ΔF/F.
+    motion_corrected : bool
+        Whether motion was removed already.
+    overwrite : bool
+        Replace an existing file.
+    compression : {None, "gzip", "lz4"}
+        ``lz4`` is Blosc's, through ``hdf5plugin``.
+
+    Raises
+    ------
+    InputError
+        If the target exists, or an argument breaks the contract.
+
+    Examples
+    --------
+    >>> with SessionWriter("a.h5", 64, 48, "uint8", fps=20.0) as writer:  # doctest: +SKIP
+    ...     writer.append(frames)
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        height: int,
+        width: int,
+        dtype: Any,
+        fps: float,
+        *,
+        pixel_size_um: float | None = None,
+        kind: str = "raw",
+        motion_corrected: bool = False,
+        overwrite: bool = False,
+        compression: str | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in DTYPES:
+            raise InputError(f"{self.path}: a session holds uint8, uint16 or float32, not {self.dtype}")
+        if kind not in KINDS:
+            raise InputError(f"{self.path}: kind={kind} is neither raw nor dff")
+        if not (np.isfinite(fps) and fps > 0):
+            raise InputError(f"{self.path}: fps={fps} is not a frame rate in Hz")
+        if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
+            raise InputError(f"{self.path}: pixel_size_um={pixel_size_um} is not a size in micrometres")
+        self._shape = (height, width)
+        self._attributes: dict[str, Any] = {"fps": float(fps), "kind": kind, "motion_corrected": bool(motion_corrected)}
+        if pixel_size_um is not None:
+            self._attributes["pixel_size_um"] = float(pixel_size_um)
+        self._overwrite = overwrite
+        self._filters = _filters(compression)
+        self.n_frames = 0
+
+    def __enter__(self) -> SessionWriter:
+        self._atomic = atomic_path(self.path, self._overwrite)
+        temporary = self._atomic.__enter__()
+        try:
+            self._file = h5py.File(temporary, "w")
+            self._file.attrs["format"] = FORMAT
+            self._file.attrs["version"] = VERSION
+            chunk = hdf5.chunk_frames(*self._shape, self.dtype.itemsize)
+            self._data = self._file.create_dataset(
+                "frames", (0, *self._shape), self.dtype, maxshape=(None, *self._shape), chunks=(chunk, *self._shape), **self._filters
+            )
+            self._data.attrs.update(self._attributes)
+        except BaseException as error:
+            self._atomic.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
+        try:
+            self._file.close()
+            if kind is None and self.n_frames == 0:
+                raise InputError(f"{self.path}: no frames to write")
+        except BaseException as late:
+            self._atomic.__exit__(type(late), late, late.__traceback__)
+            raise
+        return self._atomic.__exit__(kind, error, trace)
+
+    def append(self, frames: np.ndarray) -> None:
+        """Append frames (n, H, W) of the writer's type.
+
+        Raises
+        ------
+        InputError
+            If their size or type differs, or they hold NaN or infinite values.
+        """
+        if frames.ndim != 3 or frames.shape[1:] != self._shape:
+            raise InputError(f"{self.path}: frame {self.n_frames} has shape {frames.shape[1:]}, the first had {self._shape}")
+        if frames.dtype != self.dtype:
+            raise InputError(f"{self.path}: frame {self.n_frames} is of type {frames.dtype}, the session of {self.dtype}")
+        if self.dtype.kind == "f" and not np.isfinite(frames).all():
+            bad = self.n_frames + int(np.argmin(np.isfinite(frames).all((1, 2))))
+            raise InputError(f"{self.path}: frame {bad} holds NaN or infinite values")
+        self._data.resize(self.n_frames + len(frames), axis=0)
+        self._data[self.n_frames :] = frames
+        self.n_frames += len(frames)
+
+    def set_timestamps(self, timestamps: np.ndarray) -> None:
+        """Write the time of each frame, seconds, (T,)."""
+        self._put("timestamps", timestamps, np.float64, (self.n_frames,))
+
+    def set_shifts(self, shifts: np.ndarray) -> None:
+        """Write an estimate of the motion (dy, dx), pixels, (T, 2)."""
+        self._put("shifts", shifts, np.float32, (self.n_frames, 2))
+
+    def set_truth(self, truth: Truth) -> None:
+        """Write whatever parts of the truth there are; call it after the frames."""
+        count = None
+        if truth.footprints is not None:
+            count = truth.footprints.shape[0]
+            if truth.footprints.shape[1] != self._shape[0] * self._shape[1]:
+                raise InputError(f"{self.path}: true footprints of {truth.footprints.shape[1]} pixels don't fit frames of {self._shape}")
+            hdf5.write_footprints(self._file.create_group("truth/footprints"), truth.footprints, self._shape)
+        self._put("truth/shifts", truth.shifts, np.float32, (self.n_frames, 2))
+        self._put("truth/traces", truth.traces, np.float32, (count, self.n_frames))
+        self._put("truth/spikes", truth.spikes, np.float32, (count, self.n_frames))
+        self._put("truth/amplitude", truth.amplitude, np.float32, (count,))
+        self._put("truth/mask", truth.mask, np.uint8, (None, None))
+
+    def _put(self, name: str, values: np.ndarray | None, dtype: Any, shape: tuple[int | None, ...]) -> None:
+        if values is None:
+            return
+        array = np.asarray(values, dtype=dtype)
+        if array.ndim != len(shape) or any(want is not None and want != have for want, have in zip(shape, array.shape, strict=True)):
+            raise InputError(f"{self.path}: /{name} of shape {array.shape} doesn't fit the session, expected {shape}")
+        self._file[name] = array
+
+
+def _filters(compression: str | None) -> dict[str, Any]:
+    if compression in (None, "none"):
+        return {}
+    if compression == "gzip":
+        return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    if compression == "lz4":
+        try:
+            import hdf5plugin
+        except ImportError as error:
+            raise InputError("compression=lz4 needs hdf5plugin: pip install hdf5plugin") from error
+        return dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE))
+    raise InputError(f"compression={compression}: none, gzip or lz4")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,57 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "magdeburg"
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run ``python -m calcium_lightning.<name> overrides...`` in this process, in a temporary folder."""
+
+    def run(name: str, *overrides: str, cwd: Path | None = None) -> Outcome:
+        from hydra.core.global_hydra import GlobalHydra
+
+        from calcium_lightning import cli
+
+        monkeypatch.chdir(cwd or tmp_path)
+        GlobalHydra.instance().clear()
+        module = importlib.import_module(f"calcium_lightning.{name}")
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = cli.run(name, module.main.__wrapped__, [str(item) for item in overrides])
+        return Outcome(status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def magdeburg() -> Path:
+    """The folder of real recordings, where this machine has it."""
+    if not DATA.is_dir():
+        pytest.skip(f"the real recordings are not on this machine ({DATA})")
+    return DATA
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep W&B offline and Torch from taking every core of a shared machine."""
+    monkeypatch.setenv("WANDB_MODE", os.environ.get("WANDB_MODE", "offline"))
