@@ -53,3 +53,17 @@ class ExtractConfig:
     seed: int = option(0, "seed of everything random")
     preprocess: Any = option({}, "motion, flat field, baseline, foreground")
     localize: Any = option({}, "from localisations to cells")
+
+
+@command_schema("evaluate")
+@dataclass
+class EvaluateConfig:
+    """Cells against truth."""
+
+    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
+    truth: Any = option(MISSING, "session file(s) with /truth, or annotators' mask(s) (.npy); one per cells file, or one")
+    unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)")
+    output: Any = option(None, "write the figures there (.json) too")
+    all: bool = option(False, "count rejected cells too")
+    radius: float = option(6.0, "how far a centre may lie from the true one, pixels")
+    overwrite: bool = option(False, "replace an existing output")
