@@ -1,0 +1,222 @@
+"""A session at the network's scale: motion-corrected, repaired, background removed, in units of its noise.
+
+Frames stay in their file; what is kept per session is a motion vector per frame and a handful of images. Every
+block of frames is computed when it is asked for, by two batched matrix products. Knows sessions and tensors, and
+nothing of networks or cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calcium_lightning.preprocess.resample import (
+    ANTIALIAS_SIGMA,
+    CUT_SIGMAS,
+    apply_separable,
+    network_centers,
+    shift_matrices,
+    smoothing_matrix,
+)
+from calcium_lightning.session import Session
+
+#: full width at half maximum of a typical cell at the network's scale, network pixels
+NETWORK_DIAMETER = 6.0
+Crop = tuple[int, int, int, int]
+
+
+@dataclass
+class Scale:
+    """The network's pixel grid over a session's field.
+
+    Attributes
+    ----------
+    field : (int, int)
+        (H, W), session pixels.
+    size : (int, int)
+        (h, w), network pixels; they tile the field.
+    """
+
+    field: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def for_diameter(cls, field: tuple[int, int], cell_diameter: float) -> Scale:
+        """Grid on which a cell of ``cell_diameter`` session pixels is :data:`NETWORK_DIAMETER` wide."""
+        # Small cells are not blown up beyond twice: that would invent pixels and cost time.
+        factor = min(2.0, NETWORK_DIAMETER / cell_diameter)
+        height, width = (max(8, round(length * factor)) for length in field)
+        return cls(field, (height, width))
+
+    @property
+    def factor(self) -> np.ndarray:
+        """Network pixels per session pixel along (y, x), float64 (2,)."""
+        return np.array(self.size) / np.array(self.field)
+
+    def to_session(self, positions: np.ndarray) -> np.ndarray:
+        """Network (y, x) to session (y, x), pixels, (..., 2)."""
+        return (np.asarray(positions) + 0.5) / self.factor - 0.5
+
+    def to_network(self, positions: np.ndarray) -> np.ndarray:
+        """Session (y, x) to network (y, x), pixels, (..., 2)."""
+        return (np.asarray(positions) + 0.5) * self.factor - 0.5
+
+
+@dataclass
+class Prepared:
+    """What turns a session's frames into the network's input; picklable.
+
+    Attributes
+    ----------
+    session : Session
+        The recording.
+    scale : Scale
+        The network's pixel grid.
+    fps : float
+        Frame rate, Hz.
+    cell_diameter : float
+        Full width at half maximum of a typical footprint, session pixels.
+    shifts : ndarray, float32 (T, 2)
+        Motion (dy, dx) that is removed, session pixels, sign of the session file.
+    gain, offset : ndarray, float32 (T,)
+        Each frame was stored as ``true * gain + offset``.
+    background_sigma : float
+        Standard deviation of the blur that is taken for background, network pixels.
+    baseline : Tensor, float32 (knots, h, w)
+        Background-free image of the quiet tissue at a few times, units of the frames.
+    knots : Tensor, float32 (knots,)
+        The frames at which ``baseline`` holds.
+    noise : Tensor, float32 (h, w)
+        Standard deviation of a frame's noise in the background-free image, units of the frames.
+    seen : Tensor, float32 (h, w)
+        Share of the frames in which each pixel lay inside the sensor's field.
+    """
+
+    session: Session
+    scale: Scale
+    fps: float
+    cell_diameter: float
+    shifts: np.ndarray
+    gain: np.ndarray
+    offset: np.ndarray
+    background_sigma: float
+    baseline: Tensor
+    knots: Tensor
+    noise: Tensor
+    seen: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, h, w), frames and network pixels."""
+        return (self.session.n_frames, *self.scale.size)
+
+    def resampled(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
+        """Frames [start, stop) without motion at the network's scale, units of the frames, float32 (n, h, w)."""
+        return self.resample(torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop)
+
+    def resample(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
+        """The same for frames that were read already: float32 (n, H, W), the first of them frame ``start``."""
+        (height, width), (rows, columns) = self.scale.field, self.scale.size
+        top, bottom, left, right = crop or (0, rows, 0, columns)
+        span = slice(start, start + len(frames))
+        device = frames.device
+        shifts = torch.from_numpy(self.shifts[span]).to(device)
+        sigma_y, sigma_x = (float(s) for s in ANTIALIAS_SIGMA / self.scale.factor)
+        y = network_centers(height, rows)[top:bottom].to(device)
+        x = network_centers(width, columns)[left:right].to(device)
+        # Only the part of the frame that the crop can see takes part in the products.
+        y0, y1 = _reach(y, shifts[:, 0], sigma_y, height)
+        x0, x1 = _reach(x, shifts[:, 1], sigma_x, width)
+        # Positions are clamped to the field inside, so the rows and columns cut off never carry weight.
+        along_y = shift_matrices(height, y, shifts[:, 0], sigma_y)[..., y0:y1]
+        along_x = shift_matrices(width, x, shifts[:, 1], sigma_x)[..., x0:x1]
+        frames = frames[:, y0:y1, x0:x1]
+        if (self.gain[span] != 1).any() or (self.offset[span] != 0).any():
+            gain = torch.from_numpy(self.gain[span]).to(device)[:, None, None]
+            frames = (frames - torch.from_numpy(self.offset[span]).to(device)[:, None, None]) / gain
+        return apply_separable(frames, along_y, along_x)
+
+    def high_pass(self, images: Tensor, crop: Crop | None = None) -> Tensor:
+        """Remove what is smooth over a cell's surroundings, up to the border.
+
+        Parameters
+        ----------
+        images : Tensor (n, h, w)
+            Whole fields, or the crop with its :meth:`margin`.
+        crop : (top, bottom, left, right), optional
+            The part to return.
+
+        Returns
+        -------
+        Tensor (n, h, w)
+        """
+        rows, columns = self.scale.size
+        top, bottom, left, right = crop or (0, rows, 0, columns)
+        outer = self.margin(crop)
+        blur_y = smoothing_matrix(rows, self.background_sigma).to(images.device)[top:bottom, outer[0] : outer[1]]
+        blur_x = smoothing_matrix(columns, self.background_sigma).to(images.device)[left:right, outer[2] : outer[3]]
+        inner = images[:, top - outer[0] : bottom - outer[0], left - outer[2] : right - outer[2]]
+        return inner - apply_separable(images, blur_y, blur_x)
+
+    def margin(self, crop: Crop | None) -> Crop:
+        """The crop with the surroundings that its background is estimated from."""
+        rows, columns = self.scale.size
+        top, bottom, left, right = crop or (0, rows, 0, columns)
+        reach = int(np.ceil(CUT_SIGMAS * self.background_sigma))
+        return max(0, top - reach), min(rows, bottom + reach), max(0, left - reach), min(columns, right + reach)
+
+    def detail(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
+        """Frames [start, stop) without motion, background and baseline, units of the frames, float32 (n, h, w)."""
+        return self.detail_of(torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop)
+
+    def detail_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
+        """The same for frames that were read already, float32 (n, H, W)."""
+        rows, columns = self.scale.size
+        top, bottom, left, right = crop or (0, rows, 0, columns)
+        detail = self.high_pass(self.resample(frames, start, self.margin(crop)), crop)
+        detail -= self.baseline_at(start, start + len(frames))[:, top:bottom, left:right].to(frames.device)
+        inside_y, inside_x = self.inside(start, start + len(frames))
+        inside = inside_y[:, top:bottom, None] & inside_x[:, None, left:right]
+        return detail * inside.to(frames.device)
+
+    def foreground(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
+        """The network's input: :meth:`detail` in units of its noise, float32 (n, h, w)."""
+        return self.detail(start, stop, crop) * self._weight(crop)
+
+    def foreground_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
+        """The same for frames that were read already, float32 (n, H, W)."""
+        return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
+
+    def _weight(self, crop: Crop | None) -> Tensor:
+        rows, columns = self.scale.size
+        top, bottom, left, right = crop or (0, rows, 0, columns)
+        return 1 / self.noise[top:bottom, left:right]
+
+    def inside(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Which rows (n, h) and columns (n, w) of the corrected field lay on the sensor in each frame, bool."""
+        shifts = torch.from_numpy(self.shifts[start:stop])
+        return tuple(  # type: ignore[return-value]
+            (moved >= -0.5) & (moved <= length - 0.5)
+            for axis, length in enumerate(self.scale.field)
+            for moved in [network_centers(length, self.scale.size[axis])[None, :] + shifts[:, axis : axis + 1]]
+        )
+
+    def baseline_at(self, start: int, stop: int) -> Tensor:
+        """The quiet tissue in frames [start, stop), linear between knots, float32 (n, h, w)."""
+        if len(self.knots) == 1:
+            return self.baseline.expand(stop - start, -1, -1)
+        frames = torch.arange(start, stop, dtype=torch.float32)
+        right = torch.searchsorted(self.knots, frames).clamp(1, len(self.knots) - 1)
+        share = ((frames - self.knots[right - 1]) / (self.knots[right] - self.knots[right - 1])).clamp(0, 1)[:, None, None]
+        return torch.lerp(self.baseline[right - 1], self.baseline[right], share)
+
+
+def _reach(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> tuple[int, int]:
+    """The source pixels that sampling at ``centers`` under all ``shifts`` may touch."""
+    reach = 6 * sigma + 1  # beyond six standard deviations a weight is below float32's resolution
+    low = float((centers.min() + shifts.min()).clamp(0, length - 1)) - reach
+    high = float((centers.max() + shifts.max()).clamp(0, length - 1)) + reach
+    return max(0, int(low)), min(length, int(high) + 2)

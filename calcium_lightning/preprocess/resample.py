@@ -1,0 +1,78 @@
+"""One-dimensional operators that bring frames to the network's scale, as small matrices.
+
+Rigid shift, anti-aliasing, resampling and smoothing are separable: each is a matrix along rows and one along
+columns, and a block of frames is two batched matrix products. Knows matrices and tensors only.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: width of the anti-aliasing Gaussian, in pixels of the coarser grid
+ANTIALIAS_SIGMA = 0.5
+#: where a smoothing kernel is cut, in standard deviations
+CUT_SIGMAS = 3.0
+
+
+def network_centers(length: int, count: int) -> Tensor:
+    """Session coordinates of ``count`` equal network pixels that tile ``length`` session pixels, float32 (count,)."""
+    return (torch.arange(count, dtype=torch.float32) + 0.5) * (length / count) - 0.5
+
+
+def shift_matrices(length: int, centers: Tensor, shifts: Tensor, sigma: float) -> Tensor:
+    """Matrices that sample a shifted line at ``centers`` through a Gaussian.
+
+    Parameters
+    ----------
+    length : int
+        Pixels of the source line.
+    centers : Tensor (m,)
+        Where to sample, source pixels.
+    shifts : Tensor (n,)
+        Displacement of the tissue in each of n frames, source pixels.
+    sigma : float
+        Standard deviation of the Gaussian, source pixels.
+
+    Returns
+    -------
+    Tensor, float32 (n, m, length)
+        Rows sum to 1. A sample beyond the line's ends repeats the end.
+    """
+    grid = torch.arange(length, dtype=torch.float32, device=centers.device)
+    wanted = (centers[None, :] + shifts[:, None]).clamp(0, length - 1)
+    weights = torch.exp(-0.5 * ((grid - wanted[..., None]) / sigma) ** 2)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def smoothing_matrix(length: int, sigma: float) -> Tensor:
+    """Local linear regression along a line with Gaussian weights, float32 (length, length).
+
+    In the middle it is a Gaussian blur; near the ends, where a blur would mix in only one side, it still
+    reproduces constants and slopes, so that a smooth background is removed up to the border (Cleveland 1979).
+    """
+    grid = torch.arange(length, dtype=torch.float64)
+    distance = grid[None, :] - grid[:, None]
+    weights = torch.exp(-0.5 * (distance / sigma) ** 2) * (distance.abs() <= CUT_SIGMAS * sigma)
+    zeroth, first, second = (weights * distance**power for power in (0, 1, 2))
+    s0, s1, s2 = (moment.sum(1, keepdim=True) for moment in (zeroth, first, second))
+    determinant = s0 * s2 - s1**2
+    # A line so short that its slope isn't determined falls back to the weighted mean.
+    linear = (weights * (s2 - s1 * distance)) / determinant.clamp_min(1e-12)
+    return torch.where(determinant > 1e-6 * s0**2, linear, weights / s0).float()
+
+
+def apply_separable(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Rows times frame times columns transposed.
+
+    Parameters
+    ----------
+    frames : Tensor (n, H, W)
+    rows : Tensor (h, H) or (n, h, H)
+    columns : Tensor (w, W) or (n, w, W)
+
+    Returns
+    -------
+    Tensor (n, h, w)
+    """
+    return torch.matmul(torch.matmul(rows, frames), columns.transpose(-1, -2))

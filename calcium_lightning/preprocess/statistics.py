@@ -1,0 +1,154 @@
+"""What a session needs to be known before its frames can be prepared: quiet tissue, noise, what was seen.
+
+Estimated from a sample of the frames, spread evenly, so that the cost does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calcium_lightning.preprocess.motion import MotionSettings, estimate_motion
+from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
+from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
+from calcium_lightning.progress import progress
+from calcium_lightning.session import Session
+
+#: turns a median absolute deviation into a standard deviation of a Gaussian
+MAD_TO_STD = 1.4826
+
+
+@dataclass(frozen=True)
+class PreprocessSettings:
+    """How a session is prepared.
+
+    Attributes
+    ----------
+    motion : MotionSettings or None
+        How motion is estimated where the session's isn't corrected; None takes the session as it is.
+    background_diameters : float
+        Standard deviation of the blur that is taken for background, in cell diameters.
+    baseline_seconds : float
+        How often the quiet tissue is estimated anew.
+    baseline_frames : int
+        How many frames each estimate looks at.
+    noise_floor : float
+        Least noise, relative to the field's median: dark corners don't rule the picture.
+    repair_stretch : bool
+        Undo frames that were stretched to the full range one by one.
+    """
+
+    motion: MotionSettings | None = MotionSettings()
+    background_diameters: float = 0.67
+    baseline_seconds: float = 30.0
+    baseline_frames: int = 120
+    noise_floor: float = 0.5
+    repair_stretch: bool = True
+
+
+def prepare(
+    session: Session,
+    cell_diameter: float,
+    settings: PreprocessSettings | None = None,
+    *,
+    fps: float | None = None,
+    device: torch.device | str = "cpu",
+) -> Prepared:
+    """Estimate motion, quiet tissue and noise of a session.
+
+    Parameters
+    ----------
+    session : Session
+        The recording.
+    cell_diameter : float
+        Full width at half maximum of a typical footprint, session pixels.
+    settings : PreprocessSettings, optional
+        How.
+    fps : float, optional
+        Frame rate, Hz, in place of the session's.
+    device : torch.device or str
+        Where to compute.
+    """
+    settings = settings or PreprocessSettings()
+    count = session.n_frames
+    gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
+    if settings.repair_stretch and is_stretched(session):
+        stretch = estimate_stretch(session)
+        gain, offset = stretch.gain.astype(np.float32), stretch.offset.astype(np.float32)
+    scale = Scale.for_diameter(session.shape[1:], cell_diameter)
+    rate = fps or session.fps
+    prepared = Prepared(
+        session=session,
+        scale=scale,
+        fps=rate,
+        cell_diameter=cell_diameter,
+        shifts=_motion(session, cell_diameter, settings, device),
+        gain=gain,
+        offset=offset,
+        background_sigma=settings.background_diameters * NETWORK_DIAMETER,
+        baseline=torch.zeros(1, *scale.size),
+        knots=torch.zeros(1),
+        noise=torch.ones(scale.size),
+        seen=torch.ones(scale.size),
+    )
+    prepared.seen = _seen(prepared)
+    _estimate_images(prepared, settings, device)
+    return prepared
+
+
+def _motion(session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str) -> np.ndarray:
+    known = session.shifts
+    if known is not None:
+        return known
+    if session.motion_corrected or settings.motion is None or session.n_frames < 2:
+        return np.zeros((session.n_frames, 2), np.float32)
+    return estimate_motion(session, settings.motion, cell_diameter, device).shifts
+
+
+def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
+    total = torch.zeros(prepared.scale.size)
+    for start in range(0, prepared.shape[0], chunk):
+        rows, columns = prepared.inside(start, min(start + chunk, prepared.shape[0]))
+        total += rows.float().T @ columns.float()
+    return total / prepared.shape[0]
+
+
+def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: torch.device | str) -> None:
+    """Fill in ``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
+    length = prepared.shape[0]
+    knots = int(np.clip(round(length / prepared.fps / settings.baseline_seconds), 1, 64))
+    edges = np.linspace(0, length, knots + 1)
+    baselines, noises = [], []
+    with progress("baseline and noise", knots, "estimates") as advance:
+        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+            sample = _sample(prepared, int(begin), int(np.ceil(end)), settings.baseline_frames, device)
+            baselines.append(sample.nanmedian(0).values)
+            pairs = sample[1::2] - sample[: len(sample) // 2 * 2 : 2]
+            noises.append(pairs.abs().nanmedian(0).values * (MAD_TO_STD / 2**0.5) if len(pairs) else torch.ones_like(sample[0]))
+            advance(1)
+    baseline = torch.stack(baselines).nan_to_num(0.0).cpu()
+    noise = torch.stack(noises).nanmedian(0).values.cpu()
+    known = torch.isfinite(noise) & (noise > 0)
+    typical = float(noise[known].median()) if known.any() else 1.0
+    # A pixel that was hardly ever seen gets the typical noise; its frames are zero where it wasn't.
+    noise = torch.where(known, noise, torch.tensor(typical))
+    prepared.baseline = baseline
+    prepared.knots = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
+    prepared.noise = noise.clamp_min(settings.noise_floor * typical)
+
+
+def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.device | str) -> Tensor:
+    """High-passed frames of [begin, end): pairs of neighbours, spread evenly; NaN where nothing was seen."""
+    runs = max(1, min(count, end - begin) // 8)
+    blocks = []
+    for start in np.unique(np.linspace(begin, max(begin, end - 8), runs).astype(int)):
+        stop = min(int(start) + 8, end)
+        frames = torch.from_numpy(prepared.session.frames(int(start), stop).astype(np.float32)).to(device)
+        detail = prepared.high_pass(prepared.resample(frames, int(start)))
+        rows, columns = prepared.inside(int(start), stop)
+        detail[~(rows[:, :, None] & columns[:, None, :]).to(device)] = torch.nan
+        blocks.append(detail[: len(detail) // 2 * 2] if len(detail) > 1 else detail)
+    return torch.cat(blocks)
