@@ -1,7 +1,7 @@
 """Cells against truth: a table, and the figures as JSON.
 
-The truth is a session file's ``/truth`` (simulated cells and motion, an annotator's mask) or a mask in a file of
-its own. The figures themselves are :class:`calcium_lightning.metrics.scorecard.Scorecard`'s.
+The truth is a session file's ``/truth`` (simulated cells and motion, an annotator's mask) or a mask in a
+file of its own. The figures themselves are :class:`calcium_lightning.metrics.scorecard.Scorecard`'s.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def evaluate(
     Returns
     -------
     dict
-        ``recordings``: a list of ``{cells, truth, figures}``; ``together``: the figures of all. Their names are
-        those of :meth:`~calcium_lightning.metrics.scorecard.Scorecard.together`.
+        ``recordings``: a list of ``{cells, truth, figures}``; ``together``: the figures of all. Their names
+        are those of :meth:`~calcium_lightning.metrics.scorecard.Scorecard.together`.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_truth(path: Path) -> Truth:
     with Session(path) as session:
         truth = session.truth
     if truth is None or (truth.footprints is None and truth.mask is None and truth.shifts is None):
-        raise InputError(f"{path}: a session without /truth; give one that has it, or an annotator's mask (.npy)")
+        raise InputError(f"{path}: a session without /truth; give one that has it, or a mask (.npy)")
     return truth
 
 
@@ -128,7 +128,7 @@ def _paired(paths: list[Path], count: int, name: str) -> list[Path]:
     if len(paths) == 1:
         return paths * count
     if len(paths) != count:
-        raise InputError(f"{name}: {len(paths)} files for {count} cells files; give one for each, or one for all")
+        raise InputError(f"{name}: {len(paths)} files for {count} cells files; give as many, or one for all")
     return paths
 
 
@@ -136,9 +136,9 @@ def _paired(paths: list[Path], count: int, name: str) -> list[Path]:
 def main(cfg: DictConfig) -> None:
     """Compare cells with a simulated session's truth or with an annotator's mask.
 
-    The truth is a session file with /truth, or a mask (.npy, its own resolution, non-zero inside some cell). Centres
-    within radius= pixels match one to one after the best global offset. r is Pearson's of the denoised trace with
-    the true calcium; "both" is the F1 of cells that are found with r > 0.8.
+    The truth is a session file with /truth, or a mask (.npy, its own resolution, non-zero inside some cell).
+    Centres within radius= pixels match one to one after the best global offset. r is Pearson's of the
+    denoised trace with the true calcium; "both" is the F1 of cells that are found with r > 0.8.
     """
     import json
 
@@ -213,9 +213,8 @@ def show(result: dict[str, Any]) -> None:
         for _, heading, _ in measured:
             table.add_column(heading, justify="right")
         for name, figures in rows:
-            table.add_row(
-                _plain(name), *(format(figures[key], form) if key in figures else "" for key, _, form in measured)
-            )
+            shown = (format(figures[key], form) if key in figures else "" for key, _, form in measured)
+            table.add_row(_plain(name), *shown)
         console.print(table)
 
 

@@ -1,7 +1,7 @@
 """Figures that mean something: how good localisations, cells, traces and motion are against a truth.
 
-Metrics are :class:`torchmetrics.Metric` classes, so that they accumulate over batches, sessions and ranks alike.
-This room knows positions, traces and masks; it must not know files, models or commands.
+Metrics are :class:`torchmetrics.Metric` classes, so that they accumulate over batches, sessions and ranks
+alike. This room knows positions, traces and masks; it must not know files, models or commands.
 """
 
 from calcium_lightning.metrics.cells import (

@@ -1,7 +1,7 @@
 """Cells against simulated truth: found or not, how far off, and whether the trace is theirs.
 
-Matching happens once, in :func:`match_cells`; each metric then reads one figure from the match. Several recordings
-are pooled cell by cell. Nothing here knows files.
+Matching happens once, in :func:`match_cells`; each metric then reads one figure from the match. Several
+recordings are pooled cell by cell. Nothing here knows files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CellMatch:
     distance : ndarray
         (N,) float64, pixels, after the global offset.
     correlation : ndarray
-        (N,) float64, Pearson's r of each pair's traces; 0 where a trace is constant, NaN where none were given.
+        (N,) float64, Pearson's r of each pair's traces; 0 where one is constant, NaN where none were given.
     n_cells, n_true : int
         How many cells were reported, and how many there are.
     offset : ndarray
@@ -84,7 +84,8 @@ def match_cells(
         left, right = np.asarray(traces), np.asarray(true_traces)
         if len(left) != len(a) or len(right) != len(b) or left.shape[1:] != right.shape[1:]:
             raise ValueError(
-                f"traces {left.shape} and true traces {right.shape} don't fit {len(a)} and {len(b)} cells or each other"
+                f"traces {left.shape} and true traces {right.shape} don't fit "
+                f"{len(a)} and {len(b)} cells or each other"
             )
         correlation = correlate_rows(left[match.first], right[match.second])
     return CellMatch(match.first, match.second, match.distance, correlation, len(a), len(b), offset)
@@ -103,7 +104,8 @@ def correlate_rows(left: ArrayLike, right: ArrayLike) -> FloatArray:
 class CellDetection(Metric):
     """Precision, recall and F1 of the cells that were found.
 
-    ``compute()`` gives a dict of scalars; precision is 0 without reported cells, recall NaN without true ones.
+    ``compute()`` gives a dict of scalars; precision is 0 without reported cells, recall NaN without
+    true ones.
 
     Examples
     --------
@@ -157,10 +159,9 @@ class _Collected(Metric):
 
     def compute(self) -> Tensor:
         """Scalar, the median; NaN without matches."""
-        if isinstance(self.values, list) and not self.values:
-            return torch.tensor(torch.nan)
+        values = dim_zero_cat(self.values) if len(self.values) else torch.zeros(0)
         # torch.median takes the lower of two middle values; NumPy and the benchmark take their mean
-        return torch.quantile(dim_zero_cat(self.values), 0.5) if len(dim_zero_cat(self.values)) else torch.tensor(torch.nan)
+        return torch.quantile(values, 0.5) if len(values) else torch.tensor(torch.nan)
 
 
 class CenterError(_Collected):
@@ -271,5 +272,5 @@ class RecallByPlace(Metric):
         self.existing += torch.as_tensor(groups.sum(1), device=self.device)
 
     def compute(self) -> dict[str, Tensor]:
-        """Scalars ``inner``, ``border``, ``dim`` and ``bright`` (the last two inside); NaN for an empty group."""
+        """Scalars ``inner``, ``border``, ``dim`` and ``bright`` (the last two inside); NaN for no cells."""
         return dict(zip(self.places, self.hits.double() / self.existing, strict=True))

@@ -83,7 +83,7 @@ class FrameLocalization(Metric):
         self.squared_error += float((match.distance**2).sum())
 
     def compute(self) -> dict[str, Tensor]:
-        """Scalars ``precision``, ``recall``, ``f1``, ``jaccard`` (0 without anything) and ``rmse`` (NaN without hits)."""
+        """Scalars ``precision``, ``recall``, ``f1``, ``jaccard`` and ``rmse``; without hits 0, rmse NaN."""
         hits, found, existing = self.hits.float(), self.found.float(), self.existing.float()
         return {
             "precision": hits / found.clamp(min=1),

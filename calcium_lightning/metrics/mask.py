@@ -121,5 +121,6 @@ def check_mask(
     if not known.any():
         raise ValueError("every pixel of the mask is unknown")
     if marked[known].all() or not marked[known].any():
-        raise ValueError(f"the mask marks {'everything' if marked[known].all() else 'nothing'}: no figure means anything")
+        extent = "everything" if marked[known].all() else "nothing"
+        raise ValueError(f"the mask marks {extent}: no figure would mean anything")
     return marked, known

@@ -1,7 +1,7 @@
 """One-to-one matching of points, the ground on which every score of cells and localisations stands.
 
-Knows arrays of (y, x) positions and nothing else: no files, no torch, no cells. Distances are Euclidean, in the
-unit of the positions (pixels everywhere in this package).
+Knows arrays of (y, x) positions and nothing else: no files, no torch, no cells. Distances are Euclidean, in
+the unit of the positions (pixels everywhere in this package).
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ def match_points(
     if frames is not None and target_frames is not None:
         # A third axis on which neighbouring frames lie out of each other's reach.
         spacing = 4.0 * radius
-        place_a = np.column_stack([place_a, spacing * _frames(frames, len(a), "frames")[known_a]])
-        place_b = np.column_stack([place_b, spacing * _frames(target_frames, len(b), "target_frames")[known_b]])
+        time_a, time_b = _frames(frames, len(a), "frames"), _frames(target_frames, len(b), "target_frames")
+        place_a = np.column_stack([place_a, spacing * time_a[known_a]])
+        place_b = np.column_stack([place_b, spacing * time_b[known_b]])
     pairs = cKDTree(place_a).sparse_distance_matrix(
         cKDTree(place_b), radius * (1 + 1e-9), output_type="ndarray"
     )
@@ -135,8 +136,8 @@ def best_offset(centers: ArrayLike, true_centers: ArrayLike, reach: int = OFFSET
         shifted = a[None] + np.stack([np.full(len(steps), dy), steps], 1)[:, None]
         nearest, _ = tree.query(shifted.reshape(-1, 2), distance_upper_bound=FAR)
         scores[row] = np.exp(-(nearest.reshape(len(steps), -1) ** 2) / OFFSET_SOFTNESS).sum(1)
-    row, column = np.unravel_index(np.argmax(scores), scores.shape)
-    return np.array([steps[row], steps[column]])
+    best = np.unravel_index(np.argmax(scores), scores.shape)
+    return np.array([steps[best[0]], steps[best[1]]])
 
 
 def match_after_offset(

@@ -1,7 +1,7 @@
 """All figures of one or many recordings: the metrics of this room, put together.
 
-Knows the data types :class:`~calcium_lightning.cells.Cells` and :class:`~calcium_lightning.session.Truth`, but no
-files: what to compare comes in, plain numbers go out.
+Knows the data types :class:`~calcium_lightning.cells.Cells` and :class:`~calcium_lightning.session.Truth`,
+but no files: what to compare comes in, plain numbers go out.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Figures = dict[str, float]
 class Scorecard:
     """Figures of each recording, and of all of them together.
 
-    Detection, centre error, correlation and motion are pooled over cells and frames; kappa, precision and chance
-    of masks are means over recordings.
+    Detection, centre error, correlation and motion are pooled over cells and frames; kappa, precision and
+    chance of masks are means over recordings.
 
     Parameters
     ----------
@@ -98,12 +98,15 @@ class Scorecard:
         """
         return _figures(self._together)
 
-    def _add_footprints(self, cells: Cells, chosen: np.ndarray, truth: Truth, alone: dict[str, Metric]) -> Figures:
+    def _add_footprints(
+        self, cells: Cells, chosen: np.ndarray, truth: Truth, alone: dict[str, Metric]
+    ) -> Figures:
         assert truth.footprints is not None
         height, width = cells.frame_shape
         if truth.footprints.shape[1] != height * width:
             raise ValueError(
-                f"the true footprints have {truth.footprints.shape[1]} pixels, the cells' field is {height} x {width}"
+                f"the true footprints have {truth.footprints.shape[1]} pixels, "
+                f"the cells' field is {height} x {width}"
             )
         if not truth.footprints.shape[0]:
             raise ValueError("the truth holds no cells")
