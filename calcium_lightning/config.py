@@ -67,3 +67,83 @@ class EvaluateConfig:
     all: bool = option(False, "count rejected cells too")
     radius: float = option(6.0, "how far a centre may lie from the true one, pixels")
     overwrite: bool = option(False, "replace an existing output")
+
+
+@dataclass
+class NwbConfig:
+    """What NWB wants to know and a cells file doesn't."""
+
+    session_start_time: str | None = option(None, "ISO 8601; default: when the session file was last changed")
+    masks: str = option("pixel", "footprints as pixel lists or whole images: pixel | image")
+    localizations: bool = option(False, "write every localisation in every frame too")
+    indicator: str = option("unknown", "calcium indicator, such as GCaMP6f")
+    location: str = option("unknown", "brain area")
+    device: str = option("one-photon microscope", "what recorded it")
+    excitation_nm: float | None = option(None, "wavelength, nm")
+    emission_nm: float | None = option(None, "wavelength, nm")
+    subject_id: str | None = option(None, "the animal's name")
+    species: str | None = option(None, "such as Mus musculus")
+    sex: str | None = option(None, "M | F | U | O")
+    age: str | None = option(None, "ISO 8601, such as P90D")
+    experimenter: str | None = option(None, "Last, First")
+    lab: str | None = option(None, "laboratory")
+    institution: str | None = option(None, "institution")
+    session_description: str | None = option(None, "what was done")
+
+
+@command_schema("export")
+@dataclass
+class ExportConfig:
+    """Cells to other formats."""
+
+    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
+    output: Any = option(None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables")
+    format: str | None = option(None, "nwb | csv; default: by the output's ending")
+    rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
+    overwrite: bool = option(False, "replace an existing output")
+    nwb: NwbConfig = field(
+        default_factory=NwbConfig,
+        metadata={"help": "nwb.session_start_time=, .masks=pixel|image, .indicator=, .subject_id=, ... (--cfg job)"},
+    )
+
+
+@command_schema("ingest")
+@dataclass
+class IngestConfig:
+    """A recording to a session file."""
+
+    input: Any = option(MISSING, "recording(s): a file, a folder, or a list [A.avi,B.avi]")
+    output: Any = option(None, "session file (.h5); a folder when there are several inputs; default: the run's folder")
+    key: str | None = option(None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits")
+    axes: str | None = option(None, "order of that array's axes, such as tyx, where it isn't the format's usual one")
+    fps: float | None = option(None, "frame rate of the recording, Hz; default: from the file")
+    pixel_size_um: float | None = option(None, "micrometres per pixel of the recording; default: from the file")
+    kind: str | None = option(None, "raw (sensor counts) | dff; default: from the file, or raw")
+    motion_corrected: bool | None = option(None, "motion was removed already; default: from the file, or false")
+    crop: Any = option(None, "[y0,y1,x0,x1]: keep these rows and columns, pixels")
+    bin: int = option(1, "average blocks of so many pixels along each side")
+    temporal_bin: int = option(1, "average so many frames into one")
+    start: int = option(0, "first frame")
+    stop: int | None = option(None, "the frame after the last")
+    dtype: str | None = option(None, "uint8 | uint16 | float32; default: the recording's integers, float32 for averages")
+    truth: Any = option(None, "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input")
+    truth_key: str | None = option(None, "dataset or variable of the truth's file")
+    timestamps: bool = option(True, "take the recording's time stamps along")
+    compression: str = option("none", "of the frames: none | gzip | lz4")
+    overwrite: bool = option(False, "replace an existing output")
+
+
+@command_schema("simulate")
+@dataclass
+class SimulateConfig:
+    """A synthetic session with ground truth."""
+
+    output: Any = option(None, "session file (.h5), or a folder for it; default: the run's folder")
+    seed: int = option(0, "the same seed and settings give the same file")
+    fps: float | None = option(None, "frame rate, Hz, in place of the preset's")
+    pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's")
+    cell_diameter: float | None = option(None, "full width at half maximum of a typical cell, pixels, in place of the preset's")
+    cell_diameter_um: float | None = option(None, "the same in micrometres")
+    compression: str = option("none", "of the frames: none | gzip | lz4")
+    overwrite: bool = option(False, "replace an existing output")
+    simulation: Any = option({}, "the scene: simulation.seconds=, .height_px=, .brightness=, ... (--cfg job shows all)")

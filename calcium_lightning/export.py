@@ -1,0 +1,150 @@
+"""Cells to other people's formats; which one, the output's ending or ``format=`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning.cli import as_paths, entry_point, output_paths
+from calcium_lightning.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from calcium_lightning.cells import Cells
+
+#: format -> the ending of its files; CSV's several tables are a folder
+FORMATS = {"nwb": ".nwb", "csv": ""}
+
+
+def export(
+    source: Path,
+    target: Path,
+    format: str | None = None,
+    *,
+    rejected: bool = True,
+    overwrite: bool = False,
+    nwb: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a cells file in another format.
+
+    Parameters
+    ----------
+    source : Path
+        The cells file.
+    target : Path
+        The file or folder to make.
+    format : {"nwb", "csv"}, optional
+        Default: by the target's ending, see :func:`choose_format`.
+    rejected : bool
+        Write the cells that failed the quality tests too, marked as such.
+    overwrite : bool
+        Replace an existing target.
+    nwb : mapping, optional
+        Fields of :class:`calcium_lightning.io.export_nwb.NwbSettings`.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, the target exists or the format is unknown.
+    """
+    from calcium_lightning.atomic import check_output
+    from calcium_lightning.cells import read_cells
+
+    chosen = format or choose_format(target)
+    check_format(chosen)
+    if not target.is_dir():
+        check_output(target, overwrite)
+    cells = read_cells(source)
+    if not rejected:
+        cells = accepted_cells(cells)
+    if chosen == "nwb":
+        from calcium_lightning.io.export_nwb import NwbSettings, export_nwb
+
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder; an NWB export is a file")
+        export_nwb(cells, target, NwbSettings(**(nwb or {})), source=source, overwrite=overwrite)
+    else:
+        from calcium_lightning.io.export_csv import export_csv
+
+        export_csv(cells, target, overwrite=overwrite)
+
+
+def choose_format(target: Path) -> str:
+    """``nwb`` for X.nwb, ``csv`` for X.csv and for folders.
+
+    Raises
+    ------
+    InputError
+        For any other ending.
+    """
+    ending = target.suffix.lower()
+    if ending == ".nwb":
+        return "nwb"
+    if ending == ".csv" or not ending or target.is_dir():
+        return "csv"
+    raise InputError(f"output={target}: no export ends in {ending}; .nwb, .csv, a folder, or format=nwb|csv")
+
+
+def check_format(format: str) -> None:
+    """Refuse an unknown format.
+
+    Raises
+    ------
+    InputError
+        Naming the known ones.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format={format}: {' or '.join(FORMATS)}{nearest(format, FORMATS)}")
+
+
+def accepted_cells(cells: Cells) -> Cells:
+    """Those that passed the quality tests; localisations of the others belong to none."""
+    from dataclasses import fields, replace
+
+    import numpy as np
+
+    rows = np.flatnonzero(cells.accepted)
+    count = len(cells)
+    per_cell = ("centers", "center_std", "footprints", "traces", "denoised", "spikes", "accepted", "baseline")
+    parts = {item.name: getattr(cells, item.name)[rows] for item in fields(cells) if item.name in per_cell}
+    renumbered = np.full(count + 1, -1, np.int32)  # the last entry is what -1 finds
+    renumbered[rows] = np.arange(len(rows))
+    found = cells.localizations
+    return replace(
+        cells,
+        **parts,
+        quality={name: values[rows] for name, values in cells.quality.items()},
+        localizations=replace(found, cell=renumbered[found.cell]),
+    )
+
+
+@entry_point("export")
+def main(cfg: DictConfig) -> None:
+    """Write cells as NWB or CSV.
+
+    output=X.nwb makes an NWB file; output=X.csv the table of cells; a folder the tables of cells, traces,
+    denoised, spikes and shifts. With several cells files the output is a folder and format= says what goes
+    into it (nwb). Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    """
+    sources = as_paths(cfg.cells)
+    settings = OmegaConf.to_container(cfg.nwb)
+    assert isinstance(settings, dict)
+    named = {str(key): value for key, value in settings.items()}
+    one = len(sources) == 1 and cfg.output is not None
+    chosen = cfg.format or (choose_format(as_paths(cfg.output)[0]) if one else "nwb")
+    check_format(chosen)
+    if one:
+        targets = as_paths(cfg.output)
+        if targets[0].is_dir() and chosen == "nwb":
+            targets = output_paths(sources, cfg.output, FORMATS[chosen])
+    else:
+        targets = output_paths(sources, cfg.output, FORMATS[chosen] or "_csv")
+    for source, target in zip(sources, targets, strict=True):
+        export(source, target, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        print(target)
+
+
+if __name__ == "__main__":
+    main()
