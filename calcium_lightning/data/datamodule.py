@@ -1,0 +1,281 @@
+"""The LightningDataModule: sessions in, batches of windows out, on one process or many.
+
+Knows Lightning, sessions and preprocessing; nothing of networks and nothing of Hydra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch.utils.data import DataLoader
+
+from calcium_lightning.data.augment import Augmentation
+from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
+from calcium_lightning.data.labels import label_table
+from calcium_lightning.data.sampler import BlockSampler
+from calcium_lightning.data.splits import Block, Splits, chunk_blocks, split_in_time
+from calcium_lightning.data.windows import WindowBatch, WindowSettings, window_weights
+from calcium_lightning.errors import InputError
+from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
+from calcium_lightning.session import Session
+
+#: the least side of a crop, network pixels: two cells
+LEAST_CROP = 12
+
+
+class SessionData(L.LightningDataModule):
+    """Windows of one or many sessions of any size and frame rate.
+
+    All samples are crops of the same size in network pixels (a cell's full width at half maximum is 6 of them):
+    ``crop``, or the shortest side of the smallest session where that is less. Validation and test frames are the
+    last of each session, a window apart from the rest.
+
+    Parameters
+    ----------
+    sessions : sequence of path-like
+        Session files.
+    window : WindowSettings
+        The window in time.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, session pixels.
+    cell_diameter_um : float, optional
+        The same in micrometres, for sessions that know their pixel size.
+    pixel_size_um, fps : float, optional
+        In place of the sessions' own.
+    preprocess : PreprocessSettings, optional
+        Motion, background, baseline and noise.
+    batch_size : int
+        Windows in a step, over all processes.
+    block : int
+        Consecutive middle frames that are read at once.
+    crops : int
+        Crops of each block.
+    crop : int
+        Side of the crops, network pixels.
+    steps_per_epoch, validation_steps : int, optional
+        Batches in an epoch; default: as many as go through all blocks once.
+    validation, test : float
+        Shares of each session's frames.
+    labels : bool
+        Hand over the truth of simulated sessions.
+    label_threshold : float
+        Least brightness of a label, units of the foreground's noise.
+    augment : Augmentation, optional
+        Of training crops.
+    workers : int
+        Processes that read ahead, per training process; 0 reads in the training process.
+    seed : int
+        Of order, crops and augmentation.
+
+    Raises
+    ------
+    InputError
+        In ``setup``: for a session that is missing, damaged or too short, or sizes that don't fit together.
+    """
+
+    def __init__(
+        self,
+        sessions: Sequence[Path | str],
+        window: WindowSettings | None = None,
+        *,
+        cell_diameter: float | None = None,
+        cell_diameter_um: float | None = None,
+        pixel_size_um: float | None = None,
+        fps: float | None = None,
+        preprocess: PreprocessSettings | None = None,
+        batch_size: int = 32,
+        block: int = 8,
+        crops: int = 1,
+        crop: int = 64,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation: float = 0.1,
+        test: float = 0.0,
+        labels: bool = False,
+        label_threshold: float = 0.5,
+        augment: Augmentation | None = None,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.paths = [Path(path) for path in ([sessions] if isinstance(sessions, str | Path) else sessions)]
+        self.window = window or WindowSettings()
+        self.cell_diameter = cell_diameter
+        self.cell_diameter_um = cell_diameter_um
+        self.pixel_size_um = pixel_size_um
+        self.fps = fps
+        self.preprocess = preprocess or PreprocessSettings()
+        self.batch_size = batch_size
+        self.block = block
+        self.crops = crops
+        self.crop = crop
+        self.steps_per_epoch = steps_per_epoch
+        self.validation_steps = validation_steps
+        self.validation = validation
+        self.test = test
+        self.labels = labels
+        self.label_threshold = label_threshold
+        self.augment = augment
+        self.workers = workers
+        self.seed = seed
+        self.prepared: list[Prepared] = []
+        self.splits: list[Splits] = []
+        self._labelled: Labelled | None = None
+        self._position = 0
+        for name, least in {"batch_size": 1, "block": 1, "crops": 1, "crop": LEAST_CROP, "workers": 0}.items():
+            if getattr(self, name) < least:
+                raise InputError(f"data.{name}={getattr(self, name)}: {least} or more")
+        if not self.paths:
+            raise InputError("data.sessions=[]: no session to learn from; data.sessions=[A.h5,B.h5]")
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the crops, network pixels: as asked for, or that of the smallest field."""
+        return min(self.crop, *(side for part in self.prepared for side in part.scale.size))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Prepare the sessions: rank 0 does it, the others get the result, or the error."""
+        if self.prepared:
+            return
+        strategy = self.trainer.strategy if self.trainer is not None and self._world()[1] > 1 else None
+        result: Any = None
+        if self._world()[0] == 0:
+            try:
+                result = self._prepare()
+            except InputError as error:
+                if strategy is None:
+                    raise
+                result = error
+        if strategy is not None:
+            result = strategy.broadcast(result)
+        if isinstance(result, InputError):
+            raise result
+        self.prepared, self.splits, self._labelled = result
+
+    def _prepare(self) -> tuple[list[Prepared], list[Splits], Labelled | None]:
+        device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"
+        # All sessions are looked at before the first takes minutes to prepare.
+        sessions, splits, diameters = [], [], []
+        for path in self.paths:
+            session = Session(path)
+            span = window_weights(self.fps or session.fps, self.window).shape[1]
+            splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))
+            diameters.append(self._diameter(session))
+            if self.labels and session.truth is None:
+                raise InputError(f"{path}: has no /truth, which data.labels=true needs; use a simulated session")
+            session.close()
+            sessions.append(session)
+        prepared = []
+        for session, diameter in zip(sessions, diameters, strict=True):
+            part = prepare(session, diameter, self.preprocess, fps=self.fps, device=device)
+            if min(part.scale.size) < LEAST_CROP:
+                raise InputError(
+                    f"{session.path}: cells of {diameter:g} pixels on frames of {session.height}x{session.width} leave"
+                    f" {part.scale.size[0]}x{part.scale.size[1]} network pixels, at least {LEAST_CROP} are needed; a smaller cell_diameter="
+                )
+            prepared.append(part)
+        labelled = Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None
+        for session in sessions:
+            session.close()  # nothing may be open when workers fork
+        return prepared, splits, labelled
+
+    def _diameter(self, session: Session) -> float:
+        pixel_size = self.pixel_size_um or session.pixel_size_um
+        if self.cell_diameter is not None:
+            diameter = float(self.cell_diameter)
+        elif self.cell_diameter_um is None:
+            raise InputError("cell_diameter= (pixels) or cell_diameter_um= is needed: full width at half maximum of a typical cell")
+        elif pixel_size is None:
+            raise InputError(f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't know; add pixel_size_um=")
+        else:
+            diameter = float(self.cell_diameter_um) / pixel_size
+        if not diameter >= 1:
+            raise InputError(f"{session.path}: a cell diameter of {diameter:g} pixels; at least 1 is needed")
+        return diameter
+
+    def train_dataloader(self) -> DataLoader[WindowBatch]:
+        """Shuffled, augmented crops of the training frames."""
+        blocks = self._blocks("train")
+        loader = self._loader(blocks, self.steps_per_epoch, shuffle=True)
+        sampler: Any = loader.sampler
+        sampler.seek(self._position)
+        return loader
+
+    def val_dataloader(self) -> DataLoader[WindowBatch] | list[Any]:
+        """Crops of the validation frames, the same every time."""
+        return self._held_out("validation")
+
+    def test_dataloader(self) -> DataLoader[WindowBatch] | list[Any]:
+        """Crops of the test frames, the same every time."""
+        return self._held_out("test")
+
+    def predict_dataloader(self) -> DataLoader[WindowBatch]:
+        """Whole fields of all frames in order, a block of one session at a time."""
+        blocks = [
+            Block(number, start, min(self.block, part.shape[0] - start))
+            for number, part in enumerate(self.prepared)
+            for start in range(0, part.shape[0], self.block)
+        ]
+        rank, world = self._world()
+        dataset = BlockDataset(self.prepared, blocks, self.window)
+        draws = [[(index, (self.seed, 2, index))] for index in range(rank, len(blocks), world)]
+        return self._torch_loader(dataset, draws)
+
+    def _held_out(self, part: str) -> DataLoader[WindowBatch] | list[Any]:
+        blocks = self._blocks(part)
+        return self._loader(blocks, self.validation_steps, shuffle=False) if blocks else []
+
+    def _blocks(self, part: str) -> list[Block]:
+        return [
+            block
+            for number, (prepared, splits) in enumerate(zip(self.prepared, self.splits, strict=True))
+            for block in chunk_blocks(number, getattr(splits, part), self.block, prepared.session.chunk_frames)
+        ]
+
+    def _loader(self, blocks: list[Block], steps: int | None, shuffle: bool) -> DataLoader[WindowBatch]:
+        rank, world = self._world()
+        unit = self.block * self.crops
+        if self.batch_size % (unit * world):
+            whole = unit * world
+            lower = max(whole, self.batch_size // whole * whole)
+            raise InputError(
+                f"data.batch_size={self.batch_size}: not a multiple of {whole} (data.block={self.block} frames x data.crops={self.crops}"
+                f" x {world} processes); {lower} or {lower + whole}"
+            )
+        augmentation = self.augment if shuffle else None
+        dataset = BlockDataset(self.prepared, blocks, self.window, self.crop_size, self.crops, augmentation, self._labelled)
+        sampler = BlockSampler(len(blocks), self.batch_size // unit, steps, seed=self.seed, shuffle=shuffle, rank=rank, world=world)
+        return self._torch_loader(dataset, sampler)
+
+    def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:
+        for part in self.prepared:
+            part.session.close()
+        return DataLoader(
+            dataset,
+            batch_size=None,  # the dataset makes whole batches
+            sampler=sampler,
+            num_workers=self.workers,
+            worker_init_fn=detach_worker if self.workers else None,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(self.seed),  # leave the global generator alone
+        )
+
+    def _world(self) -> tuple[int, int]:
+        """This process's rank, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches of the whole run are done, so that a resumed run goes on with the next."""
+        if self.trainer is None:
+            return {"position": self._position}
+        return {"position": self.trainer.fit_loop.epoch_loop.batch_progress.total.completed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a checkpoint was written."""
+        self._position = int(state_dict["position"])

@@ -1,0 +1,150 @@
+"""Blocks of windows over many sessions: one read, one pass of preprocessing, many samples.
+
+A block is a few consecutive middle frames with the margin of their windows. Its frames are read once, brought to
+the network's scale once per crop, and give ``count`` windows each. Everything random comes from the key that the
+sampler hands over, so a sample doesn't depend on which worker or rank makes it. Knows no network.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from calcium_lightning.data.augment import Augmentation
+from calcium_lightning.data.labels import LabelTable
+from calcium_lightning.data.splits import Block
+from calcium_lightning.data.windows import Labels, WindowBatch, WindowSettings, edge_pad, take_windows, window_weights
+from calcium_lightning.nn.coordconv import crop_extent
+from calcium_lightning.preprocess.prepared import Crop, Prepared
+
+#: what a sampler asks for: the index of a block, and the key of its randomness
+Draw = tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of all sessions, and how bright a cell must be to count, units of the noise."""
+
+    tables: Sequence[LabelTable]
+    threshold: float
+
+
+class BlockDataset(Dataset[WindowBatch]):
+    """Batches of windows, each several blocks flattened.
+
+    An index is a list of :data:`Draw`; ``dataset[draws]`` is one batch (so a DataLoader of ``batch_size=None``).
+
+    Parameters
+    ----------
+    prepared : sequence of Prepared
+        The sessions.
+    blocks : sequence of Block
+        What may be drawn.
+    window : WindowSettings
+        The window in time.
+    crop : int, optional
+        Side of the square crops, network pixels; without it, whole fields.
+    crops : int
+        Crops of each block.
+    augmentation : Augmentation, optional
+        For training.
+    labels : Labelled, optional
+        For simulated sessions.
+    """
+
+    def __init__(
+        self,
+        prepared: Sequence[Prepared],
+        blocks: Sequence[Block],
+        window: WindowSettings,
+        crop: int | None = None,
+        crops: int = 1,
+        augmentation: Augmentation | None = None,
+        labels: Labelled | None = None,
+    ) -> None:
+        self.prepared = list(prepared)
+        self.blocks = list(blocks)
+        self.window = window
+        self.crop = crop
+        self.crops = crops
+        self.augmentation = augmentation
+        self.labels = labels
+        self.weights = [window_weights(session.fps, window) for session in self.prepared]
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, draws: Sequence[Draw]) -> WindowBatch:
+        """One batch: ``crops`` times the blocks' frames, in order."""
+        return concatenate([part for draw in draws for part in self._block(*draw)])
+
+    def _block(self, index: int, key: tuple[int, ...]) -> list[WindowBatch]:
+        block = self.blocks[index]
+        prepared, weights = self.prepared[block.session], self.weights[block.session]
+        margin = weights.shape[1] // 2
+        first, last = block.start - margin, block.start + block.count + margin
+        start, stop = max(0, first), min(prepared.shape[0], last)
+        frames = torch.from_numpy(prepared.session.frames(start, stop).astype(np.float32))
+        random = np.random.default_rng(key)
+        parts = []
+        for _ in range(self.crops):
+            crop = self._crop(prepared, random)
+            foreground = edge_pad(prepared.foreground_of(frames, start, crop), start - first, last - stop)
+            part = WindowBatch(
+                windows=take_windows(foreground, weights),
+                target=foreground[margin : margin + block.count],
+                extent=crop_extent(crop[0], crop[2], (crop[1] - crop[0], crop[3] - crop[2]), prepared.scale.size).expand(block.count, 4),
+                session=torch.full((block.count,), block.session),
+                frame=torch.arange(block.start, block.start + block.count),
+            )
+            if self.labels is not None:
+                lit = self.labels.tables[block.session].lit(block.start, block.count, crop, self.labels.threshold)
+                part = replace(part, labels=lit)
+            parts.append(self.augmentation.draw(random)(part) if self.augmentation else part)
+        return parts
+
+    def _crop(self, prepared: Prepared, random: np.random.Generator) -> Crop:
+        height, width = prepared.scale.size
+        if self.crop is None:
+            return (0, height, 0, width)
+        corner = []
+        for length in (height, width):
+            room = length - self.crop
+            # Drawn beyond the border and moved back: or pixels there would hardly ever be seen.
+            beyond = min(self.crop // 4, room)
+            corner.append(int(np.clip(random.integers(-beyond, room + beyond + 1), 0, room)))
+        top, left = corner
+        return (top, top + self.crop, left, left + self.crop)
+
+    def detach(self) -> None:
+        """Forget open files: each process opens its own (HDF5 handles don't survive a fork)."""
+        self.prepared = [replace(part, session=copy.copy(part.session)) for part in self.prepared]
+
+
+def detach_worker(_: int) -> None:
+    """Initialise a DataLoader worker: own files, one thread."""
+    information: Any = torch.utils.data.get_worker_info()
+    information.dataset.detach()
+    torch.set_num_threads(1)
+
+
+def concatenate(parts: Sequence[WindowBatch]) -> WindowBatch:
+    """Join batches of the same crop size; labels are padded to the most."""
+    labels = None
+    if parts[0].labels is not None:
+        known = [part.labels for part in parts if part.labels is not None]
+        most = max(part.valid.shape[1] for part in known)
+        labels = Labels(*(torch.cat([_pad(getattr(part, name), most) for part in known]) for name in ("positions", "amplitude", "valid")))
+    names = ("windows", "target", "extent", "session", "frame")
+    return WindowBatch(*(torch.cat([getattr(part, name) for part in parts]) for name in names), labels=labels)
+
+
+def _pad(values: torch.Tensor, most: int) -> torch.Tensor:
+    missing = values.new_zeros(values.shape[0], most - values.shape[1], *values.shape[2:])
+    return torch.cat([values, missing], 1)

@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calcium_lightning.data.splits import chunk_blocks, split_in_time
+from calcium_lightning.errors import InputError
+
+
+def looked_at(frames: range, span: int) -> set[int]:
+    margin = span // 2
+    return {t + shift for t in frames for shift in range(-margin, margin + 1)}
+
+
+@given(
+    st.integers(1, 400),
+    st.integers(0, 20).map(lambda n: 2 * n + 1),
+    st.sampled_from([0.0, 0.1, 0.4]),
+    st.sampled_from([0.0, 0.1, 0.5]),
+)
+def test_no_frame_is_looked_at_from_two_parts(n_frames, span, validation, test):
+    try:
+        splits = split_in_time(n_frames, span, validation, test)
+    except InputError:
+        assert n_frames < max(span, 1 + (span) * ((validation > 0) + (test > 0)))
+        return
+    parts = [splits.train, splits.validation, splits.test]
+    assert len(splits.train) >= 1
+    assert bool(splits.validation) == (validation > 0)
+    assert bool(splits.test) == (test > 0)
+    seen = [looked_at(part, span) for part in parts]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    used = sum(len(part) for part in parts)
+    gaps = (span - 1) * ((validation > 0) + (test > 0))
+    assert used + gaps == n_frames
+    assert all(0 <= t < n_frames for part in parts for t in part)
+
+
+def test_a_session_shorter_than_a_window_is_named():
+    with pytest.raises(InputError, match=r"a\.h5: 20 frames are too few for windows of 23 frames"):
+        split_in_time(20, 23, where="a.h5")
+
+
+@given(st.integers(0, 100), st.integers(0, 200), st.integers(1, 40), st.integers(1, 70))
+def test_blocks_cover_and_keep_to_chunks(start, length, count, chunk):
+    frames = range(start, start + length)
+    blocks = chunk_blocks(3, frames, count, chunk)
+    covered = {t for block in blocks for t in range(block.start, block.start + block.count)}
+    assert covered == set(frames)
+    assert all(block.session == 3 for block in blocks)
+    assert all(block.count == min(count, length) for block in blocks)
+    if chunk % count == 0 and length >= chunk:
+        inner = [block for block in blocks if block.start >= -(-start // chunk) * chunk and block.start + count <= frames.stop // chunk * chunk]
+        assert all(block.start // chunk == (block.start + count - 1) // chunk for block in inner)
