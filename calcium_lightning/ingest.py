@@ -1,0 +1,85 @@
+"""``python -m calcium_lightning.ingest``: any supported recording to a session file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calcium_lightning.cli import as_paths, entry_point, output_paths
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@entry_point("ingest")
+def main(cfg: DictConfig) -> None:
+    """Bring a recording into a session file.
+
+    Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, a Miniscope-DAQ folder, any
+    HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, Inscopix .isxd (with isx installed) and our own sessions.
+    Frame rate, pixel size and time stamps are taken from the file where it has them. Several inputs give
+    several sessions.
+    """
+    from contextlib import ExitStack
+
+    from calcium_lightning.atomic import check_output
+    from calcium_lightning.errors import InputError
+    from calcium_lightning.io.base import open_recording
+    from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.truth import read_truth
+
+    inputs = as_paths(cfg.input)
+    truths = as_paths(cfg.truth) if cfg.truth is not None else [None] * len(inputs)
+    if len(truths) != len(inputs):
+        raise InputError(
+            f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
+        )
+    crop: Any = None
+    if cfg.crop is not None:
+        try:
+            crop = tuple(int(edge) for edge in cfg.crop)
+        except (TypeError, ValueError):
+            crop = ()
+        if len(crop) != 4:
+            raise InputError(f"crop={cfg.crop}: expected [y0,y1,x0,x1] in pixels")
+    settings = IngestSettings(
+        fps=cfg.fps,
+        pixel_size_um=cfg.pixel_size_um,
+        kind=cfg.kind,
+        motion_corrected=cfg.motion_corrected,
+        crop=crop,
+        spatial_bin=cfg.bin,
+        temporal_bin=cfg.temporal_bin,
+        start=cfg.start,
+        stop=cfg.stop,
+        dtype=cfg.dtype,
+        timestamps=cfg.timestamps,
+        compression=cfg.compression,
+    )
+    with ExitStack() as stack:  # everything is looked at before the first long copy begins
+        recordings = [stack.enter_context(open_recording(path, cfg.key, cfg.axes)) for path in inputs]
+        known = [
+            None if path is None else read_truth(path, recording.shape, cfg.truth_key)
+            for path, recording in zip(truths, recordings, strict=True)
+        ]
+        outputs = output_paths(inputs, cfg.output, ".h5")
+        for output in outputs:
+            check_output(output, cfg.overwrite)
+        for recording, truth, output in zip(recordings, known, outputs, strict=True):
+            print(summary(ingest_recording(recording, output, settings, truth, cfg.overwrite)))
+
+
+def summary(path: object) -> str:
+    """Give one line about a session file: its path, shape, type, frame rate and size."""
+    from pathlib import Path
+
+    from calcium_lightning.session import Session
+
+    file = Path(str(path))
+    with Session(file) as session:
+        frames, height, width = session.shape
+        size = f"{file.stat().st_size / 1e6:.1f} MB"
+        return f"{file}: {frames} frames of {height} x {width} {session.dtype}, {session.fps:g} Hz, {size}"
+
+
+if __name__ == "__main__":
+    main()
