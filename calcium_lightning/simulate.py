@@ -1,0 +1,72 @@
+"""A synthetic session with ground truth: composes the settings, calls the simulation, says what was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning.cli import as_paths, entry_point, run_folder
+from calcium_lightning.errors import InputError
+
+if TYPE_CHECKING:
+    from calcium_lightning.simulation import SceneSettings
+
+
+def settings_of(cfg: DictConfig) -> SceneSettings:
+    """Scene settings of a composed config, with the command's own keys in place of the preset's.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of its range, or two contradict each other.
+    """
+    import hydra
+
+    values = OmegaConf.to_container(cfg.simulation, resolve=True)
+    assert isinstance(values, dict)
+    # not hydra's instantiate(), which would wrap the one clear line of an InputError
+    settings: SceneSettings = hydra.utils.get_class(values.pop("_target_"))(**values)
+    changes: dict[str, Any] = {key: cfg[key] for key in ("fps", "pixel_size_um") if cfg[key] is not None}
+    settings = settings.replace(**changes)
+    diameter = cfg.cell_diameter
+    if cfg.cell_diameter_um is not None:
+        if diameter is not None:
+            raise InputError("cell_diameter and cell_diameter_um: give one of them")
+        if settings.pixel_size_um is None:
+            raise InputError("cell_diameter_um: the preset has no pixel size; add pixel_size_um=")
+        diameter = cfg.cell_diameter_um / settings.pixel_size_um
+    if diameter is not None:
+        low, high = settings.cell_diameter_px
+        middle = settings.mean_diameter_px
+        settings = settings.replace(cell_diameter_px=(low * diameter / middle, high * diameter / middle))
+    return settings
+
+
+@entry_point("simulate")
+def main(cfg: DictConfig) -> None:
+    """Simulate a one-photon recording and write it with its truth to a session file.
+
+    simulation= chooses a preset; simulation.KEY= changes a setting, such as simulation.seconds=30,
+    simulation.height_px=128 or simulation.brightness=0.2. --cfg job lists them all with their units.
+    """
+    if not OmegaConf.is_dict(cfg.simulation) or not cfg.simulation.get("_target_"):
+        raise InputError("simulation: choose a preset, such as simulation=miniscope_ca1")
+    settings = settings_of(cfg)
+    output = Path(run_folder() / "session.h5") if cfg.output is None else as_paths(cfg.output)[0]
+    if output.is_dir():
+        output = output / "session.h5"
+
+    from calcium_lightning.simulation import write_session
+
+    scene = write_session(output, settings, cfg.seed, overwrite=cfg.overwrite, compression=cfg.compression)
+    height, width = scene.size
+    cells = len(scene.truth.amplitude) if scene.truth.amplitude is not None else 0
+    print(
+        f"{output}: {scene.n_frames} frames of {height}x{width} at {settings.fps:g} Hz, {cells} cells in the truth"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""The forward model: cells, calcium, background, motion and sensor, to a session file with its truth.
+
+Published optics and statistics only; no other simulator's code or constants. Knows nothing of how cells are
+found again.
+"""
+
+from calcium_lightning.simulation.randomize import random_settings
+from calcium_lightning.simulation.scene import Scene, write_session
+from calcium_lightning.simulation.settings import SceneSettings
+
+__all__ = ["Scene", "SceneSettings", "random_settings", "write_session"]
