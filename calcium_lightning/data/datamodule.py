@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
-from calcium_lightning.data.labels import label_table
+from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.splits import Block, Splits, chunk_blocks, split_in_time
 from calcium_lightning.data.windows import WindowBatch, WindowSettings, window_weights
@@ -188,6 +188,8 @@ class SessionData(L.LightningDataModule):
         pixel_size = self.pixel_size_um or session.pixel_size_um
         if self.cell_diameter is not None:
             diameter = float(self.cell_diameter)
+        elif self.cell_diameter_um is None and self.labels:
+            diameter = true_diameter(session)
         elif self.cell_diameter_um is None:
             raise InputError("cell_diameter= (pixels) or cell_diameter_um= is needed: full width at half maximum of a typical cell")
         elif pixel_size is None:

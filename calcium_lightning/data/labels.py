@@ -15,6 +15,7 @@ from calcium_lightning.cells import footprint_centers
 from calcium_lightning.data.windows import Labels
 from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.prepared import Crop, Prepared
+from calcium_lightning.session import Session
 
 #: footprints brought to the network's scale at a time; bounds memory
 CELLS_AT_ONCE = 32
@@ -29,7 +30,7 @@ class LabelTable:
     positions : ndarray, float32 (K, 2)
         (y, x) of the centres, network pixels.
     brightness : ndarray, float32 (K, T)
-        At the peak of the foreground, units of its noise there.
+        At the peak of the footprint, units of the foreground's noise there.
     drift : ndarray, float32 (T, 2)
         What the estimated motion left over: added to the positions, network pixels.
     """
@@ -65,8 +66,8 @@ class LabelTable:
 def label_table(prepared: Prepared) -> LabelTable:
     """Read the truth of a simulated session.
 
-    The brightness of a cell is that of its footprint after all that is done to a frame (anti-aliasing,
-    background, noise), so that a painted label is as bright as the cell in the foreground.
+    The brightness of a cell is that of its footprint at the network's scale in units of the noise, before the
+    background is removed: the decoder's splats go through that filter, too.
 
     Raises
     ------
@@ -89,8 +90,29 @@ def label_table(prepared: Prepared) -> LabelTable:
     return LabelTable(positions, (_response(prepared, truth.footprints[known]) * traces).astype(np.float32), drift)
 
 
+def true_diameter(session: Session) -> float:
+    """Median full width at half maximum of a simulated session's true footprints, pixels.
+
+    The width is that of a disc with the area above half of the peak.
+
+    Raises
+    ------
+    InputError
+        If the session has no true footprints.
+    """
+    truth = session.truth
+    if truth is None or truth.footprints is None or not truth.footprints.shape[0]:
+        raise InputError(f"{session.path}: no /truth/footprints to tell the cells' diameter; give cell_diameter= (pixels)")
+    footprints = csr_matrix(truth.footprints)
+    rows = np.repeat(np.arange(footprints.shape[0]), np.diff(footprints.indptr))
+    peaks = np.zeros(footprints.shape[0])
+    np.maximum.at(peaks, rows, footprints.data)
+    area = np.bincount(rows[footprints.data > 0.5 * peaks[rows]], minlength=footprints.shape[0])
+    return float(np.median(2 * np.sqrt(area / np.pi)))
+
+
 def _response(prepared: Prepared, footprints: csr_matrix) -> np.ndarray:
-    """Peak of each footprint in the foreground for a trace of 1, float32 (K, 1)."""
+    """Peak of each footprint at the network's scale, over the noise, for a trace of 1, float32 (K, 1)."""
     peaks = []
     for first in range(0, footprints.shape[0], CELLS_AT_ONCE):
         part = footprints[first : first + CELLS_AT_ONCE].toarray().astype(np.float32)
@@ -101,6 +123,5 @@ def _response(prepared: Prepared, footprints: csr_matrix) -> np.ndarray:
             gain=np.ones(len(images), np.float32),
             offset=np.zeros(len(images), np.float32),
         )
-        detail = still.high_pass(still.resample(images, 0))
-        peaks.append((detail / prepared.noise).flatten(1).amax(1).numpy())
+        peaks.append((still.resample(images, 0) / prepared.noise).flatten(1).amax(1).numpy())
     return np.concatenate([*peaks, np.zeros(0, np.float32)])[:, None]
