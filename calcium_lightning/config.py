@@ -147,3 +147,43 @@ class SimulateConfig:
     compression: str = option("none", "of the frames: none | gzip | lz4")
     overwrite: bool = option(False, "replace an existing output")
     simulation: Any = option({}, "the scene: simulation.seconds=, .height_px=, .brightness=, ... (--cfg job shows all)")
+
+
+@command_schema("train")
+@dataclass
+class TrainConfig:
+    """Train on one or many sessions."""
+
+    seed: int = option(0, "seed of everything random")
+    cell_diameter: Any = option(None, "full width at half maximum of a typical footprint, pixels")
+    cell_diameter_um: Any = option(None, "the same in micrometres, for sessions that know their pixel size")
+    fps: Any = option(None, "frame rate, Hz, in place of the sessions'")
+    pixel_size_um: Any = option(None, "micrometres per pixel, in place of the sessions'")
+    ckpt_path: Any = option(None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt")
+    weights: Any = option(None, "start from the weights of a trained model (.ckpt or .safetensors)")
+    overwrite: bool = option(False, "replace a run that is in the folder already")
+    window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
+    data: Any = option({}, "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation")
+    preprocess: Any = option({}, "motion, background, baseline, noise")
+    model: Any = option({}, "how the parts are put together")
+    encoder: Any = option({}, "windows to features")
+    head: Any = option({}, "features to coordinates")
+    decoder: Any = option({}, "coordinates to a picture")
+    background: Any = option({}, "what is smooth in the picture")
+    loss: Any = option({}, "what is learned from")
+    optimizer: Any = option({}, "how")
+    scheduler: Any = option({}, "the learning rate over the run")
+    trainer: Any = option({}, "where and how long: trainer.max_epochs=")
+    callbacks: Any = option({}, "checkpoints, early stopping, pictures")
+    logger: Any = option({}, "besides metrics.csv")
+
+
+@command_schema("report")
+@dataclass
+class ReportConfig:
+    """Cells on one page."""
+
+    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
+    output: Any = option(None, "page (.html); a folder when there are several; default: the run's folder")
+    metrics: Any = option(None, "figures of these cells, as evaluate's output=METRICS.json wrote them")
+    overwrite: bool = option(False, "replace an existing output")

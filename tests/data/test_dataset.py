@@ -1,0 +1,123 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from calcium_lightning.data.augment import Augmentation
+from calcium_lightning.data.dataset import BlockDataset, Labelled
+from calcium_lightning.data.labels import label_table
+from calcium_lightning.data.splits import Block
+from calcium_lightning.data.windows import WindowSettings, window_weights
+from calcium_lightning.preprocess.prepared import Prepared, Scale
+from calcium_lightning.session import Session
+
+WINDOW = WindowSettings(taps=5, seconds=0.5)
+
+
+def prepared_of(path) -> Prepared:
+    session = Session(path)
+    scale = Scale.for_diameter(session.shape[1:], 9.0)
+    count = session.n_frames
+    prepared = Prepared(
+        session=session,
+        scale=scale,
+        fps=session.fps,
+        cell_diameter=9.0,
+        shifts=np.zeros((count, 2), np.float32),
+        gain=np.ones(count, np.float32),
+        offset=np.zeros(count, np.float32),
+        background_sigma=4.0,
+        baseline=torch.zeros(1, *scale.size),
+        knots=torch.zeros(1),
+        noise=torch.ones(scale.size),
+        seen=torch.ones(scale.size),
+    )
+    prepared.baseline = prepared.detail(0, count).median(0).values[None]
+    return prepared
+
+
+@pytest.fixture
+def both(two_sessions):
+    return [prepared_of(path) for path in two_sessions]
+
+
+def test_sessions_of_different_sizes_and_rates_share_a_batch(both):
+    dataset = BlockDataset(both, [Block(0, 8, 4), Block(1, 16, 4)], WINDOW, crop=20, crops=2)
+    batch = dataset[[(0, (1, 2)), (1, (1, 3))]]
+    assert batch.windows.shape == (16, 5, 20, 20)
+    assert batch.session.tolist() == [0] * 8 + [1] * 8
+    assert batch.frame.tolist() == [8, 9, 10, 11] * 2 + [16, 17, 18, 19] * 2
+    assert (batch.extent[:, 0] < batch.extent[:, 1]).all()
+    assert batch.extent.abs().max() <= 1
+
+
+@pytest.mark.parametrize("start", [0, 12, 32])
+def test_windows_are_those_of_the_whole_movie(both, start):
+    part = both[1]
+    dataset = BlockDataset([part], [Block(0, start, 8)], WINDOW)
+    batch = dataset[[(0, (0,))]]
+    whole = part.foreground(0, part.shape[0])
+    weights = window_weights(part.fps, WINDOW)
+    reach = weights.shape[1] // 2
+    index = (torch.arange(start, start + 8)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, part.shape[0] - 1)
+    expected = torch.einsum("ks,nsyx->nkyx", weights, whole[index])
+    torch.testing.assert_close(batch.windows, expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(batch.target, whole[start : start + 8])
+    torch.testing.assert_close(batch.extent, torch.tensor([[-1.0, 1, -1, 1]]).expand(8, 4))
+
+
+def test_a_sample_depends_on_its_key_alone(both):
+    blocks = [Block(0, 8, 4), Block(0, 24, 4)]
+    dataset = BlockDataset(both, blocks, WINDOW, crop=20, augmentation=Augmentation())
+    one, two = dataset[[(0, (7, 1))]], dataset[[(1, (7, 2)), (0, (7, 1))]]
+    assert torch.equal(one.windows, two.windows[4:])
+    assert not torch.equal(one.windows, dataset[[(0, (7, 3))]].windows)
+
+
+def test_crops_reach_the_border_often(both):
+    dataset = BlockDataset(both[:1], [Block(0, 20, 1)], WINDOW, crop=16)
+    extents = torch.cat([dataset[[(0, (0, key))]].extent for key in range(200)])
+    assert ((extents[:, 0] == -1).float().mean() > 0.1) & ((extents[:, 1] == 1).float().mean() > 0.1)
+
+
+def test_labels_lie_on_the_light(both):
+    """A painted label is where the foreground is bright, and about as bright."""
+    part = both[0]
+    table = label_table(part)
+    dataset = BlockDataset([part], [Block(0, 10, 30)], WINDOW, crop=24, labels=Labelled([table], 6.0))
+    batch = dataset[[(0, (3,))]]
+    labels = batch.labels
+    assert labels.valid.any()
+    assert (labels.amplitude[~labels.valid] == 0).all()
+    sample, cell = labels.valid.nonzero(as_tuple=True)
+    position = labels.positions[sample, cell]
+    y, x = position.round().long().clamp(0, 23).T
+    seen, told = batch.target[sample, y, x], labels.amplitude[sample, cell]
+    # Neighbours overlap and pixels are noisy: the bulk must agree.
+    assert float((seen / told).median()) == pytest.approx(1, abs=0.25)
+    assert np.corrcoef(seen, told)[0, 1] > 0.8
+
+
+def test_labels_of_blocks_are_padded_to_the_most(both):
+    dataset = BlockDataset(both, [Block(0, 10, 8), Block(1, 10, 8)], WINDOW, crop=24, labels=Labelled([label_table(part) for part in both], 0.5))
+    labels = dataset[[(0, (1,)), (1, (1,))]].labels
+    assert labels.positions.shape == (16, labels.valid.shape[1], 2)
+    assert labels.valid.any(1).sum() > 4
+    # Lit cells come first, the padding after them.
+    assert (labels.valid[:, 1:] <= labels.valid[:, :-1]).all()
+
+
+def test_labels_follow_the_motion_that_is_left(both):
+    part = both[0]
+    part.shifts = part.shifts + np.array([1.5, -3.0], np.float32)
+    table = label_table(part)
+    np.testing.assert_allclose(table.drift, np.tile([-1.0, 2.0], (part.shape[0], 1)), atol=1e-5)
+
+
+def test_a_pickled_dataset_opens_its_own_file(both):
+    dataset = BlockDataset(both, [Block(0, 8, 4)], WINDOW, crop=20)
+    before = dataset[[(0, (1,))]]
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.prepared[0].session._file is None
+    assert torch.equal(copy[[(0, (1,))]].windows, before.windows)
