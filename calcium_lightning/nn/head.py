@@ -72,7 +72,8 @@ class CoordinateHead(nn.Module):
         if sigma <= 0 or sigma_factor <= 1 or max_offset <= 0 or not 0 <= min_offset_std < max_offset_std:
             raise InputError(
                 f"head: sigma={sigma} and max_offset={max_offset} must be positive, "
-                f"sigma_factor={sigma_factor} above 1, and min_offset_std={min_offset_std} below max_offset_std={max_offset_std}"
+                f"sigma_factor={sigma_factor} above 1, and "
+                f"min_offset_std={min_offset_std} below max_offset_std={max_offset_std}"
             )
         if (
             not 0 < initial_probability < 1
