@@ -71,7 +71,7 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     except SystemExit as error:  # argparse refuses a flag with 2, as we do
         return error.code if isinstance(error.code, int) else EXIT_FAILURE
     except BaseException as error:
-        return _report(name, error)
+        return report(name, error)
     finally:
         if previous is not None:
             signal.signal(signal.SIGINT, previous)
@@ -115,7 +115,8 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
-def _report(name: str, error: BaseException) -> int:
+def report(name: str, error: BaseException) -> int:
+    """Tell the user what went wrong, and give the exit status for it."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
