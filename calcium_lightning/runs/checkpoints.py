@@ -1,0 +1,178 @@
+"""Checkpoints: written under fixed names, read with care.
+
+A checkpoint holds plain containers and tensors only, so that it loads with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from calcium_lightning.errors import InputError
+from calcium_lightning.model import FORMAT, VERSION, LocalizationModel
+
+#: prefix of the network's weights among the LightningModule's
+NETWORK = "network."
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """One checkpoint under one name in ``checkpoints/`` of the run's folder.
+
+    Parameters
+    ----------
+    filename : str
+        Without its ending.
+    monitor, mode : str, optional
+        The figure that must improve; without it every epoch is saved.
+    save_on_exception : bool
+        Save where a run is broken off.
+    """
+
+    def __init__(
+        self, filename: str, monitor: str | None = None, mode: str = "min", save_on_exception: bool = False
+    ) -> None:
+        super().__init__(
+            filename=filename,
+            monitor=monitor,
+            mode=mode,
+            save_top_k=1,
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            save_on_exception=save_on_exception,
+            enable_version_counter=False,  # never best-v1.ckpt
+            auto_insert_metric_name=False,
+        )
+
+    @property
+    def state_key(self) -> str:
+        """Distinguishes the best from the last."""
+        return f"{type(self).__name__}.{self.filename}"
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Take the run's folder."""
+        self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
+        super().setup(trainer, pl_module, stage)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint, in this run's folder wherever the other one was."""
+        here = Path(self.dirpath or ".") / f"{self.filename}{self.FILE_EXTENSION}"
+        score = state_dict["best_model_score"]
+        if not here.is_file():  # the best wasn't taken along: the next is the first
+            return
+        moved = dict(state_dict)
+        moved["dirpath"] = self.dirpath
+        moved["best_model_path"] = moved["kth_best_model_path"] = str(here)
+        moved["best_k_models"] = {str(here): score} if score is not None else {}
+        moved["last_model_path"] = ""
+        super().load_state_dict(moved)
+
+
+def read_checkpoint(path: Path | str, key: str = "ckpt_path") -> dict[str, Any]:
+    """Read a checkpoint of ours.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    key : str
+        What the user calls it, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, or not a checkpoint of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{key}={path}: no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch and zipfile make of other files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{key}={path}: not a checkpoint, or damaged ({reason[:120]})") from error
+    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT or "state_dict" not in checkpoint:
+        raise InputError(f"{key}={path}: a checkpoint, but not of calcium_lightning.train")
+    if int(checkpoint.get("format_version", 0)) > VERSION:
+        raise InputError(f"{key}={path}: version {checkpoint['format_version']}, this package reads up to {VERSION}; update calcium-lightning")
+    return checkpoint
+
+
+def check_resumable(checkpoint: Mapping[str, Any], model: LocalizationModel, path: Path | str) -> None:
+    """Refuse to go on with another architecture or window.
+
+    Raises
+    ------
+    InputError
+        Naming the settings that differ.
+    """
+    from dataclasses import asdict
+
+    ours = {**model.network.architecture, "window": asdict(model.window)}
+    theirs = {**checkpoint["architecture"], "window": checkpoint["window"]}
+    _compare(f"ckpt_path={path}", theirs, ours)
+
+
+def load_weights(model: LocalizationModel, path: Path | str) -> None:
+    """Start a model from the weights of another, of the same architecture.
+
+    Parameters
+    ----------
+    model : LocalizationModel
+        Its network is filled.
+    path : path-like
+        A checkpoint (.ckpt), or weights alone (.safetensors).
+
+    Raises
+    ------
+    InputError
+        If the file isn't ours, or of another architecture.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        state = _safetensors(path)
+    else:
+        checkpoint = read_checkpoint(path, "weights")
+        _compare(f"weights={path}", checkpoint["architecture"], model.network.architecture)
+        state = {name.removeprefix(NETWORK): value for name, value in checkpoint["state_dict"].items() if name.startswith(NETWORK)}
+    own = model.network.state_dict()
+    wrong = [name for name in sorted({*own, *state}) if name not in own or name not in state or own[name].shape != state[name].shape]
+    if wrong:
+        raise InputError(f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})")
+    model.network.load_state_dict(state)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise InputError(f"weights={path}: no such file")
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"weights={path}: not a safetensors file, or damaged ({error})") from error
+    return {name.removeprefix(NETWORK): value for name, value in state.items()}
+
+
+def _compare(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    there, here = dict(_flat(theirs)), dict(_flat(ours))
+    different = [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
+    if different:
+        raise InputError(f"{name}: of another architecture: {'; '.join(different[:4])}")
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, list(node) if isinstance(node, tuple | list) else node

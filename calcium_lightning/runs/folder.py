@@ -1,0 +1,94 @@
+"""What a run's folder holds, and whose it is.
+
+``checkpoints/{best,last}.ckpt``, ``metrics.csv``, ``figures/``, ``summary.json`` and Hydra's ``.hydra/``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calcium_lightning.atomic import atomic_path
+from calcium_lightning.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names inside a run's folder.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of ``best.ckpt`` and ``last.ckpt``."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of least held-out reconstruction error."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def metrics(self) -> Path:
+        """The table of all logged numbers."""
+        return self.path / "metrics.csv"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "figures"
+
+    @property
+    def summary(self) -> Path:
+        """What came out, for programs."""
+        return self.path / "summary.json"
+
+    def claim(self, overwrite: bool = False, resume: Path | None = None) -> None:
+        """Make the folder this run's.
+
+        A run that resumes another's checkpoint takes its metrics, figures and best checkpoint along.
+
+        Raises
+        ------
+        InputError
+            If the folder holds a run already, which is neither overwritten nor resumed.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        source = RunFolder(resume.resolve().parent.parent) if resume is not None else None
+        if source is not None and source.path == self.path.resolve():
+            return
+        held = [part for part in (self.checkpoints, self.metrics, self.figures, self.summary) if part.exists()]
+        if held and not overwrite:
+            raise InputError(f"{self.path}: holds a run already; overwrite=true replaces it, ckpt_path={self.last} goes on with it")
+        for part in held:
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
+        if source is not None and resume is not None and resume.resolve().parent.name == self.checkpoints.name:
+            for part in (source.metrics, source.best, source.figures):
+                target = self.path / part.relative_to(source.path)
+                if part.is_dir():
+                    shutil.copytree(part, target)
+                elif part.is_file():
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.copy2(part, target)
+
+    def write_summary(self, values: dict[str, Any]) -> None:
+        """Write what came out as JSON."""
+        with atomic_path(self.summary, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(values, indent=2) + "\n")

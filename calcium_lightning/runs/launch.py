@@ -1,0 +1,201 @@
+"""One run on several processes of this machine: started, watched and ended together.
+
+Lightning would start the command line anew for each process, and Hydra would compose it anew: another folder,
+another time stamp, in a sweep the whole sweep again. Here every process gets the composed config of this job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning.errors import InputError
+
+#: seconds that processes get to save and end after Ctrl-C or another's failure
+GRACE_INTERRUPT_S, GRACE_FAILURE_S = 120.0, 5.0
+POLL_S = 0.1
+
+
+class RankFailed(Exception):
+    """A process of a run failed.
+
+    Attributes
+    ----------
+    status : int
+        The exit status to hand on.
+    reported : bool
+        Whether the process has told the user already.
+    """
+
+    def __init__(self, message: str, status: int, reported: bool) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reported = reported
+
+
+def rank_count(trainer: DictConfig) -> int:
+    """How many processes a trainer's config asks for on this machine.
+
+    Raises
+    ------
+    InputError
+        If it asks for what isn't there.
+    """
+    devices, accelerator = trainer.get("devices", 1), trainer.get("accelerator", "auto")
+    if not str(trainer.get("strategy", "auto")).startswith("ddp"):
+        return 1
+    if OmegaConf.is_list(devices):
+        return len(devices)
+    if str(devices) in ("auto", "-1"):
+        import torch
+
+        count = torch.cuda.device_count() if accelerator in ("gpu", "cuda", "auto") else 0
+        if not count:
+            raise InputError(f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, trainer.devices=2 says how many processes")
+        return count
+    try:
+        return int(devices)
+    except ValueError as error:
+        raise InputError(f"trainer.devices={devices}: a number, a list or auto") from error
+
+
+def started_by_others() -> bool:
+    """Whether torchrun, SLURM or we have started this process as one of several."""
+    return "LOCAL_RANK" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
+def launch(cfg: DictConfig, folder: Path, count: int) -> dict[str, Any]:
+    """Train on ``count`` processes and wait for them.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        The job's composed config.
+    folder : Path
+        The run's folder.
+    count : int
+        Number of processes.
+
+    Returns
+    -------
+    dict
+        What came out (``summary.json``).
+
+    Raises
+    ------
+    RankFailed
+        If a process fails; the others are ended.
+    KeyboardInterrupt
+        After Ctrl-C, when all have ended.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    order = json.dumps({"config": OmegaConf.to_yaml(cfg, resolve=True), "folder": str(folder)}) + "\n"
+    port = _free_port()
+    logs = [folder / f"rank_{rank}.log" for rank in range(count)]
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for rank in range(count):
+            environment = {
+                **os.environ,
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+                "WORLD_SIZE": str(count),
+                "NODE_RANK": "0",
+                "LOCAL_RANK": str(rank),
+            }
+            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+            # Rank 0 speaks to the user; the others are asked only if they fail.
+            output: Any = None if rank == 0 else logs[rank].open("w")
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "calcium_lightning.runs.rank"],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    text=True,
+                    start_new_session=True,  # Ctrl-C reaches us alone, and we hand it on once
+                )
+            )
+            if output is not None:
+                output.close()
+            stdin = processes[-1].stdin
+            assert stdin is not None
+            stdin.write(order)
+            stdin.flush()  # and stays open: its end tells the process that we are gone
+        failed = _wait(processes)
+    except BaseException as error:
+        _end(processes, signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM, GRACE_INTERRUPT_S)
+        raise
+    if failed is not None:
+        status = processes[failed].returncode
+        _end(processes, signal.SIGTERM, GRACE_FAILURE_S)
+        raise _failure(failed, status, logs[failed])
+    for log in logs:
+        log.unlink(missing_ok=True)
+    from calcium_lightning.runs.folder import RunFolder
+
+    return dict(json.loads(RunFolder(folder).summary.read_text()))
+
+
+def _wait(processes: list[subprocess.Popen[str]]) -> int | None:
+    """Wait until all have ended well (None), or one has failed (which)."""
+    while True:
+        states = [process.poll() for process in processes]
+        for rank, state in enumerate(states):
+            if state not in (None, 0):
+                return rank
+        if all(state == 0 for state in states):
+            return None
+        time.sleep(POLL_S)
+
+
+def _end(processes: list[subprocess.Popen[str]], number: signal.Signals, grace: float) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(number)
+    limit = time.monotonic() + grace
+    for process in processes:
+        try:
+            process.wait(max(0.0, limit - time.monotonic()))
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+            process.wait()
+    for process in processes:
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _failure(rank: int, status: int, log: Path) -> RankFailed:
+    if status < 0:
+        return RankFailed(f"process {rank} was ended by signal {-status} ({signal.Signals(-status).name})", 1, reported=False)
+    if rank == 0:
+        return RankFailed("process 0 failed", status, reported=True)
+    text = log.read_text(errors="replace").strip() if log.is_file() else ""
+    return RankFailed(f"process {rank} failed:\n{text}", status, reported=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def watch_parent() -> None:
+    """End this process when the one that started it is gone (the end of its standard input)."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="watch_parent").start()
