@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.cells import Cells, Localizations, footprint_centers
 from calcium_lightning.session import SessionWriter, Truth
 
-HOSTILE = "rec <script>alert(1)</script> & \"quoted\" {{ 7*7 }}.h5"
+HOSTILE = 'rec <script>alert(1)</script> & "quoted" {{ 7*7 }}.h5'
 
 
 def make_example(
@@ -19,7 +19,9 @@ def make_example(
 ) -> tuple[Cells, Truth]:
     """Cells as a good method would find them, and the truth; the field is not square."""
     rng = np.random.default_rng(seed)
-    spots = np.stack(np.meshgrid(np.arange(8, height - 6, 12), np.arange(8, width - 6, 12), indexing="ij"), -1)
+    spots = np.stack(
+        np.meshgrid(np.arange(8, height - 6, 12), np.arange(8, width - 6, 12), indexing="ij"), -1
+    )
     centers = rng.permutation(spots.reshape(-1, 2))[:count] + rng.uniform(-2, 2, (count, 2))
     y, x = np.mgrid[:height, :width]
     sigma = rng.uniform(2.0, 3.5, (2, count, 1, 1))
@@ -43,8 +45,13 @@ def make_example(
     place = place + rng.normal(0, 0.4, place.shape)
     real = np.full(len(frame), 0.4, np.float32)
     localizations = Localizations(
-        frame.astype(np.int32), place[:, 0].astype(np.float32), place[:, 1].astype(np.float32),
-        rng.uniform(1, 30, len(frame)).astype(np.float32), real, real, cell.astype(np.int32),
+        frame.astype(np.int32),
+        place[:, 0].astype(np.float32),
+        place[:, 1].astype(np.float32),
+        rng.uniform(1, 30, len(frame)).astype(np.float32),
+        real,
+        real,
+        cell.astype(np.int32),
     )
     score = rng.uniform(0.02, 1, count)
     mean = 80 + 10 * np.cos(x / width * 3) + images.sum(0) * 5

@@ -26,7 +26,7 @@ def files(tmp_path):
     cells, truth = make_example(count=20)
     rng = np.random.default_rng(3)
     found = take(cells, np.concatenate([np.arange(15), [0, 1]]))  # five missed, two reported twice
-    noise = rng.normal(0, 1, (17, 2)) + (5, -7)
+    noise = rng.normal(0, 1, (17, 2)) + np.array([5, -7])
     noisy = found.denoised + rng.uniform(0, 12, (17, 1)) * rng.normal(size=found.denoised.shape)
     noisy[3] = 0
     shifts = cells.shifts + rng.normal(0, (0.2, 0.1), cells.shifts.shape) + (5, -7)
@@ -50,10 +50,15 @@ def referee(*arguments) -> dict[str, float]:
     run = subprocess.run(
         [sys.executable, str(REFEREE), *map(str, arguments)], capture_output=True, text=True, check=True
     )
-    return {key.strip(): float(value) for key, value in re.findall(r"([A-Za-z][A-Za-z1 ]*?) (-?[\d.]+|nan)", run.stdout.replace(" px", ""))}
+    return {
+        key.strip(): float(value)
+        for key, value in re.findall(r"([A-Za-z][A-Za-z1 ]*?) (-?[\d.]+|nan)", run.stdout.replace(" px", ""))
+    }
 
 
-needs_referee = pytest.mark.skipif(not REFEREE.is_file(), reason=f"the benchmark's referee is not here ({REFEREE})")
+needs_referee = pytest.mark.skipif(
+    not REFEREE.is_file(), reason=f"the benchmark's referee is not here ({REFEREE})"
+)
 
 
 @needs_referee
@@ -78,7 +83,13 @@ def test_agrees_with_the_referee_on_masks(files, run_command, unknown):
     result = run_command("evaluate", "cells=cells.h5", f"truth={mask}", "output=m.json", *ours_more)
     assert result.status == 0, result.stderr
     ours, theirs = figures(files)["together"], referee("cells.h5", "--mask", mask, *theirs_more)
-    names = {"cells": "cells", "precision": "precision", "chance": "chance", "kappa": "kappa", "parts hit": "parts_hit"}
+    names = {
+        "cells": "cells",
+        "precision": "precision",
+        "chance": "chance",
+        "kappa": "kappa",
+        "parts hit": "parts_hit",
+    }
     for name, key in names.items():
         assert ours[f"mask_{key}"] == pytest.approx(theirs[name], abs=5.1e-4)
 
@@ -106,7 +117,7 @@ def test_a_session_with_only_a_mask(files, run_command):
 
 
 def test_several_pairs_are_pooled(files, run_command):
-    cells, truth = make_example(count=20)
+    cells, _ = make_example(count=20)
     write_cells(files / "perfect.h5", replace(cells, accepted=np.ones(20, bool)))
     result = run_command(
         "evaluate", "cells=[cells.h5,perfect.h5]", "truth=[truth.h5,truth.h5]", "output=m.json", "all=true"
@@ -135,7 +146,6 @@ def test_no_cells_is_an_answer(files, run_command):
 
 def spoil(files, case):
     """Make the files of a bad call; returns the overrides and what the message must name."""
-    cells, truth = make_example(count=20)
     if case == "missing":
         return ["cells=gone.h5", "truth=truth.h5"], "gone.h5"
     if case == "a session in place of cells":

@@ -40,13 +40,17 @@ def test_a_folder_holds_the_time_courses(cells, tmp_path):
         table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         np.testing.assert_allclose(table["time"], cells.timestamps, atol=1e-6)
         np.testing.assert_allclose(table.drop(columns="time").T, getattr(cells, name), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(pd.read_csv(tmp_path / "out" / "shifts.csv")[["dy", "dx"]], cells.shifts, rtol=1e-5)
+    np.testing.assert_allclose(
+        pd.read_csv(tmp_path / "out" / "shifts.csv")[["dy", "dx"]], cells.shifts, rtol=1e-5
+    )
 
 
 def test_late_time_stamps_keep_their_digits(cells, tmp_path):
     late = replace(cells, timestamps=np.asarray(cells.timestamps) + 86_400.0)
     export_csv(late, tmp_path / "out")
-    np.testing.assert_allclose(pd.read_csv(tmp_path / "out" / "spikes.csv")["time"], late.timestamps, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        pd.read_csv(tmp_path / "out" / "spikes.csv")["time"], late.timestamps, rtol=0, atol=1e-6
+    )
 
 
 def test_shape_of_a_known_ellipse(cells):
@@ -66,7 +70,9 @@ def test_footprints_of_any_shape(pixels):
     image = np.zeros((60, 84))
     for y, x in pixels:
         image[y, x] = 1
-    one = replace(take(make_example(count=1, length=3)[0], np.arange(1)), footprints=csr_matrix(image.reshape(1, -1)))
+    one = replace(
+        take(make_example(count=1, length=3)[0], np.arange(1)), footprints=csr_matrix(image.reshape(1, -1))
+    )
     shape = footprint_shapes(one)
     assert shape["area_px"][0] == len(pixels) if pixels else np.isnan(shape["area_px"][0])
 

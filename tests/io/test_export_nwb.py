@@ -117,7 +117,14 @@ def test_localizations_on_request(cells, opened):
 
 
 def test_start_time_is_given_or_the_files(cells, opened, tmp_path):
-    file = opened(cells, session_start_time="2026-01-02T03:04:05+01:00", subject_id="m1", species="Mus musculus", sex="F", age="P90D")
+    file = opened(
+        cells,
+        session_start_time="2026-01-02T03:04:05+01:00",
+        subject_id="m1",
+        species="Mus musculus",
+        sex="F",
+        age="P90D",
+    )
     assert file.session_start_time.isoformat() == "2026-01-02T03:04:05+01:00"
     assert file.subject.subject_id == "m1"
     session = tmp_path / "session.h5"
@@ -135,12 +142,17 @@ def test_the_inspector_finds_nothing_wrong(cells, tmp_path):
     path = tmp_path / "out.nwb"
     export_nwb(cells, path, NwbSettings(session_start_time="2026-01-02T03:04:05+01:00", **about))
     found = list(inspector.inspect_nwbfile(nwbfile_path=str(path)))
-    serious = [item.message for item in found if item.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value]
+    serious = [
+        item.message
+        for item in found
+        if item.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value
+    ]
     assert serious == []
 
 
 @pytest.mark.parametrize(
-    ("settings", "complaint"), [({"masks": "round"}, "pixel or image"), ({"session_start_time": "noon"}, "not a time")]
+    ("settings", "complaint"),
+    [({"masks": "round"}, "pixel or image"), ({"session_start_time": "noon"}, "not a time")],
 )
 def test_settings_that_make_no_sense(cells, tmp_path, settings, complaint):
     with pytest.raises(InputError, match=complaint):
@@ -149,7 +161,9 @@ def test_settings_that_make_no_sense(cells, tmp_path, settings, complaint):
 
 
 def test_a_failure_leaves_nothing(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(pynwb.NWBHDF5IO, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(
+        pynwb.NWBHDF5IO, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
     with pytest.raises(OSError, match="No space"):
         export_nwb(cells, tmp_path / "out.nwb")
     assert not list(tmp_path.iterdir())
@@ -157,7 +171,9 @@ def test_a_failure_leaves_nothing(cells, tmp_path, monkeypatch):
 
 def test_the_command(cells, tmp_path, run_command):
     write_cells(tmp_path / "cells.h5", cells)
-    result = run_command("export", "cells=cells.h5", "output=out.nwb", "nwb.indicator=GCaMP6f", "rejected=false")
+    result = run_command(
+        "export", "cells=cells.h5", "output=out.nwb", "nwb.indicator=GCaMP6f", "rejected=false"
+    )
     assert result.status == 0, result.stderr
     with pynwb.NWBHDF5IO(str(tmp_path / "out.nwb"), "r") as stream:
         file = stream.read()

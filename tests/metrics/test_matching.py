@@ -71,7 +71,9 @@ def test_wrong_shapes_are_refused():
 def test_the_offset_is_the_one_of_an_exhaustive_search(seed):
     rng = np.random.default_rng(seed)
     true = rng.uniform(0, 80, (15, 2))
-    found = np.concatenate([true[:9] - rng.integers(-12, 13, 2) + rng.normal(0, 1, (9, 2)), rng.uniform(0, 80, (4, 2))])
+    found = np.concatenate(
+        [true[:9] - rng.integers(-12, 13, 2) + rng.normal(0, 1, (9, 2)), rng.uniform(0, 80, (4, 2))]
+    )
 
     def agreement(offset):
         distance = np.linalg.norm(found[:, None] + offset - true[None], axis=2)
@@ -84,7 +86,7 @@ def test_the_offset_is_the_one_of_an_exhaustive_search(seed):
 def test_a_shifted_field_is_no_error():
     rng = np.random.default_rng(1)
     true = rng.uniform(0, 200, (60, 2))
-    match, offset = match_after_offset(true + (4.37, -7.81), true, 6.0)
+    match, offset = match_after_offset(true + np.array([4.37, -7.81]), true, 6.0)
     np.testing.assert_allclose(offset, (-4.37, 7.81), atol=1e-9)
     assert len(match.first) == 60
     np.testing.assert_allclose(match.distance, 0, atol=1e-9)

@@ -47,7 +47,9 @@ def over_ranks(make, updates):
 
 
 def plain(value):
-    return {name: float(number) for name, number in value.items()} if isinstance(value, dict) else float(value)
+    return (
+        {name: float(number) for name, number in value.items()} if isinstance(value, dict) else float(value)
+    )
 
 
 def test_detection_by_hand():
@@ -133,8 +135,10 @@ def test_motion_forgives_a_constant():
     wave = np.sin(np.arange(50))[:, None] * (0.3, 0)
     wave -= wave.mean(0)
     metric = MotionError()
-    metric.update(true + (9, -4) + wave, true)
-    assert plain(metric.compute()) == pytest.approx({"y": np.sqrt((wave[:, 0] ** 2).mean()), "x": 0}, abs=1e-9)
+    metric.update(true + np.array([9, -4]) + wave, true)
+    assert plain(metric.compute()) == pytest.approx(
+        {"y": np.sqrt((wave[:, 0] ** 2).mean()), "x": 0}, abs=1e-9
+    )
     with pytest.raises(ValueError, match="must both be"):
         metric.update(true, true[:-1])
 
@@ -145,7 +149,13 @@ def test_mask_parts_are_four_connected_and_unknown_pixels_left_out():
     unknown = np.zeros((10, 10))
     unknown[9] = 1
     metric = MaskAgreement()
-    centers = [[0, 0], [11, 11], [13.4, 10.6], [5, 3], [19, 3]]  # field is twice the mask; the last is unknown
+    centers = [
+        [0, 0],
+        [11, 11],
+        [13.4, 10.6],
+        [5, 3],
+        [19, 3],
+    ]  # field is twice the mask; the last is unknown
     metric.update(centers, mask, (20, 20), unknown)
     chance = 6 / 90
     expected = {

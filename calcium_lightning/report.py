@@ -1,0 +1,92 @@
+"""One self-contained page about a cells file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from calcium_lightning.cli import as_paths, entry_point, output_paths
+from calcium_lightning.errors import InputError
+
+
+def write_report(cells: Path, output: Path, metrics: Path | None = None, *, overwrite: bool = False) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    cells : Path
+        The cells file.
+    output : Path
+        The page to make, HTML; everything is inside it.
+    metrics : Path, optional
+        Figures that ``evaluate`` wrote, of these cells among others.
+    overwrite : bool
+        Replace an existing page.
+
+    Raises
+    ------
+    InputError
+        If a file can't be read or the page exists.
+    """
+    from calcium_lightning.atomic import atomic_path, check_output
+    from calcium_lightning.cells import read_cells
+    from calcium_lightning.pages.report import render
+
+    check_output(output, overwrite)
+    found = read_cells(cells)
+    measured = None if metrics is None else read_figures(metrics, cells)
+    page = render(found, str(cells), measured)
+    with atomic_path(output, overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
+    """The figures of one cells file from a file that ``evaluate`` wrote.
+
+    Raises
+    ------
+    InputError
+        If it isn't such a file, or has several recordings and none of them is this one.
+    """
+    import json
+
+    from calcium_lightning.evaluate import FORMAT, VERSION
+
+    try:
+        content = json.loads(metrics.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{metrics}: {error.strerror or 'can not be read'}") from error
+    except ValueError as error:
+        raise InputError(f"{metrics}: not JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{metrics}: not the figures that evaluate output=METRICS.json writes")
+    if content.get("version") != VERSION:
+        version = content.get("version")
+        raise InputError(f"{metrics}: version {version}, this package reads {VERSION}; evaluate again")
+    recordings = content["recordings"]
+    same = [item for item in recordings if Path(item["cells"]).resolve() == cells.resolve()]
+    if not same and len(recordings) == 1:
+        same = recordings  # moved since then, or named otherwise
+    if not same:
+        raise InputError(f"{metrics}: has {len(recordings)} recordings, and none of them is {cells}")
+    return dict(same[0]["figures"])
+
+
+@entry_point("report")
+def main(cfg: DictConfig) -> None:
+    """Show cells on one page that needs no network.
+
+    The field of view with its cells, footprints, the most and the least certain traces, qualities, motion and
+    localisations; figures against the truth with metrics=.
+    """
+    sources = as_paths(cfg.cells)
+    metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
+    for source, target in zip(sources, output_paths(sources, cfg.output, ".html"), strict=True):
+        write_report(source, target, metrics, overwrite=cfg.overwrite)
+        print(f"report: {target}")
+
+
+if __name__ == "__main__":
+    main()
