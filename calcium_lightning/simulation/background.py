@@ -142,7 +142,7 @@ def draw_vessels(size: tuple[int, int], settings: SceneSettings, rng: np.random.
         strength = rng.uniform(*settings.vessel_absorbance)
         tree = [(start, heading, width)]
         for place, direction, diameter in tree:  # grows as branches sprout
-            path = _path(place, direction, 1.5 * max(size), rng)
+            path = _path(place, direction, 2.5 * max(size), rng)
             absorbance = np.maximum(absorbance, _cylinder(path, diameter, size) * strength * diameter / width)
             if len(tree) < 6 and diameter > 0.35 * width:
                 for _ in range(rng.integers(1, 3)):
@@ -158,8 +158,8 @@ def draw_vessels(size: tuple[int, int], settings: SceneSettings, rng: np.random.
 def _path(start: np.ndarray, heading: float, length: float, rng: np.random.Generator) -> np.ndarray:
     """A winding line of points 1 px apart: (n, 2)."""
     count = max(4, int(length))
-    wind = gaussian_filter(rng.standard_normal(count), 12.0, mode="reflect")
-    wind *= 0.02 / max(float(wind.std()), 1e-9)
+    wind = gaussian_filter(rng.standard_normal(count), 20.0, mode="reflect")
+    wind *= 0.012 / max(float(wind.std()), 1e-9)
     direction = heading + np.cumsum(wind)
     return start + np.cumsum(np.stack([np.sin(direction), np.cos(direction)], 1), 0)
 
@@ -173,7 +173,7 @@ def _cylinder(path: np.ndarray, diameter: float, size: tuple[int, int]) -> np.nd
     line = np.ones(size, bool)
     line[at[:, 0], at[:, 1]] = False
     distance = distance_transform_edt(line) / (0.5 * diameter)
-    return gaussian_filter(np.sqrt(np.maximum(1 - distance**2, 0)), 0.15 * diameter + 1.0, mode="nearest")
+    return gaussian_filter(np.sqrt(np.maximum(1 - distance**2, 0)), 0.2 * diameter + 2.0, mode="nearest")
 
 
 def draw_optics(
@@ -191,8 +191,8 @@ def draw_optics(
     transmission = 1 / (1 + tangent * (y**2 + x**2)) ** 2
     count = rng.poisson(settings.debris_per_1000_px2 * height * width / 1000)
     place = rng.uniform(0, [height, width], (count, 2)) - middle
-    sigma = rng.uniform(0.08, 0.35, count) * settings.mean_diameter_px
-    depth = rng.uniform(-0.15, 0.5, count)
+    sigma = rng.uniform(0.15, 0.35, count) * settings.mean_diameter_px
+    depth = rng.uniform(-0.05, 0.2, count)
     angle, ratio = rng.uniform(0, math.pi, count), rng.uniform(1, 3, count)
     for (cy, cx), s, d, a, r in zip(place, sigma, depth, angle, ratio, strict=True):
         along, across = (

@@ -229,7 +229,7 @@ class SceneSettings:
     resting_fraction: Range = (0.0, 0.4)
     truth_min_detectability: float = 8.0
     # activity
-    bursts_per_second: Range = (0.06, 0.4)
+    bursts_per_second: Range = (0.04, 0.3)
     spikes_per_burst: Range = (2.0, 6.0)
     burst_rate_hz: float = 30.0
     synchrony: float = 0.15
