@@ -16,6 +16,7 @@ from torch import Tensor
 from calcium_lightning.preprocess.resample import (
     ANTIALIAS_SIGMA,
     CUT_SIGMAS,
+    REACH_SIGMAS,
     apply_separable,
     network_centers,
     shift_matrices,
@@ -216,7 +217,7 @@ class Prepared:
 
 def _reach(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> tuple[int, int]:
     """The source pixels that sampling at ``centers`` under all ``shifts`` may touch."""
-    reach = 6 * sigma + 1  # beyond six standard deviations a weight is below float32's resolution
+    reach = REACH_SIGMAS * sigma + 2
     low = float((centers.min() + shifts.min()).clamp(0, length - 1)) - reach
     high = float((centers.max() + shifts.max()).clamp(0, length - 1)) + reach
     return max(0, int(low)), min(length, int(high) + 2)

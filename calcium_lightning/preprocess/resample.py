@@ -6,11 +6,15 @@ columns, and a block of frames is two batched matrix products. Knows matrices an
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
 #: width of the anti-aliasing Gaussian, in pixels of the coarser grid
 ANTIALIAS_SIGMA = 0.5
+#: beyond so many standard deviations an anti-aliasing weight is below 1e-4 of its peak
+REACH_SIGMAS = 4.3
 #: where a smoothing kernel is cut, in standard deviations
 CUT_SIGMAS = 3.0
 
@@ -39,12 +43,18 @@ def shift_matrices(length: int, centers: Tensor, shifts: Tensor, sigma: float) -
     Tensor, float32 (n, m, length)
         Rows sum to 1. A sample beyond the line's ends repeats the end.
     """
-    grid = torch.arange(length, dtype=torch.float32, device=centers.device)
     wanted = (centers[None, :] + shifts[:, None]).clamp(0, length - 1)
-    weights = torch.exp(-0.5 * ((grid - wanted[..., None]) / sigma) ** 2)
-    return weights / weights.sum(-1, keepdim=True)
+    # A Gaussian is evaluated only where it isn't zero: a band around each sample.
+    reach = int(REACH_SIGMAS * sigma) + 1
+    source = wanted.round().long()[..., None] + torch.arange(-reach, reach + 1, device=centers.device)
+    band = torch.exp(-0.5 * ((source - wanted[..., None]) / sigma) ** 2)
+    band *= (source >= 0) & (source < length)
+    band /= band.sum(-1, keepdim=True)
+    weights = torch.zeros(*wanted.shape, length, device=centers.device)
+    return weights.scatter_add_(-1, source.clamp(0, length - 1), band)
 
 
+@lru_cache(maxsize=32)
 def smoothing_matrix(length: int, sigma: float) -> Tensor:
     """Local linear regression along a line with Gaussian weights, float32 (length, length).
 

@@ -125,12 +125,12 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
     with progress("baseline and noise", knots, "estimates") as advance:
         for begin, end in zip(edges[:-1], edges[1:], strict=True):
             sample = _sample(prepared, int(begin), int(np.ceil(end)), settings.baseline_frames, device)
-            baselines.append(sample.nanmedian(0).values)
+            baselines.append(_median(sample))
             pairs = sample[1::2] - sample[: len(sample) // 2 * 2 : 2]
-            noises.append(pairs.abs().nanmedian(0).values * (MAD_TO_STD / 2**0.5) if len(pairs) else torch.ones_like(sample[0]))
+            noises.append(_median(pairs.abs()) * (MAD_TO_STD / 2**0.5) if len(pairs) else torch.ones_like(sample[0]))
             advance(1)
     baseline = torch.stack(baselines).nan_to_num(0.0).cpu()
-    noise = torch.stack(noises).nanmedian(0).values.cpu()
+    noise = _median(torch.stack(noises)).cpu()
     known = torch.isfinite(noise) & (noise > 0)
     typical = float(noise[known].median()) if known.any() else 1.0
     # A pixel that was hardly ever seen gets the typical noise; its frames are zero where it wasn't.
@@ -152,3 +152,11 @@ def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.
         detail[~(rows[:, :, None] & columns[:, None, :]).to(device)] = torch.nan
         blocks.append(detail[: len(detail) // 2 * 2] if len(detail) > 1 else detail)
     return torch.cat(blocks)
+
+
+def _median(stack: Tensor) -> Tensor:
+    """Median over the first axis of (n, h, w), NaN left out; sorting contiguous lines is far faster than nanmedian."""
+    lines = stack.flatten(1).T.contiguous().sort(1).values  # NaN goes last
+    known = (~lines.isnan()).sum(1)
+    middle = ((known - 1) // 2).clamp_min(0)
+    return lines.gather(1, middle[:, None])[:, 0].view(stack.shape[1:])

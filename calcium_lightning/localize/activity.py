@@ -1,0 +1,168 @@
+"""Activity from traces: baselines, the session's calcium kernel, deconvolution with ``calab``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, percentile_filter
+from scipy.optimize import minimize
+
+#: turns a median absolute deviation into a standard deviation of a Gaussian
+MAD_TO_STD = 1.4826
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Calcium response to a spike: exp(-t/decay) - exp(-t/rise), seconds."""
+
+    rise_s: float
+    decay_s: float
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What deconvolution gives, (K, T) each.
+
+    Attributes
+    ----------
+    traces : ndarray, float32
+        The input with its baseline at 0.
+    denoised, spikes : ndarray, float32
+        The fitted calcium trace, and the activity that drives it.
+    noise : ndarray, float32 (K,)
+        Standard deviation of the traces' noise.
+    """
+
+    traces: np.ndarray
+    denoised: np.ndarray
+    spikes: np.ndarray
+    noise: np.ndarray
+
+
+def trace_noise(traces: np.ndarray) -> np.ndarray:
+    """Standard deviation of white noise in traces (K, T), from second differences, robustly, float32 (K,)."""
+    if traces.shape[1] < 4:
+        return np.maximum(traces.std(1), 1e-9).astype(np.float32)
+    difference = traces[:, 2:] - 2 * traces[:, 1:-1] + traces[:, :-2]
+    return np.maximum(np.median(np.abs(difference), 1) * MAD_TO_STD / np.sqrt(6), 1e-9).astype(np.float32)
+
+
+def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np.ndarray:
+    """Bring the quiet level of traces (K, T) to 0: the mode of the values in a sliding time.
+
+    The mode is found as the noise's centre: the 30th percentile of the smoothed trace, corrected by where that
+    percentile of the noise alone lies.
+    """
+    count, length = traces.shape
+    if not count:
+        return traces.astype(np.float32)
+    smooth = gaussian_filter1d(traces, max(0.5, 0.15 * fps), axis=1, mode="nearest")
+    window = round(seconds * fps)
+    if window >= length:
+        level = np.percentile(smooth, 30, axis=1, keepdims=True)
+    else:
+        step = max(1, window // 40)
+        coarse = percentile_filter(smooth[:, ::step], 30, size=(1, max(3, window // step)), mode="nearest")
+        position = np.arange(length) / step
+        left = np.minimum(position.astype(int), coarse.shape[1] - 1)
+        right = np.minimum(left + 1, coarse.shape[1] - 1)
+        share = np.clip(position - left, 0, 1)
+        level = gaussian_filter1d(coarse[:, left] * (1 - share) + coarse[:, right] * share, window / 8, axis=1, mode="nearest")
+    return (traces - level).astype(np.float32)
+
+
+def estimate_kernel(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> Kernel:
+    """Rise and decay of the session's cells from the autocovariance of their traces.
+
+    White noise contributes at lag 0 only, so the kernel's autocovariance is fitted to the other lags, summed over
+    the cells with most signal (Pnevmatikakis et al. 2016 use the same lags for AR coefficients).
+
+    Parameters
+    ----------
+    traces : ndarray (K, T)
+        Baseline at 0, any units.
+    fps : float
+        Frame rate, Hz.
+    longest_s : float
+        Longest lag that is looked at, seconds.
+    """
+    default = Kernel(0.1, 0.6)
+    count, length = traces.shape
+    lags = int(min(longest_s * fps, length // 4))
+    if not count or lags < 4:
+        return default
+    noise = trace_noise(traces)
+    centred = traces - traces.mean(1, keepdims=True)
+    power = centred.var(1) / noise**2
+    chosen = np.argsort(-power)[: max(5, count // 3)]
+    size = 1 << int(np.ceil(np.log2(2 * length)))
+    spectrum = np.abs(np.fft.rfft(centred[chosen] / noise[chosen, None], size, axis=1)) ** 2
+    covariance = np.fft.irfft(spectrum, size, axis=1)[:, : lags + 1]
+    mean = (covariance / np.maximum(covariance[:, 1:2], 1e-9)).mean(0)
+    lag = np.arange(1, lags + 1) / fps
+
+    def misfit(parameters: np.ndarray) -> float:
+        rise, decay = _taus(parameters)
+        shape = (decay * np.exp(-lag / decay) - rise * np.exp(-lag / rise)) / (decay - rise)
+        basis = np.stack([shape, np.ones_like(shape)], 1)
+        weights = np.exp(-lag / 1.0)[:, None] ** 0.5
+        solution, *_ = np.linalg.lstsq(basis * weights, mean[1:] * weights[:, 0], rcond=None)
+        return float((((basis @ solution - mean[1:]) * weights[:, 0]) ** 2).sum())
+
+    best = min(
+        (minimize(misfit, np.log([rise, decay]), method="Nelder-Mead") for rise, decay in ((0.05, 0.4), (0.1, 1.0))),
+        key=lambda result: result.fun,
+    )
+    rise, decay = _taus(best.x)
+    return Kernel(rise, decay)
+
+
+def _taus(parameters: np.ndarray) -> tuple[float, float]:
+    rise = float(np.clip(np.exp(parameters[0]), 0.01, 0.5))
+    decay = float(np.clip(np.exp(parameters[1]), 0.1, 4.0))
+    return min(rise, 0.8 * decay), decay
+
+
+def deconvolve(traces: np.ndarray, fps: float, kernel: Kernel, sparsity: float = 1.0, iterations: int = 300) -> Activity:
+    """Deconvolve unclipped traces.
+
+    Parameters
+    ----------
+    traces : ndarray, float32 (K, T)
+        Baseline at 0, unclipped, any units.
+    fps : float
+        Frame rate, Hz.
+    kernel : Kernel
+        The session's.
+    sparsity : float
+        L1 penalty in units of each trace's noise.
+    iterations : int
+        Most iterations of the solver.
+    """
+    import calab
+
+    noise = trace_noise(traces)
+    if not traces.size:
+        return Activity(traces, traces.copy(), traces.copy(), noise)
+    scaled = traces.astype(np.float64) / noise[:, None]
+    result = calab.run_deconvolution_full(scaled, fps, kernel.rise_s, kernel.decay_s, sparsity, iterations)
+    spikes = np.asarray(result.activity, np.float32).reshape(traces.shape)
+    fitted = np.asarray(result.reconvolution, np.float32).reshape(traces.shape)
+    # What the solver took for a drifting baseline is the baseline of the trace, too.
+    drift = fitted - _convolve(spikes, fps, kernel, fitted)
+    return Activity(
+        traces=((scaled - drift) * noise[:, None]).astype(np.float32),
+        denoised=((fitted - drift) * noise[:, None]).astype(np.float32),
+        spikes=(spikes * noise[:, None]).astype(np.float32),
+        noise=noise,
+    )
+
+
+def _convolve(spikes: np.ndarray, fps: float, kernel: Kernel, fitted: np.ndarray) -> np.ndarray:
+    """Spikes through the solver's own kernel, (K, T)."""
+    import calab
+    from scipy.signal import fftconvolve
+
+    shape = np.asarray(calab.build_kernel(kernel.rise_s, kernel.decay_s, fps), np.float32)
+    return fftconvolve(spikes, shape[None, :], axes=1)[:, : spikes.shape[1]]

@@ -1,0 +1,168 @@
+"""Traces from footprints and footprints from traces: two linear regressions, streamed over a movie.
+
+The movie is what preprocessing's high-pass filter F left of the frames, so a footprint A is seen in it as FA. With
+traces C the frames are C·FA plus noise. Given A, the traces are regressed on all cells at once; given C, each
+pixel is regressed on the traces of the cells around it. Only sums over frames are kept, so memory does not grow with
+their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.linalg import lu_factor, lu_solve
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from calcium_lightning.localize.patches import Patches, Surround
+from calcium_lightning.localize.scratch import ScratchMovie
+
+#: edge of the squares in which pixels are regressed together, network pixels
+TILE = 48
+#: relative ridge that keeps nearly identical cells from cancelling each other
+RIDGE = 1e-2
+
+
+@dataclass
+class Model:
+    """Footprints as the movie shows them.
+
+    Attributes
+    ----------
+    footprints : Patches
+        Brightness, peak 1, (K, P, P).
+    seen : csr_matrix (K, h*w)
+        Filtered and divided by the noise: what a trace of 1 adds to the movie.
+    probe : csr_matrix (K, h*w)
+        The part of ``seen`` within the footprint's own patch, that the movie is projected on.
+    """
+
+    footprints: Patches
+    seen: csr_matrix
+    probe: csr_matrix
+
+    def __len__(self) -> int:
+        return self.probe.shape[0]
+
+
+class Demixer:
+    """Regress traces and footprints on a movie.
+
+    Parameters
+    ----------
+    movie : ScratchMovie
+        Foreground (T, h, w) in units of its noise.
+    noise : Tensor (h, w)
+        Standard deviation of the noise, units of the frames.
+    surround : Surround
+        The high-pass filter that the movie went through.
+    """
+
+    def __init__(self, movie: ScratchMovie, noise: Tensor, surround: Surround) -> None:
+        self.movie = movie
+        self.noise = noise
+        self.surround = surround
+
+    def model(self, footprints: Patches) -> Model:
+        """What footprints (brightness, peak 1) look like in the movie."""
+        wide = self.surround.high_pass(footprints)
+        wide.values *= wide.look_up(1 / self.noise)
+        reach = self.surround.reach
+        core = slice(reach, reach + footprints.values.shape[-1])
+        local = Patches(wide.values[:, core, core] * (footprints.values > 0), footprints.corner, footprints.size)
+        return Model(footprints, wide.to_csr(1e-4), local.to_csr())
+
+    def traces(self, model: Model) -> np.ndarray:
+        """Brightness of every cell in every frame, units of the frames, unclipped, float32 (K, T).
+
+        The movie is projected on each cell's own pixels, where its signal is, and the projections are unmixed with
+        what every other cell, its filtered halo included, adds there.
+        """
+        count, length = len(model), self.movie.n_frames
+        traces = np.zeros((count, length), np.float32)
+        if not count:
+            return traces
+        mixing = (model.probe @ model.seen.T).toarray().astype(np.float64)
+        mixing[np.diag_indices(count)] *= 1 + RIDGE
+        mixing[np.diag_indices(count)] += 1e-9
+        factors = lu_factor(mixing)
+        for start, frames in self.movie.blocks():
+            projected = model.probe @ frames.flatten(1).numpy().T
+            traces[:, start : start + len(frames)] = lu_solve(factors, projected)
+        return traces * (1 + RIDGE)
+
+    def residual(self, model: Model, traces: np.ndarray, target: ScratchMovie) -> None:
+        """Append to ``target`` what the cells don't explain of the movie."""
+        transposed = model.seen.T.tocsr()
+        for start, frames in self.movie.blocks():
+            explained = transposed @ traces[:, start : start + len(frames)]
+            target.append(frames - torch.from_numpy(explained.T.reshape(frames.shape)))
+
+    def footprints(self, model: Model, activity: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Regress every pixel on the activity around it.
+
+        Parameters
+        ----------
+        model : Model
+            Says where cells are.
+        activity : ndarray, float32 (K, T)
+            Denoised traces; noise in them would be copied from the movie into the footprints.
+
+        Returns
+        -------
+        filtered : Tensor, float32 (K, P, P)
+            Estimate of each cell's filtered footprint, units of the frames per unit of activity.
+        error : Tensor, float32 (K, P, P)
+            Its standard error.
+        """
+        patches = model.footprints
+        height, width = patches.size
+        side = patches.values.shape[-1]
+        filtered = torch.zeros_like(patches.values)
+        error = torch.full_like(patches.values, torch.inf)
+        if not len(patches):
+            return filtered, error
+        reach = self.surround.reach // 2
+        corner = patches.corner.numpy()
+        tiles = []
+        for top in range(0, height, TILE):
+            for left in range(0, width, TILE):
+                bottom, right = min(top + TILE, height), min(left + TILE, width)
+                near = (
+                    (corner[:, 0] < bottom + reach)
+                    & (corner[:, 0] + side > top - reach)
+                    & (corner[:, 1] < right + reach)
+                    & (corner[:, 1] + side > left - reach)
+                )
+                cells = np.flatnonzero(near)
+                if len(cells):
+                    sums = torch.zeros(len(cells) + 1, bottom - top, right - left, dtype=torch.float32)
+                    tiles.append((top, bottom, left, right, cells, sums))
+        signal = torch.from_numpy(activity)
+        for start, frames in self.movie.blocks():
+            part = signal[:, start : start + len(frames)]
+            for top, bottom, left, right, cells, sums in tiles:
+                pixels = frames[:, top:bottom, left:right].flatten(1)
+                regressors = torch.cat([part[cells], torch.ones(1, len(frames))])
+                sums += (regressors @ pixels).view_as(sums)
+        for top, bottom, left, right, cells, sums in tiles:
+            regressors = torch.cat([signal[cells], torch.ones(1, signal.shape[1])]).double()
+            gram = regressors @ regressors.T
+            gram.diagonal().mul_(1 + RIDGE).add_(1e-9)
+            inverse = torch.linalg.inv(gram)
+            solved = (inverse @ sums.flatten(1).double()).float().view_as(sums)
+            spread = inverse.diagonal().clamp_min(0).sqrt().float()
+            noise = self.noise[top:bottom, left:right]
+            for row, cell in enumerate(cells):
+                y, x = corner[cell]
+                low_y, high_y = max(y, top), min(y + side, bottom)
+                low_x, high_x = max(x, left), min(x + side, right)
+                if low_y >= high_y or low_x >= high_x:
+                    continue
+                to = (cell, slice(low_y - y, high_y - y), slice(low_x - x, high_x - x))
+                of = (slice(low_y - top, high_y - top), slice(low_x - left, high_x - left))
+                filtered[to] = solved[(row, *of)] * noise[of]
+                error[to] = spread[row] * noise[of]
+        return filtered, error

@@ -1,0 +1,129 @@
+"""From localisations of all frames to the places where cells are.
+
+Localisations gather around a cell's centre within their uncertainty; chance ones spread evenly. Peaks of their
+density are candidates, refined by mean shift. Knows positions only: whether a candidate is a cell is decided by its
+footprint and trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+from skimage.feature import peak_local_max
+
+from calcium_lightning.nn.coordinates import CoordinateList
+
+#: pixels of the density map per network pixel
+OVERSAMPLE = 2
+
+
+@dataclass(frozen=True)
+class GatherSettings:
+    """How localisations become candidates.
+
+    Attributes
+    ----------
+    blur : float
+        Least standard deviation with which a localisation is painted into the density, network pixels.
+    separation : float
+        Least distance of two candidates, network pixels (a cell is 6 wide).
+    reach : float
+        How far from a candidate's centre its localisations may lie, network pixels.
+    least_localizations : float
+        How many (their probabilities summed) a candidate needs.
+    contrast : float
+        How many times denser than its surroundings a candidate must be.
+    """
+
+    blur: float = 0.7
+    separation: float = 2.0
+    reach: float = 2.0
+    least_localizations: float = 3.0
+    contrast: float = 1.5
+
+
+def gather(spots: CoordinateList, size: tuple[int, int], settings: GatherSettings | None = None) -> np.ndarray:
+    """Centres of candidate cells.
+
+    Parameters
+    ----------
+    spots : CoordinateList
+        Localisations of all frames, network pixels.
+    size : (int, int)
+        (h, w), network pixels.
+    settings : GatherSettings, optional
+        How.
+
+    Returns
+    -------
+    ndarray, float64 (K, 2)
+        (y, x), network pixels, the best-supported first.
+    """
+    settings = settings or GatherSettings()
+    if not len(spots):
+        return np.zeros((0, 2))
+    points = np.stack([spots.y.numpy(), spots.x.numpy()], 1).astype(np.float64)
+    weights = spots.probability.numpy().astype(np.float64)
+    density = _density(points, weights, size, settings.blur)
+    around = gaussian_filter(density, 3 * OVERSAMPLE, mode="nearest")
+    # A lone localisation's peak in the density, so that thresholds count localisations.
+    unit = 1 / (2 * np.pi * (settings.blur * OVERSAMPLE) ** 2)
+    strong = (density > settings.contrast * around) & (density > 0.3 * settings.least_localizations * unit)
+    peaks = peak_local_max(
+        np.where(strong, density, 0), min_distance=max(1, int(settings.separation * OVERSAMPLE / 2)), exclude_border=False
+    )
+    centers = (peaks + 0.5) / OVERSAMPLE - 0.5
+    centers, support = _mean_shift(centers, points, weights, settings)
+    keep = support >= settings.least_localizations
+    order = np.argsort(-support[keep], kind="stable")
+    return _thin(centers[keep][order], settings.separation)
+
+
+def assign(spots: CoordinateList, centers: np.ndarray, reach: float) -> np.ndarray:
+    """Index of the nearest centre within ``reach`` network pixels of each localisation, -1 for none, int32 (N,)."""
+    if not len(centers) or not len(spots):
+        return np.full(len(spots), -1, np.int32)
+    points = np.stack([spots.y.numpy(), spots.x.numpy()], 1)
+    distance, index = cKDTree(centers).query(points, distance_upper_bound=reach)
+    return np.where(np.isfinite(distance), index, -1).astype(np.int32)
+
+
+def _density(points: np.ndarray, weights: np.ndarray, size: tuple[int, int], blur: float) -> np.ndarray:
+    """Weighted localisations per pixel of the oversampled grid, blurred."""
+    shape = (size[0] * OVERSAMPLE, size[1] * OVERSAMPLE)
+    index = np.clip(np.round((points + 0.5) * OVERSAMPLE - 0.5).astype(int), 0, np.array(shape) - 1)
+    counts = np.bincount(index[:, 0] * shape[1] + index[:, 1], weights, shape[0] * shape[1]).reshape(shape)
+    # Nothing lies beyond the border, and what would be blurred there is kept: cells at the border count in full.
+    return gaussian_filter(counts, blur * OVERSAMPLE, mode="reflect")
+
+
+def _mean_shift(
+    centers: np.ndarray, points: np.ndarray, weights: np.ndarray, settings: GatherSettings, rounds: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move each centre to the mean of the localisations nearest to it; give their summed weights too."""
+    support = np.zeros(len(centers))
+    for _ in range(rounds):
+        if not len(centers):
+            break
+        distance, owner = cKDTree(centers).query(points, distance_upper_bound=settings.reach)
+        near = np.isfinite(distance)
+        pull = weights[near] * np.exp(-0.5 * (distance[near] / (settings.reach / 2)) ** 2)
+        mass = np.bincount(owner[near], pull, len(centers))
+        support = np.bincount(owner[near], weights[near], len(centers))
+        moved = np.stack([np.bincount(owner[near], pull * points[near, axis], len(centers)) for axis in (0, 1)], 1)
+        centers = np.where(mass[:, None] > 0, moved / np.maximum(mass, 1e-12)[:, None], centers)
+    return centers, support
+
+
+def _thin(centers: np.ndarray, separation: float) -> np.ndarray:
+    """Drop centres closer than ``separation`` to a better one; the input's order is the rank."""
+    if not len(centers):
+        return centers
+    dropped = np.zeros(len(centers), bool)
+    for first, second in sorted(cKDTree(centers).query_pairs(separation)):
+        if not dropped[first]:
+            dropped[second] = True
+    return centers[~dropped]

@@ -1,0 +1,135 @@
+"""Footprints as small square patches, and what preprocessing makes of them.
+
+A footprint's reach is known (cells have a size), so K footprints are one array (K, P, P) with corners, and every
+operation on all of them is one batched operation. Knows tensors and the preprocessing's operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from calcium_lightning.preprocess.resample import CUT_SIGMAS, smoothing_matrix
+
+#: half width of a footprint's patch, network pixels: one and a half cell diameters
+RADIUS = 9
+
+
+@dataclass
+class Patches:
+    """Square cut-outs of a field.
+
+    Attributes
+    ----------
+    values : Tensor, float32 (K, P, P)
+        Zero outside the field.
+    corner : Tensor, int64 (K, 2)
+        (y, x) of each patch's first pixel; may lie outside the field.
+    size : (int, int)
+        (h, w) of the field.
+    """
+
+    values: Tensor
+    corner: Tensor
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, keep: Tensor | np.ndarray) -> Patches:
+        index = torch.as_tensor(keep)
+        return Patches(self.values[index], self.corner[index], self.size)
+
+    @classmethod
+    def at(cls, centers: np.ndarray, size: tuple[int, int], radius: int = RADIUS) -> Patches:
+        """Empty patches around centres (K, 2)."""
+        corner = torch.from_numpy(np.round(np.asarray(centers).reshape(-1, 2)).astype(np.int64)) - radius
+        return cls(torch.zeros(len(corner), 2 * radius + 1, 2 * radius + 1), corner, size)
+
+    def grid(self) -> tuple[Tensor, Tensor]:
+        """Field coordinates of the patches' rows (K, P) and columns (K, P), int64."""
+        step = torch.arange(self.values.shape[-1])
+        return self.corner[:, :1] + step, self.corner[:, 1:] + step
+
+    def inside(self) -> Tensor:
+        """Which pixels lie in the field, bool (K, P, P)."""
+        y, x = self.grid()
+        rows = (y >= 0) & (y < self.size[0])
+        columns = (x >= 0) & (x < self.size[1])
+        return rows[:, :, None] & columns[:, None, :]
+
+    def look_up(self, image: Tensor) -> Tensor:
+        """Cut (K, P, P) out of an image (h, w); zero outside."""
+        y, x = self.grid()
+        cut = image[y.clamp(0, self.size[0] - 1)[:, :, None], x.clamp(0, self.size[1] - 1)[:, None, :]]
+        return cut * self.inside()
+
+    def to_csr(self, level: float = 0.0) -> csr_matrix:
+        """Rows over flattened field pixels (K, h*w), entries whose size exceeds ``level``."""
+        y, x = self.grid()
+        keep = self.inside() & (self.values.abs() > level)
+        pixel = (y[:, :, None] * self.size[1] + x[:, None, :])[keep]
+        counts = keep.flatten(1).sum(1)
+        indptr = np.concatenate([[0], np.cumsum(counts.numpy())])
+        data = self.values[keep].numpy().astype(np.float32)
+        return csr_matrix((data, pixel.numpy(), indptr), shape=(len(self), self.size[0] * self.size[1]))
+
+
+class Surround:
+    """What preprocessing's high-pass filter does to patches.
+
+    Parameters
+    ----------
+    size : (int, int)
+        (h, w) of the field.
+    sigma : float
+        Of the blur that is taken for background, network pixels.
+    """
+
+    def __init__(self, size: tuple[int, int], sigma: float) -> None:
+        self.reach = int(np.ceil(CUT_SIGMAS * sigma))
+        self.rows, self.columns = (smoothing_matrix(length, sigma) for length in size)
+
+    def high_pass(self, patches: Patches) -> Patches:
+        """The filtered patches, wider by the filter's reach on every side."""
+        wide = self._blurred(patches, self.reach)
+        wide.values.neg_()
+        core = slice(self.reach, self.reach + patches.values.shape[-1])
+        wide.values[:, core, core] += patches.values
+        wide.values *= wide.inside()
+        return wide
+
+    def blurred(self, patches: Patches) -> Tensor:
+        """The blur alone, within the patches, (K, P, P)."""
+        return self._blurred(patches, 0).values
+
+    def _blurred(self, patches: Patches, reach: int) -> Patches:
+        length = patches.values.shape[-1] + 2 * reach
+        wide = Patches(torch.empty(0), patches.corner - reach, patches.size)
+        step = torch.arange(length)
+        matrices = []
+        for axis, matrix in enumerate((self.rows, self.columns)):
+            limit = patches.size[axis]
+            out = wide.corner[:, axis : axis + 1] + step
+            source = patches.corner[:, axis : axis + 1] + torch.arange(patches.values.shape[-1])
+            part = matrix[out.clamp(0, limit - 1)[:, :, None], source.clamp(0, limit - 1)[:, None, :]]
+            known = ((out >= 0) & (out < limit))[:, :, None] & ((source >= 0) & (source < limit))[:, None, :]
+            matrices.append(part * known)
+        wide.values = matrices[0] @ patches.values @ matrices[1].transpose(1, 2)
+        return wide
+
+
+def gaussian_patches(centers: np.ndarray, sigma: float | np.ndarray, size: tuple[int, int], radius: int = RADIUS) -> Patches:
+    """Round Gaussians of unit height, (K, 2) centres in network pixels."""
+    patches = Patches.at(centers, size, radius)
+    y, x = patches.grid()
+    middle = torch.as_tensor(np.asarray(centers).reshape(-1, 2), dtype=torch.float32)
+    width = torch.as_tensor(np.broadcast_to(np.asarray(sigma, np.float32), (len(middle),)).copy())[:, None]
+    along_y = torch.exp(-0.5 * ((y - middle[:, :1]) / width) ** 2)
+    along_x = torch.exp(-0.5 * ((x - middle[:, 1:]) / width) ** 2)
+    patches.values = along_y[:, :, None] * along_x[:, None, :] * patches.inside()
+    return patches

@@ -1,0 +1,153 @@
+"""From a regressed, filtered, noisy picture of a cell to its footprint.
+
+The high-pass filter is undone under the knowledge that a footprint is local and non-negative; where the data are
+weak it is drawn towards a Gaussian splat fitted to them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import label
+from torch import Tensor
+
+from calcium_lightning.localize.patches import Patches, Surround
+
+#: how much a cell's shape differs from a Gaussian, relative to its peak (prior standard deviation)
+SHAPE_PRIOR = 0.15
+#: what is below this share of the peak is not the cell's
+FLOOR = 0.05
+
+
+def footprints_from_filtered(
+    patches: Patches, filtered: Tensor, error: Tensor, surround: Surround, nominal_sigma: float, rounds: int = 8
+) -> tuple[Patches, Tensor, Tensor]:
+    """Undo the filter, regularise, and scale to a peak of 1.
+
+    Parameters
+    ----------
+    patches : Patches
+        Where the cells are.
+    filtered, error : Tensor (K, P, P)
+        Filtered footprints and their standard errors.
+    surround : Surround
+        The filter.
+    nominal_sigma : float
+        Standard deviation of a typical cell, network pixels.
+    rounds : int
+        Fixed-point rounds of ``A = max(0, filtered + blur(A))``; each shrinks the error to a third.
+
+    Returns
+    -------
+    footprints : Patches
+        Peak 1.
+    moments : Tensor, float32 (K, 5)
+        Fitted splat: y, x (network pixels of the field), and the covariance yy, yx, xx.
+    center_std : Tensor, float32 (K, 2)
+        Standard error of y and x, network pixels.
+    """
+    inside = patches.inside() & torch.isfinite(error)
+    filtered = torch.where(inside, filtered, 0.0)
+    side = patches.values.shape[-1]
+    y, x = patches.grid()
+    middle = (patches.corner + side // 2).float()
+    distance = (y[:, :, None] - middle[:, :1, None]) ** 2 + (x[:, None, :] - middle[:, 1:, None]) ** 2
+    disc = (distance <= (side // 2) ** 2) & inside
+    values = filtered.clamp_min(0) * disc
+    for _ in range(rounds):
+        smooth = surround.blurred(Patches(values, patches.corner, patches.size))
+        values = (filtered + smooth).clamp_min(0) * disc
+    estimate = filtered + surround.blurred(Patches(values, patches.corner, patches.size))
+    center, covariance = fit_splats(estimate * inside, y, x, inside, nominal_sigma)
+    splat = _paint(center, covariance, y, x)
+    height = (splat * estimate * inside).sum((1, 2)) / (splat.square() * inside).sum((1, 2)).clamp_min(1e-6)
+    height = height.clamp_min(1e-6)[:, None, None]
+    relative = torch.where(inside, error / height, torch.inf)
+    trust = SHAPE_PRIOR**2 / (SHAPE_PRIOR**2 + relative.square())
+    shape = splat + trust * (torch.where(inside, estimate / height, 0.0) - splat)
+    shape = shape.clamp_min(0) * disc
+    shape = _connected(shape, splat)
+    peak = shape.flatten(1).amax(1).clamp_min(1e-6)[:, None, None]
+    # The centre of a matched filter: sigma over the signal-to-noise ratio of the whole footprint (Thompson 2002).
+    fisher = (splat.square() / relative.clamp_min(1e-6).square()).sum((1, 2)).clamp_min(1e-6)
+    spread = torch.stack([covariance[:, 0, 0], covariance[:, 1, 1]], 1).sqrt()
+    center_std = (spread * (2 / fisher[:, None]).sqrt()).clamp(0.01, float(side))
+    moments = torch.cat([center, torch.stack([covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]], 1)], 1)
+    return Patches(shape / peak, patches.corner, patches.size), moments, center_std
+
+
+def fit_splats(
+    values: Tensor, y: Tensor, x: Tensor, inside: Tensor, nominal_sigma: float, rounds: int = 10
+) -> tuple[Tensor, Tensor]:
+    """Gaussians fitted by adaptive moments (Bernstein & Jarvis 2002): robust to noise far from the cell.
+
+    Parameters
+    ----------
+    values : Tensor (K, P, P)
+        Pictures of cells, noise around zero.
+    y, x : Tensor (K, P)
+        Field coordinates of rows and columns.
+    inside : Tensor, bool (K, P, P)
+        Pixels that are known.
+    nominal_sigma : float
+        Where to start, pixels.
+
+    Returns
+    -------
+    center : Tensor (K, 2)
+    covariance : Tensor (K, 2, 2)
+    """
+    count, side = y.shape
+    center = torch.stack([y.float().mean(1), x.float().mean(1)], 1)
+    start = center.clone()
+    covariance = torch.eye(2).expand(count, 2, 2) * nominal_sigma**2
+    low, high = (0.6 * nominal_sigma) ** 2, (1.7 * nominal_sigma) ** 2
+    for _ in range(rounds):
+        weight = _paint(center, covariance, y, x) * inside
+        mass = weight * values.clamp_min(0)
+        total = mass.sum((1, 2)).clamp_min(1e-9)
+        dy = y[:, :, None] - center[:, :1, None]
+        dx = x[:, None, :] - center[:, 1:, None]
+        # At the border the window is one-sided: the shift that a symmetric blob would show is taken off.
+        plain = weight * _paint(center, covariance, y, x)
+        norm = plain.sum((1, 2)).clamp_min(1e-9)
+        step = torch.stack([(mass * dy).sum((1, 2)) / total - (plain * dy).sum((1, 2)) / norm, (mass * dx).sum((1, 2)) / total - (plain * dx).sum((1, 2)) / norm], 1)
+        center = (center + (2 * step).clamp(-1, 1)).maximum(start - side / 3).minimum(start + side / 3)
+        moments = torch.stack(
+            [(mass * dy * dy).sum((1, 2)) / total, (mass * dy * dx).sum((1, 2)) / total, (mass * dx * dx).sum((1, 2)) / total], 1
+        )
+        whole = torch.stack([moments[:, 0], moments[:, 1], moments[:, 1], moments[:, 2]], 1).view(-1, 2, 2)
+        # Weighting with the Gaussian itself halves the covariance.
+        whole = 2 * whole + 1e-3 * torch.eye(2)
+        scale, axes = torch.linalg.eigh(whole)
+        whole = axes @ torch.diag_embed(scale.clamp(low, high)) @ axes.transpose(1, 2)
+        covariance = 0.5 * covariance + 0.5 * whole
+    return center, covariance
+
+
+def _paint(center: Tensor, covariance: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    precision = torch.linalg.inv(covariance)
+    dy = y[:, :, None] - center[:, :1, None]
+    dx = x[:, None, :] - center[:, 1:, None]
+    quadratic = (
+        precision[:, 0, 0, None, None] * dy * dy + 2 * precision[:, 0, 1, None, None] * dy * dx + precision[:, 1, 1, None, None] * dx * dx
+    )
+    return torch.exp(-0.5 * quadratic)
+
+
+def _connected(shape: Tensor, splat: Tensor) -> Tensor:
+    """Keep the part above the floor that hangs together with the splat's middle."""
+    count, side, _ = shape.shape
+    if not count:
+        return shape
+    peak = (shape * (splat > 0.5)).flatten(1).amax(1).clamp_min(1e-6)
+    above = (shape > FLOOR * peak[:, None, None]).numpy()
+    # One mosaic with gaps, labelled at once.
+    mosaic = np.zeros((count, side + 1, side + 1), bool)
+    mosaic[:, :side, :side] = above
+    labels, _ = label(mosaic.reshape(-1, side + 1))
+    labels = labels.reshape(count, side + 1, side + 1)[:, :side, :side]
+    seed = (shape * (splat > 0.5)).flatten(1).argmax(1).numpy()
+    own = labels.reshape(count, -1)[np.arange(count), seed]
+    keep = torch.from_numpy((labels == own[:, None, None]) & (own > 0)[:, None, None])
+    return shape * keep
