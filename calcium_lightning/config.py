@@ -61,7 +61,7 @@ class EvaluateConfig:
     """Cells against truth."""
 
     cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
-    truth: Any = option(MISSING, "session file(s) with /truth, or annotators' mask(s) (.npy); one per cells file, or one")
+    truth: Any = option(MISSING, "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or one")
     unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)")
     output: Any = option(None, "write the figures there (.json) too")
     all: bool = option(False, "count rejected cells too")

@@ -64,7 +64,8 @@ def evaluate(
     card = Scorecard(radius, count_rejected)
     recordings = []
     for cells_path, truth_path, unknown_path in zip(cells, truths, masks, strict=True):
-        found, true = read_cells(cells_path), read_truth(truth_path)
+        found = read_cells(cells_path)
+        true = read_truth(truth_path, (found.n_frames, *found.frame_shape))
         left_out = None if unknown_path is None else read_mask(unknown_path)
         if left_out is not None and true.mask is None:
             raise InputError(f"unknown={unknown_path}: {truth_path} has no mask to leave pixels out of")
@@ -83,8 +84,15 @@ def evaluate(
     }
 
 
-def read_truth(path: Path) -> Truth:
-    """The truth in a session file, or an annotator's mask in a .npy file.
+def read_truth(path: Path, shape: tuple[int, int, int]) -> Truth:
+    """The truth in a session file, an annotator's mask in a .npy file, or what ``ingest truth=`` reads.
+
+    Parameters
+    ----------
+    path : Path
+        A session; a mask (H', W') in a .npy file; a mask, labels or footprints in a .png or .mat file.
+    shape : tuple of int
+        (T, H, W) of the recording.
 
     Raises
     ------
@@ -95,6 +103,10 @@ def read_truth(path: Path) -> Truth:
 
     if path.suffix.lower() == ".npy":
         return Truth(mask=read_mask(path))
+    if path.suffix.lower() in (".png", ".mat"):
+        from calcium_lightning.io.truth import read_truth as read_foreign
+
+        return read_foreign(path, shape)
     with Session(path) as session:
         truth = session.truth
     if truth is None or (truth.footprints is None and truth.mask is None and truth.shifts is None):

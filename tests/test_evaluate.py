@@ -116,6 +116,17 @@ def test_a_session_with_only_a_mask(files, run_command):
     assert figures(files, "a.json")["together"] == figures(files, "b.json")["together"]
 
 
+def test_a_mask_as_a_picture(files, run_command):
+    from skimage.io import imsave
+
+    mask = np.load(make_mask(files / "mask.npy"))
+    imsave(files / "mask.png", mask * 255, check_contrast=False)
+    run_command("evaluate", "cells=cells.h5", "truth=mask.npy", "output=a.json")
+    result = run_command("evaluate", "cells=cells.h5", "truth=mask.png", "output=b.json")
+    assert result.status == 0, result.stderr
+    assert figures(files, "a.json")["together"] == figures(files, "b.json")["together"]
+
+
 def test_several_pairs_are_pooled(files, run_command):
     cells, _ = make_example(count=20)
     write_cells(files / "perfect.h5", replace(cells, accepted=np.ones(20, bool)))

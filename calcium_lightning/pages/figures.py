@@ -168,11 +168,11 @@ def localizations(cells: Cells) -> str:
         left.plot(seconds * scale, mean, color=color, linewidth=0.9, label=name)
     left.set(xlabel=f"time ({unit})", ylabel="localisations per frame")
     left.margins(x=0)
-    left.legend(fontsize=8, ncols=2)
+    left.legend(fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.97))
     error = np.hypot(found.y_std, found.x_std) / np.sqrt(2)
     error = error[np.isfinite(error)]
     if len(error):
-        right.hist(np.minimum(error, np.percentile(error, 99)), bins=40, color="#64748b")
+        right.hist(error, bins=40, range=(0, float(np.percentile(error, 99)) or 1.0), color="#64748b")
     right.set(xlabel="standard error (pixels)", yticks=[])
     right.spines["left"].set_visible(False)
     return _svg(figure)

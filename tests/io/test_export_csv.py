@@ -64,7 +64,7 @@ def test_shape_of_a_known_ellipse(cells):
     assert shape["eccentricity"] == pytest.approx(np.sqrt(3) / 2, abs=0.02)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 59), st.integers(0, 83)), max_size=6))
 def test_footprints_of_any_shape(pixels):
     image = np.zeros((60, 84))
