@@ -106,8 +106,8 @@ class EvidenceLoss(nn.Module):
         maps = prediction.maps
         coordinates = top_coordinates(maps, self.splats)
         height, width = batch.target.shape[-2:]
-        expected = Coordinates(**{**vars(coordinates), "amplitude": coordinates.amplitude * coordinates.probability})
-        painted = remove_smooth(network.decoder(expected, (height, width)), self.background_sigma)
+        # The decoder paints the expectation: brightness times probability.
+        painted = remove_smooth(network.decoder(coordinates, (height, width)), self.background_sigma)
         picture = painted + prediction.background
         error = (picture - batch.target).square()
         # The variance that a Bernoulli coordinate adds to the picture: a half-hearted one pays for it.

@@ -50,6 +50,18 @@ class Patches:
         corner = torch.from_numpy(np.round(np.asarray(centers).reshape(-1, 2)).astype(np.int64)) - radius
         return cls(torch.zeros(len(corner), 2 * radius + 1, 2 * radius + 1), corner, size)
 
+    def recentred(self, centers: Tensor) -> Patches:
+        """The same content on patches around new centres (K, 2), by whole pixels; what falls out is lost."""
+        side = self.values.shape[-1]
+        corner = centers.round().long() - side // 2
+        step = torch.arange(side)
+        y = corner[:, :1] - self.corner[:, :1] + step
+        x = corner[:, 1:] - self.corner[:, 1:] + step
+        known = ((y >= 0) & (y < side))[:, :, None] & ((x >= 0) & (x < side))[:, None, :]
+        index = torch.arange(len(self))[:, None, None]
+        moved = self.values[index, y.clamp(0, side - 1)[:, :, None], x.clamp(0, side - 1)[:, None, :]] * known
+        return Patches(moved, corner, self.size)
+
     def grid(self) -> tuple[Tensor, Tensor]:
         """Field coordinates of the patches' rows (K, P) and columns (K, P), int64."""
         step = torch.arange(self.values.shape[-1])
@@ -121,6 +133,11 @@ class Surround:
             matrices.append(part * known)
         wide.values = matrices[0] @ patches.values @ matrices[1].transpose(1, 2)
         return wide
+
+
+def concatenate(first: Patches, second: Patches) -> Patches:
+    """Both sets of patches, in order."""
+    return Patches(torch.cat([first.values, second.values]), torch.cat([first.corner, second.corner]), first.size)
 
 
 def gaussian_patches(centers: np.ndarray, sigma: float | np.ndarray, size: tuple[int, int], radius: int = RADIUS) -> Patches:

@@ -1,0 +1,69 @@
+"""``python -m calcium_lightning.extract``: cells of sessions."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning.cli import as_paths, entry_point, output_paths
+from calcium_lightning.errors import InputError, nearest
+
+
+@entry_point("extract")
+def main(cfg: DictConfig) -> None:
+    """Find the cells of one or many sessions: footprints, traces, activity, quality.
+
+    python -m calcium_lightning.extract session=FILE.h5 output=CELLS.h5
+
+    The one setting that matters is cell_diameter=, the full width at half maximum of a typical cell in pixels
+    (or cell_diameter_um=); without it, it is estimated from the session.
+    """
+    paths = as_paths(cfg.session)
+    outputs = output_paths(paths, cfg.output, ".cells.h5" if len(paths) > 1 else ".h5" if cfg.output else ".cells.h5")
+    if cfg.detector not in (choices := ("network", "bandpass")):
+        raise InputError(f"detector={cfg.detector}: {' or '.join(choices)}{nearest(cfg.detector, choices)}")
+
+    import torch
+    from hydra.utils import instantiate
+
+    from calcium_lightning.atomic import check_output
+    from calcium_lightning.cells import write_cells
+    from calcium_lightning.data.windows import WindowSettings
+    from calcium_lightning.device import choose_device
+    from calcium_lightning.localize.bandpass import BandpassDetector
+    from calcium_lightning.pipeline import extract_cells
+    from calcium_lightning.preprocess.diameter import cell_diameter_of
+    from calcium_lightning.session import Session
+    from calcium_lightning.weights import load_network
+
+    for output in outputs:
+        check_output(output, cfg.overwrite)
+    sessions = [Session(path) for path in paths]
+    device = choose_device(cfg.device)
+    if cfg.detector == "network":
+        detector, window = load_network(cfg.checkpoint)
+        detector.to(device)
+    else:
+        detector, window = BandpassDetector().to(device), WindowSettings(taps=11, seconds=0.5)
+    preprocess, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
+    for session, output in zip(sessions, outputs, strict=True):
+        torch.manual_seed(cfg.seed)
+        diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, cfg.pixel_size_um, preprocess)
+        cells = extract_cells(
+            session,
+            detector,
+            window,
+            diameter,
+            preprocess=preprocess,
+            settings=localize,
+            fps=cfg.fps,
+            pixel_size_um=cfg.pixel_size_um,
+            device=device,
+            config=OmegaConf.to_yaml(cfg, resolve=True),
+        )
+        write_cells(output, cells, cfg.overwrite)
+        session.close()
+        print(f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} frames, cell diameter {diameter:.1f} px")
+
+
+if __name__ == "__main__":
+    main()

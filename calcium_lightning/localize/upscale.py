@@ -1,0 +1,66 @@
+"""Footprints from the network's pixels to the session's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from calcium_lightning.localize.patches import Patches
+from calcium_lightning.preprocess.prepared import Scale
+
+#: below this share of the peak a footprint's pixels are left out
+CUT = 0.02
+
+
+def to_session(footprints: Patches, scale: Scale) -> tuple[csr_matrix, np.ndarray]:
+    """Interpolate footprints on the session's pixels.
+
+    Parameters
+    ----------
+    footprints : Patches
+        At the network's scale.
+    scale : Scale
+        The two grids.
+
+    Returns
+    -------
+    footprints : csr_matrix, float32 (K, H*W)
+        Scaled to a peak of 1.
+    peaks : ndarray, float32 (K,)
+        The peaks before scaling: traces of the network's footprints times these are those of the session's.
+    """
+    side = footprints.values.shape[-1]
+    matrices, corners = [], []
+    for axis, (field, factor) in enumerate(zip(scale.field, scale.factor, strict=True)):
+        length = int(np.ceil(side / factor)) + 1
+        low = (footprints.corner[:, axis].numpy() - 0.5 + 0.5) / factor - 0.5
+        corner = np.ceil(low).astype(np.int64)
+        pixels = corner[:, None] + np.arange(length)
+        position = (pixels + 0.5) * factor - 0.5 - footprints.corner[:, axis : axis + 1].numpy()
+        weights = _cubic(torch.from_numpy(position[:, :, None] - np.arange(side)).float())
+        matrices.append(weights * torch.from_numpy((pixels >= 0) & (pixels < field))[:, :, None])
+        corners.append(torch.from_numpy(corner))
+    values = (matrices[0] @ footprints.values @ matrices[1].transpose(1, 2)).clamp_min(0)
+    peaks = values.flatten(1).amax(1).clamp_min(1e-9) if len(values) else torch.zeros(0)
+    values = values / peaks[:, None, None]
+    return _to_csr(values * (values > CUT), corners, scale.field), peaks.numpy()
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel (1981), a = -1/2."""
+    d = distance.abs()
+    near = (1.5 * d - 2.5) * d * d + 1
+    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
+    return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
+
+
+def _to_csr(values: Tensor, corners: list[Tensor], field: tuple[int, int]) -> csr_matrix:
+    rows, columns = values.shape[1], values.shape[2]
+    y = corners[0][:, None] + torch.arange(rows)
+    x = corners[1][:, None] + torch.arange(columns)
+    keep = (values > 0) & ((y >= 0) & (y < field[0]))[:, :, None] & ((x >= 0) & (x < field[1]))[:, None, :]
+    pixel = (y[:, :, None] * field[1] + x[:, None, :])[keep]
+    indptr = np.concatenate([[0], np.cumsum(keep.flatten(1).sum(1).numpy())])
+    return csr_matrix((values[keep].numpy().astype(np.float32), pixel.numpy(), indptr), shape=(len(values), field[0] * field[1]))
