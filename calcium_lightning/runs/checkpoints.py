@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
@@ -31,12 +32,13 @@ class RunCheckpoint(ModelCheckpoint):
         Without its ending.
     monitor, mode : str, optional
         The figure that must improve; without it every epoch is saved.
-    save_on_exception : bool
-        Save where a run is broken off.
+    save_on_interrupt : bool
+        Save where a run is broken off by Ctrl-C or SIGTERM. Not after an error: the state may be half of a step's,
+        and the other ranks know nothing of it.
     """
 
     def __init__(
-        self, filename: str, monitor: str | None = None, mode: str = "min", save_on_exception: bool = False
+        self, filename: str, monitor: str | None = None, mode: str = "min", save_on_interrupt: bool = False
     ) -> None:
         super().__init__(
             filename=filename,
@@ -45,7 +47,7 @@ class RunCheckpoint(ModelCheckpoint):
             save_top_k=1,
             every_n_epochs=1,
             save_on_train_epoch_end=True,
-            save_on_exception=save_on_exception,
+            save_on_exception=save_on_interrupt,
             enable_version_counter=False,  # never best-v1.ckpt
             auto_insert_metric_name=False,
         )
@@ -59,6 +61,11 @@ class RunCheckpoint(ModelCheckpoint):
         """Take the run's folder."""
         self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
         super().setup(trainer, pl_module, stage)
+
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Save where all ranks stop together."""
+        if isinstance(exception, KeyboardInterrupt | SIGTERMException):
+            super().on_exception(trainer, pl_module, exception)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint, in this run's folder wherever the other one was."""

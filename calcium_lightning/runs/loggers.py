@@ -56,6 +56,7 @@ def wandb_logger(
         from lightning.pytorch.loggers import WandbLogger
     except ImportError as error:
         raise InputError("logger=wandb needs wandb: pip install wandb") from error
+    os.environ.setdefault("WANDB_SILENT", "true")  # Lightning hands over a setting that W&B warns of
     return WandbLogger(
         save_dir=str(save_dir),
         project=project,

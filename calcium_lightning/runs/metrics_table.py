@@ -70,6 +70,14 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         return list(reader.fieldnames or []), list(reader)
 
 
+def forget_after(path: Path, steps: int) -> None:
+    """Drop the rows of steps that a resumed run takes again."""
+    columns, rows = read_table(path)
+    kept = [row for row in rows if row.get("step") and int(row["step"]) < steps]
+    if len(kept) < len(rows):
+        write_table(path, columns, kept)
+
+
 def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     """Write a metrics file anew, atomically."""
     with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="") as stream:

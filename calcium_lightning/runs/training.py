@@ -22,7 +22,7 @@ from calcium_lightning.errors import InputError
 from calcium_lightning.model import LocalizationModel
 from calcium_lightning.runs.checkpoints import check_resumable, load_weights, read_checkpoint
 from calcium_lightning.runs.folder import RunFolder
-from calcium_lightning.runs.metrics_table import MetricsTable
+from calcium_lightning.runs.metrics_table import MetricsTable, forget_after
 
 #: the figure that chooses the best checkpoint
 MONITOR = "val/reconstruction"
@@ -70,12 +70,13 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
     if not data.validation > 0:
         raise InputError("data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual")
     model = build_model(cfg)
-    resume = _resume(cfg, model)
+    resume, steps = _resume(cfg, model)
     if cfg.weights is not None:
         load_weights(model, cfg.weights)
     trainer = _trainer(cfg, run, ranked)
     if trainer.is_global_zero:
         run.claim(bool(cfg.overwrite), resume)
+        forget_after(run.metrics, steps)
     for logger in trainer.loggers[1:]:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
     try:
@@ -91,14 +92,16 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
     return _summarize(trainer, run)
 
 
-def _resume(cfg: DictConfig, model: LocalizationModel) -> Path | None:
+def _resume(cfg: DictConfig, model: LocalizationModel) -> tuple[Path | None, int]:
+    """The checkpoint to go on from, and how many steps it has behind it."""
     if cfg.ckpt_path is None:
-        return None
+        return None, 0
     if cfg.weights is not None:
         raise InputError("ckpt_path= goes on with a run, weights= starts a new one: give one of them")
     path = Path(str(cfg.ckpt_path)).expanduser()
-    check_resumable(read_checkpoint(path), model, path)
-    return path
+    checkpoint = read_checkpoint(path)
+    check_resumable(checkpoint, model, path)
+    return path, int(checkpoint["global_step"])
 
 
 def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
@@ -136,7 +139,7 @@ def _finish(trainer: L.Trainer) -> None:
 
             offline = logger.experiment.settings.mode == "offline"  # type: ignore[attr-defined]
             folder = Path(logger.experiment.dir).parent  # type: ignore[attr-defined]
-            wandb.finish(quiet=True)
+            wandb.finish()
             if offline:
                 print(f"W&B: wandb sync {folder}")
 

@@ -1,0 +1,32 @@
+"""Callbacks that break a run off, for tests of going on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from lightning.pytorch import Callback
+
+
+class SignalAt(Callback):
+    """Send this process a signal after so many steps."""
+
+    def __init__(self, step: int, name: str = "SIGINT") -> None:
+        self.step = step
+        self.signal = signal.Signals[name]
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.signal)
+
+
+class FailOn(Callback):
+    """Raise on one rank after so many steps."""
+
+    def __init__(self, step: int, rank: int) -> None:
+        self.step = step
+        self.rank = rank
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == self.step and trainer.global_rank == self.rank:
+            raise RuntimeError("this rank gives up")

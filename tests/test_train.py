@@ -1,0 +1,282 @@
+"""Real tiny trainings through the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from breaking import SignalAt
+from tiny_session import make_session
+
+from calcium_lightning.runs.metrics_table import read_table
+
+HERE = Path(__file__).resolve().parent
+TINY = (
+    "+experiment=unsupervised",
+    "cell_diameter=6",
+    "encoder=u_shape_tiny",
+    "window.taps=5",
+    "window.seconds=0.5",
+    "data.workers=0",
+    "data.crop=24",
+    "data.block=4",
+    "data.batch_size=8",
+    "data.steps_per_epoch=3",
+    "data.validation_steps=2",
+    "trainer.max_epochs=2",
+    "loss.evidence.splats=16",
+    "callbacks.pictures.samples=2",
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Path:
+    return make_session(tmp_path_factory.mktemp("session") / "with space, comma=1.h5")
+
+
+def sessions(*paths: Path) -> str:
+    return "data.sessions=[" + ",".join(f'"{path}"' for path in paths) + "]"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, session, _one_thread) -> Path:
+    """A finished run."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from calcium_lightning import cli, train
+
+    GlobalHydra.instance().clear()
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert cli.run("train", train.main.__wrapped__, [*TINY, sessions(session), f"hydra.run.dir={run}"]) == 0
+    return run
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def held_out(run: Path) -> list[str]:
+    return [row["val/reconstruction"] for row in read_table(run / "metrics.csv")[1] if row["val/reconstruction"]]
+
+
+def real(*overrides: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "calcium_lightning.train", *overrides]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_a_run_leaves_what_the_contract_says(trained):
+    names = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
+    assert {"metrics.csv", "summary.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "figures/epoch_0002.png", ".hydra/config.yaml"} <= names
+    assert len([name for name in names if name.endswith(".ckpt")]) == 2
+    assert {path.name for path in trained.parent.iterdir()} == {"run"}
+    columns, rows = read_table(trained / "metrics.csv")
+    assert columns[:2] == ["epoch", "step"]
+    assert {"train/loss", "val/loss", "val/reconstruction", "lr-AdamW"} <= set(columns)
+    assert len(held_out(trained)) == 2
+    checkpoint = torch.load(trained / "checkpoints/best.ckpt", weights_only=True)
+    assert checkpoint["format"] == "calcium-lightning-model"
+    assert checkpoint["architecture"]["encoder"]["features"] == [8, 12]
+    assert checkpoint["window"] == {"taps": 5, "seconds": 0.5, "blind_spot": True}
+
+
+def test_the_network_can_be_rebuilt_from_its_checkpoint(trained):
+    from calcium_lightning.nn.network import LocalizationNetwork
+
+    checkpoint = torch.load(trained / "checkpoints/best.ckpt", weights_only=True)
+    network = LocalizationNetwork.from_architecture(checkpoint["architecture"])
+    state = {name.removeprefix("network."): value for name, value in checkpoint["state_dict"].items() if name.startswith("network.")}
+    network.load_state_dict(state)
+
+
+def test_a_seed_decides_everything(run_command, session, trained, tmp_path):
+    """The same on another day, in another folder, with readers in other processes."""
+    assert run_command("train", *TINY, sessions(session), "hydra.run.dir=again", "data.workers=2").status == 0
+    assert same(weights(tmp_path / "again"), weights(trained))
+    assert run_command("train", *TINY, sessions(session), "hydra.run.dir=other", "seed=1", "trainer.max_epochs=1").status == 0
+    assert not same(weights(tmp_path / "other"), weights(trained))
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_ctrl_c_ends_with_130_and_the_run_goes_on(run_command, session, trained, tmp_path, step):
+    stop = ("+callbacks.stop._target_=breaking.SignalAt", f"+callbacks.stop.step={step}")
+    assert SignalAt(step).signal == 2
+    broken = run_command("train", *TINY, *stop, sessions(session), "hydra.run.dir=broken")
+    assert broken.status == 130
+    assert "ckpt_path=" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    last = tmp_path / "broken/checkpoints/last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == step
+    resumed = run_command("train", *TINY, sessions(session), f"ckpt_path={last}", "hydra.run.dir=resumed")
+    assert resumed.status == 0, resumed.stderr
+    assert same(weights(tmp_path / "resumed"), weights(trained))
+    assert same(weights(tmp_path / "resumed", "best"), weights(trained, "best"))
+    assert held_out(tmp_path / "resumed") == held_out(trained)
+
+
+def test_a_killed_run_goes_on_in_its_folder(session, run_command, trained, tmp_path):
+    kill = ("+callbacks.stop._target_=breaking.SignalAt", "+callbacks.stop.step=5", "+callbacks.stop.name=SIGKILL")
+    assert real(*TINY, *kill, sessions(session), "hydra.run.dir=killed", cwd=tmp_path).returncode == -9
+    outcome = run_command("train", *TINY, sessions(session), "ckpt_path=killed/checkpoints/last.ckpt", "hydra.run.dir=killed")
+    assert outcome.status == 0, outcome.stderr
+    assert same(weights(tmp_path / "killed"), weights(trained))
+    assert held_out(tmp_path / "killed") == held_out(trained)
+    assert sorted(path.name for path in (tmp_path / "killed/checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_two_processes_are_one_run(session, trained, tmp_path):
+    """Same folder, same result as one process at the same global batch, nothing else left behind."""
+    outcome = real(*TINY, sessions(session), "trainer=ddp_cpu", "hydra.run.dir=run", cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names <= {".hydra", "checkpoints", "figures", "metrics.csv", "summary.json", "train.log", "cli.log"}
+    mine, whole = [[float(value) for value in held_out(run)] for run in (tmp_path / "run", trained)]
+    assert mine == pytest.approx(whole, rel=1e-3)
+    ours, theirs = weights(tmp_path / "run"), weights(trained)
+    assert ours.keys() == theirs.keys()
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 0.02
+
+
+def test_a_process_that_fails_ends_the_run(session, tmp_path):
+    fail = ("+callbacks.stop._target_=breaking.FailOn", "+callbacks.stop.step=2", "+callbacks.stop.rank=1")
+    outcome = real(*TINY, *fail, sessions(session), "trainer=ddp_cpu", "hydra.run.dir=run", cwd=tmp_path)
+    assert outcome.returncode == 1
+    assert "this rank gives up" in outcome.stderr
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False).stdout
+    assert str(tmp_path) not in listing
+
+
+def test_bad_input_of_several_processes_is_told_once(tmp_path):
+    outcome = real(*TINY, "data.sessions=[nowhere.h5]", "trainer=ddp_cpu", cwd=tmp_path)
+    assert outcome.returncode == 2
+    assert outcome.stderr.count("error:") == 1
+    assert "nowhere.h5" in outcome.stderr
+
+
+def test_wandb_offline(run_command, session, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    outcome = run_command("train", *TINY, sessions(session), "logger=wandb", "hydra.run.dir=run", "trainer.max_epochs=1")
+    assert outcome.status == 0, outcome.stderr
+    (run,) = (tmp_path / "run/wandb").glob("offline-run-*")
+    assert list(run.glob("*.wandb"))
+    assert list((run / "files/media/images").glob("*.png"))
+    assert f"wandb sync {run}" in outcome.stdout
+    assert (tmp_path / "run/metrics.csv").is_file()
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_tensorboard(run_command, session, tmp_path):
+    outcome = run_command("train", *TINY, sessions(session), "logger=tensorboard", "hydra.run.dir=run", "trainer.max_epochs=1")
+    assert outcome.status == 0, outcome.stderr
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    assert "val/reconstruction" in events.Tags()["scalars"]
+    assert events.Tags()["images"] == ["pictures"]
+    assert (tmp_path / "run/metrics.csv").is_file()
+
+
+def test_labels_of_simulated_sessions_give_scores(run_command, session, tmp_path):
+    overrides = ["+experiment=pretrain", *TINY[1:], sessions(session), "hydra.run.dir=run", "trainer.max_epochs=1"]
+    outcome = run_command("train", *overrides)
+    assert outcome.status == 0, outcome.stderr
+    columns = read_table(tmp_path / "run/metrics.csv")[0]
+    assert any(column.startswith("val/") and "f1" in column for column in columns)
+
+
+def test_weights_start_a_new_run(run_command, session, trained, tmp_path):
+    still = ("optimizer.lr=0", "optimizer.weight_decay=0", "trainer.max_epochs=1")
+    outcome = run_command("train", *TINY, *still, sessions(session), f"weights={trained}/checkpoints/last.ckpt", "hydra.run.dir=run")
+    assert outcome.status == 0, outcome.stderr
+    assert same(weights(tmp_path / "run"), weights(trained))
+
+
+def test_a_run_is_not_overwritten_unasked(run_command, session, trained, tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/checkpoints/best.ckpt").write_text("precious")
+    refused = run_command("train", *TINY, sessions(session), "hydra.run.dir=run")
+    assert (refused.status, "overwrite=true" in refused.stderr) == (2, True)
+    assert (tmp_path / "run/checkpoints/best.ckpt").read_text() == "precious"
+    assert run_command("train", *TINY, sessions(session), "hydra.run.dir=run", "overwrite=true", "trainer.max_epochs=1").status == 0
+    assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.crp=32"], "nearest: data.crop"),
+        (["sed=3"], "nearest: seed"),
+        (["encoder=u_shap"], "nearest: u_shape"),
+        (["+experiment=unsuperwised"], "nearest: unsupervised"),
+        (["+encoder.featurs=[8]"], "nearest: features"),
+        (["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: no such file"),
+        (["weights=nowhere.safetensors"], "weights=nowhere.safetensors: no such file"),
+        (["data.validation=0"], "data.validation=0"),
+        (["data.batch_size=6"], "data.batch_size=6: not a multiple of 4"),
+        (["cell_diameter=null"], "cell_diameter"),
+        (["cell_diameter=null", "cell_diameter_um=10"], "pixel_size_um="),
+        (["cell_diameter=40"], "a smaller cell_diameter="),
+        (["window.taps=4"], "window.taps=4"),
+        (["window.seconds=5"], "60 frames are too few for windows of"),
+        (["data.sessions=[nowhere.h5]"], "nowhere.h5"),
+        (["data.sessions=[]"], "data.sessions"),
+    ],
+)
+def test_bad_input_is_one_clear_line(run_command, session, overrides, message):
+    given = [item for item in TINY if not any(item.split("=")[0] == other.split("=")[0] for other in overrides)]
+    place = [] if any(item.startswith("data.sessions") for item in overrides) else [sessions(session)]
+    outcome = run_command("train", *given, *place, *overrides)
+    assert outcome.status == 2, outcome.stderr
+    lines = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert "Traceback" not in outcome.stderr
+
+
+def test_sessions_are_required(run_command):
+    outcome = run_command("train", *TINY)
+    assert (outcome.status, "data.sessions=" in outcome.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["encoder.features=[6,10]"], "encoder.features is [8, 12] there and [6, 10] here"),
+        (["window.seconds=0.6"], "window.seconds is 0.5 there and 0.6 here"),
+    ],
+)
+def test_a_checkpoint_of_another_architecture_is_refused(run_command, session, trained, overrides, message):
+    outcome = run_command("train", *TINY, *overrides, sessions(session), f"ckpt_path={trained}/checkpoints/last.ckpt")
+    assert outcome.status == 2
+    assert message in outcome.stderr
+
+
+def test_what_is_no_checkpoint_is_refused(run_command, session, tmp_path):
+    (tmp_path / "x.ckpt").write_bytes(b"not a checkpoint")
+    torch.save({"state_dict": {}}, tmp_path / "y.ckpt")
+    for name, message in (("x", "not a checkpoint, or damaged"), ("y", "not of calcium_lightning.train")):
+        outcome = run_command("train", *TINY, sessions(session), f"weights={name}.ckpt")
+        assert (outcome.status, message in outcome.stderr) == (2, True), outcome.stderr
