@@ -26,8 +26,9 @@ def settings_of(cfg: DictConfig) -> SceneSettings:
 
     values = OmegaConf.to_container(cfg.simulation, resolve=True)
     assert isinstance(values, dict)
+    keys = {str(key): value for key, value in values.items()}
     # not hydra's instantiate(), which would wrap the one clear line of an InputError
-    settings: SceneSettings = hydra.utils.get_class(values.pop("_target_"))(**values)
+    settings: SceneSettings = hydra.utils.get_class(keys.pop("_target_"))(**keys)
     changes: dict[str, Any] = {key: cfg[key] for key in ("fps", "pixel_size_um") if cfg[key] is not None}
     settings = settings.replace(**changes)
     diameter = cfg.cell_diameter
@@ -63,9 +64,8 @@ def main(cfg: DictConfig) -> None:
     scene = write_session(output, settings, cfg.seed, overwrite=cfg.overwrite, compression=cfg.compression)
     height, width = scene.size
     cells = len(scene.truth.amplitude) if scene.truth.amplitude is not None else 0
-    print(
-        f"{output}: {scene.n_frames} frames of {height}x{width} at {settings.fps:g} Hz, {cells} cells in the truth"
-    )
+    size = f"{scene.n_frames} frames of {height}x{width} at {settings.fps:g} Hz"
+    print(f"{output}: {size}, {cells} cells in the truth")
 
 
 if __name__ == "__main__":

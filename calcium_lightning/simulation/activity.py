@@ -1,4 +1,4 @@
-"""When cells fire and what calcium makes of it: bursts in continuous time, a rise and a decay, one exposure per frame.
+"""When cells fire and what calcium makes of it: bursts in continuous time, rise and decay, exposure by frame.
 
 Knows times only, nothing of space or brightness.
 """
@@ -78,7 +78,7 @@ def _spike_times(
     count: int, seconds: float, settings: SceneSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cell and time of every spike, and each cell's mean number of spikes in a burst."""
-    low, high = np.log(settings.bursts_per_second)
+    low, high = np.log(settings.bursts_per_second).tolist()
     rate = np.exp(rng.uniform(low, high, count))
     per_burst = rng.uniform(*settings.spikes_per_burst, count)
     bursts = rng.poisson(rate * seconds)
@@ -106,19 +106,19 @@ def _spike_times(
 def slow_courses(
     count: int, n_frames: int, fps: float, time_s: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw random time courses with correlation times in a log-uniform range: float64 (count, T), mean 0, variance 1.
+    """Draw random time courses, float64 (count, T), with mean 0 and variance 1.
 
-    Ornstein-Uhlenbeck processes, half of them made skew, as calcium is.
+    Ornstein-Uhlenbeck processes with correlation times in a log-uniform range, half of them made skew, as
+    calcium is.
     """
-    times = np.exp(rng.uniform(*np.log(time_s), count))
-    warmup = math.ceil(3 * time_s[1] * fps)
-    white = rng.standard_normal((count, n_frames + min(warmup, 10 * n_frames)))
+    low, high = np.log(time_s).tolist()
+    keep = np.exp(-1.0 / (np.exp(rng.uniform(low, high, count)) * fps))
+    white = rng.standard_normal((count, n_frames + 1))
     courses = np.empty((count, n_frames))
-    for row, (tau, noise) in enumerate(zip(times, white, strict=True)):
-        keep = math.exp(-1.0 / (tau * fps))
-        innovation = math.sqrt(1 - keep * keep)
-        start = np.array([keep * rng.standard_normal()])
-        courses[row] = lfilter([innovation], [1.0, -keep], noise, zi=start)[0][-n_frames:]
+    for row in range(count):
+        innovation = math.sqrt(1 - keep[row] ** 2)
+        start = keep[row] * white[row, :1]
+        courses[row] = lfilter([innovation], [1.0, -keep[row]], white[row, 1:], zi=start)[0]
     skew = np.arange(count) % 2 == 1
     courses[skew] = np.exp(0.5 * courses[skew])
     return standardized(courses)

@@ -32,8 +32,8 @@ class CoarseGrid:
     shape : (int, int)
         Number of nodes along y and x.
     weights_y, weights_x : csr_matrix, float32 (height or width, nodes)
-        Interpolation: image = weights_y @ nodes @ weights_x.T. Sparse not only for speed: a dense product's last
-        bits depend on where its operands lie in memory, and the same seed must give the same file.
+        Interpolation: image = weights_y @ nodes @ weights_x.T. Sparse not only for speed: a dense product's
+        last bits depend on where its operands lie in memory, and the same seed must give the same file.
     """
 
     def __init__(self, size: tuple[int, int], stride: float) -> None:
@@ -85,16 +85,16 @@ def draw_neuropil(grid: CoarseGrid, settings: SceneSettings, rng: np.random.Gene
     unit variance give `neuropil_std`.
     """
     count = settings.neuropil_components
-    scale = np.exp(rng.uniform(*np.log(settings.neuropil_scale_px), count))
+    low, high = np.log(settings.neuropil_scale_px).tolist()
+    scale = np.exp(rng.uniform(low, high, count))
     fields = np.stack([smooth_field(grid.shape, sigma / grid.stride, rng) for sigma in scale])
     share = settings.neuropil_global_share if count > 1 else 1.0
     weight = np.sqrt(scale)
     weight[0] = 0.0
     weight *= math.sqrt((1 - share) / max(float((weight**2).sum()), 1e-9))
     fields *= weight[:, None, None]
-    fields[0] = math.sqrt(share) * np.maximum(
-        1 + 0.25 * smooth_field(grid.shape, 0.25 * max(grid.shape), rng), 0.1
-    )
+    common = 1 + 0.25 * smooth_field(grid.shape, 0.25 * max(grid.shape), rng)
+    fields[0] = math.sqrt(share) * np.maximum(common, 0.1)
     return settings.neuropil_std * fields
 
 
@@ -146,12 +146,11 @@ def draw_vessels(size: tuple[int, int], settings: SceneSettings, rng: np.random.
             absorbance = np.maximum(absorbance, _cylinder(path, diameter, size) * strength * diameter / width)
             if len(tree) < 6 and diameter > 0.35 * width:
                 for _ in range(rng.integers(1, 3)):
-                    at = rng.integers(len(path) // 8, max(len(path) * 3 // 4, len(path) // 8 + 1))
+                    at = int(rng.integers(len(path) // 8, max(len(path) // 2, len(path) // 8 + 1)))
                     turn = rng.choice([-1, 1]) * rng.uniform(0.5, 1.1)
                     step = path[min(at + 1, len(path) - 1)] - path[at - 1]
-                    tree.append(
-                        (path[at], math.atan2(step[0], step[1]) + turn, diameter * rng.uniform(0.45, 0.8))
-                    )
+                    branch = diameter * rng.uniform(0.45, 0.8)
+                    tree.append((path[at], math.atan2(step[0], step[1]) + turn, branch))
     return np.exp(-absorbance).astype(np.float32)
 
 
@@ -195,10 +194,8 @@ def draw_optics(
     depth = rng.uniform(-0.05, 0.2, count)
     angle, ratio = rng.uniform(0, math.pi, count), rng.uniform(1, 3, count)
     for (cy, cx), s, d, a, r in zip(place, sigma, depth, angle, ratio, strict=True):
-        along, across = (
-            (x - cx) * math.cos(a) + (y - cy) * math.sin(a),
-            (y - cy) * math.cos(a) - (x - cx) * math.sin(a),
-        )
+        along = (x - cx) * math.cos(a) + (y - cy) * math.sin(a)
+        across = (y - cy) * math.cos(a) - (x - cx) * math.sin(a)
         transmission *= 1 - d * np.exp(-0.5 * ((along / (s * r)) ** 2 + (across / s) ** 2))
     grid = CoarseGrid((height, width), 32.0)
     stray = np.maximum(1 + 0.5 * smooth_field(grid.shape, 2.0, rng), 0)

@@ -1,7 +1,7 @@
 """What cells look like: irregular somata at sub-pixel places, blurred by the optics, some far out of focus.
 
-Knows shapes and places, nothing of activity or of the background. Lengths are pixels; places (y, x) are in the
-field's coordinates and may lie outside it.
+Knows shapes and places, nothing of activity or of the background. Lengths are pixels; places (y, x) are in
+the field's coordinates and may lie outside it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Shapes:
     centers : ndarray (K, 2)
         (y, x).
     diameter, elongation, angle, blur : ndarray (K,)
-        Geometric mean diameter, ratio of the axes, direction of the long axis (radians, from +x towards +y), and
-        the standard deviation of the blur that comes after the one in focus.
+        Geometric mean diameter, ratio of the axes, direction of the long axis (radians, from +x towards +y),
+        and the standard deviation of the blur that comes after the one in focus.
     outline : ndarray, complex (K, len(HARMONICS))
         Fourier coefficients of the relative radius around the outline.
     """
@@ -130,8 +130,8 @@ def draw_footprints(
 ) -> tuple[csr_matrix, np.ndarray]:
     """Render shapes as sparse images.
 
-    A soma is a disc with an irregular outline and a soft edge, blurred by the optics and scaled to a peak of 1;
-    the blur out of focus spreads the same light over more pixels.
+    A soma is a disc with an irregular outline and a soft edge, blurred by the optics and scaled to a peak of
+    1; the blur out of focus spreads the same light over more pixels.
 
     Parameters
     ----------

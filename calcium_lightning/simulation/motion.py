@@ -32,12 +32,8 @@ def draw_motion(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray
     jump_rate = settings.motion_jumps_per_minute / (60 * fps)
     jumps = rng.standard_normal((n_frames, 2)) * (rng.random((n_frames, 1)) < min(1.0, jump_rate))
     keep = math.exp(-1 / (2 * settings.motion_time_s[1] * fps))
-    parts = (
-        math.sqrt(0.45) * fast
-        + math.sqrt(0.3) * slow
-        + math.sqrt(0.1) * drift
-        + math.sqrt(0.15) * oscillation
-    )
+    shares = np.sqrt([0.45, 0.3, 0.1, 0.15])  # of the variance
+    parts = shares[0] * fast + shares[1] * slow + shares[2] * drift + shares[3] * oscillation
     shifts = spread * (parts + 1.5 * lfilter([1.0], [1.0, -keep], jumps, axis=0))
     return np.clip(shifts, -LIMIT * spread, LIMIT * spread).astype(np.float32)
 
@@ -66,13 +62,13 @@ def _oscillation(
     """Band-passed noise, strong for some seconds and weak for others, mostly along one direction: (T, 2)."""
     direction = rng.normal([1.0, 0.4], 0.2)
     direction *= math.sqrt(2) / np.linalg.norm(direction)
-    warmup = math.ceil(2 * fps)
+    warmup = math.ceil(2 * fps) + 100
     noise = rng.standard_normal(n_frames + warmup)
     band = np.asarray(band_hz) * [0.9, 1.1]
     if band[1] < 0.49 * fps:
         noise = sosfilt(butter(1, band, "bandpass", fs=fps, output="sos"), noise)
     # otherwise the frames are too slow to follow it: it looks like white noise
-    noise = noise[warmup:] / max(noise.std(), 1e-9)
+    noise = noise[warmup:] / noise.std()
     return noise[:, None] * direction * np.exp(0.5 * _wander(n_frames, fps, 3.0, rng)[:, :1] - 0.25)
 
 

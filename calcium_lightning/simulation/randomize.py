@@ -12,8 +12,9 @@ from calcium_lightning.simulation.settings import Range, SceneSettings
 def random_settings(rng: np.random.Generator, base: SceneSettings | None = None) -> SceneSettings:
     """Draw settings for one scene of a training set.
 
-    Size, duration, kind and whether motion was corrected are kept; everything that a detector could come to rely
-    on varies: diameter, density, brightness, frame rate, kinetics, background, vessels, motion, noise, bit depth.
+    Size, duration, kind and whether motion was corrected are kept; everything that a detector could come to
+    rely on varies: diameter, density, brightness, frame rate, kinetics, background, vessels, motion, noise,
+    bit depth.
 
     Parameters
     ----------

@@ -48,8 +48,8 @@ class Sensor:
     def noisy(self, light: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Add shot and read noise to light, float32 (n, height, width), in place.
 
-        The Poisson distribution by its Cornish-Fisher expansion to second order: mean, variance and skewness are
-        right, which at the counts of these sensors (above about 5) can't be told from drawing photons.
+        The Poisson distribution by its Cornish-Fisher expansion to second order: mean, variance and skewness
+        are right, which at the counts of these sensors (above about 5) can't be told from drawing photons.
 
         Parameters
         ----------
@@ -64,9 +64,8 @@ class Sensor:
             sigma = settings.noise_smoothing_px
             normal = gaussian_filter(normal, (0, sigma, sigma), mode="reflect", truncate=3.0)
             # unit variance again: that of a Gaussian blur of white noise
-            taps = gaussian_filter(
-                np.eye(1, 8 * round(sigma) + 17, 4 * round(sigma) + 8)[0], sigma, truncate=3.0
-            )
+            middle = 4 * round(sigma) + 8
+            taps = gaussian_filter(np.eye(1, 2 * middle + 1, middle)[0], sigma, truncate=3.0)
             normal /= np.float32((taps**2).sum())
         photons = np.float32(settings.photons_per_px)
         light *= photons

@@ -1,84 +1,19 @@
 """What a simulated recording is like: one flat, immutable, validated description.
 
-Units are in the names; a pair is a range (low, high). Brightness is relative to the background in the middle of
-the field, so that a cell of 0.4 brightens its place by 40 %. Knows nothing of how any of it is drawn.
+Units are in the names; a pair is a range (low, high). Brightness is relative to the background in the middle
+of the field, so that a cell of 0.4 brightens its place by 40 %. Knows nothing of how any of it is drawn.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from calcium_lightning.errors import InputError
-
-Range = tuple[float, float]
-
-#: The range of values that each setting may have, both ends included; both ends of a pair are checked.
-_LIMITS: dict[str, tuple[float, float]] = {
-    "height_px": (8, 8192),
-    "width_px": (8, 8192),
-    "seconds": (1e-3, 1e6),
-    "fps": (0.1, 1000),
-    "pixel_size_um": (1e-3, 1e3),
-    "bit_depth": (8, 16),
-    "density_per_1000_px2": (0, 100),
-    "cell_diameter_px": (2, 200),
-    "cell_elongation": (1, 5),
-    "cell_orientation_spread_deg": (0, 90),
-    "boundary_irregularity": (0, 0.4),
-    "psf_sigma_px": (0, 50),
-    "defocus_sigma_px": (0, 50),
-    "defocus_power": (0.1, 10),
-    "spacing_diameters": (0, 1),
-    "clustering": (0, 3),
-    "brightness": (0, 100),
-    "brightness_log_std": (0, 3),
-    "resting_fraction": (0, 10),
-    "truth_min_detectability": (0, 1e6),
-    "bursts_per_second": (1e-4, 20),
-    "spikes_per_burst": (1, 100),
-    "burst_rate_hz": (1, 500),
-    "synchrony": (0, 1),
-    "rise_s": (1e-3, 5),
-    "decay_s": (5e-3, 30),
-    "haze_contrast": (0, 1),
-    "neuropil_std": (0, 10),
-    "neuropil_components": (1, 500),
-    "neuropil_scale_px": (2, 2000),
-    "neuropil_time_s": (1e-3, 1000),
-    "neuropil_global_share": (0, 1),
-    "neuropil_follows_cells": (0, 1),
-    "halo_fraction": (0, 1),
-    "halo_diameters": (0.5, 10),
-    "distractors_per_1000_px2": (0, 10),
-    "vessel_count": (0, 50),
-    "vessel_width_px": (1, 200),
-    "vessel_absorbance": (0, 10),
-    "vignette": (0, 0.95),
-    "leakage": (0, 10),
-    "debris_per_1000_px2": (0, 10),
-    "bleach_fraction": (0, 0.95),
-    "bleach_time_s": (0.1, 1e6),
-    "photons_per_px": (0.1, 1e6),
-    "read_noise_photons": (0, 1e4),
-    "mean_level": (0.005, 0.95),
-    "black_level": (0, 0.9),
-    "pixel_gain_std": (0, 0.5),
-    "hot_pixels_per_million": (0, 1e5),
-    "dead_pixels_per_million": (0, 1e5),
-    "motion_std_px": (0, 20),
-    "motion_time_s": (1e-3, 100),
-    "motion_oscillation_hz": (0.1, 50),
-    "motion_jumps_per_minute": (0, 600),
-    "motion_residual_px": (0, 5),
-    "noise_smoothing_px": (0, 20),
-}
-_WHOLE = {"height_px", "width_px", "bit_depth", "neuropil_components", "vessel_count"}
+from calcium_lightning.simulation.limits import LIMITS, Range, checked
 
 
 @dataclass(frozen=True)
@@ -126,8 +61,9 @@ class SceneSettings:
     resting_fraction : (float, float)
         Brightness at rest, relative to `brightness`.
     truth_min_detectability : float
-        A cell is in the truth if its brightest transient, summed over the pixels of its footprint with the best
-        weights, exceeds this many standard deviations of the sensor's noise, and if its centre is in the field.
+        A cell is in the truth if its centre is in the field and its brightest transient, summed over the
+        pixels of its footprint with the best weights, exceeds this many standard deviations of the sensor's
+        noise.
     bursts_per_second : (float, float)
         Rate of bursts, log-uniform between cells.
     spikes_per_burst : (float, float)
@@ -275,9 +211,9 @@ class SceneSettings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name in _LIMITS and not (field.name == "pixel_size_um" and value is None):
+            if field.name in LIMITS and not (field.name == "pixel_size_um" and value is None):
                 pair = str(field.type) == "Range"
-                object.__setattr__(self, field.name, _checked(field.name, value, pair))
+                object.__setattr__(self, field.name, checked(field.name, value, pair))
             elif str(field.type) == "bool" and not isinstance(value, bool):
                 raise InputError(f"simulation.{field.name}={value}: expected true or false")
         if self.kind not in ("raw", "dff"):
@@ -285,9 +221,7 @@ class SceneSettings:
         if self.stretch_each_frame and self.kind != "dff":
             raise InputError("simulation.stretch_each_frame=true: for simulation.kind=dff only")
         if self.mean_level + self.black_level >= 1:
-            raise InputError(
-                "simulation.mean_level + simulation.black_level must stay below 1, the full scale"
-            )
+            raise InputError("simulation.mean_level + simulation.black_level: must stay below 1, full scale")
         if self.decay_s[0] <= self.rise_s[1]:
             raise InputError(
                 f"simulation.decay_s={self.decay_s} must lie above simulation.rise_s={self.rise_s}, seconds"
@@ -313,30 +247,3 @@ class SceneSettings:
     def replace(self, **changes: Any) -> SceneSettings:
         """Return a copy with some settings changed, validated again."""
         return dataclasses.replace(self, **changes)
-
-
-def _checked(name: str, value: Any, pair: bool) -> Any:
-    low, high = _LIMITS[name]
-    shown = f"simulation.{name}={value}"
-    if pair:
-        numbers = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
-        if len(numbers) == 1:  # one number is a range of one value
-            numbers *= 2
-        if len(numbers) != 2:
-            raise InputError(f"{shown}: expected a range [low, high]")
-    else:
-        numbers = [value]
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise InputError(f"{shown}: expected {'a range [low, high] of numbers' if pair else 'a number'}")
-        if not low <= number <= high:
-            raise InputError(f"{shown}: must lie between {low:g} and {high:g}")
-    if name in _WHOLE:
-        if numbers[0] != int(numbers[0]):
-            raise InputError(f"{shown}: expected a whole number")
-        return int(numbers[0])
-    if not pair:
-        return float(numbers[0])
-    if numbers[0] > numbers[1] and name not in ("motion_std_px",):
-        raise InputError(f"{shown}: a range is [low, high]")
-    return float(numbers[0]), float(numbers[1])

@@ -17,7 +17,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
 
 
 def frame_normals(seed: int, frames: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Draw standard normal noise of some frames: float32 (n, height, width), the same for a frame in any block.
+    """Draw standard normal noise of some frames: float32 (n, height, width), a frame's the same in any block.
 
     Parameters
     ----------

@@ -1,0 +1,153 @@
+"""Everything that moves with the brain: cells, vessels, haze and neuropil, drawn once and lit frame by frame.
+
+Knows nothing of motion or of the sensor: it renders the tissue at rest, with a margin around the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, diags_array, vstack
+
+from calcium_lightning.simulation import background
+from calcium_lightning.simulation.activity import draw_activity, slow_courses, standardized
+from calcium_lightning.simulation.cells import CUT, draw_cells, draw_distractors, draw_footprints
+from calcium_lightning.simulation.settings import SceneSettings
+
+
+class Tissue:
+    """The tissue of one scene.
+
+    Parameters
+    ----------
+    settings : SceneSettings
+        What it is like.
+    margin : int
+        Pixels around the field that motion may uncover.
+    rng : callable
+        Gives the random generator of a part by its name.
+
+    Attributes
+    ----------
+    places : ndarray (K, 2)
+        Centres (y, x) of all cells drawn, in the field's coordinates; some lie outside.
+    light : ndarray, float32 (K, T)
+        Calcium times brightness of each, 1 = background in the middle of the field.
+    spikes : ndarray, float32 (K, T)
+        Their spikes.
+    still : ndarray, float32 (height + 2 margin, width + 2 margin)
+        The tissue when no cell is active.
+    """
+
+    def __init__(
+        self, settings: SceneSettings, margin: int, rng: Callable[[str], np.random.Generator]
+    ) -> None:
+        self.settings = settings
+        self.margin = margin
+        self.size = (settings.height_px, settings.width_px)
+        self._rng = rng
+        self._full_size = (self.size[0] + 2 * margin, self.size[1] + 2 * margin)
+        self._vessels = background.draw_vessels(self._full_size, settings, rng("vessels"))
+        self._draw_cells()
+        self._draw_background()
+
+    def _draw_cells(self) -> None:
+        settings, origin = self.settings, (-self.margin, -self.margin)
+        pad = self.margin + settings.mean_diameter_px + settings.defocus_sigma_px[1]
+        cells = draw_cells(settings, pad, self._rng("cells"))
+        images, _ = draw_footprints(cells, origin, self._full_size, settings.psf_sigma_px)
+        rng = self._rng("brightness")
+        brightness = settings.brightness * rng.lognormal(0, settings.brightness_log_std, len(cells))
+        self._resting = brightness * rng.uniform(*settings.resting_fraction, len(cells))
+        activity = draw_activity(len(cells), settings, self._rng("activity"))
+        self._cells, self.places, self.spikes = cells, cells.centers, activity.spikes
+        self.light = (brightness[:, None] * activity.calcium).astype(np.float32)
+
+        others = draw_distractors(settings, pad, self._rng("distractors"))
+        other_images, _ = draw_footprints(others, origin, self._full_size, settings.psf_sigma_px)
+        rng = self._rng("distraction")
+        other_light = settings.brightness * rng.lognormal(-0.5, 0.5, (len(others), 1))
+        self._other_light = (other_light * draw_activity(len(others), settings, rng).calcium).astype(
+            np.float32
+        )
+
+        shade = diags_array(self._vessels.ravel())
+        self._images = csr_matrix(images @ shade)
+        self._all_images = csr_matrix(vstack([self._images, other_images @ shade], dtype=np.float32).T)
+
+    def _draw_background(self) -> None:
+        settings = self.settings
+        origin = (-self.margin, -self.margin)
+        scale = min(settings.neuropil_scale_px[0], settings.halo_diameters[0] * settings.cell_diameter_px[0])
+        self._grid = background.CoarseGrid(self._full_size, min(max(0.5 * scale, 2.0), 16.0))
+        halos = background.draw_halos(self._cells, self._grid, origin, settings, self._rng("halos"))
+        fields = background.draw_neuropil(self._grid, settings, self._rng("neuropil"))
+        flat = fields.reshape(len(fields), -1)
+        self._smooth = csr_matrix(vstack([csr_matrix(flat), halos], dtype=np.float32).T)
+        self._courses = self._neuropil_courses(flat, halos)
+        haze = background.draw_haze(self._grid, settings, self._rng("haze"))
+        haze_image = self._grid.interpolate(haze.reshape(-1, 1))[0]
+        resting = (self._images.T @ self._resting).reshape(self._full_size)
+        self.still = (resting + self._vessels * haze_image).astype(np.float32)
+
+    def _neuropil_courses(self, fields: np.ndarray, halos: csr_matrix) -> np.ndarray:
+        """Time courses of the neuropil, float32 (components, T): their own and what the cells beneath do."""
+        settings = self.settings
+        count, share = len(fields), settings.neuropil_follows_cells
+        own = slow_courses(
+            count, settings.n_frames, settings.fps, settings.neuropil_time_s, self._rng("courses")
+        )
+        if share and len(self.light):
+            beneath = csr_matrix(np.maximum(halos @ fields.T, 0).T)  # (components, K)
+            own = np.sqrt(1 - share) * own + np.sqrt(share) * standardized(beneath @ self.light)
+        return own.astype(np.float32)
+
+    def at(self, frames: np.ndarray) -> torch.Tensor:
+        """Light of the tissue in some frames: float32 (n, height + 2 margin, width + 2 margin)."""
+        return self._lit(self.light[:, frames], self._other_light[:, frames], self._courses[:, frames])
+
+    def mean(self) -> torch.Tensor:
+        """Light of the tissue on average: float32 (1, height + 2 margin, width + 2 margin)."""
+        parts = (self.light, self._other_light, self._courses)
+        return self._lit(*(part.mean(1, keepdims=True) for part in parts))
+
+    def _lit(self, light: np.ndarray, other_light: np.ndarray, courses: np.ndarray) -> torch.Tensor:
+        count = light.shape[1]
+        nodes = self._smooth @ np.concatenate([courses, light])
+        tissue = torch.from_numpy(np.ascontiguousarray(self._grid.interpolate(nodes)))
+        tissue *= torch.from_numpy(self._vessels)
+        tissue += torch.from_numpy(self.still)
+        sharp = self._all_images @ np.concatenate([light, other_light])
+        tissue.view(count, -1).add_(torch.from_numpy(sharp).T)
+        return tissue
+
+    def at_places(self, image: np.ndarray) -> np.ndarray:
+        """Values of an image (height, width) at the cells' centres, or at the nearest border: (K,)."""
+        place = np.clip(np.rint(self.places), 0, np.array(self.size) - 1).astype(int)
+        return image[place[:, 0], place[:, 1]]
+
+    @property
+    def still_field(self) -> np.ndarray:
+        """The field's part of `still`: (height, width)."""
+        margin = self.margin
+        return self.still[margin : margin + self.size[0], margin : margin + self.size[1]]
+
+    @cached_property
+    def footprints(self) -> tuple[csr_matrix, np.ndarray]:
+        """Footprints on the field, float32 (K, height * width), and the peak of each before it was made 1 (K,).
+
+        Only the visible part counts: what lies beyond the field's border or in a vessel's shade is lost.
+        """
+        full = np.arange(self._images.shape[1]).reshape(self._full_size)
+        margin, (height, width) = self.margin, self.size
+        full = full[margin : margin + height, margin : margin + width]
+        footprints = csr_matrix(self._images[:, full.ravel()])
+        peaks = footprints.max(1).toarray().ravel() if len(self.light) else np.zeros(0)
+        footprints = csr_matrix(diags_array(1 / np.where(peaks > 0, peaks, 1)) @ footprints, dtype=np.float32)
+        footprints.data[footprints.data < CUT] = 0
+        footprints.eliminate_zeros()
+        footprints.sort_indices()
+        return footprints, peaks
