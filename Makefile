@@ -1,0 +1,45 @@
+# Everything runs in .venv, made on first use. PYTHON= chooses the interpreter (3.11 to 3.13).
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+RUN := .venv/bin/python
+DEMO := demo
+JOBS ?= 2
+
+.PHONY: help demo test check bench clean
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/installed ## simulate a recording, train, extract, evaluate, report (about 4 minutes)
+	@mkdir -p $(DEMO)
+	$(RUN) -m calcium_lightning.simulate output=$(DEMO)/session.h5 simulation=demo seed=1 overwrite=true
+	$(RUN) -m calcium_lightning.train +experiment=demo hydra.run.dir=$(DEMO)/train overwrite=true
+	$(RUN) -m calcium_lightning.extract session=$(DEMO)/session.h5 output=$(DEMO)/cells.h5 \
+		checkpoint=$(DEMO)/train/checkpoints/best.ckpt overwrite=true hydra.run.dir=$(DEMO)/extract
+	$(RUN) -m calcium_lightning.evaluate cells=$(DEMO)/cells.h5 truth=$(DEMO)/session.h5 \
+		output=$(DEMO)/metrics.json overwrite=true hydra.run.dir=$(DEMO)/evaluate
+	$(RUN) -m calcium_lightning.report cells=$(DEMO)/cells.h5 output=$(DEMO)/report.html \
+		metrics=$(DEMO)/metrics.json overwrite=true hydra.run.dir=$(DEMO)/report
+	@echo "Open $(abspath $(DEMO))/report.html"
+
+test: check ## the checks and the whole suite
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile
+
+check: .venv/installed ## formatting, lint and types
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+bench: .venv/installed ## speed, as ratios to references measured in the same run
+	$(RUN) experiments/benchmark/speed.py
+
+clean: ## remove the environment and everything that was made
+	rm -rf .venv $(DEMO) outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache
