@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -163,7 +162,7 @@ def write_cells(path: Path | str, cells: Cells, overwrite: bool = False) -> None
         If the target exists, or the parts of ``cells`` don't fit together.
     """
     _check(cells, str(path))
-    with atomic_path(path, overwrite) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path, overwrite) as temporary, hdf5.create_file(temporary) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         for name in ("session", "session_sha256", "fps", "kind", "config", "package_version"):

@@ -5,6 +5,9 @@ Only :mod:`calcium_lightning.session` and :mod:`calcium_lightning.cells` use it.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,48 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
         file.close()
         raise InputError(f"{path}: {kind} version {number}, this package reads up to {version}; update calcium-lightning")
     return file
+
+
+class _OutputFile(io.FileIO):
+    """A file that can be abandoned: what HDF5 still wants to write to it then is dropped, and succeeds."""
+
+    abandoned = False
+
+    def write(self, data: Any, /) -> int:
+        """Write all of ``data``."""
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while written < len(view) and not self.abandoned:
+                written += super().write(view[written:]) or 0
+        except BaseException as error:
+            self.abandoned = True
+            if isinstance(error, OSError):
+                error.filename = str(Path(str(self.name)).parent)
+            raise
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the file's length."""
+        return (size or 0) if self.abandoned else super().truncate(size)
+
+
+@contextmanager
+def create_file(path: Path) -> Iterator[h5py.File]:
+    """Make a new HDF5 file, closed when the block ends.
+
+    HDF5 keeps a file open that it can't flush (a full disk), and then crashes the process on its way out. So it
+    writes through a file object, which takes what is left without writing it once anything has failed.
+    """
+    with _OutputFile(path, "w+b") as output:
+        file = h5py.File(output, "w")
+        try:
+            yield file
+            file.close()
+        except BaseException:
+            output.abandoned = True
+            file.close()
+            raise
 
 
 def dataset(file: h5py.File, name: str, ndim: int | None = None, kinds: str = "fiub") -> h5py.Dataset:

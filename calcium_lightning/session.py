@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -266,31 +267,30 @@ class SessionWriter:
         self.n_frames = 0
 
     def __enter__(self) -> SessionWriter:
-        self._atomic = atomic_path(self.path, self._overwrite)
-        temporary = self._atomic.__enter__()
-        try:
-            self._file = h5py.File(temporary, "w")
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path, self._overwrite))
+            self._file = stack.enter_context(hdf5.create_file(temporary))
             self._file.attrs["format"] = FORMAT
             self._file.attrs["version"] = VERSION
             chunk = hdf5.chunk_frames(*self._shape, self.dtype.itemsize)
             self._data = self._file.create_dataset(
-                "frames", (0, *self._shape), self.dtype, maxshape=(None, *self._shape), chunks=(chunk, *self._shape), **self._filters
+                "frames",
+                (0, *self._shape),
+                self.dtype,
+                maxshape=(None, *self._shape),
+                chunks=(chunk, *self._shape),
+                **self._filters,
             )
             self._data.attrs.update(self._attributes)
-        except BaseException as error:
-            self._atomic.__exit__(type(error), error, error.__traceback__)
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
-        try:
-            self._file.close()
-            if kind is None and self.n_frames == 0:
-                raise InputError(f"{self.path}: no frames to write")
-        except BaseException as late:
-            self._atomic.__exit__(type(late), late, late.__traceback__)
-            raise
-        return self._atomic.__exit__(kind, error, trace)
+        if kind is None and self.n_frames == 0:
+            empty = InputError(f"{self.path}: no frames to write")
+            self._stack.__exit__(InputError, empty, None)
+            raise empty
+        return self._stack.__exit__(kind, error, trace)
 
     def append(self, frames: np.ndarray) -> None:
         """Append frames (n, H, W) of the writer's type.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.session import Truth
@@ -123,7 +123,7 @@ class Cut:
         values = values[self.start : self.stop]
         if self.temporal == 1:
             return values
-        bins = values.reshape(-1, self.temporal, *values.shape[1:])
+        bins = values.reshape(self.shape[0], self.temporal, *values.shape[1:])
         return bins.sum(axis=1) if total else bins.mean(axis=1)
 
     def shifts(self, shifts: np.ndarray) -> np.ndarray:
@@ -138,7 +138,8 @@ class Cut:
             footprints = csr_matrix(footprints @ self._weights())
             peaks = footprints.max(axis=1).toarray().ravel()
             kept = np.flatnonzero(peaks > 0)  # type: ignore[assignment]
-            footprints = csr_matrix(diags(1 / peaks[kept]) @ footprints[kept], dtype=np.float32)
+            footprints = csr_matrix(footprints[kept], dtype=np.float32)
+            footprints.data /= np.repeat(peaks[kept], np.diff(footprints.indptr))
             amplitude = None if amplitude is None else amplitude[kept] * peaks[kept]
         return replace(
             truth,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.errors import InputError
 from calcium_lightning.hdf5 import load_plugins
 from calcium_lightning.io.base import Recording
 
@@ -99,7 +100,7 @@ class Hdf5Recording(Recording):
         self._time = axes.index("t")
         self._order = tuple(axes.index(axis) for axis in "tyx")
         self.shape = tuple(int(dataset.shape[axis]) for axis in self._order)  # type: ignore[assignment]
-        self.dtype = dataset.dtype
+        self.dtype = dataset.dtype.newbyteorder("=")
         self.fps = self._number(RATE_NAMES)
         self.pixel_size_um = self._number(("pixel_size_um",))
 
@@ -108,7 +109,7 @@ class Hdf5Recording(Recording):
         if key is not None:
             if isinstance(self._file.get(key), h5py.Dataset):
                 return key
-            close = nearest(key.strip("/"), [name for name, _ in datasets(self._file)])
+            close = nearest_name(key, [name for name, _ in datasets(self._file)])
             there = f"; of three dimensions: {', '.join(stacks[:5])}" if stacks else ""
             raise InputError(f"{self.path}: no dataset {key}{close}{there}")
         if len(stacks) == 1:
@@ -159,7 +160,7 @@ class Hdf5Recording(Recording):
         where: list[Any] = [slice(None)] * 3
         where[self._time] = slice(begin, end)
         try:
-            return self._dataset[tuple(where)].transpose(self._order)
+            return self._dataset[tuple(where)].transpose(self._order).astype(self.dtype, copy=False)
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             if "filter" in reason and "register" in reason:
@@ -189,6 +190,16 @@ def datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
 
     file.visititems(visit)
     return found
+
+
+def nearest_name(key: str, names: list[str]) -> str:
+    """Give ``"; nearest: a/b, c"`` for the paths that resemble ``key`` as a whole or in their last part."""
+    tails: dict[str, str] = {}
+    for name in names:
+        tails.setdefault(name.rpartition("/")[2], name)
+    close = get_close_matches(key.strip("/"), names, cutoff=0.5)
+    close += [tails[tail] for tail in get_close_matches(key.rpartition("/")[2], list(tails), cutoff=0.5)]
+    return f"; nearest: {', '.join(list(dict.fromkeys(close))[:3])}" if close else ""
 
 
 def _positive(value: Any) -> float | None:

@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.io.hdf5_recording import Hdf5Recording, open_file
+from calcium_lightning.errors import InputError
+from calcium_lightning.io.hdf5_recording import Hdf5Recording, nearest_name, open_file
 
 #: series that hold a calcium recording, the one-photon one first
 SERIES = ("OnePhotonSeries", "TwoPhotonSeries", "ImageSeries")
@@ -84,9 +84,8 @@ class NwbRecording(Hdf5Recording):
             wanted = key.strip("/").removesuffix("/data")
             chosen = [name for name in found if wanted in (name, name.rpartition("/")[2])]
             if len(chosen) != 1:
-                names = [*found, *(name.rpartition("/")[2] for name in found)]
                 raise InputError(
-                    f"{self.path}: no image series {key}{nearest(wanted, names)}; there are: "
+                    f"{self.path}: no image series {key}{nearest_name(wanted, list(found))}; there are: "
                     f"{', '.join(found) or 'none'}"
                 )
             return self._file[chosen[0]]

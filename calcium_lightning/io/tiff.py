@@ -72,17 +72,11 @@ class TiffRecording(Recording):
             )
         # ImageJ stacks above 4 GB have one page and the frames behind it
         self._offset = series.dataoffset if first.compression == 1 and series.dtype == first.dtype else None
-        if self._offset is None and len(pages) != count:
-            if len(self._file.series) > 1 and count == 1:
-                self._mixed(pages)
-            if not len(self._file.series) > 1 and len(pages) < count:
-                raise InputError(
-                    f"{self.path}: cut off, its header promises {count} frames and {len(pages)} are there; "
-                    "copy it again"
-                )
-            count = len(pages)
-        if self._offset is not None and len(pages) > count:  # pages of another size behind the first series
+        if len(pages) > count:  # written one by one, or in pieces
             self._mixed(pages)
+            self._offset, count = None, len(pages)
+        elif self._offset is None and len(pages) < count:
+            raise self._cut_off(count, len(pages))
         height, width = first.imagelength, first.imagewidth
         self._samples = first.samplesperpixel
         self.shape = (count, int(height), int(width))
@@ -95,11 +89,14 @@ class TiffRecording(Recording):
                     (self.path.stat().st_size - self._offset)
                     // (height * width * self._samples * self.dtype.itemsize),
                 )
-                raise InputError(
-                    f"{self.path}: cut off, its header promises {count} frames and {there} are there; copy "
-                    "it again"
-                )
+                raise self._cut_off(count, there)
         self._metadata(first)
+
+    def _cut_off(self, promised: int, found: int) -> InputError:
+        return InputError(
+            f"{self.path}: cut off, its header promises {promised} frames and {found} are there; copy it "
+            "again"
+        )
 
     def _mixed(self, pages: Any) -> None:
         first = pages[0]
@@ -186,6 +183,10 @@ class TiffRecording(Recording):
                 frame = to_grey(np.moveaxis(frame, 0, -1) if page.keyframe.planarconfig == 2 else frame)
             if frame.shape != row.shape:
                 raise self.wrong_size(index, frame.shape)
+            if frame.dtype != row.dtype:
+                raise InputError(
+                    f"{self.path}: frame {index} is of type {frame.dtype}, the first of {row.dtype}"
+                )
             row[:] = frame
         return block
 

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.errors import InputError, nearest
 from calcium_lightning.session import Session, Truth
 
-#: a mask is scaled to the field; its height to width may differ from the field's by so much
+#: a mask is scaled to the field: from a square, or with proportions that differ by so much at most
 ASPECT_TOLERANCE = 0.2
 
 
@@ -130,7 +130,11 @@ def _choose(path: Path, key: str | None, sizes: dict[str, tuple[int, ...]]) -> s
     there = ", ".join(f"{name} {tuple(shape)}" for name, shape in list(sizes.items())[:8]) or "none"
     if key is not None:
         if key not in sizes:
-            raise InputError(f"truth={path}: no array {key}{nearest(key, sizes)}; there are: {there}")
+            from calcium_lightning.io.hdf5_recording import nearest_name
+
+            raise InputError(
+                f"truth={path}: no array {key}{nearest_name(key, list(sizes))}; there are: {there}"
+            )
         return key
     if len(sizes) != 1:
         raise InputError(f"truth={path}: which array is the truth? Give truth_key=; there are: {there}")
@@ -146,7 +150,7 @@ def _as_truth(path: Path, array: np.ndarray | sparse.spmatrix, field: tuple[int,
         raise InputError(f"truth={path}: values of type {array.dtype}, expected numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"truth={path}: holds NaN or infinite values")
-    if array.ndim == 2:
+    if array.ndim == 2 and array.size:
         return _mask(path, array, field)
     if array.ndim == 3:
         if array.shape[1:] == field:
@@ -168,7 +172,8 @@ def _as_truth(path: Path, array: np.ndarray | sparse.spmatrix, field: tuple[int,
 def _mask(path: Path, array: np.ndarray, field: tuple[int, int]) -> Truth:
     """A mask of two values, or labels 0 to K."""
     ratio = (array.shape[0] / array.shape[1]) / (field[0] / field[1])
-    if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
+    square = array.shape[0] == array.shape[1]
+    if not square and not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
         raise InputError(
             f"truth={path}: a mask of {array.shape} doesn't fit a field of {field}: other proportions"
         )

@@ -34,7 +34,10 @@ class VideoRecording(Recording):
     """
 
     def __init__(self, path: Path) -> None:
+        from av.video.reformatter import VideoReformatter
+
         self.path = path
+        self._reformatter = VideoReformatter()
         container = self._open()
         try:
             stream = container.streams.video[0]
@@ -50,7 +53,6 @@ class VideoRecording(Recording):
     def _open(self) -> Any:
         import av
 
-        av.logging.set_level(av.logging.PANIC)  # FFmpeg's own lines on stderr would hide our one
         try:
             container = av.open(str(self.path))
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -63,7 +65,8 @@ class VideoRecording(Recording):
         if container.streams.video[0].codec_context is None:
             container.close()
             raise InputError(
-                f"{self.path}: its video codec is unknown; convert it, as in: ffmpeg -i IN -c:v ffv1 OUT.avi"
+                f"{self.path}: its video codec is unknown, or the file was cut off; convert it, as in: "
+                "ffmpeg -i IN -c:v ffv1 OUT.avi"
             )
         return container
 
@@ -95,7 +98,7 @@ class VideoRecording(Recording):
                 continue
             if (frame.height, frame.width) != self.shape[1:]:
                 raise self.wrong_size(index, (frame.height, frame.width))
-            block[filled] = _grey(frame, self._bits)
+            block[filled] = self._grey(frame)
             filled += 1
             if filled == len(block):
                 yield block
@@ -114,20 +117,38 @@ class VideoRecording(Recording):
             stream.codec_context.options = STRICT
             try:
                 for packet in container.demux(stream):
-                    if packet.is_corrupt:
-                        break  # only the last packet of a truncated file is
-                    for frame in packet.decode():
+                    # only the last packet of a truncated file is corrupt; frames before it are whole
+                    for frame in stream.codec_context.decode(None) if packet.is_corrupt else packet.decode():
                         if frame.is_corrupt:
                             raise self._damaged(count, "its data are damaged")
                         yield frame
                         count += 1
                         if count == stop:
                             return
+                    if packet.is_corrupt:
+                        break
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise self._damaged(self._first_bad(count), _reason(error)) from error
         finally:
             container.close()
         raise self._cut_off(count, self.shape[0])
+
+    def _grey(self, frame: Any) -> np.ndarray:
+        """One frame as (H, W) grey."""
+        from av.video.reformatter import ColorRange
+
+        bits = self._bits
+        # One thread: those of swscale race, and leave rows of 10-bit frames unconverted (PyAV 18.1).
+        if bits > 8 and frame.format.is_rgb:
+            return to_grey(self._reformatter.reformat(frame, format="rgb48le", threads=1).to_ndarray())
+        target = "gray" if bits <= 8 else f"gray{bits}le" if bits in (9, 10, 12, 14) else "gray16le"
+        if frame.format.name != target:
+            full = ColorRange.JPEG
+            frame = self._reformatter.reformat(frame, format=target, dst_color_range=full, threads=1)
+        plane = frame.planes[0]
+        itemsize = 1 if bits <= 8 else 2
+        rows = np.frombuffer(plane, f"<u{itemsize}").reshape(-1, plane.line_size // itemsize)
+        return rows[: frame.height, : frame.width]
 
     def _damaged(self, frame: int, reason: str) -> InputError:
         return InputError(
@@ -160,21 +181,6 @@ def _bits(stream: Any) -> int:
     """Bits of the deepest channel."""
     form = stream.codec_context.format
     return max((component.bits for component in form.components), default=8) if form is not None else 8
-
-
-def _grey(frame: Any, bits: int) -> np.ndarray:
-    """One frame as (H, W) grey."""
-    from av.video.reformatter import ColorRange
-
-    if bits > 8 and frame.format.is_rgb:
-        return to_grey(frame.reformat(format="rgb48le").to_ndarray())
-    target = "gray" if bits <= 8 else f"gray{bits}le" if bits in (9, 10, 12, 14) else "gray16le"
-    if frame.format.name != target:
-        frame = frame.reformat(format=target, dst_color_range=ColorRange.JPEG)
-    plane = frame.planes[0]
-    itemsize = 1 if bits <= 8 else 2
-    rows = np.frombuffer(plane, f"<u{itemsize}").reshape(-1, plane.line_size // itemsize)
-    return rows[: frame.height, : frame.width]
 
 
 def _reason(error: BaseException) -> str:
