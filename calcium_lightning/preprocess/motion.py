@@ -1,0 +1,333 @@
+"""Rigid sub-pixel motion of a session, in one stream over its frames.
+
+Frames are averaged over small squares (a cell keeps about four pixels across: nothing that carries motion in
+one-photon data is finer), registered by FFT against a template, and refined against
+:class:`~calcium_lightning.preprocess.motion_model.MotionModel`, which is learned on blocks of frames from all
+over the session. Memory is bounded by those blocks, whatever the session's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calcium_lightning.errors import InputError
+from calcium_lightning.preprocess.motion_model import MIN_FRAMES_IN_TIME, MotionModel, Solution
+from calcium_lightning.preprocess.registration import Correlator, shift_frames, smooth
+
+#: a frame with less contrast than this share of the usual one was lost (a black frame)
+LOST_CONTRAST = 0.1
+#: how far an atom moves towards its new estimate in one round
+RELAXATION = 0.7
+
+
+class Frames(Protocol):
+    """What motion needs of a session."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Frames [start, stop)."""
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """How motion is estimated. Lengths are in cell diameters, so that they hold at any magnification.
+
+    Attributes
+    ----------
+    max_shift : float
+        Largest motion, as a share of the field.
+    cell_pixels : float
+        Frames are averaged down until a cell has about so many pixels across.
+    mode_diameters : float
+        Half a wavelength of the finest smooth mode of the background, cell diameters.
+    learn_frames : int
+        Frames that the model is learned on, at most.
+    block_frames : int
+        Frames that are worked on at a time, at most.
+    rounds : int
+        Rounds of learning; the first two are robust and without atoms.
+    search_rounds : tuple of int
+        After which rounds blinking places are looked for.
+    atom_threshold : float
+        Power of cell-sized residuals over that of noise, from which a place blinks.
+    max_atoms : int
+        Atoms added in one search, at most.
+    """
+
+    max_shift: float = 0.2
+    cell_pixels: float = 4.0
+    mode_diameters: float = 10.0
+    learn_frames: int = 1280
+    block_frames: int = 256
+    rounds: int = 9
+    search_rounds: tuple[int, ...] = (1, 4, 6)
+    atom_threshold: float = 1.4
+    max_atoms: int = 250
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Estimated motion.
+
+    Attributes
+    ----------
+    shifts : ndarray, float32 (T, 2)
+        (dy, dx) in pixels: a point at c in the corrected field lies at c + shifts[t] in frame t; median 0.
+    std : ndarray, float32 (T, 2)
+        Standard error that noise alone leaves, pixels; infinite where there is nothing to register.
+    residual : ndarray, float32 (T,)
+        Misfit of each frame to the model, 1 = noise; NaN for lost frames.
+    lost : ndarray, bool (T,)
+        Black or constant frames: their shift is interpolated.
+    template : ndarray, float32 (h, w)
+        Mean of the registered frames that were learned on, averaged over ``binning`` pixels each way.
+    binning : int
+    """
+
+    shifts: np.ndarray
+    std: np.ndarray
+    residual: np.ndarray
+    lost: np.ndarray
+    template: np.ndarray
+    binning: int
+
+
+def estimate_motion(
+    session: Frames,
+    settings: MotionSettings | None = None,
+    cell_diameter_px: float = 12.0,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], Any] | None = None,
+) -> Motion:
+    """Estimate the rigid motion of every frame.
+
+    Parameters
+    ----------
+    session : Session or anything with ``shape`` and ``frames(start, stop)``
+    settings : MotionSettings, optional
+    cell_diameter_px : float
+        Full width at half maximum of a typical cell, pixels of the session.
+    device : torch.device or str
+    advance : callable, optional
+        Called with a number of frames as they are done.
+
+    Returns
+    -------
+    Motion
+
+    Raises
+    ------
+    InputError
+        If the cell diameter isn't positive or exceeds the field.
+    """
+    settings = settings or MotionSettings()
+    count, height, width = session.shape
+    if not 0 < cell_diameter_px <= min(height, width):
+        raise InputError(f"cell_diameter={cell_diameter_px:g} px doesn't fit a field of {height}x{width} pixels")
+    with torch.inference_mode():
+        return _Estimator(session, settings, cell_diameter_px, torch.device(device), advance).run()
+
+
+class _Estimator:
+    """The state of one estimate: which blocks were learned on, and every frame's result."""
+
+    def __init__(
+        self,
+        session: Frames,
+        settings: MotionSettings,
+        cell_diameter: float,
+        device: torch.device,
+        advance: Callable[[int], Any] | None,
+    ) -> None:
+        self.session, self.settings, self.device = session, settings, device
+        self.advance = advance or (lambda _: None)
+        count, height, width = session.shape
+        self.binning = max(1, int(cell_diameter / settings.cell_pixels))
+        while self.binning > 1 and min(height, width) // self.binning < 16:
+            self.binning -= 1
+        self.cell = cell_diameter / self.binning
+        self.size = (height // self.binning, width // self.binning)
+        self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device)
+        self.blocks = _blocks(count, settings.block_frames)
+        self.shifts = torch.zeros(count, 2, device=device)
+        self.std = torch.full((count, 2), torch.inf, device=device)
+        self.misfit = torch.full((count,), torch.nan, device=device)
+        self.contrast = torch.zeros(count, device=device)
+        self.modulated = getattr(session, "kind", "raw") != "dff"
+
+    def run(self) -> Motion:
+        wanted = max(1, self.settings.learn_frames // self.settings.block_frames)
+        chosen = sorted({round(i) for i in np.linspace(0, len(self.blocks) - 1, wanted)})
+        sample = {i: self._read(*self.blocks[i]) for i in chosen}
+        usual = torch.cat([self.contrast[slice(*self.blocks[i])] for i in chosen]).median()
+        self.threshold = LOST_CONTRAST * usual
+        model = self._learn(sample)
+        if model is not None:
+            for i, (start, stop) in enumerate(self.blocks):
+                if i not in sample:
+                    self._apply(model, self._read(start, stop), start)
+                self.advance(stop - start)
+        return self._finish(model)
+
+    def _read(self, start: int, stop: int) -> Tensor:
+        """Binned frames (n, h, w), float32; notes each frame's contrast."""
+        (height, width), side = self.size, self.binning
+        raw = self.session.frames(start, stop)[:, : height * side, : width * side]
+        frames = torch.from_numpy(_bin(raw, side)).to(self.device)
+        self.contrast[start:stop] = frames.flatten(1).std(1)
+        return frames
+
+    def _lost(self, start: int, stop: int) -> Tensor:
+        contrast = self.contrast[start:stop]
+        return (contrast <= self.threshold) | (contrast == 0)
+
+    def _learn(self, sample: dict[int, Tensor]) -> MotionModel | None:
+        """Learn the model on the sample, and the sample's shifts with it."""
+        settings = self.settings
+        spans = {i: slice(*self.blocks[i]) for i in sample}
+        good = {i: ~self._lost(*self.blocks[i]) for i in sample}
+        some = torch.cat([sample[i][good[i]] for i in sample])
+        if len(some) == 0:
+            return None
+        template = self.correlate.first_template(some)
+        del some
+        for i, frames in sample.items():
+            self.shifts[spans[i]] = self.correlate(self.correlate.transform(frames), template)
+        learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
+        self._centre(learned)
+        model = MotionModel.start(
+            template, self._inside(learned), self.cell, settings.mode_diameters, self.modulated
+        )
+        for round_ in range(settings.rounds):
+            warped = {i: self._warp(model, frames, spans[i]) for i, frames in sample.items()}
+            total = sum(block[good[i]].sum(0) for i, block in warped.items())
+            model.update((total / len(learned)).view(self.size))
+            self._learn_round(model, warped, spans, good, round_, len(learned))
+            self._centre(learned)
+        return model
+
+    def _learn_round(
+        self,
+        model: MotionModel,
+        warped: dict[int, Tensor],
+        spans: dict[int, slice],
+        good: dict[int, Tensor],
+        round_: int,
+        count: int,
+    ) -> None:
+        settings = self.settings
+        size, atoms = self.size, len(model.atoms)
+        searching = round_ in settings.search_rounds and count >= MIN_FRAMES_IN_TIME
+        variance = torch.zeros(size, device=self.device)
+        power = torch.zeros_like(variance)
+        numerator = torch.zeros_like(model.atoms)
+        denominator = torch.zeros(atoms, device=self.device)
+        last_search = max(settings.search_rounds, default=0)
+        for i, block in warped.items():
+            found = model.solve(block, robust=not atoms and round_ < 2, in_time=round_ >= 4)
+            self._move(spans[i], found)
+            residual, brightness = found.residual[good[i]], found.atoms[good[i]]
+            variance += residual.square().sum(0).view(size)
+            if searching:
+                power += model.band_pass(residual.view(-1, *size)).square().sum(0)
+            if atoms and round_ > settings.search_rounds[0] + 1:
+                numerator += brightness.T @ residual
+                denominator += brightness.square().sum(0)
+        variance = smooth(variance / count, 0.5 * self.cell)
+        floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
+        model.atoms = (model.atoms + RELAXATION * numerator / denominator.clamp_min(1e-12)[:, None]) * model.support
+        model.precision = (model.inside / variance.clamp_min(floor)).flatten()
+        if searching and round_ <= last_search:
+            noise = variance * self._band_gain(model)
+            places = model.blinking(power / count, noise, settings.atom_threshold, settings.max_atoms)
+            model.add_atoms(places)
+
+    def _band_gain(self, model: MotionModel) -> float:
+        """Variance of band-passed white noise of variance 1."""
+        impulse = torch.zeros(self.size, device=self.device)
+        impulse[self.size[0] // 2, self.size[1] // 2] = 1
+        return float(model.band_pass(impulse).square().sum())
+
+    def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 3) -> None:
+        """Estimate the shifts of a block that the model wasn't learned on."""
+        span = slice(start, start + len(frames))
+        self.shifts[span] = self.correlate(self.correlate.transform(frames), model.template)
+        for _ in range(rounds):
+            self._move(span, model.solve(self._warp(model, frames, span), in_time=True))
+
+    def _warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
+        """Registered frames (n, h*w); what they don't show is filled from the template."""
+        shifts = self.shifts[span]
+        warped = shift_frames(frames, shifts)
+        margin = (model.inside[:, self.size[1] // 2] == 0).sum() / 2
+        if shifts.abs().max() > margin:
+            seen = torch.ones(len(frames), *self.size, device=self.device)
+            for axis, n in enumerate(self.size):
+                place = torch.arange(n, device=self.device) + shifts[:, axis, None]
+                visible = ((place >= 0) & (place <= n - 1)).float()
+                seen *= visible[:, :, None] if axis == 0 else visible[:, None]
+            gain = (warped * seen).sum((1, 2)) / (model.template * seen).sum((1, 2)).clamp_min(1e-6)
+            gain = gain if self.modulated else torch.ones_like(gain)
+            warped = warped * seen + (1 - seen) * model.template * gain[:, None, None]
+        return warped.flatten(1)
+
+    def _move(self, span: slice, found: Solution) -> None:
+        limit = torch.tensor([self.settings.max_shift * n for n in self.size], device=self.device)
+        moved = self.shifts[span] - found.steps.clamp(-1, 1)
+        self.shifts[span] = torch.maximum(torch.minimum(moved, limit), -limit)
+        self.std[span], self.misfit[span] = found.std, found.misfit
+
+    def _centre(self, learned: Tensor) -> None:
+        self.shifts -= self.shifts[learned].median(0).values
+
+    def _inside(self, learned: Tensor) -> Tensor:
+        """Return the field without the margin that motion uncovers in more than one frame of a hundred."""
+        reach = self.shifts[learned].abs().quantile(0.99, dim=0) + 1
+        inside = torch.zeros(self.size, device=self.device)
+        top, left = (min(int(reach[i].ceil()), n // 10) for i, n in enumerate(self.size))
+        inside[top : self.size[0] - top, left : self.size[1] - left] = 1
+        return inside
+
+    def _finish(self, model: MotionModel | None) -> Motion:
+        count = len(self.shifts)
+        if model is None:
+            lost, template = np.ones(count, bool), np.zeros(self.size, np.float32)
+            shifts = np.zeros((count, 2), np.float32)
+        else:
+            lost = self._lost(0, count).cpu().numpy()
+            template = model.template.cpu().numpy()
+            shifts = self.shifts.cpu().numpy() * self.binning
+            good = np.flatnonzero(~lost)
+            shifts = np.stack([np.interp(np.arange(count), good, shifts[good, i]) for i in (0, 1)], 1)
+            shifts = (shifts - np.median(shifts[good], 0)).astype(np.float32)
+        residual, std = self.misfit.cpu().numpy(), self.std.cpu().numpy() * self.binning
+        residual[lost], std[lost] = np.nan, np.inf
+        return Motion(shifts, std, residual, lost, template, self.binning)
+
+
+def _blocks(count: int, size: int) -> list[tuple[int, int]]:
+    """Spans of about ``size`` frames; no short one at the end."""
+    pieces = max(1, round(count / size))
+    edges = [round(i * count / pieces) for i in range(pieces + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _bin(frames: np.ndarray, side: int) -> np.ndarray:
+    """Mean over squares of ``side`` pixels, float32."""
+    if side == 1:
+        return frames.astype(np.float32)
+    total = np.zeros((len(frames), frames.shape[1] // side, frames.shape[2] // side), np.float32)
+    for row in range(side):
+        for column in range(side):
+            total += frames[:, row::side, column::side]
+    total /= side**2
+    return total
