@@ -16,7 +16,8 @@ def main(cfg: DictConfig) -> Any:
 
     python -m calcium_lightning.train +experiment=unsupervised data.sessions=[A.h5,B.h5] cell_diameter=12
 
-    Experiments: unsupervised (your own sessions, no labels), pretrain (simulated sessions with their truth), demo.
+    Experiments: unsupervised (your own sessions, no labels), pretrain (simulated sessions with their truth),
+    demo.
     """
     from calcium_lightning.runs.launch import RankFailed, launch, rank_count, started_by_others
 
@@ -26,7 +27,7 @@ def main(cfg: DictConfig) -> Any:
         try:
             return launch(cfg, folder, count)["val/reconstruction"]
         except RankFailed as failure:
-            if not failure.reported:
+            if str(failure):
                 print(f"error: {failure}", file=sys.stderr)
             raise SystemExit(failure.status) from failure
 

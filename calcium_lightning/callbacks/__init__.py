@@ -1,1 +1,1 @@
-"""What happens beside the training: pictures, progress, an orderly stop. Knows Lightning and the model's output."""
+"""Beside the training: pictures, progress, an orderly stop. Knows Lightning and the model's output."""

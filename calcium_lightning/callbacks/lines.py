@@ -16,5 +16,13 @@ class EpochLines(Callback):
     @rank_zero_only
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print them."""
-        figures = [f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in SHOWN if name in trainer.callback_metrics]
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {'  '.join(figures)}", file=sys.stderr, flush=True)
+        figures = [
+            f"{name} {float(trainer.callback_metrics[name]):.4g}"
+            for name in SHOWN
+            if name in trainer.callback_metrics
+        ]
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {'  '.join(figures)}",
+            file=sys.stderr,
+            flush=True,
+        )

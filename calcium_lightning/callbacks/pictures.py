@@ -1,4 +1,5 @@
-"""What the model makes of held-out frames, as pictures: input, foreground, coordinates, reconstruction, residual.
+"""What the model makes of held-out frames, as pictures: input, foreground, coordinates, reconstruction,
+residual.
 
 Saved to ``figures/`` of the run's folder and to every logger that takes images.
 """
@@ -40,7 +41,13 @@ class Pictures(Callback):
         self._batch: WindowBatch | None = None
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Keep the first batch."""
         if batch_idx == 0 and trainer.is_global_zero and self._due(trainer):
@@ -66,7 +73,13 @@ class Pictures(Callback):
         return epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
 
 
-def draw(model: Any, batch: WindowBatch, samples: int = 3, threshold: float = 0.3, inputs: list[np.ndarray] | None = None) -> Any:
+def draw(
+    model: Any,
+    batch: WindowBatch,
+    samples: int = 3,
+    threshold: float = 0.3,
+    inputs: list[np.ndarray] | None = None,
+) -> Any:
     """Draw rows of frames beside what the model makes of them.
 
     Parameters
@@ -104,13 +117,22 @@ def draw(model: Any, batch: WindowBatch, samples: int = 3, threshold: float = 0.
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(COLUMNS), squeeze=False)
     for line, row in zip(axes, rows, strict=True):
-        raw = inputs[row] if inputs is not None else batch.windows[row, batch.windows.shape[1] // 2].float().cpu().numpy()
+        raw = (
+            inputs[row]
+            if inputs is not None
+            else batch.windows[row, batch.windows.shape[1] // 2].float().cpu().numpy()
+        )
         images = (raw, target[row], target[row], picture[row], target[row] - picture[row])
         for axis, name, image in zip(line, COLUMNS, images, strict=True):
             low, high = (float(v) for v in np.percentile(image, (0.5, 99.8))) if name == "input" else RANGE
             axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
             axis.set_axis_off()
-            axis.set_title(f"session {int(batch.session[row])}, frame {int(batch.frame[row])}" if name == "input" else name, fontsize=8)
+            axis.set_title(
+                f"session {int(batch.session[row])}, frame {int(batch.frame[row])}"
+                if name == "input"
+                else name,
+                fontsize=8,
+            )
         _coordinates(line[2], found, row, batch)
     return figure
 
@@ -118,11 +140,21 @@ def draw(model: Any, batch: WindowBatch, samples: int = 3, threshold: float = 0.
 def _coordinates(axis: Any, found: Any, row: int, batch: WindowBatch) -> None:
     if batch.labels is not None:
         true = batch.labels.positions[row][batch.labels.valid[row]].cpu().numpy()
-        axis.scatter(true[:, 1], true[:, 0], s=40, facecolors="none", edgecolors="deepskyblue", linewidths=0.8)
+        axis.scatter(
+            true[:, 1], true[:, 0], s=40, facecolors="none", edgecolors="deepskyblue", linewidths=0.8
+        )
     valid = found.valid[row]
     place = found.positions[row][valid].cpu().numpy()
     alpha = found.probability[row][valid].float().cpu().numpy().clip(0.2, 1)
-    axis.scatter(place[:, 1], place[:, 0], s=16, c="red", marker="+", linewidths=0.9, alpha=alpha if len(alpha) else None)
+    axis.scatter(
+        place[:, 1],
+        place[:, 0],
+        s=16,
+        c="red",
+        marker="+",
+        linewidths=0.9,
+        alpha=alpha if len(alpha) else None,
+    )
     axis.set_title(f"coordinates: {len(place)}", fontsize=8)
 
 
@@ -142,9 +174,14 @@ def _inputs(trainer: Any, batch: WindowBatch) -> list[np.ndarray] | None:
         return None
     images = []
     height, width = batch.target.shape[-2:]
-    for session, frame, extent in zip(batch.session.tolist(), batch.frame.tolist(), batch.extent.cpu(), strict=True):
+    for session, frame, extent in zip(
+        batch.session.tolist(), batch.frame.tolist(), batch.extent.cpu(), strict=True
+    ):
         part = prepared[session]
-        top, left = (round((float(first) + 1) / 2 * (size - 1)) for first, size in zip(extent[::2], part.scale.size, strict=True))
+        top, left = (
+            round((float(first) + 1) / 2 * (size - 1))
+            for first, size in zip(extent[::2], part.scale.size, strict=True)
+        )
         images.append(part.resampled(frame, frame + 1, (top, top + height, left, left + width))[0].numpy())
     for part in prepared:
         part.session.close()

@@ -11,7 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class OrderlyStop(Callback):
-    """Turn the first Ctrl-C into a ``KeyboardInterrupt`` before the next step, on all ranks before the same one.
+    """Turn the first Ctrl-C into a ``KeyboardInterrupt`` before the next step, on all ranks before the same
+    one.
 
     A second Ctrl-C interrupts at once.
     """
@@ -25,7 +26,9 @@ class OrderlyStop(Callback):
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._handle)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Stop here, where the step before is done and counted."""
         if trainer.world_size > 1:
             self.asked = trainer.strategy.reduce_boolean_decision(self.asked, all=False)

@@ -1,6 +1,7 @@
 """Flips, quarter turns and gain of whole batches, with everything that belongs to them.
 
-A flipped crop is a crop of the flipped field: the extent moves with it, and so do the labels. Knows tensors only.
+A flipped crop is a crop of the flipped field: the extent moves with it, and so do the labels. Knows tensors
+only.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.splits import Block, Splits, chunk_blocks, split_in_time
 from calcium_lightning.data.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.errors import InputError
+from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.session import Session
@@ -31,9 +32,9 @@ LEAST_CROP = 12
 class SessionData(L.LightningDataModule):
     """Windows of one or many sessions of any size and frame rate.
 
-    All samples are crops of the same size in network pixels (a cell's full width at half maximum is 6 of them):
-    ``crop``, or the shortest side of the smallest session where that is less. Validation and test frames are the
-    last of each session, a window apart from the rest.
+    All samples are crops of the same size in network pixels (a cell's full width at half maximum is 6 of
+    them): ``crop``, or the shortest side of the smallest session where that is less. Validation and test
+    frames are the last of each session, a window apart from the rest.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ class SessionData(L.LightningDataModule):
     window : WindowSettings
         The window in time.
     cell_diameter : float, optional
-        Full width at half maximum of a typical footprint, session pixels.
+        Full width at half maximum of a typical footprint, session pixels; default: that of the true
+        footprints with ``labels``, estimated without.
     cell_diameter_um : float, optional
         The same in micrometres, for sessions that know their pixel size.
     pixel_size_um, fps : float, optional
@@ -127,7 +129,13 @@ class SessionData(L.LightningDataModule):
         self.splits: list[Splits] = []
         self._labelled: Labelled | None = None
         self._position = 0
-        for name, least in {"batch_size": 1, "block": 1, "crops": 1, "crop": LEAST_CROP, "workers": 0}.items():
+        for name, least in {
+            "batch_size": 1,
+            "block": 1,
+            "crops": 1,
+            "crop": LEAST_CROP,
+            "workers": 0,
+        }.items():
             if getattr(self, name) < least:
                 raise InputError(f"data.{name}={getattr(self, name)}: {least} or more")
         if not self.paths:
@@ -167,7 +175,9 @@ class SessionData(L.LightningDataModule):
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))
             diameters.append(self._diameter(session))
             if self.labels and session.truth is None:
-                raise InputError(f"{path}: has no /truth, which data.labels=true needs; use a simulated session")
+                raise InputError(
+                    f"{path}: has no /truth, which data.labels=true needs; use a simulated session"
+                )
             session.close()
             sessions.append(session)
         prepared = []
@@ -175,30 +185,23 @@ class SessionData(L.LightningDataModule):
             part = prepare(session, diameter, self.preprocess, fps=self.fps, device=device)
             if min(part.scale.size) < LEAST_CROP:
                 raise InputError(
-                    f"{session.path}: cells of {diameter:g} pixels on frames of {session.height}x{session.width} leave"
-                    f" {part.scale.size[0]}x{part.scale.size[1]} network pixels, at least {LEAST_CROP} are needed; a smaller cell_diameter="
+                    f"{session.path}: cells of {diameter:g} pixels on frames of "
+                    f"{session.height}x{session.width} leave"
+                    f" {part.scale.size[0]}x{part.scale.size[1]} network pixels, at least "
+                    f"{LEAST_CROP} are needed; a smaller cell_diameter="
                 )
             prepared.append(part)
-        labelled = Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None
+        labelled = (
+            Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None
+        )
         for session in sessions:
             session.close()  # nothing may be open when workers fork
         return prepared, splits, labelled
 
     def _diameter(self, session: Session) -> float:
-        pixel_size = self.pixel_size_um or session.pixel_size_um
-        if self.cell_diameter is not None:
-            diameter = float(self.cell_diameter)
-        elif self.cell_diameter_um is None and self.labels:
-            diameter = true_diameter(session)
-        elif self.cell_diameter_um is None:
-            raise InputError("cell_diameter= (pixels) or cell_diameter_um= is needed: full width at half maximum of a typical cell")
-        elif pixel_size is None:
-            raise InputError(f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't know; add pixel_size_um=")
-        else:
-            diameter = float(self.cell_diameter_um) / pixel_size
-        if not diameter >= 1:
-            raise InputError(f"{session.path}: a cell diameter of {diameter:g} pixels; at least 1 is needed")
-        return diameter
+        if self.labels and self.cell_diameter is None and self.cell_diameter_um is None:
+            return true_diameter(session)
+        return cell_diameter_of(session, self.cell_diameter, self.cell_diameter_um, self.pixel_size_um)
 
     def train_dataloader(self) -> DataLoader[WindowBatch]:
         """Shuffled, augmented crops of the training frames."""
@@ -236,7 +239,9 @@ class SessionData(L.LightningDataModule):
         return [
             block
             for number, (prepared, splits) in enumerate(zip(self.prepared, self.splits, strict=True))
-            for block in chunk_blocks(number, getattr(splits, part), self.block, prepared.session.chunk_frames)
+            for block in chunk_blocks(
+                number, getattr(splits, part), self.block, prepared.session.chunk_frames
+            )
         ]
 
     def _loader(self, blocks: list[Block], steps: int | None, shuffle: bool) -> DataLoader[WindowBatch]:
@@ -246,12 +251,23 @@ class SessionData(L.LightningDataModule):
             whole = unit * world
             lower = max(whole, self.batch_size // whole * whole)
             raise InputError(
-                f"data.batch_size={self.batch_size}: not a multiple of {whole} (data.block={self.block} frames x data.crops={self.crops}"
+                f"data.batch_size={self.batch_size}: not a multiple of {whole} "
+                f"(data.block={self.block} frames x data.crops={self.crops}"
                 f" x {world} processes); {lower} or {lower + whole}"
             )
         augmentation = self.augment if shuffle else None
-        dataset = BlockDataset(self.prepared, blocks, self.window, self.crop_size, self.crops, augmentation, self._labelled)
-        sampler = BlockSampler(len(blocks), self.batch_size // unit, steps, seed=self.seed, shuffle=shuffle, rank=rank, world=world)
+        dataset = BlockDataset(
+            self.prepared, blocks, self.window, self.crop_size, self.crops, augmentation, self._labelled
+        )
+        sampler = BlockSampler(
+            len(blocks),
+            self.batch_size // unit,
+            steps,
+            seed=self.seed,
+            shuffle=shuffle,
+            rank=rank,
+            world=world,
+        )
         return self._torch_loader(dataset, sampler)
 
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:
@@ -269,7 +285,7 @@ class SessionData(L.LightningDataModule):
         )
 
     def _world(self) -> tuple[int, int]:
-        """This process's rank, and how many there are."""
+        """Rank of this process, and how many there are."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Blocks of windows over many sessions: one read, one pass of preprocessing, many samples.
 
-A block is a few consecutive middle frames with the margin of their windows. Its frames are read once, brought to
-the network's scale once per crop, and give ``count`` windows each. Everything random comes from the key that the
-sampler hands over, so a sample doesn't depend on which worker or rank makes it. Knows no network.
+A block is a few consecutive middle frames with the margin of their windows. Its frames are read once,
+brought to the network's scale once per crop, and give ``count`` windows each. Everything random comes from
+the key that the sampler hands over, so a sample doesn't depend on which worker or rank makes it. Knows no
+network.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from torch.utils.data import Dataset
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.labels import LabelTable
 from calcium_lightning.data.splits import Block
-from calcium_lightning.data.windows import Labels, WindowBatch, WindowSettings, edge_pad, take_windows, window_weights
+from calcium_lightning.data.windows import (
+    Labels,
+    WindowBatch,
+    WindowSettings,
+    edge_pad,
+    take_windows,
+    window_weights,
+)
 from calcium_lightning.nn.coordconv import crop_extent
 from calcium_lightning.preprocess.prepared import Crop, Prepared
 
@@ -38,7 +46,8 @@ class Labelled:
 class BlockDataset(Dataset[WindowBatch]):
     """Batches of windows, each several blocks flattened.
 
-    An index is a list of :data:`Draw`; ``dataset[draws]`` is one batch (so a DataLoader of ``batch_size=None``).
+    An index is a list of :data:`Draw`; ``dataset[draws]`` is one batch (so a DataLoader of
+    ``batch_size=None``).
 
     Parameters
     ----------
@@ -99,12 +108,16 @@ class BlockDataset(Dataset[WindowBatch]):
             part = WindowBatch(
                 windows=take_windows(foreground, weights),
                 target=foreground[margin : margin + block.count],
-                extent=crop_extent(crop[0], crop[2], (crop[1] - crop[0], crop[3] - crop[2]), prepared.scale.size).expand(block.count, 4),
+                extent=crop_extent(
+                    crop[0], crop[2], (crop[1] - crop[0], crop[3] - crop[2]), prepared.scale.size
+                ).expand(block.count, 4),
                 session=torch.full((block.count,), block.session),
                 frame=torch.arange(block.start, block.start + block.count),
             )
             if self.labels is not None:
-                lit = self.labels.tables[block.session].lit(block.start, block.count, crop, self.labels.threshold)
+                lit = self.labels.tables[block.session].lit(
+                    block.start, block.count, crop, self.labels.threshold
+                )
                 part = replace(part, labels=lit)
             parts.append(self.augmentation.draw(random)(part) if self.augmentation else part)
         return parts
@@ -137,12 +150,22 @@ def detach_worker(_: int) -> None:
 def concatenate(parts: Sequence[WindowBatch]) -> WindowBatch:
     """Join batches of the same crop size; labels are padded to the most."""
     labels = None
-    if parts[0].labels is not None:
-        known = [part.labels for part in parts if part.labels is not None]
+    known = [part.labels for part in parts if part.labels is not None]
+    if known:
         most = max(part.valid.shape[1] for part in known)
-        labels = Labels(*(torch.cat([_pad(getattr(part, name), most) for part in known]) for name in ("positions", "amplitude", "valid")))
-    names = ("windows", "target", "extent", "session", "frame")
-    return WindowBatch(*(torch.cat([getattr(part, name) for part in parts]) for name in names), labels=labels)
+        labels = Labels(
+            positions=torch.cat([_pad(part.positions, most) for part in known]),
+            amplitude=torch.cat([_pad(part.amplitude, most) for part in known]),
+            valid=torch.cat([_pad(part.valid, most) for part in known]),
+        )
+    return WindowBatch(
+        windows=torch.cat([part.windows for part in parts]),
+        target=torch.cat([part.target for part in parts]),
+        extent=torch.cat([part.extent for part in parts]),
+        session=torch.cat([part.session for part in parts]),
+        frame=torch.cat([part.frame for part in parts]),
+        labels=labels,
+    )
 
 
 def _pad(values: torch.Tensor, most: int) -> torch.Tensor:

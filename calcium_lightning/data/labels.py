@@ -40,7 +40,8 @@ class LabelTable:
     drift: np.ndarray
 
     def lit(self, start: int, count: int, crop: Crop, threshold: float) -> Labels:
-        """Cells within a crop that are brighter than ``threshold`` in each of ``count`` frames from ``start``.
+        """Cells within a crop that are brighter than ``threshold`` in each of ``count`` frames from
+        ``start``.
 
         Returns
         -------
@@ -51,14 +52,22 @@ class LabelTable:
         top, bottom, left, right = crop
         positions = self.positions[None] + self.drift[frames, None] - np.array([top, left], np.float32)
         brightness = self.brightness[:, frames].T
-        inside = (positions > -0.5).all(-1) & (positions < np.array([bottom - top, right - left]) - 0.5).all(-1)
+        inside = (positions > -0.5).all(-1) & (positions < np.array([bottom - top, right - left]) - 0.5).all(
+            -1
+        )
         valid = inside & (brightness > threshold)
         most = int(valid.sum(1).max(initial=0))
         order = np.argsort(~valid, axis=1, kind="stable")[:, :most]
         kept = np.take_along_axis(valid, order, 1)
         return Labels(
-            positions=torch.from_numpy(np.where(kept[..., None], np.take_along_axis(positions, order[..., None], 1), 0).astype(np.float32)),
-            amplitude=torch.from_numpy(np.where(kept, np.take_along_axis(brightness, order, 1), 0).astype(np.float32)),
+            positions=torch.from_numpy(
+                np.where(kept[..., None], np.take_along_axis(positions, order[..., None], 1), 0).astype(
+                    np.float32
+                )
+            ),
+            amplitude=torch.from_numpy(
+                np.where(kept, np.take_along_axis(brightness, order, 1), 0).astype(np.float32)
+            ),
             valid=torch.from_numpy(kept),
         )
 
@@ -77,7 +86,10 @@ def label_table(prepared: Prepared) -> LabelTable:
     session = prepared.session
     truth = session.truth
     if truth is None or truth.footprints is None or truth.traces is None:
-        raise InputError(f"{session.path}: no /truth/footprints and /truth/traces, which data.labels=true needs; use a simulated session")
+        raise InputError(
+            f"{session.path}: no /truth/footprints and /truth/traces, which data.labels=true needs; "
+            "use a simulated session"
+        )
     centers = footprint_centers(truth.footprints, session.shape[1:])
     known = np.isfinite(centers).all(1)
     positions = prepared.scale.to_network(centers[known]).astype(np.float32)
@@ -87,7 +99,9 @@ def label_table(prepared: Prepared) -> LabelTable:
     drift = np.zeros((session.n_frames, 2), np.float32)
     if truth.shifts is not None:
         drift = ((truth.shifts - prepared.shifts) * prepared.scale.factor).astype(np.float32)
-    return LabelTable(positions, (_response(prepared, truth.footprints[known]) * traces).astype(np.float32), drift)
+    return LabelTable(
+        positions, (_response(prepared, truth.footprints[known]) * traces).astype(np.float32), drift
+    )
 
 
 def true_diameter(session: Session) -> float:
@@ -102,7 +116,9 @@ def true_diameter(session: Session) -> float:
     """
     truth = session.truth
     if truth is None or truth.footprints is None or not truth.footprints.shape[0]:
-        raise InputError(f"{session.path}: no /truth/footprints to tell the cells' diameter; give cell_diameter= (pixels)")
+        raise InputError(
+            f"{session.path}: no /truth/footprints to tell the cells' diameter; give cell_diameter= (pixels)"
+        )
     footprints = csr_matrix(truth.footprints)
     rows = np.repeat(np.arange(footprints.shape[0]), np.diff(footprints.indptr))
     peaks = np.zeros(footprints.shape[0])

@@ -18,7 +18,8 @@ class BlockSampler(Sampler[list[Draw]]):
 
     The stream runs through all blocks once before any comes again, in a new order each time, and goes on from
     epoch to epoch. It is the same whatever the number of ranks: of each global batch, rank r takes every
-    ``world``-th block. So all ranks take equally many steps, and a run on two processes sees what a run on one does.
+    ``world``-th block. So all ranks take equally many steps, and a run on two processes sees what a run on
+    one does.
 
     Parameters
     ----------

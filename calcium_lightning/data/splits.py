@@ -38,12 +38,14 @@ class Block:
     count: int
 
 
-def split_in_time(n_frames: int, span: int, validation: float = 0.1, test: float = 0.0, *, where: str = "session") -> Splits:
+def split_in_time(
+    n_frames: int, span: int, validation: float = 0.1, test: float = 0.0, *, where: str = "session"
+) -> Splits:
     """Cut a session into training, validation and test frames, in this order in time.
 
-    Between two parts lies a gap of ``span - 1`` middle frames, so that no window of one part looks at a frame that
-    a window of another looks at. The last part is the validation's (and test's): brightness drifts, and what is
-    asked of a model is the next minutes.
+    Between two parts lies a gap of ``span - 1`` middle frames, so that no window of one part looks at a
+    frame that a window of another looks at. The last part is the validation's (and test's): brightness
+    drifts, and what is asked of a model is the next minutes.
 
     Parameters
     ----------
@@ -62,13 +64,18 @@ def split_in_time(n_frames: int, span: int, validation: float = 0.1, test: float
         If the session is too short for one window in each part.
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise InputError(f"data.validation={validation} data.test={test}: shares of the frames, together below 1")
+        raise InputError(
+            f"data.validation={validation} data.test={test}: shares of the frames, together below 1"
+        )
     gap = span - 1
     parts = 1 + (validation > 0) + (test > 0)
     usable = n_frames - gap * (parts - 1)
     if n_frames < span or usable < parts:
         need = max(span, parts + gap * (parts - 1))
-        raise InputError(f"{where}: {n_frames} frames are too few for windows of {span} frames, at least {need} are needed; window.seconds= makes windows shorter")
+        raise InputError(
+            f"{where}: {n_frames} frames are too few for windows of {span} frames, at least {need} "
+            "are needed; window.seconds= makes windows shorter"
+        )
     held = [max(1, round(share * usable)) if share > 0 else 0 for share in (validation, test)]
     while usable - sum(held) < 1:
         held[held.index(max(held))] -= 1
@@ -85,8 +92,8 @@ def split_in_time(n_frames: int, span: int, validation: float = 0.1, test: float
 def chunk_blocks(session: int, frames: range, count: int, chunk_frames: int) -> list[Block]:
     """Cut a range of middle frames into blocks that don't straddle the file's chunks where they needn't.
 
-    Every block has ``count`` frames (or the whole range, where that is shorter); inside a chunk the last one is
-    moved back to fit, so some frames may be in two blocks, and every frame is in one.
+    Every block has ``count`` frames (or the whole range, where that is shorter); inside a chunk the last one
+    is moved back to fit, so some frames may be in two blocks, and every frame is in one.
 
     Parameters
     ----------

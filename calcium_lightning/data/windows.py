@@ -1,12 +1,14 @@
 """Windows in time: a number of seconds around a frame, resampled to a fixed number of taps.
 
-So a recording of 5 Hz and one of 30 Hz are one model's business. Knows tensors only; where the frames come from
-is the dataset's affair.
+So a recording of 5 Hz and one of 30 Hz are one model's business. Knows tensors only; where the frames come
+from is the dataset's affair.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,7 +73,12 @@ class Labels:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Labels:
         """Move to a device."""
-        return Labels(*(part.to(device, non_blocking=non_blocking) for part in (self.positions, self.amplitude, self.valid)))
+        return Labels(
+            *(
+                part.to(device, non_blocking=non_blocking)
+                for part in (self.positions, self.amplitude, self.valid)
+            )
+        )
 
     def pin_memory(self) -> Labels:
         """Copy to page-locked memory."""
@@ -108,23 +115,30 @@ class WindowBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> WindowBatch:
         """Move to a device (Lightning calls it)."""
-        tensors = (self.windows, self.target, self.extent, self.session, self.frame)
-        moved = [part.to(device, non_blocking=non_blocking) for part in tensors]
-        return WindowBatch(*moved, labels=None if self.labels is None else self.labels.to(device, non_blocking))
+        return self._each(lambda part: part.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> WindowBatch:
         """Copy to page-locked memory (the DataLoader calls it)."""
-        tensors = (self.windows, self.target, self.extent, self.session, self.frame)
-        return WindowBatch(*(part.pin_memory() for part in tensors), labels=None if self.labels is None else self.labels.pin_memory())
+        return self._each(lambda part: part.pin_memory())
+
+    def _each(self, change: Callable[[Any], Any]) -> WindowBatch:
+        """Apply ``change`` to every tensor; labels know how to be changed themselves."""
+        names = (part.name for part in fields(self))
+        values: dict[str, Any] = {name: getattr(self, name) for name in names}
+        changed: dict[str, Any] = {
+            name: value if value is None else change(value) for name, value in values.items()
+        }
+        return WindowBatch(**changed)
 
 
 def window_weights(fps: float, settings: WindowSettings) -> Tensor:
     """How each tap of a window averages the frames around the middle one.
 
-    Tap k lies ``(k - taps // 2) * seconds / (taps - 1)`` from the middle. Where taps lie further apart than frames,
-    each averages all the frames of its span (a box: no photons are thrown away); where they lie closer, it
-    interpolates linearly. Both are the overlap of a box, never narrower than a frame, with the frames. The middle
-    tap is always frame t alone, even where its neighbours are boxes: it is what is to be explained.
+    Tap k lies ``(k - taps // 2) * seconds / (taps - 1)`` from the middle. Where taps lie further apart than
+    frames, each averages all the frames of its span (a box: no photons are thrown away); where they lie
+    closer, it interpolates linearly. Both are the overlap of a box, never narrower than a frame, with the
+    frames. The middle tap is always frame t alone, even where its neighbours are boxes: it is what is to be
+    explained.
 
     Parameters
     ----------
@@ -136,7 +150,8 @@ def window_weights(fps: float, settings: WindowSettings) -> Tensor:
     Returns
     -------
     Tensor, float32 (taps, S)
-        S is odd; column S // 2 is the middle frame; every row sums to 1 (but a hidden middle one, which is 0).
+        S is odd; column S // 2 is the middle frame; every row sums to 1 (but a hidden middle one, which is
+        0).
 
     Raises
     ------
@@ -153,7 +168,11 @@ def window_weights(fps: float, settings: WindowSettings) -> Tensor:
     half = settings.taps // 2
     spacing = settings.seconds * fps / (settings.taps - 1) if half else 0.0
     width = max(spacing, 1.0)
-    reach = int(torch.ceil(torch.tensor(half * spacing + (width - 1) / 2 - 1e-6, dtype=torch.float64))) if half else 0
+    reach = (
+        int(torch.ceil(torch.tensor(half * spacing + (width - 1) / 2 - 1e-6, dtype=torch.float64)))
+        if half
+        else 0
+    )
     centers = spacing * torch.arange(-half, half + 1, dtype=torch.float64)[:, None]
     frames = torch.arange(-reach, reach + 1, dtype=torch.float64)[None]
     upper = torch.minimum(centers + width / 2, frames + 0.5)
@@ -165,7 +184,10 @@ def window_weights(fps: float, settings: WindowSettings) -> Tensor:
         empty = weights.sum(1) < 1e-6
         empty[half] = False
         if bool(empty.any()):
-            raise InputError(f"window.seconds={settings.seconds}: at {fps:g} Hz nothing but the hidden middle frame is left; make it longer")
+            raise InputError(
+                f"window.seconds={settings.seconds}: at {fps:g} Hz nothing but the hidden middle "
+                "frame is left; make it longer"
+            )
     return (weights / weights.sum(1, keepdim=True).clamp(min=1e-9)).float()
 
 
@@ -194,7 +216,9 @@ def take_windows(frames: Tensor, weights: Tensor) -> Tensor:
         band = weights.new_zeros(n, taps, n + span - 1)
         for shift in range(n):
             band[shift, :, shift : shift + span] = weights
-        windows[start : start + n] = (band.to(flat).flatten(0, 1) @ flat[start : start + n + span - 1]).view(n, taps, -1)
+        windows[start : start + n] = (band.to(flat).flatten(0, 1) @ flat[start : start + n + span - 1]).view(
+            n, taps, -1
+        )
     return windows.view(count, taps, *frames.shape[1:])
 
 

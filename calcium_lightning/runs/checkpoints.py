@@ -33,8 +33,8 @@ class RunCheckpoint(ModelCheckpoint):
     monitor, mode : str, optional
         The figure that must improve; without it every epoch is saved.
     save_on_interrupt : bool
-        Save where a run is broken off by Ctrl-C or SIGTERM. Not after an error: the state may be half of a step's,
-        and the other ranks know nothing of it.
+        Save where a run is broken off by Ctrl-C or SIGTERM. Not after an error: the state may be half of a
+        step's, and the other ranks know nothing of it.
     """
 
     def __init__(
@@ -106,10 +106,17 @@ def read_checkpoint(path: Path | str, key: str = "ckpt_path") -> dict[str, Any]:
     except Exception as error:  # whatever torch and zipfile make of other files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{key}={path}: not a checkpoint, or damaged ({reason[:120]})") from error
-    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT or "state_dict" not in checkpoint:
+    if (
+        not isinstance(checkpoint, dict)
+        or checkpoint.get("format") != FORMAT
+        or "state_dict" not in checkpoint
+    ):
         raise InputError(f"{key}={path}: a checkpoint, but not of calcium_lightning.train")
     if int(checkpoint.get("format_version", 0)) > VERSION:
-        raise InputError(f"{key}={path}: version {checkpoint['format_version']}, this package reads up to {VERSION}; update calcium-lightning")
+        raise InputError(
+            f"{key}={path}: version {checkpoint['format_version']}, this package reads up to "
+            f"{VERSION}; update calcium-lightning"
+        )
     return checkpoint
 
 
@@ -149,11 +156,21 @@ def load_weights(model: LocalizationModel, path: Path | str) -> None:
     else:
         checkpoint = read_checkpoint(path, "weights")
         _compare(f"weights={path}", checkpoint["architecture"], model.network.architecture)
-        state = {name.removeprefix(NETWORK): value for name, value in checkpoint["state_dict"].items() if name.startswith(NETWORK)}
+        state = {
+            name.removeprefix(NETWORK): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(NETWORK)
+        }
     own = model.network.state_dict()
-    wrong = [name for name in sorted({*own, *state}) if name not in own or name not in state or own[name].shape != state[name].shape]
+    wrong = [
+        name
+        for name in sorted({*own, *state})
+        if name not in own or name not in state or own[name].shape != state[name].shape
+    ]
     if wrong:
-        raise InputError(f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})")
+        raise InputError(
+            f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
+        )
     model.network.load_state_dict(state)
 
 
@@ -172,7 +189,11 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _compare(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     there, here = dict(_flat(theirs)), dict(_flat(ours))
-    different = [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
+    different = [
+        f"{key} is {there.get(key)} there and {here.get(key)} here"
+        for key in sorted({*there, *here})
+        if there.get(key) != here.get(key)
+    ]
     if different:
         raise InputError(f"{name}: of another architecture: {'; '.join(different[:4])}")
 

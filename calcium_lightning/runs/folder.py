@@ -71,15 +71,24 @@ class RunFolder:
         source = RunFolder(resume.resolve().parent.parent) if resume is not None else None
         if source is not None and source.path == self.path.resolve():
             return
-        held = [part for part in (self.checkpoints, self.metrics, self.figures, self.summary) if part.exists()]
+        held = [
+            part for part in (self.checkpoints, self.metrics, self.figures, self.summary) if part.exists()
+        ]
         if held and not overwrite:
-            raise InputError(f"{self.path}: holds a run already; overwrite=true replaces it, ckpt_path={self.last} goes on with it")
+            raise InputError(
+                f"{self.path}: holds a run already; overwrite=true replaces it, ckpt_path={self.last} "
+                "goes on with it"
+            )
         for part in held:
             if part.is_dir():
                 shutil.rmtree(part)
             else:
                 part.unlink()
-        if source is not None and resume is not None and resume.resolve().parent.name == self.checkpoints.name:
+        if (
+            source is not None
+            and resume is not None
+            and resume.resolve().parent.name == self.checkpoints.name
+        ):
             for part in (source.metrics, source.best, source.figures):
                 target = self.path / part.relative_to(source.path)
                 if part.is_dir():

@@ -22,25 +22,24 @@ from omegaconf import DictConfig, OmegaConf
 from calcium_lightning.errors import InputError
 
 #: seconds that processes get to save and end after Ctrl-C or another's failure
-GRACE_INTERRUPT_S, GRACE_FAILURE_S = 120.0, 5.0
+GRACE_INTERRUPT_S, GRACE_FAILURE_S = 120.0, 3.0
 POLL_S = 0.1
 
 
 class RankFailed(Exception):
     """A process of a run failed.
 
+    The message is what the user hasn't been told yet; it may be empty.
+
     Attributes
     ----------
     status : int
         The exit status to hand on.
-    reported : bool
-        Whether the process has told the user already.
     """
 
-    def __init__(self, message: str, status: int, reported: bool) -> None:
+    def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
-        self.reported = reported
 
 
 def rank_count(trainer: DictConfig) -> int:
@@ -61,7 +60,10 @@ def rank_count(trainer: DictConfig) -> int:
 
         count = torch.cuda.device_count() if accelerator in ("gpu", "cuda", "auto") else 0
         if not count:
-            raise InputError(f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, trainer.devices=2 says how many processes")
+            raise InputError(
+                f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, "
+                "trainer.devices=2 says how many processes"
+            )
         return count
     try:
         return int(devices)
@@ -71,7 +73,11 @@ def rank_count(trainer: DictConfig) -> int:
 
 def started_by_others() -> bool:
     """Whether torchrun, SLURM or we have started this process as one of several."""
-    return "LOCAL_RANK" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    return (
+        "LOCAL_RANK" in os.environ
+        or "TORCHELASTIC_RUN_ID" in os.environ
+        or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    )
 
 
 def launch(cfg: DictConfig, folder: Path, count: int) -> dict[str, Any]:
@@ -135,12 +141,18 @@ def launch(cfg: DictConfig, folder: Path, count: int) -> dict[str, Any]:
             stdin.flush()  # and stays open: its end tells the process that we are gone
         failed = _wait(processes)
     except BaseException as error:
-        _end(processes, signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM, GRACE_INTERRUPT_S)
+        _end(
+            processes,
+            signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM,
+            GRACE_INTERRUPT_S,
+        )
         raise
     if failed is not None:
-        status = processes[failed].returncode
+        # One rank's failure brings the others down, in any order: all are heard before the rest is ended.
+        _settle(processes, GRACE_FAILURE_S)
+        own = [process.poll() for process in processes]
         _end(processes, signal.SIGTERM, GRACE_FAILURE_S)
-        raise _failure(failed, status, logs[failed])
+        raise _failure(failed, own, logs)
     for log in logs:
         log.unlink(missing_ok=True)
     from calcium_lightning.runs.folder import RunFolder
@@ -176,13 +188,23 @@ def _end(processes: list[subprocess.Popen[str]], number: signal.Signals, grace: 
             process.stdin.close()
 
 
-def _failure(rank: int, status: int, log: Path) -> RankFailed:
-    if status < 0:
-        return RankFailed(f"process {rank} was ended by signal {-status} ({signal.Signals(-status).name})", 1, reported=False)
-    if rank == 0:
-        return RankFailed("process 0 failed", status, reported=True)
-    text = log.read_text(errors="replace").strip() if log.is_file() else ""
-    return RankFailed(f"process {rank} failed:\n{text}", status, reported=False)
+def _settle(processes: list[subprocess.Popen[str]], seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and any(process.poll() is None for process in processes):
+        time.sleep(POLL_S)
+
+
+def _failure(first: int, states: list[int | None], logs: list[Path]) -> RankFailed:
+    """What the processes that failed had to say; process 0 has said it already."""
+    parts = []
+    for rank, (state, log) in enumerate(zip(states, logs, strict=True)):
+        text = log.read_text(errors="replace").strip() if log.is_file() else ""
+        if state is not None and state < 0:
+            parts.append(f"process {rank} was ended by signal {-state} ({signal.Signals(-state).name})")
+        elif state and text:
+            parts.append(f"process {rank} failed:\n{text}")
+    status = states[first]
+    return RankFailed("\n".join(parts), status if status is not None and status > 0 else 1)
 
 
 def _free_port() -> int:

@@ -15,7 +15,7 @@ MODES = ("online", "offline", "disabled")
 
 
 def wandb_mode(mode: str | None = None) -> str:
-    """``WANDB_MODE``, else what was asked for, else online where an API key is configured and offline where not."""
+    """``WANDB_MODE``, else what was asked for, else online where an API key is configured."""
     if mode is not None and mode not in MODES:
         raise InputError(f"logger.mode={mode}: {', '.join(MODES)}")
     return os.environ.get("WANDB_MODE") or mode or ("online" if _has_key() else "offline")
@@ -76,5 +76,7 @@ def tensorboard_logger(save_dir: Path) -> Any:
         import tensorboard  # noqa: F401
         from lightning.pytorch.loggers import TensorBoardLogger
     except ImportError as error:
-        raise InputError("logger=tensorboard needs tensorboard: pip install 'calcium-lightning[tensorboard]'") from error
+        raise InputError(
+            "logger=tensorboard needs tensorboard: pip install 'calcium-lightning[tensorboard]'"
+        ) from error
     return TensorBoardLogger(save_dir=str(save_dir), name="tensorboard", version="")

@@ -54,7 +54,10 @@ class MetricsTable(Logger):
         columns = self._columns if self._columns is not None else read_table(self.path)[0]
         new = sorted(set(row) - set(columns), key=lambda name: (name not in FIRST, name))
         if new:
-            columns = [*(name for name in FIRST if name in {*columns, *new}), *(n for n in [*columns, *new] if n not in FIRST)]
+            columns = [
+                *(name for name in FIRST if name in {*columns, *new}),
+                *(n for n in [*columns, *new] if n not in FIRST),
+            ]
             write_table(self.path, columns, read_table(self.path)[1])
         self._columns = columns
         with self.path.open("a", newline="") as stream:

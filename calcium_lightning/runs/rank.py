@@ -1,4 +1,5 @@
-"""``python -m calcium_lightning.runs.rank``: one process of a run; :mod:`~calcium_lightning.runs.launch` starts it.
+"""``python -m calcium_lightning.runs.rank``: one process of a run; :mod:`~calcium_lightning.runs.launch`
+starts it.
 
 Reads one line of JSON from standard input: the job's composed config and its folder.
 """

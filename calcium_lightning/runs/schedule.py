@@ -6,7 +6,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 
 
-def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.05, final: float = 0.01) -> LRScheduler:
+def warmup_cosine(
+    optimizer: Optimizer, total_steps: int, warmup: float = 0.05, final: float = 0.01
+) -> LRScheduler:
     """Rise linearly, then fall along half a cosine.
 
     Parameters

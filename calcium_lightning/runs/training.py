@@ -12,7 +12,6 @@ import lightning as L
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.callbacks.lines import EpochLines
@@ -30,7 +29,10 @@ MONITOR = "val/reconstruction"
 
 def build_model(cfg: DictConfig) -> LocalizationModel:
     """Make the model that a config describes, its architecture noted in plain containers."""
-    parts = {name: OmegaConf.to_container(cfg.model[name], resolve=True) for name in ("encoder", "head", "decoder", "background")}
+    parts = {
+        name: OmegaConf.to_container(cfg.model[name], resolve=True)
+        for name in ("encoder", "head", "decoder", "background")
+    }
     extra = {} if cfg.scheduler and "_target_" in cfg.scheduler else {"scheduler": None}
     # Handed over afterwards: Hydra would make modules of the settings.
     model = instantiate(cfg.model, _partial_=True, _convert_="all", **extra)(architecture=parts)
@@ -68,7 +70,9 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
     data = instantiate(cfg.data, _convert_="all")
     assert isinstance(data, SessionData)
     if not data.validation > 0:
-        raise InputError("data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual")
+        raise InputError(
+            "data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual"
+        )
     model = build_model(cfg)
     resume, steps = _resume(cfg, model)
     if cfg.weights is not None:
@@ -77,18 +81,19 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
     if trainer.is_global_zero:
         run.claim(bool(cfg.overwrite), resume)
         forget_after(run.metrics, steps)
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for logger in trainer.loggers[1:]:
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+        logger.log_hyperparams(settings)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit as error:  # Lightning's way out after Ctrl-C
         if trainer.interrupted and error.code == 1:
-            _interrupt(run)
+            _interrupt(trainer, run)
         raise
     finally:
         _finish(trainer)
     if any(isinstance(callback, OrderlyStop) and callback.asked for callback in trainer.callbacks):  # type: ignore[attr-defined]
-        _interrupt(run)
+        _interrupt(trainer, run)
     return _summarize(trainer, run)
 
 
@@ -107,7 +112,10 @@ def _resume(cfg: DictConfig, model: LocalizationModel) -> tuple[Path | None, int
 def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
     callbacks = [instantiate(part, _convert_="all") for part in cfg.callbacks.values() if part]
     terminal = sys.stderr.isatty()
-    callbacks += [OrderlyStop(), RichProgressBar(leave=False, console_kwargs={"stderr": True}) if terminal else EpochLines()]
+    callbacks += [
+        OrderlyStop(),
+        RichProgressBar(leave=False, console_kwargs={"stderr": True}) if terminal else EpochLines(),
+    ]
     loggers: list[Any] = [MetricsTable(run.metrics)]
     if cfg.logger and "_target_" in cfg.logger:
         loggers.append(instantiate(cfg.logger, save_dir=run.path, _convert_="all"))
@@ -125,8 +133,8 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
     )
 
 
-def _interrupt(run: RunFolder) -> NoReturn:
-    if rank_zero_only.rank == 0 and run.last.is_file():
+def _interrupt(trainer: L.Trainer, run: RunFolder) -> NoReturn:
+    if trainer.is_global_zero and run.last.is_file():
         print(f"ckpt_path={run.last} goes on with this run", file=sys.stderr)
     raise KeyboardInterrupt
 
@@ -145,7 +153,14 @@ def _finish(trainer: L.Trainer) -> None:
 
 
 def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
-    best = next((callback for callback in trainer.checkpoint_callbacks if getattr(callback, "monitor", None) == MONITOR), None)
+    best = next(
+        (
+            callback
+            for callback in trainer.checkpoint_callbacks
+            if getattr(callback, "monitor", None) == MONITOR
+        ),
+        None,
+    )
     score = getattr(best, "best_model_score", None)
     values: dict[str, Any] = {
         MONITOR: None if score is None else float(score),
@@ -159,7 +174,10 @@ def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
     if trainer.is_global_zero:
         run.write_summary(values)
         if score is not None:
-            print(f"held-out error over the noise variance   {float(score):.4f} (1 is the noise itself), after {trainer.current_epoch} epochs")
+            print(
+                f"held-out error over the noise variance   {float(score):.4f} (1 is the noise "
+                f"itself), after {trainer.current_epoch} epochs"
+            )
         for name in ("checkpoint", "metrics", "figures"):
             print(f"{name:<40} {values[name]}")
     return values
@@ -167,7 +185,12 @@ def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
 
 def _be_quiet() -> None:
     """Leave stderr to what the user must read."""
-    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning.pytorch.utilities.rank_zero"):
+    for name in (
+        "lightning.pytorch",
+        "lightning.fabric",
+        "pytorch_lightning",
+        "lightning.pytorch.utilities.rank_zero",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     for module in ("lightning", "torch", "torchmetrics", "pydantic", "wandb"):
         warnings.filterwarnings("ignore", module=rf"{module}\..*")

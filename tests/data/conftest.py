@@ -22,4 +22,7 @@ def session_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two sessions of different sizes and frame rates."""
     folder = tmp_path_factory.mktemp("sessions")
-    return [make_session(folder / "a.h5"), make_session(folder / "b.h5", frames=40, size=(56, 40), fps=7.0, seed=1)]
+    return [
+        make_session(folder / "a.h5"),
+        make_session(folder / "b.h5", frames=40, size=(56, 40), fps=7.0, seed=1),
+    ]

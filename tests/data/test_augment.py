@@ -9,7 +9,9 @@ from calcium_lightning.data.windows import Labels, WindowBatch
 from calcium_lightning.errors import InputError
 from calcium_lightning.nn.coordconv import coordinate_channels, crop_extent
 
-TRANSFORMS = st.builds(Transform, flip=st.booleans(), turns=st.integers(0, 3), gain=st.sampled_from([1.0, 1.3]))
+TRANSFORMS = st.builds(
+    Transform, flip=st.booleans(), turns=st.integers(0, 3), gain=st.sampled_from([1.0, 1.3])
+)
 
 
 def paint(positions, amplitude, valid, size):

@@ -60,7 +60,9 @@ def test_windows_are_those_of_the_whole_movie(both, start):
     whole = part.foreground(0, part.shape[0])
     weights = window_weights(part.fps, WINDOW)
     reach = weights.shape[1] // 2
-    index = (torch.arange(start, start + 8)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, part.shape[0] - 1)
+    index = (torch.arange(start, start + 8)[:, None] + torch.arange(-reach, reach + 1)).clamp(
+        0, part.shape[0] - 1
+    )
     expected = torch.einsum("ks,nsyx->nkyx", weights, whole[index])
     torch.testing.assert_close(batch.windows, expected, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(batch.target, whole[start : start + 8])
@@ -77,7 +79,7 @@ def test_a_sample_depends_on_its_key_alone(both):
 
 def test_crops_reach_the_border_often(both):
     dataset = BlockDataset(both[:1], [Block(0, 20, 1)], WINDOW, crop=16)
-    extents = torch.cat([dataset[[(0, (0, key))]].extent for key in range(200)])
+    extents = torch.cat([dataset[[(0, (0, key))]].extent for key in range(60)])
     assert ((extents[:, 0] == -1).float().mean() > 0.1) & ((extents[:, 1] == 1).float().mean() > 0.1)
 
 
@@ -89,8 +91,12 @@ def test_labels_lie_on_the_light(both):
     labels = batch.labels
     y, x = torch.meshgrid(*(torch.arange(n) for n in part.scale.size), indexing="ij")
     sigma = (2.5**2 * part.scale.factor[0] ** 2 + 0.5**2) ** 0.5
-    distance = (y - labels.positions[..., 0, None, None]) ** 2 + (x - labels.positions[..., 1, None, None]) ** 2
-    painted = part.high_pass((torch.exp(-distance / (2 * sigma**2)) * labels.amplitude[..., None, None]).sum(1))
+    distance = (y - labels.positions[..., 0, None, None]) ** 2 + (
+        x - labels.positions[..., 1, None, None]
+    ) ** 2
+    painted = part.high_pass(
+        (torch.exp(-distance / (2 * sigma**2)) * labels.amplitude[..., None, None]).sum(1)
+    )
     painted, seen = painted - painted.mean(0), batch.target - batch.target.mean(0)
     slope = float((seen * painted).sum() / painted.square().sum())
     assert slope == pytest.approx(1, abs=0.08)
@@ -98,7 +104,13 @@ def test_labels_lie_on_the_light(both):
 
 
 def test_labels_of_blocks_are_padded_to_the_most(both):
-    dataset = BlockDataset(both, [Block(0, 10, 8), Block(1, 10, 8)], WINDOW, crop=24, labels=Labelled([label_table(part) for part in both], 0.5))
+    dataset = BlockDataset(
+        both,
+        [Block(0, 10, 8), Block(1, 10, 8)],
+        WINDOW,
+        crop=24,
+        labels=Labelled([label_table(part) for part in both], 0.5),
+    )
     labels = dataset[[(0, (1,)), (1, (1,))]].labels
     assert labels.positions.shape == (16, labels.valid.shape[1], 2)
     assert labels.valid.any(1).sum() > 4

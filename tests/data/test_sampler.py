@@ -12,10 +12,19 @@ def epochs(sampler, count):
         yield list(sampler)
 
 
-@given(st.integers(1, 30), st.integers(1, 6), st.sampled_from([None, 1, 5]), st.sampled_from([1, 2, 3]), st.booleans())
+@given(
+    st.integers(1, 30),
+    st.integers(1, 6),
+    st.sampled_from([None, 1, 5]),
+    st.sampled_from([1, 2, 3]),
+    st.booleans(),
+)
 def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuffle):
     whole = BlockSampler(count, batch * world, steps, seed=1, shuffle=shuffle)
-    shares = [BlockSampler(count, batch * world, steps, seed=1, shuffle=shuffle, rank=r, world=world) for r in range(world)]
+    shares = [
+        BlockSampler(count, batch * world, steps, seed=1, shuffle=shuffle, rank=r, world=world)
+        for r in range(world)
+    ]
     for one, *parts in zip(epochs(whole, 3), *(epochs(share, 3) for share in shares), strict=True):
         assert all(len(part) == len(one) == len(whole) for part in parts)
         for place, draws in enumerate(one):
@@ -25,7 +34,9 @@ def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuff
 
 @given(st.integers(1, 30), st.integers(1, 6), st.sampled_from([None, 1, 7]))
 def test_every_block_comes_once_before_any_comes_again(count, batch, steps):
-    stream = [draw[0] for epoch in epochs(BlockSampler(count, batch, steps), 9) for draws in epoch for draw in draws]
+    stream = [
+        draw[0] for epoch in epochs(BlockSampler(count, batch, steps), 9) for draws in epoch for draw in draws
+    ]
     for turn in range(len(stream) // count):
         assert sorted(stream[turn * count : (turn + 1) * count]) == list(range(count))
     times = Counter(stream)

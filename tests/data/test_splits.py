@@ -28,7 +28,7 @@ def test_no_frame_is_looked_at_from_two_parts(n_frames, span, validation, test):
     assert bool(splits.validation) == (validation > 0)
     assert bool(splits.test) == (test > 0)
     seen = [looked_at(part, span) for part in parts]
-    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    assert sum(map(len, seen)) == len(set.union(*seen))
     used = sum(len(part) for part in parts)
     gaps = (span - 1) * ((validation > 0) + (test > 0))
     assert used + gaps == n_frames
@@ -49,5 +49,10 @@ def test_blocks_cover_and_keep_to_chunks(start, length, count, chunk):
     assert all(block.session == 3 for block in blocks)
     assert all(block.count == min(count, length) for block in blocks)
     if chunk % count == 0 and length >= chunk:
-        inner = [block for block in blocks if block.start >= -(-start // chunk) * chunk and block.start + count <= frames.stop // chunk * chunk]
+        inner = [
+            block
+            for block in blocks
+            if block.start >= -(-start // chunk) * chunk
+            and block.start + count <= frames.stop // chunk * chunk
+        ]
         assert all(block.start // chunk == (block.start + count - 1) // chunk for block in inner)
