@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.cli import as_paths, entry_point, output_paths
@@ -28,7 +29,9 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.truth import read_truth
 
     inputs = as_paths(cfg.input)
-    truths = as_paths(cfg.truth) if cfg.truth is not None else [None] * len(inputs)
+    given = [None] * len(inputs) if cfg.truth is None else cfg.truth
+    given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    truths = [None if item is None else as_paths(item)[0] for item in given]
     if len(truths) != len(inputs):
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"

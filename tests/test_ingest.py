@@ -101,6 +101,11 @@ def test_truths_go_with_their_inputs(run_command, tmp_path):
         run_command("ingest", f"input=[{inputs[0]},{inputs[1]}]", "output=t", f"truth={masks[0]}"),
         "1 files for 2 inputs",
     )
+    outcome = run_command(
+        "ingest", f"input=[{inputs[0]},{inputs[1]}]", "output=u", f"truth=[null,{masks[1]}]"
+    )
+    assert outcome.status == 0, outcome.stderr
+    assert Session(tmp_path / "u" / "a.h5").truth is None
 
 
 def test_a_mask_of_the_same_name_is_not_guessed(run_command, tmp_path):
@@ -132,6 +137,12 @@ def test_a_session_as_input(run_command, tmp_path):
     assert outcome.status == 0, outcome.stderr
     with Session(tmp_path / "t.h5") as session:
         assert (session.shape, session.pixel_size_um, session.kind) == ((10, 12, 19), 4, "dff")
+
+
+def test_a_sweep_writes_into_its_job_folders(run_command, tmp_path):
+    array(tmp_path / "a.h5", movie(9))
+    assert run_command("ingest", "-m", "input=a.h5", "stop=4,7").status == 0
+    assert sorted(Session(path).n_frames for path in (tmp_path / "multirun").rglob("*.h5")) == [4, 7]
 
 
 def test_help_lists_the_keys(run_command):

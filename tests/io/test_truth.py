@@ -149,7 +149,7 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "mask.npy").write_bytes(b"")
     (tmp_path / "mask.txt").write_text("1 0")
     np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(InputError, match="no such file; nearest: mask.npy"):
+    with pytest.raises(InputError, match=r"no such file; nearest: mask\.npy"):
         read_truth(tmp_path / "mask.np", SHAPE)
     with pytest.raises(InputError, match="can't be read"):
         read_truth(tmp_path / "mask.npy", SHAPE)
