@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import entry_point, run_folder
+from calcium_lightning.cli import as_paths, entry_point, run_folder
 
 
 @entry_point("train")
@@ -20,7 +20,10 @@ def main(cfg: DictConfig) -> Any:
     demo.
     """
     from calcium_lightning.runs.launch import RankFailed, launch, rank_count, started_by_others
+    from calcium_lightning.session import Session
 
+    for path in as_paths(cfg.data.sessions):  # told at once, before Torch is loaded on every rank
+        Session(path).close()
     folder = run_folder()
     count = rank_count(cfg.trainer)
     if count > 1 and not started_by_others():

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 from tiny_session import make_session
 
 settings.register_profile("calm", deadline=None, derandomize=True)
 settings.load_profile("calm")
+torch.set_num_threads(1)  # tiny products: more threads only wait for each other
 
 
 @pytest.fixture(scope="session")
