@@ -13,6 +13,8 @@ from torch import Tensor
 
 #: width of the anti-aliasing Gaussian, in pixels of the coarser grid
 ANTIALIAS_SIGMA = 0.5
+#: how far a background's slope is followed at the border, 0 (local mean) to 1 (local line)
+END_SLOPE = 0.5
 #: beyond so many standard deviations an anti-aliasing weight is below 1e-4 of its peak
 REACH_SIGMAS = 4.3
 #: where a smoothing kernel is cut, in standard deviations
@@ -56,20 +58,22 @@ def shift_matrices(length: int, centers: Tensor, shifts: Tensor, sigma: float) -
 
 @lru_cache(maxsize=32)
 def smoothing_matrix(length: int, sigma: float) -> Tensor:
-    """Local linear regression along a line with Gaussian weights, float32 (length, length).
+    """Local regression along a line with Gaussian weights, float32 (length, length); rows sum to 1.
 
-    In the middle it is a Gaussian blur; near the ends, where a blur would mix in only one side, it still
-    reproduces constants and slopes, so that a smooth background is removed up to the border (Cleveland 1979).
+    In the middle it is a Gaussian blur, which reproduces constants and slopes. Near the ends a blur sees one side
+    only: a local mean mistakes a slope for a step, and a local line (Cleveland 1979) follows the cells that lie there.
+    Half of each (:data:`END_SLOPE`) recovers traces of cells at the border best.
     """
     grid = torch.arange(length, dtype=torch.float64)
     distance = grid[None, :] - grid[:, None]
     weights = torch.exp(-0.5 * (distance / sigma) ** 2) * (distance.abs() <= CUT_SIGMAS * sigma)
-    zeroth, first, second = (weights * distance**power for power in (0, 1, 2))
-    s0, s1, s2 = (moment.sum(1, keepdim=True) for moment in (zeroth, first, second))
+    s0, s1, s2 = ((weights * distance**power).sum(1, keepdim=True) for power in (0, 1, 2))
+    mean = weights / s0
     determinant = s0 * s2 - s1**2
-    # A line so short that its slope isn't determined falls back to the weighted mean.
-    linear = (weights * (s2 - s1 * distance)) / determinant.clamp_min(1e-12)
-    return torch.where(determinant > 1e-6 * s0**2, linear, weights / s0).float()
+    line = (weights * (s2 - s1 * distance)) / determinant.clamp_min(1e-12)
+    # A line so short that its slope isn't determined has its mean only.
+    line = torch.where(determinant > 1e-6 * s0**2, line, mean)
+    return torch.lerp(mean, line, END_SLOPE).float()
 
 
 def apply_separable(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
