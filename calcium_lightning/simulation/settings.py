@@ -158,14 +158,14 @@ class SceneSettings:
     psf_sigma_px: float = 2.0
     defocus_sigma_px: Range = (0.0, 6.0)
     defocus_power: float = 2.0
-    spacing_diameters: float = 0.25
+    spacing_diameters: float = 0.12
     clustering: float = 0.4
-    brightness: float = 0.3
+    brightness: float = 0.32
     brightness_log_std: float = 0.5
     resting_fraction: Range = (0.0, 0.4)
     truth_min_detectability: float = 8.0
     # activity
-    bursts_per_second: Range = (0.04, 0.3)
+    bursts_per_second: Range = (0.03, 0.2)
     spikes_per_burst: Range = (2.0, 6.0)
     burst_rate_hz: float = 30.0
     synchrony: float = 0.15

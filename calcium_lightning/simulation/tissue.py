@@ -137,7 +137,7 @@ class Tissue:
 
     @cached_property
     def footprints(self) -> tuple[csr_matrix, np.ndarray]:
-        """Footprints on the field, float32 (K, height * width), and their peaks before these were made 1 (K,).
+        """Footprints on the field, float32 (K, height * width), and each peak before it was made 1 (K,).
 
         Only the visible part counts: what lies beyond the field's border or in a vessel's shade is lost.
         """

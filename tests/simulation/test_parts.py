@@ -1,5 +1,7 @@
 """Each part of the forward model alone, against closed forms."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -73,7 +75,7 @@ def test_calcium_peaks_at_one_and_falls_with_its_decay():
     slopes, peaks = [], []
     for spikes, calcium in zip(activity.spikes, activity.calcium, strict=True):
         times = np.flatnonzero(spikes)
-        for now, after in zip(times[1:-1], times[2:], strict=True):
+        for now, after in itertools.pairwise(times):
             if after - now > 150 and calcium[now - 1] < 1e-3 and spikes[now] == 1:
                 tail = calcium[now + 20 : now + 100]
                 slopes.append(np.polyfit(np.arange(len(tail)) / 50, np.log(tail), 1)[0])
