@@ -71,6 +71,8 @@ class SessionData(L.LightningDataModule):
         Of training crops.
     workers : int
         Processes that read ahead, per training process; 0 reads in the training process.
+    in_memory : bool
+        Prepare every frame once and keep them all: for many passes over small sessions.
     seed : int
         Of order, crops and augmentation.
 
@@ -102,6 +104,7 @@ class SessionData(L.LightningDataModule):
         label_threshold: float = 0.5,
         augment: Augmentation | None = None,
         workers: int = 0,
+        in_memory: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -124,6 +127,7 @@ class SessionData(L.LightningDataModule):
         self.label_threshold = label_threshold
         self.augment = augment
         self.workers = workers
+        self.in_memory = in_memory
         self.seed = seed
         self.prepared: list[Prepared] = []
         self.splits: list[Splits] = []
@@ -190,6 +194,8 @@ class SessionData(L.LightningDataModule):
                     f" {part.scale.size[0]}x{part.scale.size[1]} network pixels, at least "
                     f"{LEAST_CROP} are needed; a smaller cell_diameter="
                 )
+            if self.in_memory:
+                part.hold()
             prepared.append(part)
         labelled = (
             Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None

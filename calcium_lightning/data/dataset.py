@@ -99,12 +99,12 @@ class BlockDataset(Dataset[WindowBatch]):
         margin = weights.shape[1] // 2
         first, last = block.start - margin, block.start + block.count + margin
         start, stop = max(0, first), min(prepared.shape[0], last)
-        frames = torch.from_numpy(prepared.session.frames(start, stop).astype(np.float32))
+        read = prepared.reader(start, stop)
         random = np.random.default_rng(key)
         parts = []
         for _ in range(self.crops):
             crop = self._crop(prepared, random)
-            foreground = edge_pad(prepared.foreground_of(frames, start, crop), start - first, last - stop)
+            foreground = edge_pad(read(crop), start - first, last - stop)
             part = WindowBatch(
                 windows=take_windows(foreground, weights),
                 target=foreground[margin : margin + block.count],

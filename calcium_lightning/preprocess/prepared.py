@@ -7,6 +7,7 @@ nothing of networks or cells.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +95,8 @@ class Prepared:
         Standard deviation of a frame's noise in the background-free image, units of the frames.
     seen : Tensor, float32 (h, w)
         Share of the frames in which each pixel lay inside the sensor's field.
+    held : Tensor, float16 (T, h, w), optional
+        The whole foreground, where :meth:`hold` was asked for it.
     """
 
     session: Session
@@ -108,6 +111,7 @@ class Prepared:
     knots: Tensor
     noise: Tensor
     seen: Tensor
+    held: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -190,6 +194,22 @@ class Prepared:
     def foreground_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, float32 (n, H, W)."""
         return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
+
+    def reader(self, start: int, stop: int) -> Callable[[Crop | None], Tensor]:
+        """Read frames [start, stop) once, for any number of crops of their foreground (n, h, w)."""
+        if self.held is not None:
+            block = self.held[start:stop].float()
+            return lambda crop: block if crop is None else block[:, crop[0] : crop[1], crop[2] : crop[3]]
+        frames = torch.from_numpy(self.session.frames(start, stop).astype(np.float32))
+        return lambda crop: self.foreground_of(frames, start, crop)
+
+    def hold(self) -> None:
+        """Compute the whole foreground once and keep it in memory: for small sessions that are seen many times."""
+        parts = [
+            self.foreground_of(torch.from_numpy(frames.astype(np.float32)), start).half()
+            for start, frames in self.session.chunks(64)
+        ]
+        self.held = torch.cat(parts)
 
     def _weight(self, crop: Crop | None) -> Tensor:
         rows, columns = self.scale.size
