@@ -208,7 +208,10 @@ def read_cells(path: Path | str) -> Cells:
         }
         quality = file.get("quality")
         attributes = {name: file.attrs.get(name, "") for name in ("session", "session_sha256", "kind", "config", "package_version")}
-        pixel_size = file.attrs.get("pixel_size_um")
+        pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
+        fps = hdf5.number(file.attrs.get("fps"))
+        if not (np.isfinite(fps) and fps > 0):
+            raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
         cells = Cells(
             centers=read("centers", count, 2),
             center_std=read("center_std", count, 2),
@@ -225,9 +228,9 @@ def read_cells(path: Path | str) -> Cells:
             max_image=read("images/max", *frame_shape),
             timestamps=read("timestamps", length, dtype=np.float64),
             localizations=Localizations(**parts),
-            fps=float(file.attrs.get("fps", 1.0)),
-            pixel_size_um=None if pixel_size is None or not np.isfinite(pixel_size) else float(pixel_size),
-            **{name: str(value) for name, value in attributes.items()},
+            fps=fps,
+            pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
+            **{name: hdf5.text(value) for name, value in attributes.items()},
         )
     _check(cells, str(path))
     return cells

@@ -47,17 +47,30 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
         raise InputError(
             f"{path}: {'a truncated HDF5 file; copy or make it again' if truncated else 'not an HDF5 file that can be read'}"
         ) from error
-    found = file.attrs.get("format")
+    found = text(file.attrs.get("format", ""))
     if found != kind:
         file.close()
         said = f"is a {found!r} file" if found else "names no format of ours"
         hint = "; ingest key=DATASET makes a session of any HDF5" if kind.endswith("session") and not found else ""
         raise InputError(f"{path}: {said}, expected {kind!r}{hint}")
-    number = file.attrs.get("version")
-    if number is None or int(number) > version or int(number) < 1:
+    said = file.attrs.get("version")
+    if not 1 <= number(said) < version + 1:
         file.close()
-        raise InputError(f"{path}: {kind} version {number}, this package reads up to {version}; update calcium-lightning")
+        raise InputError(f"{path}: {kind} version {said}, this package reads up to {version}; update calcium-lightning")
     return file
+
+
+def text(value: Any) -> str:
+    """An attribute as text: HDF5 has it as text or bytes, depending on who wrote it."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def number(value: Any) -> float:
+    """An attribute as a number; NaN where it is missing or none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 class _OutputFile(io.FileIO):

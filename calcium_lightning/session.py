@@ -79,12 +79,12 @@ class Session:
             raise InputError(f"{self.path}: /frames is empty, shape {frames.shape}")
         self.shape: tuple[int, int, int] = tuple(frames.shape)  # type: ignore[assignment]
         self.dtype = frames.dtype
-        self.fps = float(attributes.get("fps", np.nan))
+        self.fps = hdf5.number(attributes.get("fps"))
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise InputError(f"{self.path}: /frames has no attribute fps (Hz, above 0); ingest it again with fps=")
-        pixel_size = attributes.get("pixel_size_um")
-        self.pixel_size_um = None if pixel_size is None or not np.isfinite(pixel_size) else float(pixel_size)
-        self.kind = _text(attributes.get("kind", "raw"))
+        pixel_size = hdf5.number(attributes.get("pixel_size_um"))
+        self.pixel_size_um = pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None
+        self.kind = hdf5.text(attributes.get("kind", "raw"))
         if self.kind not in KINDS:
             raise InputError(f"{self.path}: /frames has kind {self.kind!r}, expected raw or dff")
         self.motion_corrected = bool(attributes.get("motion_corrected", False))
@@ -354,7 +354,3 @@ def _filters(compression: str | None) -> dict[str, Any]:
             raise InputError("compression=lz4 needs hdf5plugin: pip install hdf5plugin") from error
         return dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE))
     raise InputError(f"compression={compression}: none, gzip or lz4")
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

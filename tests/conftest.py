@@ -55,3 +55,12 @@ def magdeburg() -> Path:
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep W&B offline and Torch from taking every core of a shared machine."""
     monkeypatch.setenv("WANDB_MODE", os.environ.get("WANDB_MODE", "offline"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """One thread: tests are many and small, and may run side by side. Processes they start follow suit."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
