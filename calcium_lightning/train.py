@@ -22,7 +22,7 @@ def main(cfg: DictConfig) -> Any:
     from calcium_lightning.runs.launch import RankFailed, launch, rank_count, started_by_others
     from calcium_lightning.session import Session
 
-    for path in as_paths(cfg.data.sessions):  # told at once, before Torch is loaded on every rank
+    for path in as_paths(cfg.data.sessions or []):  # told at once, before Torch is loaded on every rank
         Session(path).close()
     folder = run_folder()
     count = rank_count(cfg.trainer)
