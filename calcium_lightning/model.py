@@ -18,9 +18,7 @@ from calcium_lightning.losses import LossTerms
 from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.nn.coordinates import CoordinateList, find_peaks
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
-
-FORMAT = "calcium-lightning-model"
-VERSION = 1
+from calcium_lightning.weights import FORMAT, VERSION
 
 
 class LocalizationModel(L.LightningModule):
@@ -97,7 +95,9 @@ class LocalizationModel(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the scores over all validation frames."""
         if self.scores.update_called:
-            self.log_dict({f"val/{name}": value for name, value in self.scores.compute().items()}, sync_dist=False)
+            self.log_dict(
+                {f"val/{name}": value for name, value in self.scores.compute().items()}, sync_dist=False
+            )
             self.scores.reset()
 
     def predict_step(self, batch: WindowBatch, index: int) -> CoordinateList:
@@ -121,7 +121,10 @@ class LocalizationModel(L.LightningModule):
         checkpoint["window"] = asdict(self.window)
 
     def _log(self, stage: str, batch: WindowBatch, terms: LossTerms) -> None:
-        values = {f"{stage}/loss": terms.total.detach(), **{f"{stage}/{name}": part for name, part in terms.parts.items()}}
+        values = {
+            f"{stage}/loss": terms.total.detach(),
+            **{f"{stage}/{name}": part for name, part in terms.parts.items()},
+        }
         self.log_dict(
             values,
             batch_size=len(batch),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,58 @@ def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]
     except Exception as error:  # whatever torch and zipfile make of other files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{key}={path}: not a checkpoint, or damaged ({reason[:120]})") from error
-    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT or "state_dict" not in checkpoint:
+    if (
+        not isinstance(checkpoint, dict)
+        or checkpoint.get("format") != FORMAT
+        or not {"state_dict", "architecture", "window"} <= set(checkpoint)
+    ):
         raise InputError(f"{key}={path}: a checkpoint, but not of calcium_lightning.train")
     _check_version(checkpoint.get("format_version", 0), f"{key}={path}")
     return checkpoint
 
 
-def load_network(path: Path | str | None = None, key: str = "checkpoint") -> tuple[LocalizationNetwork, WindowSettings]:
+@dataclass(frozen=True)
+class Weights:
+    """A network's weights and what they are for.
+
+    Attributes
+    ----------
+    state : dict of str to Tensor
+        The network's state.
+    architecture : dict
+        Plain settings of each part.
+    window : dict
+        What it looks at; see :class:`~calcium_lightning.data.windows.WindowSettings`.
+    """
+
+    state: dict[str, torch.Tensor]
+    architecture: dict[str, Any]
+    window: dict[str, Any]
+
+
+def read_weights(path: Path | str, key: str = "weights") -> Weights:
+    """Read the weights of a checkpoint (.ckpt) or of a weights file (.safetensors).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not ours.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path, key)
+    checkpoint = read_checkpoint(path, key)
+    state = {
+        name.removeprefix(NETWORK): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(NETWORK)
+    }
+    return Weights(state, checkpoint["architecture"], checkpoint["window"])
+
+
+def load_network(
+    path: Path | str | None = None, key: str = "checkpoint"
+) -> tuple[LocalizationNetwork, WindowSettings]:
     """Build the network of a file, ready to localise.
 
     Parameters
@@ -80,24 +125,27 @@ def load_network(path: Path | str | None = None, key: str = "checkpoint") -> tup
         If the file is missing, damaged, not ours, or of an architecture that isn't known here.
     """
     path = DEFAULT if path is None else Path(path)
-    if path.suffix == ".safetensors":
-        state, architecture, window = _read_safetensors(path, key)
-    else:
-        checkpoint = read_checkpoint(path, key)
-        architecture, window = checkpoint["architecture"], checkpoint["window"]
-        state = {name.removeprefix(NETWORK): value for name, value in checkpoint["state_dict"].items() if name.startswith(NETWORK)}
+    weights = read_weights(path, key)
     try:
-        network = LocalizationNetwork.from_architecture(architecture)
-        network.load_state_dict(state)
-        settings = WindowSettings(**window)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"{key}={path}: its weights don't fit its architecture ({str(error).splitlines()[0]})") from error
+        network = LocalizationNetwork.from_architecture(weights.architecture)
+        network.load_state_dict(weights.state)
+        settings = WindowSettings(**weights.window)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{key}={path}: its weights don't fit its architecture ({str(error).splitlines()[0]})"
+        ) from error
     except InputError as error:
         raise InputError(f"{key}={path}: {error}") from error
     return network.eval(), settings
 
 
-def save_network(path: Path | str, network: LocalizationNetwork, window: WindowSettings, notes: dict[str, str] | None = None, overwrite: bool = False) -> None:
+def save_network(
+    path: Path | str,
+    network: LocalizationNetwork,
+    window: WindowSettings,
+    notes: dict[str, str] | None = None,
+    overwrite: bool = False,
+) -> None:
     """Write a network's weights, architecture and window as safetensors.
 
     Parameters
@@ -123,10 +171,14 @@ def save_network(path: Path | str, network: LocalizationNetwork, window: WindowS
         **(notes or {}),
     }
     with atomic_path(path, overwrite) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}, temporary, described)
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
+            temporary,
+            described,
+        )
 
 
-def _read_safetensors(path: Path, key: str) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]:
+def _read_safetensors(path: Path, key: str) -> Weights:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -138,11 +190,14 @@ def _read_safetensors(path: Path, key: str) -> tuple[dict[str, torch.Tensor], di
         if described.get("format") != FORMAT:
             raise InputError(f"{key}={path}: safetensors, but not weights of calcium-lightning")
         _check_version(described.get("format_version", 0), f"{key}={path}")
-        return state, json.loads(described["architecture"]), json.loads(described["window"])
+        return Weights(state, json.loads(described["architecture"]), json.loads(described["window"]))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(f"{key}={path}: not a weights file, or damaged ({error})") from error
 
 
 def _check_version(version: Any, where: str) -> None:
-    if not 1 <= int(version) <= VERSION:
-        raise InputError(f"{where}: version {version}, this package reads up to {VERSION}; update calcium-lightning")
+    # Safetensors hold it as text.
+    if str(version) not in map(str, range(1, VERSION + 1)):
+        raise InputError(
+            f"{where}: version {version}, this package reads up to {VERSION}; update calcium-lightning"
+        )

@@ -30,7 +30,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
 def test_whatever_ends_it_early_leaves_nothing_and_keeps_what_was_there(tmp_path, error):
     target = tmp_path / "out.h5"
     target.write_text("old")
-    with (
+    with (  # noqa: PT012
         pytest.raises((Exception, KeyboardInterrupt, SystemExit)),
         atomic_path(target, overwrite=True) as temporary,
     ):
@@ -54,7 +54,7 @@ def test_folders_are_replaced_whole(tmp_path):
     target = tmp_path / "tables"
     target.mkdir()
     (target / "old.csv").write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(target, overwrite=True) as temporary:
+    with pytest.raises(RuntimeError), atomic_path(target, overwrite=True) as temporary:  # noqa: PT012
         temporary.mkdir()
         (temporary / "half.csv").write_text("half")
         raise RuntimeError

@@ -155,7 +155,7 @@ def test_the_hash_is_of_the_bytes(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_writer_that_is_broken_off_leaves_nothing(tmp_path, error):
-    with pytest.raises(error), SessionWriter(tmp_path / "a.h5", 4, 5, "uint8", 20.0) as writer:
+    with pytest.raises(error), SessionWriter(tmp_path / "a.h5", 4, 5, "uint8", 20.0) as writer:  # noqa: PT012
         writer.append(np.zeros((3, 4, 5), np.uint8))
         raise error
     assert list(tmp_path.iterdir()) == []
@@ -192,7 +192,7 @@ def test_a_writer_refuses_what_breaks_the_contract(tmp_path, options, line):
     ],
 )
 def test_a_bad_frame_is_named_and_nothing_is_left(tmp_path, frames, line):
-    with (
+    with (  # noqa: PT012
         pytest.raises(InputError, match=line),
         SessionWriter(tmp_path / "a.h5", 4, 5, "float32", 20.0) as writer,
     ):

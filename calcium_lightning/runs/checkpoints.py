@@ -5,22 +5,17 @@ A checkpoint holds plain containers and tensors only, so that it loads with ``we
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.model import FORMAT, VERSION, LocalizationModel
-
-#: prefix of the network's weights among the LightningModule's
-NETWORK = "network."
+from calcium_lightning.model import LocalizationModel
+from calcium_lightning.weights import read_weights
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -81,45 +76,6 @@ class RunCheckpoint(ModelCheckpoint):
         super().load_state_dict(moved)
 
 
-def read_checkpoint(path: Path | str, key: str = "ckpt_path") -> dict[str, Any]:
-    """Read a checkpoint of ours.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    key : str
-        What the user calls it, for the message.
-
-    Raises
-    ------
-    InputError
-        If it is missing, damaged, or not a checkpoint of ours.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{key}={path}: no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch and zipfile make of other files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{key}={path}: not a checkpoint, or damaged ({reason[:120]})") from error
-    if (
-        not isinstance(checkpoint, dict)
-        or checkpoint.get("format") != FORMAT
-        or "state_dict" not in checkpoint
-    ):
-        raise InputError(f"{key}={path}: a checkpoint, but not of calcium_lightning.train")
-    if int(checkpoint.get("format_version", 0)) > VERSION:
-        raise InputError(
-            f"{key}={path}: version {checkpoint['format_version']}, this package reads up to "
-            f"{VERSION}; update calcium-lightning"
-        )
-    return checkpoint
-
-
 def check_resumable(checkpoint: Mapping[str, Any], model: LocalizationModel, path: Path | str) -> None:
     """Refuse to go on with another architecture or window.
 
@@ -150,17 +106,9 @@ def load_weights(model: LocalizationModel, path: Path | str) -> None:
     InputError
         If the file isn't ours, or of another architecture.
     """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        state = _safetensors(path)
-    else:
-        checkpoint = read_checkpoint(path, "weights")
-        _compare(f"weights={path}", checkpoint["architecture"], model.network.architecture)
-        state = {
-            name.removeprefix(NETWORK): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(NETWORK)
-        }
+    weights = read_weights(path)
+    _compare(f"weights={path}", weights.architecture, model.network.architecture)
+    state = weights.state
     own = model.network.state_dict()
     wrong = [
         name
@@ -172,19 +120,6 @@ def load_weights(model: LocalizationModel, path: Path | str) -> None:
             f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
         )
     model.network.load_state_dict(state)
-
-
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise InputError(f"weights={path}: no such file")
-    try:
-        state: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"weights={path}: not a safetensors file, or damaged ({error})") from error
-    return {name.removeprefix(NETWORK): value for name, value in state.items()}
 
 
 def _compare(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:

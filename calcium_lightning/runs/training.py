@@ -19,9 +19,10 @@ from calcium_lightning.callbacks.stop import OrderlyStop
 from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.errors import InputError
 from calcium_lightning.model import LocalizationModel
-from calcium_lightning.runs.checkpoints import check_resumable, load_weights, read_checkpoint
+from calcium_lightning.runs.checkpoints import check_resumable, load_weights
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.metrics_table import MetricsTable, forget_after
+from calcium_lightning.weights import read_checkpoint
 
 #: the figure that chooses the best checkpoint
 MONITOR = "val/reconstruction"
@@ -104,7 +105,7 @@ def _resume(cfg: DictConfig, model: LocalizationModel) -> tuple[Path | None, int
     if cfg.weights is not None:
         raise InputError("ckpt_path= goes on with a run, weights= starts a new one: give one of them")
     path = Path(str(cfg.ckpt_path)).expanduser()
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, "ckpt_path")
     check_resumable(checkpoint, model, path)
     return path, int(checkpoint["global_step"])
 
