@@ -99,6 +99,7 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
         except Exception as error:
             raise _JobFailed from error
 
+    job.__module__ = f"calcium_lightning.{name}"  # Hydra names the job, its folder and its log by it
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"calcium_lightning.{name}", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report

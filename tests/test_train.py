@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from breaking import SignalAt
 from tiny_session import make_session
 
 from calcium_lightning.runs.metrics_table import read_table
@@ -153,14 +152,20 @@ def test_a_seed_decides_everything(run_command, session, trained, tmp_path):
     assert not same(weights(tmp_path / "other"), weights(trained))
 
 
-@pytest.mark.parametrize("step", [2, 3])
-def test_ctrl_c_ends_with_130_and_the_run_goes_on(run_command, session, trained, tmp_path, step):
-    stop = ("+callbacks.stop._target_=breaking.SignalAt", f"+callbacks.stop.step={step}")
-    assert SignalAt(step).signal == 2
+@pytest.mark.parametrize(
+    ("step", "name", "status"), [(2, "SIGINT", 130), (3, "SIGINT", 130), (2, "SIGTERM", 143)]
+)
+def test_a_run_that_is_broken_off_goes_on(run_command, session, trained, tmp_path, step, name, status):
+    """After Ctrl-C, or SIGTERM from a cluster, in the middle of an epoch or at its end: as if never broken off."""
+    stop = (
+        "+callbacks.stop._target_=breaking.SignalAt",
+        f"+callbacks.stop.step={step}",
+        f"+callbacks.stop.name={name}",
+    )
     broken = run_command("train", *TINY, *stop, sessions(session), "hydra.run.dir=broken")
-    assert broken.status == 130
-    assert "ckpt_path=" in broken.stderr
+    assert broken.status == status
     assert "Traceback" not in broken.stderr
+    assert "ckpt_path=" in broken.stderr or name == "SIGTERM"
     last = tmp_path / "broken/checkpoints/last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == step
     resumed = run_command("train", *TINY, sessions(session), f"ckpt_path={last}", "hydra.run.dir=resumed")

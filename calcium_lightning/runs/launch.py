@@ -14,8 +14,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -106,58 +109,75 @@ def launch(cfg: DictConfig, folder: Path, count: int) -> dict[str, Any]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     order = json.dumps({"config": OmegaConf.to_yaml(cfg, resolve=True), "folder": str(folder)}) + "\n"
-    port = _free_port()
     logs = [folder / f"rank_{rank}.log" for rank in range(count)]
     processes: list[subprocess.Popen[str]] = []
+    port = _free_port()
     try:
-        for rank in range(count):
-            environment = {
-                **os.environ,
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "WORLD_SIZE": str(count),
-                "NODE_RANK": "0",
-                "LOCAL_RANK": str(rank),
-            }
-            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-            # Rank 0 speaks to the user; the others are asked only if they fail.
-            output: Any = None if rank == 0 else logs[rank].open("w")
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "calcium_lightning.runs.rank"],
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=output,
-                    env=environment,
-                    text=True,
-                    start_new_session=True,  # Ctrl-C reaches us alone, and we hand it on once
-                )
-            )
-            if output is not None:
-                output.close()
-            stdin = processes[-1].stdin
-            assert stdin is not None
-            stdin.write(order)
-            stdin.flush()  # and stays open: its end tells the process that we are gone
-        failed = _wait(processes)
+        with _terminated_as_exit():
+            for rank in range(count):
+                processes.append(_start(rank, count, port, order, logs[rank]))
+            failed = _wait(processes)
+        if failed is not None:
+            # One rank's failure brings the others down, in any order: all are heard before the rest is ended.
+            _settle(processes, GRACE_FAILURE_S)
+            states = [process.poll() for process in processes]
+            _end(processes, signal.SIGTERM, GRACE_FAILURE_S)
+            raise _failure(failed, states, logs)
     except BaseException as error:
-        _end(
-            processes,
-            signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM,
-            GRACE_INTERRUPT_S,
-        )
+        interrupted = isinstance(error, KeyboardInterrupt)
+        _end(processes, signal.SIGINT if interrupted else signal.SIGTERM, GRACE_INTERRUPT_S)
         raise
-    if failed is not None:
-        # One rank's failure brings the others down, in any order: all are heard before the rest is ended.
-        _settle(processes, GRACE_FAILURE_S)
-        own = [process.poll() for process in processes]
-        _end(processes, signal.SIGTERM, GRACE_FAILURE_S)
-        raise _failure(failed, own, logs)
-    for log in logs:
-        log.unlink(missing_ok=True)
+    finally:
+        for log in logs:
+            log.unlink(missing_ok=True)
     from calcium_lightning.runs.folder import RunFolder
 
     return dict(json.loads(RunFolder(folder).summary.read_text()))
+
+
+def _start(rank: int, count: int, port: int, order: str, log: Path) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(count),
+        "NODE_RANK": "0",
+        "LOCAL_RANK": str(rank),
+    }
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    # Rank 0 speaks to the user; the others are asked only if they fail.
+    with log.open("w") as quiet:
+        output: Any = None if rank == 0 else quiet
+        process = subprocess.Popen(
+            [sys.executable, "-m", "calcium_lightning.runs.rank"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we hand it on once
+        )
+    assert process.stdin is not None
+    process.stdin.write(order)
+    process.stdin.flush()  # and stays open: its end tells the process that we are gone
+    return process
+
+
+@contextmanager
+def _terminated_as_exit() -> Iterator[None]:
+    """Let SIGTERM end this process by way of its ``finally`` clauses, so that the others save and end too."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _wait(processes: list[subprocess.Popen[str]]) -> int | None:

@@ -31,6 +31,8 @@ def main() -> int:
         train(OmegaConf.create(order["config"]), Path(order["folder"]), ranked=True)
     except KeyboardInterrupt:
         return cli.EXIT_INTERRUPT
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else cli.EXIT_FAILURE
     except InputError as error:  # every rank has it; one line is enough
         return cli.report("train", error) if os.environ["LOCAL_RANK"] == "0" else cli.EXIT_INPUT
     except Exception as error:

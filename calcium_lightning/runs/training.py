@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -12,6 +13,7 @@ import lightning as L
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.callbacks.lines import EpochLines
@@ -87,6 +89,8 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
         logger.log_hyperparams(settings)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
     except SystemExit as error:  # Lightning's way out after Ctrl-C
         if trainer.interrupted and error.code == 1:
             _interrupt(trainer, run)
