@@ -1,22 +1,25 @@
 # Everything runs in .venv, made on first use. PYTHON= chooses the interpreter (3.11 to 3.13).
+USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	&& { echo $$p; break; }; done)
+	"$$p" -c '$(USABLE)' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 RUN := .venv/bin/python
 DEMO := demo
 JOBS ?= 2
 
-.PHONY: help demo test check bench clean
+.PHONY: help install demo test check bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .venv/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; make PYTHON=/path/to/python3.12" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -c '$(USABLE)' >/dev/null 2>&1 || { echo "$(or $(PYTHON),python3): not a Python 3.11, 3.12 or 3.13 with venv;" \
+		"install one (Debian, Ubuntu: apt-get install python3-venv) or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	"$(PYTHON)" -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+install: .venv/installed ## make .venv and install tested versions into it; the other targets do so too
 
 demo: .venv/installed ## simulate a recording, train, extract, evaluate, report (about 4 minutes)
 	@mkdir -p $(DEMO)

@@ -1,0 +1,94 @@
+"""What the README says works: its commands compose, its Python runs, its links and targets exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from example_cells import make_example
+
+from calcium_lightning.cells import write_cells
+from calcium_lightning.cli import conf_dir
+from calcium_lightning.config import SCHEMAS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PREFIX = "python -m calcium_lightning."
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def examples() -> list[str]:
+    return [line for block in blocks("bash") for line in block.splitlines() if line.startswith(PREFIX)]
+
+
+def test_there_are_examples_of_the_tour() -> None:
+    names = [line.removeprefix(PREFIX).split()[0] for line in examples()]
+    assert {"ingest", "extract", "report", "export", "train"} <= set(names)
+
+
+@pytest.mark.parametrize("line", examples())
+def test_commands_compose(line: str) -> None:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    name, *words = shlex.split(line.removeprefix(PREFIX))
+    parsed = OverridesParser.create().parse_overrides([word for word in words if word != "-m"])
+    assert any(item.is_sweep_override() for item in parsed) == ("-m" in words)
+    first = [
+        f"{item.input_line.split('=')[0]}={next(iter(item.sweep_string_iterator()))}"
+        if item.is_sweep_override()
+        else str(item.input_line)
+        for item in parsed
+    ]
+    for command, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{command}_schema", node=schema)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose(name, first)
+    for word in ("day 1, mouse=7.h5", "day 1.h5"):  # quoted paths arrive as they are
+        if word in line:
+            assert word in (cfg.get("session"), *(cfg.get("data", {}).get("sessions") or ()))
+
+
+def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    cells, _ = make_example()
+    write_cells(tmp_path / "cells.h5", cells)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks("python"):
+        names: dict = {}
+        exec(compile(block, "README.md", "exec"), names)
+        if "traces" in names:
+            assert names["traces"].shape == (int(cells.accepted.sum()), cells.n_frames)
+        else:
+            assert names["picture"].max() == 1
+    assert "of 12 cells accepted, 300 frames at 20 Hz" in capsys.readouterr().out
+
+
+def test_the_table_has_every_command() -> None:
+    table = re.findall(rf"^\| `{re.escape(PREFIX)}(\w+)", README, re.MULTILINE)
+    assert sorted(table) == sorted(SCHEMAS)
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_lead_somewhere() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", text.lower()).strip().replace(" ", "-")
+        for text in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif not target.startswith("https://"):
+            assert (ROOT / target).exists(), target
