@@ -1,7 +1,7 @@
 """What every entry point shares: Hydra, exit statuses, help, and one clear line for a mistake.
 
-An entry point is a function of a composed config. This module knows how commands begin and end, and nothing of
-what they do.
+An entry point is a function of a composed config. This module knows how commands begin and end, and nothing
+of what they do.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def conf_dir() -> Path:
 def entry_point(name: str) -> Callable[[Main], Callable[[], Any]]:
     """Turn ``main(cfg)`` into the Hydra application ``python -m calcium_lightning.<name>``.
 
-    Exit status 0 on success, 2 on bad input or configuration (one line on stderr), 130 on Ctrl-C, 1 on a failure
-    of the machine (one line) or of ours (with the traceback).
+    Exit status 0 on success, 2 on bad input or configuration (one line on stderr), 130 on Ctrl-C, 1 on a
+    failure of the machine (one line) or of ours (with the traceback).
     """
 
     def decorate(main: Main) -> Callable[[], None]:
@@ -59,6 +59,10 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(help_text(name, main.__doc__ or ""))
         return 0
+    try:
+        arguments = flags_first(arguments)
+    except InputError as error:
+        return report(name, error)
     try:
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     except ValueError:  # not the main thread: signals are somebody else's
@@ -78,6 +82,42 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     return 0
 
 
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """Bring Hydra's flags before the overrides: its parser takes overrides on one side of a flag only.
+
+    Raises
+    ------
+    InputError
+        For a flag that doesn't exist, or a value that it doesn't take.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    known = get_args_parser()._option_string_actions
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        if name not in known:
+            raise InputError(f"{name}: no such flag{nearest(name, known)}")
+        flags.append(argument)
+        action = known[name]
+        values = [value] if equals else rest[:1] if action.nargs is None else []
+        if action.nargs == "?" and not equals and rest and rest[0] in (action.choices or ()):
+            values = rest[:1]
+        if action.nargs is None and (not values or (action.choices and values[0] not in action.choices)):
+            choices = " | ".join(action.choices) if action.choices else action.dest.upper()
+            raise InputError(f"{' '.join([name, *values])}: the flag takes {choices}")
+        if not equals:
+            flags += values
+            del rest[: len(values)]
+    return flags + overrides
+
+
 class _JobFailed(BaseException):
     """Carries a job's error past Hydra, which would print its own lines for an ``Exception``."""
 
@@ -92,7 +132,10 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
 
     def job(cfg: DictConfig) -> Any:
         try:
-            logging.captureWarnings(True)  # warnings go to the job's log file; stderr is for the user's one line
+            logging.captureWarnings(
+                True
+            )  # warnings go to the job's log file; stderr is for the user's one line
+            check_keys(cfg, name)
             check_complete(cfg)
             check_targets(cfg)
             return main(cfg)
@@ -106,8 +149,7 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except _JobFailed as failure:
-        assert failure.__cause__ is not None
-        raise failure.__cause__ from None
+        raise failure.__cause__ or failure from None
     finally:
         sys.argv = argv
         if full_error is None:
@@ -126,7 +168,10 @@ def report(name: str, error: BaseException) -> int:
     elif isinstance(error, HydraException | OmegaConfBaseException):
         message, status = _config_message(name, error), EXIT_INPUT
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        message, status = f"{error.filename or 'output'}: {os.strerror(error.errno)}; free some space and run again", 1
+        message, status = (
+            f"{error.filename or 'output'}: {os.strerror(error.errno)}; free some space and run again",
+            1,
+        )
     elif isinstance(error, MemoryError):
         message, status = "out of memory; a smaller batch or chunk needs less", EXIT_FAILURE
     else:
@@ -143,8 +188,11 @@ def _config_message(name: str, error: BaseException) -> str:
     if group := re.search(r"Could not find '([\w/.-]+)'", text):
         folder, _, choice = group[1].rpartition("/")
         options = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
-        return f"{folder or 'config'}={choice}: no such choice; there are {', '.join(options)}{nearest(choice, options)}"
-    if override := re.search(r"Could not (?:override|append to config).*?'?([\w./@]+)'?\.?\s*\n", text + "\n"):
+        known = f"there are {', '.join(options)}{nearest(choice, options)}"
+        return f"{folder or 'config'}={choice}: no such choice; {known}"
+    if override := re.search(
+        r"Could not (?:override|append to config).*?'?([\w./@]+)'?\.?\s*\n", text + "\n"
+    ):
         key = re.search(r"override '([^']+)'", text)
         unknown = key[1] if key else override[1]
         missing = re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause))
@@ -153,7 +201,11 @@ def _config_message(name: str, error: BaseException) -> str:
     if missing := re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause)):
         return f"{missing[1]}: no such key{nearest(missing[1], known_keys(name))}"
     lines = [line.strip() for line in (text + (f"\n{cause}" if cause else "")).splitlines() if line.strip()]
-    return "; ".join(line for line in dict.fromkeys(lines) if not line.startswith(("full_key:", "object_type", "reference_type")))
+    return "; ".join(
+        line
+        for line in dict.fromkeys(lines)
+        if not line.startswith(("full_key:", "object_type", "reference_type"))
+    )
 
 
 def known_keys(name: str) -> list[str]:
@@ -174,10 +226,36 @@ def known_keys(name: str) -> list[str]:
 
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(node, DictConfig):
-        for key in node:
+        for key in map(str, node):
             yield f"{prefix}{key}"
             if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
                 yield from _dotted(node._get_node(key), f"{prefix}{key}.")
+
+
+def check_keys(cfg: DictConfig, name: str) -> None:
+    """Refuse keys that were added with ``+`` and that the command doesn't know.
+
+    Raises
+    ------
+    InputError
+        Naming the key and the nearest ones that exist.
+    """
+    if name not in SCHEMAS:
+        return
+    for key, schema, node in _typed(cfg, SCHEMAS[name]):
+        fields = {field.name for field in dataclasses.fields(schema)}
+        unknown = [f"{key}{part}" for part in map(str, node) if part not in fields]
+        if unknown:
+            raise InputError(f"{unknown[0]}: no such key{nearest(unknown[0], known_keys(name))}")
+
+
+def _typed(cfg: DictConfig, schema: Any, prefix: str = "") -> Iterator[tuple[str, Any, DictConfig]]:
+    """A config and those parts of it that have a schema of their own."""
+    yield prefix, schema, cfg
+    for field in dataclasses.fields(schema):
+        inner = field.default_factory
+        if dataclasses.is_dataclass(inner) and isinstance(cfg.get(field.name), DictConfig):
+            yield from _typed(cfg[field.name], inner, f"{prefix}{field.name}.")
 
 
 def check_complete(cfg: DictConfig) -> None:
@@ -210,10 +288,10 @@ def check_targets(node: Any, path: str = "") -> None:
             raise InputError(f"{path}._target_: {target} can't be imported ({error})") from error
         parameters = inspect.signature(component).parameters
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            for key in node:
-                if str(key) not in parameters and not str(key).startswith("_"):
-                    raise InputError(f"{path}.{key}: {target} has no such setting{nearest(str(key), parameters)}")
-    for key in node:
+            for key in map(str, node):
+                if key not in parameters and not key.startswith("_"):
+                    raise InputError(f"{path}.{key}: {target} has no such setting{nearest(key, parameters)}")
+    for key in map(str, node):
         if not OmegaConf.is_missing(node, key):
             check_targets(node[key], f"{path}.{key}" if path else str(key))
 
@@ -221,6 +299,8 @@ def check_targets(node: Any, path: str = "") -> None:
 def as_paths(value: Any) -> list[Path]:
     """One path or a list of paths, as a list; relative ones are relative to the folder the user stands in."""
     values = list(value) if isinstance(value, list | tuple | ListConfig) else [value]
+    if any(item is None or not str(item).strip() for item in values):
+        raise InputError("an empty path; give one, or a list [A.h5,B.h5]")
     return [Path(str(item)).expanduser() for item in values]
 
 
@@ -243,6 +323,8 @@ def output_paths(inputs: Sequence[Path], output: Any, suffix: str) -> list[Path]
     suffix : str
         Ending of the results, such as ``".h5"`` or ``".cells.h5"``.
     """
+    if not inputs:
+        raise InputError("an empty list of inputs; give a path, or a list [A.h5,B.h5]")
     if output is not None and len(inputs) == 1:
         path = Path(str(output)).expanduser()
         if not path.is_dir():
@@ -259,7 +341,7 @@ def output_paths(inputs: Sequence[Path], output: Any, suffix: str) -> list[Path]
 
 
 def help_text(name: str, description: str) -> str:
-    """What ``--help`` prints: the purpose, the keys with units and defaults, the groups, and how to override."""
+    """What ``--help`` prints: the purpose, the keys with units and defaults, and the groups."""
     lines = [f"python -m calcium_lightning.{name} key=value ...", "", inspect.cleandoc(description), ""]
     schema = SCHEMAS.get(name)
     if schema is not None:
@@ -268,7 +350,13 @@ def help_text(name: str, description: str) -> str:
             default = field.default if field.default is not dataclasses.MISSING else None
             if field.default_factory is not dataclasses.MISSING:
                 default = None
-            shown = "required" if default == "???" else "" if default is None else f"default: {str(default).lower() if isinstance(default, bool) else default}"
+            shown = (
+                "required"
+                if default == "???"
+                else ""
+                if default is None
+                else f"default: {str(default).lower() if isinstance(default, bool) else default}"
+            )
             text = field.metadata.get("help", "")
             lines.append(f"  {field.name + '=':<22}{text}{f' ({shown})' if shown else ''}")
     groups = _groups(name)
@@ -277,7 +365,8 @@ def help_text(name: str, description: str) -> str:
         lines += [f"  {group + '=':<22}{' | '.join(choices)}" for group, choices in groups.items()]
     lines += [
         "",
-        "--cfg job prints the composed config, -m runs every combination of comma-separated values, --hydra-help the rest.",
+        "--cfg job prints the composed config, -m runs every combination of comma-separated values,",
+        "--hydra-help tells the rest.",
         "Paths with spaces, commas or '=': quote them twice, as in 'session=\"my, file=1.h5\"'.",
     ]
     return "\n".join(lines)
@@ -293,7 +382,13 @@ def _groups(name: str) -> dict[str, list[str]]:
     defaults = raw.get("defaults", []) if isinstance(raw, DictConfig) else []
     for item in defaults:
         if isinstance(item, DictConfig):
-            group = str(next(iter(item))).replace("optional ", "").replace("override ", "").split("@")[0].strip("/")
+            group = (
+                str(next(iter(item)))
+                .replace("optional ", "")
+                .replace("override ", "")
+                .split("@")[0]
+                .strip("/")
+            )
             choices = sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
             if choices and group != "run":
                 groups[group] = choices
