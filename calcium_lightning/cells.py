@@ -132,7 +132,9 @@ class Cells:
         return self.traces.shape[1]
 
 
-def footprint_centers(footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTER_LEVEL) -> np.ndarray:
+def footprint_centers(
+    footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTER_LEVEL
+) -> np.ndarray:
     """Centroid (y, x) of the part of each footprint above ``level`` of its peak.
 
     Returns
@@ -149,7 +151,10 @@ def footprint_centers(footprints: csr_matrix, frame_shape: tuple[int, int], leve
     y, x = np.divmod(matrix.indices, frame_shape[1])
     mass = np.bincount(rows, weights, count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        centers = np.stack([np.bincount(rows, weights * y, count), np.bincount(rows, weights * x, count)], 1) / mass[:, None]
+        centers = (
+            np.stack([np.bincount(rows, weights * y, count), np.bincount(rows, weights * x, count)], 1)
+            / mass[:, None]
+        )
     return centers.astype(np.float32)
 
 
@@ -203,11 +208,18 @@ def read_cells(path: Path | str) -> Cells:
 
         first = read("localizations/frame", None, dtype=np.int32)
         parts = {
-            part.name: read(f"localizations/{part.name}", len(first), dtype=np.int32 if part.name in ("frame", "cell") else np.float32)
+            part.name: read(
+                f"localizations/{part.name}",
+                len(first),
+                dtype=np.int32 if part.name in ("frame", "cell") else np.float32,
+            )
             for part in fields(Localizations)
         }
         quality = file.get("quality")
-        attributes = {name: file.attrs.get(name, "") for name in ("session", "session_sha256", "kind", "config", "package_version")}
+        attributes = {
+            name: file.attrs.get(name, "")
+            for name in ("session", "session_sha256", "kind", "config", "package_version")
+        }
         pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
         fps = hdf5.number(file.attrs.get("fps"))
         if not (np.isfinite(fps) and fps > 0):

@@ -41,9 +41,15 @@ class ExtractConfig:
     """Cells of one or many sessions."""
 
     session: Any = option(MISSING, "session file(s), one path or a list [A.h5,B.h5]")
-    output: Any = option(None, "cells file (.h5); a folder when there are several sessions; default: the run's folder")
-    checkpoint: Any = option(None, "a trained model (.ckpt or .safetensors); default: the weights in the package")
-    cell_diameter: Any = option(None, "full width at half maximum of a typical footprint, pixels; default: estimated")
+    output: Any = option(
+        None, "cells file (.h5); a folder when there are several sessions; default: the run's folder"
+    )
+    checkpoint: Any = option(
+        None, "a trained model (.ckpt or .safetensors); default: the weights in the package"
+    )
+    cell_diameter: Any = option(
+        None, "full width at half maximum of a typical footprint, pixels; default: estimated"
+    )
     cell_diameter_um: Any = option(None, "the same in micrometres, for sessions that know their pixel size")
     fps: Any = option(None, "frame rate, Hz, in place of the session's")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's")
@@ -61,7 +67,10 @@ class EvaluateConfig:
     """Cells against truth."""
 
     cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
-    truth: Any = option(MISSING, "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or one")
+    truth: Any = option(
+        MISSING,
+        "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or one",
+    )
     unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)")
     output: Any = option(None, "write the figures there (.json) too")
     all: bool = option(False, "count rejected cells too")
@@ -103,7 +112,9 @@ class ExportConfig:
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(
         default_factory=NwbConfig,
-        metadata={"help": "nwb.session_start_time=, .masks=pixel|image, .indicator=, .subject_id=, ... (--cfg job)"},
+        metadata={
+            "help": "nwb.session_start_time=, .masks=pixel|image, .indicator=, .subject_id=, ... (--cfg job)"
+        },
     )
 
 
@@ -113,20 +124,34 @@ class IngestConfig:
     """A recording to a session file."""
 
     input: Any = option(MISSING, "recording(s): a file, a folder, or a list [A.avi,B.avi]")
-    output: Any = option(None, "session file (.h5); a folder when there are several inputs; default: the run's folder")
-    key: str | None = option(None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits")
-    axes: str | None = option(None, "order of that array's axes, such as tyx, where it isn't the format's usual one")
+    output: Any = option(
+        None, "session file (.h5); a folder when there are several inputs; default: the run's folder"
+    )
+    key: str | None = option(
+        None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits"
+    )
+    axes: str | None = option(
+        None, "order of that array's axes, such as tyx, where it isn't the format's usual one"
+    )
     fps: float | None = option(None, "frame rate of the recording, Hz; default: from the file")
-    pixel_size_um: float | None = option(None, "micrometres per pixel of the recording; default: from the file")
+    pixel_size_um: float | None = option(
+        None, "micrometres per pixel of the recording; default: from the file"
+    )
     kind: str | None = option(None, "raw (sensor counts) | dff; default: from the file, or raw")
-    motion_corrected: bool | None = option(None, "motion was removed already; default: from the file, or false")
+    motion_corrected: bool | None = option(
+        None, "motion was removed already; default: from the file, or false"
+    )
     crop: Any = option(None, "[y0,y1,x0,x1]: keep these rows and columns, pixels")
     bin: int = option(1, "average blocks of so many pixels along each side")
     temporal_bin: int = option(1, "average so many frames into one")
     start: int = option(0, "first frame")
     stop: int | None = option(None, "the frame after the last")
-    dtype: str | None = option(None, "uint8 | uint16 | float32; default: the recording's integers, float32 for averages")
-    truth: Any = option(None, "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input")
+    dtype: str | None = option(
+        None, "uint8 | uint16 | float32; default: the recording's integers, float32 for averages"
+    )
+    truth: Any = option(
+        None, "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input"
+    )
     truth_key: str | None = option(None, "dataset or variable of the truth's file")
     timestamps: bool = option(True, "take the recording's time stamps along")
     compression: str = option("none", "of the frames: none | gzip | lz4")
@@ -142,11 +167,15 @@ class SimulateConfig:
     seed: int = option(0, "the same seed and settings give the same file")
     fps: float | None = option(None, "frame rate, Hz, in place of the preset's")
     pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's")
-    cell_diameter: float | None = option(None, "full width at half maximum of a typical cell, pixels, in place of the preset's")
+    cell_diameter: float | None = option(
+        None, "full width at half maximum of a typical cell, pixels, in place of the preset's"
+    )
     cell_diameter_um: float | None = option(None, "the same in micrometres")
     compression: str = option("none", "of the frames: none | gzip | lz4")
     overwrite: bool = option(False, "replace an existing output")
-    simulation: Any = option({}, "the scene: simulation.seconds=, .height_px=, .brightness=, ... (--cfg job shows all)")
+    simulation: Any = option(
+        {}, "the scene: simulation.seconds=, .height_px=, .brightness=, ... (--cfg job shows all)"
+    )
 
 
 @command_schema("train")

@@ -18,7 +18,9 @@ def main(cfg: DictConfig) -> None:
     (or cell_diameter_um=); without it, it is estimated from the session.
     """
     paths = as_paths(cfg.session)
-    outputs = output_paths(paths, cfg.output, ".cells.h5" if len(paths) > 1 else ".h5" if cfg.output else ".cells.h5")
+    outputs = output_paths(
+        paths, cfg.output, ".cells.h5" if len(paths) > 1 else ".h5" if cfg.output else ".cells.h5"
+    )
     if cfg.detector not in (choices := ("network", "bandpass")):
         raise InputError(f"detector={cfg.detector}: {' or '.join(choices)}{nearest(cfg.detector, choices)}")
 
@@ -47,7 +49,9 @@ def main(cfg: DictConfig) -> None:
     preprocess, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
     for session, output in zip(sessions, outputs, strict=True):
         torch.manual_seed(cfg.seed)
-        diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, cfg.pixel_size_um, preprocess)
+        diameter = cell_diameter_of(
+            session, cfg.cell_diameter, cfg.cell_diameter_um, cfg.pixel_size_um, preprocess
+        )
         cells = extract_cells(
             session,
             detector,
@@ -62,7 +66,9 @@ def main(cfg: DictConfig) -> None:
         )
         write_cells(output, cells, cfg.overwrite)
         session.close()
-        print(f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} frames, cell diameter {diameter:.1f} px")
+        print(
+            f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} frames, cell diameter {diameter:.1f} px"
+        )
 
 
 if __name__ == "__main__":

@@ -51,12 +51,18 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
     if found != kind:
         file.close()
         said = f"is a {found!r} file" if found else "names no format of ours"
-        hint = "; ingest key=DATASET makes a session of any HDF5" if kind.endswith("session") and not found else ""
+        hint = (
+            "; ingest key=DATASET makes a session of any HDF5"
+            if kind.endswith("session") and not found
+            else ""
+        )
         raise InputError(f"{path}: {said}, expected {kind!r}{hint}")
     said = file.attrs.get("version")
     if not 1 <= number(said) < version + 1:
         file.close()
-        raise InputError(f"{path}: {kind} version {said}, this package reads up to {version}; update calcium-lightning")
+        raise InputError(
+            f"{path}: {kind} version {said}, this package reads up to {version}; update calcium-lightning"
+        )
     return file
 
 
@@ -161,8 +167,12 @@ def write_footprints(group: h5py.Group, footprints: csr_matrix, frame_shape: tup
     matrix = csr_matrix(footprints, dtype=np.float32)
     matrix.sort_indices()
     group.attrs["shape"] = (matrix.shape[0], *frame_shape)
-    group.create_dataset("data", data=matrix.data.astype(np.float32), compression="gzip" if matrix.nnz else None)
-    group.create_dataset("indices", data=matrix.indices.astype(np.int32), compression="gzip" if matrix.nnz else None)
+    group.create_dataset(
+        "data", data=matrix.data.astype(np.float32), compression="gzip" if matrix.nnz else None
+    )
+    group.create_dataset(
+        "indices", data=matrix.indices.astype(np.int32), compression="gzip" if matrix.nnz else None
+    )
     group.create_dataset("indptr", data=matrix.indptr.astype(np.int64))
 
 
@@ -176,7 +186,9 @@ def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, 
     """
     group = file.get(name)
     if not isinstance(group, h5py.Group) or "shape" not in group.attrs:
-        raise InputError(f"{file.filename}: no footprints at /{name} (a group with the attribute shape = (K, H, W))")
+        raise InputError(
+            f"{file.filename}: no footprints at /{name} (a group with the attribute shape = (K, H, W))"
+        )
     shape = tuple(int(n) for n in np.atleast_1d(group.attrs["shape"]))
     if len(shape) != 3:
         raise InputError(f"{file.filename}: /{name} has the shape attribute {shape}, expected (K, H, W)")
@@ -193,5 +205,7 @@ def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, 
         or not np.isfinite(data).all()
     )
     if bad:
-        raise InputError(f"{file.filename}: /{name} is not a valid CSR matrix of shape {shape}; the file is damaged")
+        raise InputError(
+            f"{file.filename}: /{name} is not a valid CSR matrix of shape {shape}; the file is damaged"
+        )
     return csr_matrix((data, indices, indptr), shape=(count, height * width)), (height, width)

@@ -61,10 +61,18 @@ def remove_smooth(images: Tensor, sigma: float) -> Tensor:
     kernel = torch.exp(-0.5 * (grid / sigma) ** 2)
     kernel = kernel / kernel.sum()
     stack = images[:, None]
-    blurred = F.conv2d(F.conv2d(stack, kernel.view(1, 1, -1, 1), padding=(reach, 0)), kernel.view(1, 1, 1, -1), padding=(0, reach))
+    blurred = F.conv2d(
+        F.conv2d(stack, kernel.view(1, 1, -1, 1), padding=(reach, 0)),
+        kernel.view(1, 1, 1, -1),
+        padding=(0, reach),
+    )
     # Beyond the crop's edge nothing is known: the blur is of what is inside.
     ones = torch.ones_like(stack[:1])
-    inside = F.conv2d(F.conv2d(ones, kernel.view(1, 1, -1, 1), padding=(reach, 0)), kernel.view(1, 1, 1, -1), padding=(0, reach))
+    inside = F.conv2d(
+        F.conv2d(ones, kernel.view(1, 1, -1, 1), padding=(reach, 0)),
+        kernel.view(1, 1, 1, -1),
+        padding=(0, reach),
+    )
     return images - (blurred / inside)[:, 0]
 
 
@@ -101,7 +109,9 @@ class EvidenceLoss(nn.Module):
         self.warmup_steps = warmup_steps
         self.background_sigma = background_sigma
 
-    def forward(self, network: LocalizationNetwork, prediction: Prediction, batch: WindowBatch, step: int) -> LossTerms:
+    def forward(
+        self, network: LocalizationNetwork, prediction: Prediction, batch: WindowBatch, step: int
+    ) -> LossTerms:
         """Compare what the coordinates paint with the middle frames."""
         maps = prediction.maps
         coordinates = top_coordinates(maps, self.splats)
@@ -116,10 +126,15 @@ class EvidenceLoss(nn.Module):
         variance = (p * (1 - p) * brightness.square() * energy).sum(1)
         pixels = height * width
         rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        price = self.coordinate_cost * maps.probability.sum((1, 2)) + self.amplitude_cost * (maps.probability * maps.amplitude).sum((1, 2))
+        price = self.coordinate_cost * maps.probability.sum((1, 2)) + self.amplitude_cost * (
+            maps.probability * maps.amplitude
+        ).sum((1, 2))
         reconstruction = error.mean()
         total = 0.5 * reconstruction + ((0.5 * variance + rise * price) / pixels).mean()
-        parts = {"reconstruction": reconstruction.detach(), "coordinates": maps.probability.sum((1, 2)).mean().detach()}
+        parts = {
+            "reconstruction": reconstruction.detach(),
+            "coordinates": maps.probability.sum((1, 2)).mean().detach(),
+        }
         return LossTerms(total, parts, picture.detach(), coordinates.detach())
 
 
@@ -149,7 +164,12 @@ class LabelLoss(nn.Module):
         frame = torch.arange(count, device=labels.positions.device)[:, None].expand(labels.valid.shape)
         pixel = labels.positions.round().long()
         inside = labels.valid & (pixel >= 0).all(-1) & (pixel[..., 0] < height) & (pixel[..., 1] < width)
-        frame, pixel, truth, brightness = frame[inside], pixel[inside], labels.positions[inside], labels.amplitude[inside]
+        frame, pixel, truth, brightness = (
+            frame[inside],
+            pixel[inside],
+            labels.positions[inside],
+            labels.amplitude[inside],
+        )
         target = torch.zeros_like(maps.logit)
         target[frame, pixel[:, 0], pixel[:, 1]] = 1.0
         presence = F.binary_cross_entropy_with_logits(maps.logit, target, reduction="sum") / count
@@ -164,7 +184,9 @@ class LabelLoss(nn.Module):
         weight = at["logit"].masked_fill(~known, -torch.inf)
         weight = F.logsigmoid(weight).masked_fill(~known, -1e4)
         place = _normal(truth[:, None], near + at["offset"], at["offset_std"]).sum(-1)
-        spread = (at["amplitude_std"].square() + (self.amplitude_tolerance * brightness[:, None]).square()).sqrt()
+        spread = (
+            at["amplitude_std"].square() + (self.amplitude_tolerance * brightness[:, None]).square()
+        ).sqrt()
         bright = _normal(brightness[:, None], at["amplitude"], spread)
         mixture = torch.logsumexp(torch.log_softmax(weight, 1) + place + bright, 1)
         placement = -mixture.sum() / count
@@ -198,11 +220,15 @@ class CombinedLoss(nn.Module):
         self.evidence_weight = evidence_weight
         self.label_weight = label_weight
 
-    def forward(self, network: LocalizationNetwork, prediction: Prediction, batch: WindowBatch, step: int) -> LossTerms:
+    def forward(
+        self, network: LocalizationNetwork, prediction: Prediction, batch: WindowBatch, step: int
+    ) -> LossTerms:
         """Add the terms."""
         terms = self.evidence(network, prediction, batch, step)
         if self.labels is None or batch.labels is None:
-            return LossTerms(self.evidence_weight * terms.total, terms.parts, terms.reconstruction, terms.coordinates)
+            return LossTerms(
+                self.evidence_weight * terms.total, terms.parts, terms.reconstruction, terms.coordinates
+            )
         labelled = self.labels(prediction.maps, batch.labels)
         pixels = batch.target[0].numel()
         total = self.evidence_weight * terms.total + self.label_weight * labelled.total / pixels

@@ -91,10 +91,14 @@ def extract_cells(
     rate = fps or session.fps
     least = max(4, round(window.seconds * rate))
     if session.n_frames < least:
-        raise InputError(f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s ({least} frames at {rate:g} Hz)")
+        raise InputError(
+            f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s ({least} frames at {rate:g} Hz)"
+        )
     prepared = prepare(session, cell_diameter, preprocess, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
-        raise InputError(f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; check cell_diameter=")
+        raise InputError(
+            f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; check cell_diameter="
+        )
 
     def run(movie: ScratchMovie) -> object:
         return detect(movie, detector, window, rate, threshold=settings.threshold, device=device)
@@ -106,7 +110,9 @@ def extract_cells(
     timestamps = session.timestamps
     return Cells(
         **cells,
-        timestamps=timestamps if timestamps is not None and fps is None else np.arange(session.n_frames) / rate,
+        timestamps=timestamps
+        if timestamps is not None and fps is None
+        else np.arange(session.n_frames) / rate,
         session=str(session.path),
         session_sha256=session.sha256(),
         fps=rate,
@@ -136,7 +142,9 @@ def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.devi
     return Images(mean, np.where(count > 0, peak, 0).astype(np.float32))
 
 
-def _registered(frames: np.ndarray, prepared: Prepared, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _registered(
+    frames: np.ndarray, prepared: Prepared, start: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frames moved back by whole pixels, zero where nothing was seen; rows (n, H) and columns (n, W) that were."""
     shifts = np.round(prepared.shifts[start : start + len(frames)]).astype(int)
     _, height, width = frames.shape
@@ -144,7 +152,9 @@ def _registered(frames: np.ndarray, prepared: Prepared, start: int) -> tuple[np.
     x = np.arange(width) + shifts[:, 1:]
     rows, columns = (y >= 0) & (y < height), (x >= 0) & (x < width)
     index = np.arange(len(frames))[:, None, None]
-    moved = frames[index, np.clip(y, 0, height - 1)[:, :, None], np.clip(x, 0, width - 1)[:, None, :]].astype(np.float32)
+    moved = frames[index, np.clip(y, 0, height - 1)[:, :, None], np.clip(x, 0, width - 1)[:, None, :]].astype(
+        np.float32
+    )
     gain = prepared.gain[start : start + len(frames), None, None]
     offset = prepared.offset[start : start + len(frames), None, None]
     moved = (moved - offset) / gain
@@ -159,7 +169,9 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
     footprints, peaks = to_session(found.model.footprints, scale)
     activity = found.activity
     centers = footprint_centers(footprints, scale.field)
-    index = np.clip(np.nan_to_num(np.round(scale.to_network(centers))).astype(int), 0, np.array(scale.size) - 1)
+    index = np.clip(
+        np.nan_to_num(np.round(scale.to_network(centers))).astype(int), 0, np.array(scale.size) - 1
+    )
     claimed = np.bincount(found.owner[found.owner >= 0], minlength=len(peaks))
     quality = measure(
         activity.denoised,
@@ -174,13 +186,19 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
     rank[order], rank[-1] = np.arange(len(order)), -1
     spots = found.spots
     position = scale.to_session(np.stack([spots.y.numpy(), spots.x.numpy()], 1))
-    pixel = np.clip(np.round(np.stack([spots.y.numpy(), spots.x.numpy()], 1)).astype(int), 0, np.array(scale.size) - 1)
+    pixel = np.clip(
+        np.round(np.stack([spots.y.numpy(), spots.x.numpy()], 1)).astype(int), 0, np.array(scale.size) - 1
+    )
     unit = prepared.noise.numpy()[pixel[:, 0], pixel[:, 1]]
     amplitude = peaks[:, None]
     weight = np.asarray(footprints.sum(1)).ravel()
     # What lies under a cell, less what the cell itself adds on average.
     under = footprints @ images.mean.ravel() / np.maximum(weight, 1e-9)
-    own = np.asarray(footprints.multiply(footprints).sum(1)).ravel() / np.maximum(weight, 1e-9) * (activity.traces * amplitude).mean(1)
+    own = (
+        np.asarray(footprints.multiply(footprints).sum(1)).ravel()
+        / np.maximum(weight, 1e-9)
+        * (activity.traces * amplitude).mean(1)
+    )
     quality = {name: values[order] for name, values in quality.items()}
     return {
         "centers": centers[order],
@@ -210,5 +228,9 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
 
 def _widths(values: Tensor) -> np.ndarray:
     """Diameter of the disc as large as the part above half of the peak, network pixels, (K,)."""
-    area = (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2)) if len(values) else torch.zeros(0)
+    area = (
+        (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2))
+        if len(values)
+        else torch.zeros(0)
+    )
     return 2 * np.sqrt(area.numpy() / np.pi)

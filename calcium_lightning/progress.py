@@ -12,7 +12,9 @@ DELAY_S = 2.0
 
 
 @contextmanager
-def progress(description: str, total: float | None = None, unit: str = "frames") -> Iterator[Callable[[float], None]]:
+def progress(
+    description: str, total: float | None = None, unit: str = "frames"
+) -> Iterator[Callable[[float], None]]:
     """Give ``advance(n)``; a bar appears once the work has lasted two seconds.
 
     Parameters
@@ -46,7 +48,9 @@ def progress(description: str, total: float | None = None, unit: str = "frames")
             bar.stop()
 
 
-def track(items: Iterable[Item], description: str, total: float | None = None, unit: str = "frames") -> Iterator[Item]:
+def track(
+    items: Iterable[Item], description: str, total: float | None = None, unit: str = "frames"
+) -> Iterator[Item]:
     """Yield ``items`` with a progress bar, one unit each."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]

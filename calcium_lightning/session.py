@@ -74,21 +74,29 @@ class Session:
         frames = self._frames()
         attributes = frames.attrs
         if frames.dtype not in DTYPES:
-            raise InputError(f"{self.path}: /frames is of type {frames.dtype}, expected uint8, uint16 or float32")
+            raise InputError(
+                f"{self.path}: /frames is of type {frames.dtype}, expected uint8, uint16 or float32"
+            )
         if 0 in frames.shape:
             raise InputError(f"{self.path}: /frames is empty, shape {frames.shape}")
         self.shape: tuple[int, int, int] = tuple(frames.shape)  # type: ignore[assignment]
         self.dtype = frames.dtype
         self.fps = hdf5.number(attributes.get("fps"))
         if not (np.isfinite(self.fps) and self.fps > 0):
-            raise InputError(f"{self.path}: /frames has no attribute fps (Hz, above 0); ingest it again with fps=")
+            raise InputError(
+                f"{self.path}: /frames has no attribute fps (Hz, above 0); ingest it again with fps="
+            )
         pixel_size = hdf5.number(attributes.get("pixel_size_um"))
         self.pixel_size_um = pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None
         self.kind = hdf5.text(attributes.get("kind", "raw"))
         if self.kind not in KINDS:
             raise InputError(f"{self.path}: /frames has kind {self.kind!r}, expected raw or dff")
         self.motion_corrected = bool(attributes.get("motion_corrected", False))
-        self.chunk_frames = int(frames.chunks[0]) if frames.chunks else hdf5.chunk_frames(*self.shape[1:], self.dtype.itemsize)
+        self.chunk_frames = (
+            int(frames.chunks[0])
+            if frames.chunks
+            else hdf5.chunk_frames(*self.shape[1:], self.dtype.itemsize)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
@@ -143,10 +151,14 @@ class Session:
         try:
             block = self._frames()[start:stop]
         except OSError as error:
-            raise InputError(f"{self.path}: /frames {start} to {stop - 1} can't be read ({error}); the file is damaged") from error
+            raise InputError(
+                f"{self.path}: /frames {start} to {stop - 1} can't be read ({error}); the file is damaged"
+            ) from error
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             bad = start + int(np.argmin(np.isfinite(block).all((1, 2))))
-            raise InputError(f"{self.path}: /frames {bad} holds NaN or infinite values; leave it out or repair it")
+            raise InputError(
+                f"{self.path}: /frames {bad} holds NaN or infinite values; leave it out or repair it"
+            )
         return block
 
     def chunks(self, count: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -178,7 +190,9 @@ class Session:
             footprints, frame_shape = hdf5.read_footprints(file, "truth/footprints")
             count = footprints.shape[0]
             if frame_shape != self.shape[1:]:
-                raise InputError(f"{self.path}: /truth/footprints are {frame_shape}, the frames {self.shape[1:]}")
+                raise InputError(
+                    f"{self.path}: /truth/footprints are {frame_shape}, the frames {self.shape[1:]}"
+                )
         mask = self._optional("truth/mask", (None, None), np.uint8)
         return Truth(
             shifts=self._optional("truth/shifts", (self.n_frames, 2), np.float32),
@@ -259,7 +273,11 @@ class SessionWriter:
         if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
             raise InputError(f"{self.path}: pixel_size_um={pixel_size_um} is not a size in micrometres")
         self._shape = (height, width)
-        self._attributes: dict[str, Any] = {"fps": float(fps), "kind": kind, "motion_corrected": bool(motion_corrected)}
+        self._attributes: dict[str, Any] = {
+            "fps": float(fps),
+            "kind": kind,
+            "motion_corrected": bool(motion_corrected),
+        }
         if pixel_size_um is not None:
             self._attributes["pixel_size_um"] = float(pixel_size_um)
         self._overwrite = overwrite
@@ -301,9 +319,13 @@ class SessionWriter:
             If their size or type differs, or they hold NaN or infinite values.
         """
         if frames.ndim != 3 or frames.shape[1:] != self._shape:
-            raise InputError(f"{self.path}: frame {self.n_frames} has shape {frames.shape[1:]}, the first had {self._shape}")
+            raise InputError(
+                f"{self.path}: frame {self.n_frames} has shape {frames.shape[1:]}, the first had {self._shape}"
+            )
         if frames.dtype != self.dtype:
-            raise InputError(f"{self.path}: frame {self.n_frames} is of type {frames.dtype}, the session of {self.dtype}")
+            raise InputError(
+                f"{self.path}: frame {self.n_frames} is of type {frames.dtype}, the session of {self.dtype}"
+            )
         if self.dtype.kind == "f" and not np.isfinite(frames).all():
             bad = self.n_frames + int(np.argmin(np.isfinite(frames).all((1, 2))))
             raise InputError(f"{self.path}: frame {bad} holds NaN or infinite values")
@@ -325,7 +347,9 @@ class SessionWriter:
         if truth.footprints is not None:
             count = truth.footprints.shape[0]
             if truth.footprints.shape[1] != self._shape[0] * self._shape[1]:
-                raise InputError(f"{self.path}: true footprints of {truth.footprints.shape[1]} pixels don't fit frames of {self._shape}")
+                raise InputError(
+                    f"{self.path}: true footprints of {truth.footprints.shape[1]} pixels don't fit frames of {self._shape}"
+                )
             hdf5.write_footprints(self._file.create_group("truth/footprints"), truth.footprints, self._shape)
         self._put("truth/shifts", truth.shifts, np.float32, (self.n_frames, 2))
         self._put("truth/traces", truth.traces, np.float32, (count, self.n_frames))
@@ -337,8 +361,12 @@ class SessionWriter:
         if values is None:
             return
         array = np.asarray(values, dtype=dtype)
-        if array.ndim != len(shape) or any(want is not None and want != have for want, have in zip(shape, array.shape, strict=True)):
-            raise InputError(f"{self.path}: /{name} of shape {array.shape} doesn't fit the session, expected {shape}")
+        if array.ndim != len(shape) or any(
+            want is not None and want != have for want, have in zip(shape, array.shape, strict=True)
+        ):
+            raise InputError(
+                f"{self.path}: /{name} of shape {array.shape} doesn't fit the session, expected {shape}"
+            )
         self._file[name] = array
 
 

@@ -76,7 +76,9 @@ class SceneData(SessionData):
     def _prepare(self) -> Any:
         root = Path(self.trainer.default_root_dir) if self.trainer is not None else Path()
         folder = Path(self.folder) if self.folder is not None else root / "scenes"
-        self.paths = [self._scene(folder, index) for index in track(range(self.scenes), "simulating", unit="scenes")]
+        self.paths = [
+            self._scene(folder, index) for index in track(range(self.scenes), "simulating", unit="scenes")
+        ]
         return super()._prepare()
 
     def _scene(self, folder: Path, index: int) -> Path:
@@ -98,7 +100,9 @@ class SceneData(SessionData):
         return super()._diameter(session) * float(np.exp(np.log1p(self.diameter_error) * error))
 
 
-def write_scene(path: Path, scene: Scene, random: np.random.Generator, motion_error_px: Sequence[float]) -> None:
+def write_scene(
+    path: Path, scene: Scene, random: np.random.Generator, motion_error_px: Sequence[float]
+) -> None:
     """Write a scene with an estimate of its motion that is wrong as real ones are."""
     settings = scene.settings
     first = scene.frames(0, 1)

@@ -68,7 +68,9 @@ def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np
         left = np.minimum(position.astype(int), coarse.shape[1] - 1)
         right = np.minimum(left + 1, coarse.shape[1] - 1)
         share = np.clip(position - left, 0, 1)
-        level = gaussian_filter1d(coarse[:, left] * (1 - share) + coarse[:, right] * share, window / 8, axis=1, mode="nearest")
+        level = gaussian_filter1d(
+            coarse[:, left] * (1 - share) + coarse[:, right] * share, window / 8, axis=1, mode="nearest"
+        )
     return (traces - level).astype(np.float32)
 
 
@@ -111,7 +113,10 @@ def estimate_kernel(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> K
         return float((((basis @ solution - mean[1:]) * weights[:, 0]) ** 2).sum())
 
     best = min(
-        (minimize(misfit, np.log([rise, decay]), method="Nelder-Mead") for rise, decay in ((0.05, 0.4), (0.1, 1.0))),
+        (
+            minimize(misfit, np.log([rise, decay]), method="Nelder-Mead")
+            for rise, decay in ((0.05, 0.4), (0.1, 1.0))
+        ),
         key=lambda result: result.fun,
     )
     rise, decay = _taus(best.x)
@@ -124,7 +129,9 @@ def _taus(parameters: np.ndarray) -> tuple[float, float]:
     return min(rise, 0.8 * decay), decay
 
 
-def deconvolve(traces: np.ndarray, fps: float, kernel: Kernel, sparsity: float = 1.0, iterations: int = 300) -> Activity:
+def deconvolve(
+    traces: np.ndarray, fps: float, kernel: Kernel, sparsity: float = 1.0, iterations: int = 300
+) -> Activity:
     """Deconvolve unclipped traces.
 
     Parameters

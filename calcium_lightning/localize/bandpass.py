@@ -37,7 +37,9 @@ class BandpassDetector(nn.Module):
         self.profile: Tensor
 
     @torch.inference_mode()
-    def localize(self, windows: Tensor, extent: Tensor | None = None, threshold: float = 0.5, count: int = 512) -> Coordinates:
+    def localize(
+        self, windows: Tensor, extent: Tensor | None = None, threshold: float = 0.5, count: int = 512
+    ) -> Coordinates:
         """Detect cells in windows (B, taps, h, w); ``threshold`` is ignored: there is no probability."""
         mean = windows.mean(1)
         response = self._correlate(mean)
@@ -52,7 +54,9 @@ class BandpassDetector(nn.Module):
         width = windows.shape[-1]
         y, x = top.indices // width, top.indices % width
         frame = torch.arange(len(windows), device=windows.device)[:, None].expand_as(y)
-        positions = torch.stack([y + _vertex(response, frame, y, x, 0), x + _vertex(response, frame, y, x, 1)], -1)
+        positions = torch.stack(
+            [y + _vertex(response, frame, y, x, 0), x + _vertex(response, frame, y, x, 1)], -1
+        )
         # A blob of unit height gives this response, as the kernel sums to 1.
         gain = float((self.profile.square().sum() / self.profile.sum()) ** 2)
         amplitude = response[frame, y, x] / gain

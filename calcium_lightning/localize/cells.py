@@ -185,7 +185,9 @@ class CellFinder:
             activity, _ = self._activity(self.demixer.traces(model))
             footprints = footprints[keep]
         filtered, error = self.demixer.footprints(model, activity.denoised)
-        shaped, moments, self.center_std = footprints_from_filtered(footprints, filtered, error, self.surround, CELL_SIGMA)
+        shaped, moments, self.center_std = footprints_from_filtered(
+            footprints, filtered, error, self.surround, CELL_SIGMA
+        )
         self.consistency = self._consistency(shaped, filtered, error)
         keep = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
         self.center_std, self.consistency = self.center_std[keep], self.consistency[keep.numpy()]
@@ -205,7 +207,9 @@ class CellFinder:
         norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
         return ((a * b).sum((1, 2)) / norm).numpy()
 
-    def _duplicates(self, footprints: Patches, denoised: np.ndarray, evidence: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    def _duplicates(
+        self, footprints: Patches, denoised: np.ndarray, evidence: np.ndarray, alive: np.ndarray
+    ) -> np.ndarray:
         """Cells that are another, stronger one, bool (K,)."""
         settings = self.settings
         duplicate = np.zeros(len(footprints), bool)

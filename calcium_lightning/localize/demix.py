@@ -71,7 +71,9 @@ class Demixer:
         wide.values *= wide.look_up(1 / self.noise)
         reach = self.surround.reach
         core = slice(reach, reach + footprints.values.shape[-1])
-        local = Patches(wide.values[:, core, core] * (footprints.values > 0), footprints.corner, footprints.size)
+        local = Patches(
+            wide.values[:, core, core] * (footprints.values > 0), footprints.corner, footprints.size
+        )
         return Model(footprints, wide.to_csr(1e-4), local.to_csr())
 
     def traces(self, model: Model) -> np.ndarray:

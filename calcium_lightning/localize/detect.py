@@ -19,7 +19,9 @@ from calcium_lightning.progress import progress
 class Detector(Protocol):
     """What finds cells in windows: the network, or the baseline."""
 
-    def localize(self, windows: Tensor, extent: Tensor | None = None, threshold: float = 0.3, count: int = 512) -> Coordinates:
+    def localize(
+        self, windows: Tensor, extent: Tensor | None = None, threshold: float = 0.3, count: int = 512
+    ) -> Coordinates:
         """Cells in the middle frames of windows (B, taps, h, w)."""
         ...
 
@@ -65,7 +67,10 @@ def detect(
     margin = weights.shape[1] // 2
     kind = torch.device(device).type
     found: list[CoordinateList] = []
-    with progress("localising", movie.n_frames) as advance, torch.autocast(kind, torch.bfloat16, enabled=half and _has_bfloat16(kind)):
+    with (
+        progress("localising", movie.n_frames) as advance,
+        torch.autocast(kind, torch.bfloat16, enabled=half and _has_bfloat16(kind)),
+    ):
         for start in range(0, movie.n_frames, batch):
             stop = min(start + batch, movie.n_frames)
             # The first and last frame stand for what was before and after.
@@ -81,8 +86,19 @@ def detect(
 def _has_bfloat16(kind: str) -> bool:
     if kind == "cuda":
         return torch.cuda.is_bf16_supported()
-    return kind == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return (
+        kind == "cpu"
+        and torch.backends.mkldnn.is_available()
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 def _concatenate(parts: list[CoordinateList]) -> CoordinateList:
-    return CoordinateList(**{name: torch.cat([getattr(part, name).float() if name != "frame" else part.frame for part in parts]) for name in vars(parts[0])})
+    return CoordinateList(
+        **{
+            name: torch.cat(
+                [getattr(part, name).float() if name != "frame" else part.frame for part in parts]
+            )
+            for name in vars(parts[0])
+        }
+    )

@@ -45,7 +45,9 @@ class GatherSettings:
     contrast: float = 1.5
 
 
-def gather(spots: CoordinateList, size: tuple[int, int], settings: GatherSettings | None = None) -> np.ndarray:
+def gather(
+    spots: CoordinateList, size: tuple[int, int], settings: GatherSettings | None = None
+) -> np.ndarray:
     """Centres of candidate cells.
 
     Parameters
@@ -73,7 +75,9 @@ def gather(spots: CoordinateList, size: tuple[int, int], settings: GatherSetting
     unit = 1 / (2 * np.pi * (settings.blur * OVERSAMPLE) ** 2)
     strong = (density > settings.contrast * around) & (density > 0.3 * settings.least_localizations * unit)
     peaks = peak_local_max(
-        np.where(strong, density, 0), min_distance=max(1, int(settings.separation * OVERSAMPLE / 2)), exclude_border=False
+        np.where(strong, density, 0),
+        min_distance=max(1, int(settings.separation * OVERSAMPLE / 2)),
+        exclude_border=False,
     )
     centers = (peaks + 0.5) / OVERSAMPLE - 0.5
     centers, support = _mean_shift(centers, points, weights, settings)
@@ -113,7 +117,9 @@ def _mean_shift(
         pull = weights[near] * np.exp(-0.5 * (distance[near] / (settings.reach / 2)) ** 2)
         mass = np.bincount(owner[near], pull, len(centers))
         support = np.bincount(owner[near], weights[near], len(centers))
-        moved = np.stack([np.bincount(owner[near], pull * points[near, axis], len(centers)) for axis in (0, 1)], 1)
+        moved = np.stack(
+            [np.bincount(owner[near], pull * points[near, axis], len(centers)) for axis in (0, 1)], 1
+        )
         centers = np.where(mass[:, None] > 0, moved / np.maximum(mass, 1e-12)[:, None], centers)
     return centers, support
 

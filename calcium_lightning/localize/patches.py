@@ -137,10 +137,14 @@ class Surround:
 
 def concatenate(first: Patches, second: Patches) -> Patches:
     """Both sets of patches, in order."""
-    return Patches(torch.cat([first.values, second.values]), torch.cat([first.corner, second.corner]), first.size)
+    return Patches(
+        torch.cat([first.values, second.values]), torch.cat([first.corner, second.corner]), first.size
+    )
 
 
-def gaussian_patches(centers: np.ndarray, sigma: float | np.ndarray, size: tuple[int, int], radius: int = RADIUS) -> Patches:
+def gaussian_patches(
+    centers: np.ndarray, sigma: float | np.ndarray, size: tuple[int, int], radius: int = RADIUS
+) -> Patches:
     """Round Gaussians of unit height, (K, 2) centres in network pixels."""
     patches = Patches.at(centers, size, radius)
     y, x = patches.grid()

@@ -97,7 +97,9 @@ def features(quality: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def score(quality: dict[str, np.ndarray]) -> np.ndarray:
     """Probability of being a cell, (K,)."""
-    total = COEFFICIENTS["intercept"] + sum(COEFFICIENTS[name] * values for name, values in features(quality).items())
+    total = COEFFICIENTS["intercept"] + sum(
+        COEFFICIENTS[name] * values for name, values in features(quality).items()
+    )
     return 1 / (1 + np.exp(-np.asarray(total, float)))
 
 

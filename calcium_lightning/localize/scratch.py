@@ -29,7 +29,9 @@ class ScratchMovie:
         Frames per block that :meth:`blocks` yields; default about 16 MB of them.
     """
 
-    def __init__(self, size: tuple[int, int], folder: Path | str | None = None, block_frames: int | None = None) -> None:
+    def __init__(
+        self, size: tuple[int, int], folder: Path | str | None = None, block_frames: int | None = None
+    ) -> None:
         self.size = size
         self.n_frames = 0
         self._bytes = 2 * size[0] * size[1]
@@ -40,7 +42,9 @@ class ScratchMovie:
     def __enter__(self) -> ScratchMovie:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
     def append(self, frames: Tensor) -> None:

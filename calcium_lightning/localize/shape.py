@@ -20,7 +20,12 @@ FLOOR = 0.05
 
 
 def footprints_from_filtered(
-    patches: Patches, filtered: Tensor, error: Tensor, surround: Surround, nominal_sigma: float, rounds: int = 8
+    patches: Patches,
+    filtered: Tensor,
+    error: Tensor,
+    surround: Surround,
+    nominal_sigma: float,
+    rounds: int = 8,
 ) -> tuple[Patches, Tensor, Tensor]:
     """Undo the filter, regularise, and scale to a peak of 1.
 
@@ -72,7 +77,9 @@ def footprints_from_filtered(
     fisher = (splat.square() / relative.clamp_min(1e-6).square()).sum((1, 2)).clamp_min(1e-6)
     spread = torch.stack([covariance[:, 0, 0], covariance[:, 1, 1]], 1).sqrt()
     center_std = (spread * (2 / fisher[:, None]).sqrt()).clamp(0.01, float(side))
-    moments = torch.cat([center, torch.stack([covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]], 1)], 1)
+    moments = torch.cat(
+        [center, torch.stack([covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]], 1)], 1
+    )
     return Patches(shape / peak, patches.corner, patches.size), moments, center_std
 
 
@@ -111,10 +118,21 @@ def fit_splats(
         # At the border the window is one-sided: the shift that a symmetric blob would show is taken off.
         plain = weight * _paint(center, covariance, y, x)
         norm = plain.sum((1, 2)).clamp_min(1e-9)
-        step = torch.stack([(mass * dy).sum((1, 2)) / total - (plain * dy).sum((1, 2)) / norm, (mass * dx).sum((1, 2)) / total - (plain * dx).sum((1, 2)) / norm], 1)
+        step = torch.stack(
+            [
+                (mass * dy).sum((1, 2)) / total - (plain * dy).sum((1, 2)) / norm,
+                (mass * dx).sum((1, 2)) / total - (plain * dx).sum((1, 2)) / norm,
+            ],
+            1,
+        )
         center = (center + (2 * step).clamp(-1, 1)).maximum(start - side / 3).minimum(start + side / 3)
         moments = torch.stack(
-            [(mass * dy * dy).sum((1, 2)) / total, (mass * dy * dx).sum((1, 2)) / total, (mass * dx * dx).sum((1, 2)) / total], 1
+            [
+                (mass * dy * dy).sum((1, 2)) / total,
+                (mass * dy * dx).sum((1, 2)) / total,
+                (mass * dx * dx).sum((1, 2)) / total,
+            ],
+            1,
         )
         whole = torch.stack([moments[:, 0], moments[:, 1], moments[:, 1], moments[:, 2]], 1).view(-1, 2, 2)
         # Weighting with the Gaussian itself halves the covariance.
@@ -130,7 +148,9 @@ def _paint(center: Tensor, covariance: Tensor, y: Tensor, x: Tensor) -> Tensor:
     dy = y[:, :, None] - center[:, :1, None]
     dx = x[:, None, :] - center[:, 1:, None]
     quadratic = (
-        precision[:, 0, 0, None, None] * dy * dy + 2 * precision[:, 0, 1, None, None] * dy * dx + precision[:, 1, 1, None, None] * dx * dx
+        precision[:, 0, 0, None, None] * dy * dy
+        + 2 * precision[:, 0, 1, None, None] * dy * dx
+        + precision[:, 1, 1, None, None] * dx * dx
     )
     return torch.exp(-0.5 * quadratic)
 

@@ -63,4 +63,7 @@ def _to_csr(values: Tensor, corners: list[Tensor], field: tuple[int, int]) -> cs
     keep = (values > 0) & ((y >= 0) & (y < field[0]))[:, :, None] & ((x >= 0) & (x < field[1]))[:, None, :]
     pixel = (y[:, :, None] * field[1] + x[:, None, :])[keep]
     indptr = np.concatenate([[0], np.cumsum(keep.flatten(1).sum(1).numpy())])
-    return csr_matrix((values[keep].numpy().astype(np.float32), pixel.numpy(), indptr), shape=(len(values), field[0] * field[1]))
+    return csr_matrix(
+        (values[keep].numpy().astype(np.float32), pixel.numpy(), indptr),
+        shape=(len(values), field[0] * field[1]),
+    )

@@ -54,12 +54,16 @@ def cell_diameter_of(
     if cell_diameter_um is not None:
         size = pixel_size_um or session.pixel_size_um
         if size is None:
-            raise InputError(f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't know; add pixel_size_um=")
+            raise InputError(
+                f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't know; add pixel_size_um="
+            )
         cell_diameter = float(cell_diameter_um) / float(size)
     if cell_diameter is None:
         return estimate_diameter(session)
     if not 2 <= float(cell_diameter) <= max(session.shape[1:]):
-        raise InputError(f"cell_diameter={cell_diameter:g} px: between 2 and the field's {max(session.shape[1:])} px")
+        raise InputError(
+            f"cell_diameter={cell_diameter:g} px: between 2 and the field's {max(session.shape[1:])} px"
+        )
     return float(cell_diameter)
 
 
@@ -107,7 +111,9 @@ def _moment(frames: np.ndarray, shrink: int) -> np.ndarray:
     return (mean - mean.mean()) / max(float(mean.std()), 1e-9)
 
 
-def _blobs(first: np.ndarray, second: np.ndarray, registered: bool, sigmas: np.ndarray, most: int = 6) -> np.ndarray:
+def _blobs(
+    first: np.ndarray, second: np.ndarray, registered: bool, sigmas: np.ndarray, most: int = 6
+) -> np.ndarray:
     """(sigma, strength) of the strongest blobs that appeared or vanished."""
     if not registered:
         shift, *_ = phase_cross_correlation(first, second, normalization=None)

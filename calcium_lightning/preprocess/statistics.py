@@ -99,7 +99,9 @@ def prepare(
     return prepared
 
 
-def _motion(session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str) -> np.ndarray:
+def _motion(
+    session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
+) -> np.ndarray:
     known = session.shifts
     if known is not None:
         return known
@@ -127,7 +129,9 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
             sample = _sample(prepared, int(begin), int(np.ceil(end)), settings.baseline_frames, device)
             baselines.append(_median(sample))
             pairs = sample[1::2] - sample[: len(sample) // 2 * 2 : 2]
-            noises.append(_median(pairs.abs()) * (MAD_TO_STD / 2**0.5) if len(pairs) else torch.ones_like(sample[0]))
+            noises.append(
+                _median(pairs.abs()) * (MAD_TO_STD / 2**0.5) if len(pairs) else torch.ones_like(sample[0])
+            )
             advance(1)
     baseline = torch.stack(baselines).nan_to_num(0.0).cpu()
     noise = _median(torch.stack(noises)).cpu()
