@@ -69,7 +69,8 @@ class EvaluateConfig:
     cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
     truth: Any = option(
         MISSING,
-        "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or one",
+        "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or "
+        "one",
     )
     unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)")
     output: Any = option(None, "write the figures there (.json) too")

@@ -32,6 +32,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.data.windows import WindowSettings
     from calcium_lightning.device import choose_device
     from calcium_lightning.localize.bandpass import BandpassDetector
+    from calcium_lightning.localize.detect import Detector
     from calcium_lightning.pipeline import extract_cells
     from calcium_lightning.preprocess.diameter import cell_diameter_of
     from calcium_lightning.session import Session
@@ -42,8 +43,8 @@ def main(cfg: DictConfig) -> None:
     sessions = [Session(path) for path in paths]
     device = choose_device(cfg.device)
     if cfg.detector == "network":
-        detector, window = load_network(cfg.checkpoint)
-        detector.to(device)
+        network, window = load_network(cfg.checkpoint)
+        detector: Detector = network.to(device)
     else:
         detector, window = BandpassDetector().to(device), WindowSettings(taps=11, seconds=0.5)
     preprocess, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
@@ -67,7 +68,8 @@ def main(cfg: DictConfig) -> None:
         write_cells(output, cells, cfg.overwrite)
         session.close()
         print(
-            f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} frames, cell diameter {diameter:.1f} px"
+            f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} "
+            f"frames, cell diameter {diameter:.1f} px"
         )
 
 

@@ -44,9 +44,12 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
         file = h5py.File(path, "r")
     except OSError as error:
         truncated = "truncated" in str(error)
-        raise InputError(
-            f"{path}: {'a truncated HDF5 file; copy or make it again' if truncated else 'not an HDF5 file that can be read'}"
-        ) from error
+        reason = (
+            "a truncated HDF5 file; copy or make it again"
+            if truncated
+            else "not an HDF5 file that can be read"
+        )
+        raise InputError(f"{path}: {reason}") from error
     found = text(file.attrs.get("format", ""))
     if found != kind:
         file.close()
@@ -107,8 +110,8 @@ class _OutputFile(io.FileIO):
 def create_file(path: Path) -> Iterator[h5py.File]:
     """Make a new HDF5 file, closed when the block ends.
 
-    HDF5 keeps a file open that it can't flush (a full disk), and then crashes the process on its way out. So it
-    writes through a file object, which takes what is left without writing it once anything has failed.
+    HDF5 keeps a file open that it can't flush (a full disk), and then crashes the process on its way out. So
+    it writes through a file object, which takes what is left without writing it once anything has failed.
     """
     with _OutputFile(path, "w+b") as output:
         file = h5py.File(output, "w")

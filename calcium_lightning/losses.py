@@ -2,10 +2,12 @@
 
 Two terms, each a negative log-likelihood per pixel in units of the frames' noise, so that they can be added:
 
-* :class:`EvidenceLoss` needs no labels. A pixel's coordinate is a Bernoulli variable with a brightness and a place;
-  the decoder paints them, and the loss is the expected squared difference to the frame plus the cost of saying that
-  a cell is there: amortised sparse deconvolution, an evidence lower bound for a spike-and-slab prior.
-* :class:`LabelLoss` is for simulated sessions: which pixels hold a cell, and where in the pixel and how bright
+* :class:`EvidenceLoss` needs no labels. A pixel's coordinate is a Bernoulli variable with a brightness and a
+  place; the decoder paints them, and the loss is the expected squared difference to the frame plus the cost
+  of saying that a cell is there: amortised sparse deconvolution, an evidence lower bound for a spike-and-slab
+  prior.
+* :class:`LabelLoss` is for simulated sessions: which pixels hold a cell, and where in the pixel and how
+  bright
   (a mixture over the pixels around it, after Speiser et al. 2021, DECODE).
 """
 
@@ -84,8 +86,8 @@ class EvidenceLoss(nn.Module):
     splats : int
         How many coordinates of a crop are painted, the strongest first.
     coordinate_cost : float
-        Price of one coordinate in nats: its explanation of the frame must be worth more. Log of the prior odds
-        that a pixel holds no cell.
+        Price of one coordinate in nats: its explanation of the frame must be worth more. Log of the prior
+        odds that a pixel holds no cell.
     amplitude_cost : float
         Price per unit of brightness (an exponential prior), units of noise.
     warmup_steps : int

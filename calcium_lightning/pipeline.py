@@ -92,12 +92,14 @@ def extract_cells(
     least = max(4, round(window.seconds * rate))
     if session.n_frames < least:
         raise InputError(
-            f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s ({least} frames at {rate:g} Hz)"
+            f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s "
+            f"({least} frames at {rate:g} Hz)"
         )
     prepared = prepare(session, cell_diameter, preprocess, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
         raise InputError(
-            f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; check cell_diameter="
+            f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; "
+            "check cell_diameter="
         )
 
     def run(movie: ScratchMovie) -> object:
@@ -145,7 +147,7 @@ def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.devi
 def _registered(
     frames: np.ndarray, prepared: Prepared, start: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames moved back by whole pixels, zero where nothing was seen; rows (n, H) and columns (n, W) that were."""
+    """Frames moved back by whole pixels, 0 where nothing was seen; rows (n, H) and columns (n, W) seen."""
     shifts = np.round(prepared.shifts[start : start + len(frames)]).astype(int)
     _, height, width = frames.shape
     y = np.arange(height) + shifts[:, :1]

@@ -33,7 +33,8 @@ class Truth:
     Attributes
     ----------
     shifts : ndarray, float32 (T, 2)
-        True motion (dy, dx), pixels: a point at c in the motion-corrected field lies at c + shifts[t] in frame t.
+        True motion (dy, dx), pixels: a point at c in the motion-corrected field lies at c + shifts[t] in
+        frame t.
     footprints : csr_matrix, float32 (K, H*W)
         Each with a peak of 1.
     traces, spikes : ndarray, float32 (K, T)
@@ -320,7 +321,8 @@ class SessionWriter:
         """
         if frames.ndim != 3 or frames.shape[1:] != self._shape:
             raise InputError(
-                f"{self.path}: frame {self.n_frames} has shape {frames.shape[1:]}, the first had {self._shape}"
+                f"{self.path}: frame {self.n_frames} has shape {frames.shape[1:]}, the first had "
+                f"{self._shape}"
             )
         if frames.dtype != self.dtype:
             raise InputError(
@@ -348,7 +350,8 @@ class SessionWriter:
             count = truth.footprints.shape[0]
             if truth.footprints.shape[1] != self._shape[0] * self._shape[1]:
                 raise InputError(
-                    f"{self.path}: true footprints of {truth.footprints.shape[1]} pixels don't fit frames of {self._shape}"
+                    f"{self.path}: true footprints of {truth.footprints.shape[1]} pixels don't fit frames of "
+                    f"{self._shape}"
                 )
             hdf5.write_footprints(self._file.create_group("truth/footprints"), truth.footprints, self._shape)
         self._put("truth/shifts", truth.shifts, np.float32, (self.n_frames, 2))

@@ -1,6 +1,7 @@
 """Simulated sessions to pretrain on, drawn at random around presets and made when they are needed.
 
-Beside :class:`~calcium_lightning.data.datamodule.SessionData` this knows the simulator, and nothing of networks.
+Beside :class:`~calcium_lightning.data.datamodule.SessionData` this knows the simulator, and nothing of
+networks.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ CHUNK = 64
 class SceneData(SessionData):
     """Windows of simulated sessions, with their truth as labels.
 
-    Every scene differs in whatever a detector could come to rely on: cells, brightness, frame rate, background,
-    vessels, noise, and how well its motion and its cells' diameter are known. The same seed gives the same scenes.
+    Every scene differs in whatever a detector could come to rely on: cells, brightness, frame rate,
+    background, vessels, noise, and how well its motion and its cells' diameter are known. The same seed gives
+    the same scenes.
 
     Parameters
     ----------
@@ -105,11 +107,12 @@ def write_scene(
 ) -> None:
     """Write a scene with an estimate of its motion that is wrong as real ones are."""
     settings = scene.settings
-    first = scene.frames(0, 1)
+    height, width = scene.size
     with SessionWriter(
         path,
-        *first.shape[1:],
-        first.dtype,
+        height,
+        width,
+        scene.frames(0, 1).dtype,
         settings.fps,
         pixel_size_um=settings.pixel_size_um,
         kind=settings.kind,
@@ -118,6 +121,8 @@ def write_scene(
         for start in range(0, scene.n_frames, CHUNK):
             writer.append(scene.frames(start, min(start + CHUNK, scene.n_frames)))
         if not settings.motion_corrected:
-            error = random.uniform(*motion_error_px) * random.standard_normal(scene.shifts.shape)
+            error = random.uniform(motion_error_px[0], motion_error_px[1]) * random.standard_normal(
+                scene.shifts.shape
+            )
             writer.set_shifts(scene.shifts + error.astype(np.float32))
         writer.set_truth(scene.truth)

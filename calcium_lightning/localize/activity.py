@@ -51,8 +51,8 @@ def trace_noise(traces: np.ndarray) -> np.ndarray:
 def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np.ndarray:
     """Bring the quiet level of traces (K, T) to 0: the mode of the values in a sliding time.
 
-    The mode is found as the noise's centre: the 30th percentile of the smoothed trace, corrected by where that
-    percentile of the noise alone lies.
+    The mode is found as the noise's centre: the 30th percentile of the smoothed trace, corrected by where
+    that percentile of the noise alone lies.
     """
     count, length = traces.shape
     if not count:
@@ -77,8 +77,8 @@ def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np
 def estimate_kernel(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> Kernel:
     """Rise and decay of the session's cells from the autocovariance of their traces.
 
-    White noise contributes at lag 0 only, so the kernel's autocovariance is fitted to the other lags, summed over
-    the cells with most signal (Pnevmatikakis et al. 2016 use the same lags for AR coefficients).
+    White noise contributes at lag 0 only, so the kernel's autocovariance is fitted to the other lags, summed
+    over the cells with most signal (Pnevmatikakis et al. 2016 use the same lags for AR coefficients).
 
     Parameters
     ----------

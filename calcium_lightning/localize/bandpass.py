@@ -1,4 +1,4 @@
-"""The baseline detector: a matched filter and its local maxima. Reported beside the network, never in its place."""
+"""The baseline detector: a matched filter and its local maxima. Never in the network's place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from calcium_lightning.nn.coordinates import Coordinates
 
-#: standard deviation of a typical cell at the network's scale (full width at half maximum of 6), network pixels
+#: standard deviation of a typical cell at the network's scale (full width at half maximum of 6), network
+#: pixels
 CELL_SIGMA = 6 / math.sqrt(8 * math.log(2))
 
 

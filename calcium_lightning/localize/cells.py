@@ -1,7 +1,8 @@
 """From a movie and its localisations to cells: footprints, traces, activity, at the network's scale.
 
-Candidates gather from localisations; footprints and traces are regressed in turn; what the cells leave unexplained
-is searched again; cells that are one cell are merged. Knows a movie and a detector, not where they come from.
+Candidates gather from localisations; footprints and traces are regressed in turn; what the cells leave
+unexplained is searched again; cells that are one cell are merged. Knows a movie and a detector, not where
+they come from.
 """
 
 from __future__ import annotations

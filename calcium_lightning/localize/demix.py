@@ -1,9 +1,9 @@
 """Traces from footprints and footprints from traces: two linear regressions, streamed over a movie.
 
-The movie is what preprocessing's high-pass filter F left of the frames, so a footprint A is seen in it as FA. With
-traces C the frames are C·FA plus noise. Given A, the traces are regressed on all cells at once; given C, each
-pixel is regressed on the traces of the cells around it. Only sums over frames are kept, so memory does not grow with
-their number.
+The movie is what preprocessing's high-pass filter F left of the frames, so a footprint A is seen in it as FA.
+With traces C the frames are C·FA plus noise. Given A, the traces are regressed on all cells at once; given C,
+each pixel is regressed on the traces of the cells around it. Only sums over frames are kept, so memory does
+not grow with their number.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Demixer:
     def traces(self, model: Model) -> np.ndarray:
         """Brightness of every cell in every frame, units of the frames, unclipped, float32 (K, T).
 
-        The movie is projected on each cell's own pixels, where its signal is, and the projections are unmixed with
-        what every other cell, its filtered halo included, adds there.
+        The movie is projected on each cell's own pixels, where its signal is, and the projections are unmixed
+        with what every other cell, its filtered halo included, adds there.
         """
         count, length = len(model), self.movie.n_frames
         traces = np.zeros((count, length), np.float32)

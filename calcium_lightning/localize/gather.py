@@ -1,8 +1,8 @@
 """From localisations of all frames to the places where cells are.
 
-Localisations gather around a cell's centre within their uncertainty; chance ones spread evenly. Peaks of their
-density are candidates, refined by mean shift. Knows positions only: whether a candidate is a cell is decided by its
-footprint and trace.
+Localisations gather around a cell's centre within their uncertainty; chance ones spread evenly. Peaks of
+their density are candidates, refined by mean shift. Knows positions only: whether a candidate is a cell is
+decided by its footprint and trace.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def gather(
 
 
 def assign(spots: CoordinateList, centers: np.ndarray, reach: float) -> np.ndarray:
-    """Index of the nearest centre within ``reach`` network pixels of each localisation, -1 for none, int32 (N,)."""
+    """Index of the centre nearest to each localisation within ``reach`` network pixels, or -1; int32 (N,)."""
     if not len(centers) or not len(spots):
         return np.full(len(spots), -1, np.int32)
     points = np.stack([spots.y.numpy(), spots.x.numpy()], 1)
@@ -100,7 +100,8 @@ def _density(points: np.ndarray, weights: np.ndarray, size: tuple[int, int], blu
     shape = (size[0] * OVERSAMPLE, size[1] * OVERSAMPLE)
     index = np.clip(np.round((points + 0.5) * OVERSAMPLE - 0.5).astype(int), 0, np.array(shape) - 1)
     counts = np.bincount(index[:, 0] * shape[1] + index[:, 1], weights, shape[0] * shape[1]).reshape(shape)
-    # Nothing lies beyond the border, and what would be blurred there is kept: cells at the border count in full.
+    # Nothing lies beyond the border, and what would be blurred there is kept: cells at the border count
+    # in full.
     return gaussian_filter(counts, blur * OVERSAMPLE, mode="reflect")
 
 
@@ -108,7 +109,7 @@ def _mean_shift(
     centers: np.ndarray, points: np.ndarray, weights: np.ndarray, settings: GatherSettings, rounds: int = 4
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move each centre to the mean of the localisations nearest to it; give their summed weights too."""
-    support = np.zeros(len(centers))
+    support: np.ndarray = np.zeros(len(centers))
     for _ in range(rounds):
         if not len(centers):
             break

@@ -1,7 +1,7 @@
 """Footprints as small square patches, and what preprocessing makes of them.
 
-A footprint's reach is known (cells have a size), so K footprints are one array (K, P, P) with corners, and every
-operation on all of them is one batched operation. Knows tensors and the preprocessing's operators.
+A footprint's reach is known (cells have a size), so K footprints are one array (K, P, P) with corners, and
+every operation on all of them is one batched operation. Knows tensors and the preprocessing's operators.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How far a cell can be trusted: measured properties, one score, and the tests that accept it.
 
-The score is the probability that a candidate is a cell, from a logistic regression on the properties, fitted on
-simulated sessions (``experiments/quality``). Knows arrays only.
+The score is the probability that a candidate is a cell, from a logistic regression on the properties, fitted
+on simulated sessions (``experiments/quality``). Knows arrays only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A movie on disk for as long as it is needed: written once in order, read in blocks.
 
-Cells are found in several passes over the foreground. Computing it anew for each would cost more than reading it,
-and holding it would cost memory that grows with the recording.
+Cells are found in several passes over the foreground. Computing it anew for each would cost more than reading
+it, and holding it would cost memory that grows with the recording.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ScratchMovie:
         # Half precision holds up to 65504; noise units stay far below, and what doesn't is saturated anyway.
         block = frames.detach().to("cpu").clamp(-6e4, 6e4).to(torch.float16).contiguous().numpy()
         self._file.seek(0, 2)
-        view = memoryview(block).cast("B")
+        view = block.data.cast("B")
         while len(view):
             view = view[self._file.write(view) :]
         self.n_frames += len(frames)
@@ -62,7 +62,7 @@ class ScratchMovie:
         stop = min(stop, self.n_frames)
         block = np.empty((stop - start, *self.size), np.float16)
         self._file.seek(start * self._bytes)
-        view = memoryview(block).cast("B")
+        view = block.data.cast("B")
         while len(view):
             count = self._file.readinto(view)
             if not count:

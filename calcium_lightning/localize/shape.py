@@ -1,7 +1,7 @@
 """From a regressed, filtered, noisy picture of a cell to its footprint.
 
-The high-pass filter is undone under the knowledge that a footprint is local and non-negative; where the data are
-weak it is drawn towards a Gaussian splat fitted to them.
+The high-pass filter is undone under the knowledge that a footprint is local and non-negative; where the data
+are weak it is drawn towards a Gaussian splat fitted to them.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def footprints_from_filtered(
     shape = shape.clamp_min(0) * disc
     shape = _connected(shape, splat)
     peak = shape.flatten(1).amax(1).clamp_min(1e-6)[:, None, None]
-    # The centre of a matched filter: sigma over the signal-to-noise ratio of the whole footprint (Thompson 2002).
+    # The centre of a matched filter: sigma over the signal-to-noise ratio of the whole footprint (Thompson
+    # 2002).
     fisher = (splat.square() / relative.clamp_min(1e-6).square()).sum((1, 2)).clamp_min(1e-6)
     spread = torch.stack([covariance[:, 0, 0], covariance[:, 1, 1]], 1).sqrt()
     center_std = (spread * (2 / fisher[:, None]).sqrt()).clamp(0.01, float(side))

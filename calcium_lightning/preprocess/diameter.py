@@ -1,7 +1,7 @@
 """How wide cells are: the user's figure, or an estimate from the session's flashes.
 
-A cell that lights up is a blob in the difference of two moments. In scale space a blob's response peaks at its own
-size (Lindeberg 1998), so the sizes of the strongest blobs of many moments tell the diameter of cells.
+A cell that lights up is a blob in the difference of two moments. In scale space a blob's response peaks at
+its own size (Lindeberg 1998), so the sizes of the strongest blobs of many moments tell the diameter of cells.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def cell_diameter_of(
         size = pixel_size_um or session.pixel_size_um
         if size is None:
             raise InputError(
-                f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't know; add pixel_size_um="
+                f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't "
+                "know; add pixel_size_um="
             )
         cell_diameter = float(cell_diameter_um) / float(size)
     if cell_diameter is None:

@@ -6,6 +6,7 @@ Estimated from a sample of the frames, spread evenly, so that the cost does not 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
     edges = np.linspace(0, length, knots + 1)
     baselines, noises = [], []
     with progress("baseline and noise", knots, "estimates") as advance:
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             sample = _sample(prepared, int(begin), int(np.ceil(end)), settings.baseline_frames, device)
             baselines.append(_median(sample))
             pairs = sample[1::2] - sample[: len(sample) // 2 * 2 : 2]
@@ -159,7 +160,7 @@ def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.
 
 
 def _median(stack: Tensor) -> Tensor:
-    """Median over the first axis of (n, h, w), NaN left out; sorting contiguous lines is far faster than nanmedian."""
+    """Median over the first axis of (n, h, w) without NaN; sorting contiguous lines beats nanmedian."""
     lines = stack.flatten(1).T.contiguous().sort(1).values  # NaN goes last
     known = (~lines.isnan()).sum(1)
     middle = ((known - 1) // 2).clamp_min(0)
