@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -130,9 +131,9 @@ def estimate_motion(
         If the cell diameter isn't positive or exceeds the field.
     """
     settings = settings or MotionSettings()
-    count, height, width = session.shape
+    _, height, width = session.shape
     if not 0 < cell_diameter_px <= min(height, width):
-        raise InputError(f"cell_diameter={cell_diameter_px:g} px doesn't fit a field of {height}x{width} pixels")
+        raise InputError(f"cell_diameter={cell_diameter_px:g} px: the field has {height}x{width} pixels")
     with torch.inference_mode():
         return _Estimator(session, settings, cell_diameter_px, torch.device(device), advance).run()
 
@@ -162,7 +163,7 @@ class _Estimator:
         self.std = torch.full((count, 2), torch.inf, device=device)
         self.misfit = torch.full((count,), torch.nan, device=device)
         self.contrast = torch.zeros(count, device=device)
-        self.modulated = getattr(session, "kind", "raw") != "dff"
+        self.raw = getattr(session, "kind", "raw") != "dff"
 
     def run(self) -> Motion:
         wanted = max(1, self.settings.learn_frames // self.settings.block_frames)
@@ -204,12 +205,13 @@ class _Estimator:
             self.shifts[spans[i]] = self.correlate(self.correlate.transform(frames), template)
         learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
         self._centre(learned)
+        modulated = self.raw and bool(template.quantile(0.05) > 0)
         model = MotionModel.start(
-            template, self._inside(learned), self.cell, settings.mode_diameters, self.modulated
+            template, self._inside(learned), self.cell, settings.mode_diameters, modulated
         )
         for round_ in range(settings.rounds):
             warped = {i: self._warp(model, frames, spans[i]) for i, frames in sample.items()}
-            total = sum(block[good[i]].sum(0) for i, block in warped.items())
+            total = torch.stack([block[good[i]].sum(0) for i, block in warped.items()]).sum(0)
             model.update((total / len(learned)).view(self.size))
             self._learn_round(model, warped, spans, good, round_, len(learned))
             self._centre(learned)
@@ -244,7 +246,9 @@ class _Estimator:
                 denominator += brightness.square().sum(0)
         variance = smooth(variance / count, 0.5 * self.cell)
         floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
-        model.atoms = (model.atoms + RELAXATION * numerator / denominator.clamp_min(1e-12)[:, None]) * model.support
+        if atoms:
+            change = numerator / denominator.clamp_min(1e-12)[:, None]
+            model.atoms = (model.atoms + RELAXATION * change) * model.support
         model.precision = (model.inside / variance.clamp_min(floor)).flatten()
         if searching and round_ <= last_search:
             noise = variance * self._band_gain(model)
@@ -276,7 +280,7 @@ class _Estimator:
                 visible = ((place >= 0) & (place <= n - 1)).float()
                 seen *= visible[:, :, None] if axis == 0 else visible[:, None]
             gain = (warped * seen).sum((1, 2)) / (model.template * seen).sum((1, 2)).clamp_min(1e-6)
-            gain = gain if self.modulated else torch.ones_like(gain)
+            gain = gain.clamp(0.1, 10) if model.modulated else torch.ones_like(gain)
             warped = warped * seen + (1 - seen) * model.template * gain[:, None, None]
         return warped.flatten(1)
 
@@ -318,7 +322,7 @@ def _blocks(count: int, size: int) -> list[tuple[int, int]]:
     """Spans of about ``size`` frames; no short one at the end."""
     pieces = max(1, round(count / size))
     edges = [round(i * count / pieces) for i in range(pieces + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _bin(frames: np.ndarray, side: int) -> np.ndarray:

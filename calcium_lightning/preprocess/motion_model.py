@@ -95,6 +95,7 @@ class MotionModel:
     _scale: Tensor = field(init=False, repr=False)
     _normal: Tensor = field(init=False, repr=False)
     _weighted: Tensor = field(init=False, repr=False)
+    _free: Tensor = field(init=False, repr=False)
 
     @classmethod
     def start(
@@ -126,6 +127,7 @@ class MotionModel:
         self._weighted = self._basis * self.precision
         self._normal = self._weighted @ self._basis.T
         self._normal.diagonal().add_(RIDGE + (self._scale == torch.inf))
+        self._free = torch.linalg.inv(self._normal.double()).float()
 
     def solve(self, frames: Tensor, *, robust: bool = False, in_time: bool = False) -> Solution:
         """Fit registered frames (n, h*w).
@@ -138,13 +140,12 @@ class MotionModel:
             Frames are consecutive: use the prior from neighbours.
         """
         right = frames @ self._weighted.T
-        free = torch.linalg.inv(self._normal.double()).float()
-        theta = right @ free
+        theta = right @ self._free
         if robust:
             theta = self._reweighted(frames, theta)
         extra = torch.zeros_like(self._normal.diagonal())
         if in_time and len(frames) >= MIN_FRAMES_IN_TIME:
-            theta, extra = self._with_prior(right, theta, free.diagonal())
+            theta, extra = self._with_prior(right, theta, self._free.diagonal())
         residual = frames - theta @ self._basis
         misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
         covariance = torch.linalg.inv((self._normal + torch.diag(extra)).double()).float()
@@ -160,7 +161,7 @@ class MotionModel:
         products = self._basis[upper[0]] * self._basis[upper[1]]
         for _ in range(rounds):
             residual = frames - theta @ self._basis
-            spread = residual.abs().median(0).values.clamp_min(1e-6) * 1.4826
+            spread = 1.2533 * residual.abs().mean(0).clamp_min(1e-6)
             weights = self.precision * (HUBER * spread / residual.abs().clamp_min(1e-6)).clamp_max(1)
             normal = torch.empty(len(frames), size, size, device=frames.device)
             normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = weights @ products.T
@@ -205,7 +206,8 @@ class MotionModel:
     def add_atoms(self, places: Tensor) -> None:
         """Add Gaussian atoms of a cell's size at places (P, 2)."""
         height, width = self.template.shape
-        y, x = (torch.arange(n, device=places.device) - places[:, i, None] for i, n in ((0, height), (1, width)))
+        y = torch.arange(height, device=places.device) - places[:, :1]
+        x = torch.arange(width, device=places.device) - places[:, 1:]
         distance2 = (y.square()[:, :, None] + x.square()[:, None]).flatten(1).float()
         sigma = self.cell_diameter / FWHM
         self.atoms = torch.cat([self.atoms, torch.exp(-0.5 * distance2 / sigma**2)])
@@ -236,9 +238,11 @@ def predict_from_neighbours(values: Tensor) -> tuple[Tensor, Tensor]:
         total = functional.conv1d(torch.ones_like(lines[:1]), kernel[None, None], padding=reach)
         mean = (functional.conv1d(lines, kernel[None, None], padding=reach) / total)[:, 0].T
         error = (values - mean).square()
-        spread = torch.minimum(error, 20 * error.median(0).values).mean(0)
+        # Most of the time most cells rest; a few onsets must not count for all.
+        spread = torch.minimum(error, 9 * (values - mean).abs().mean(0).square()).mean(0)
         better = spread < best_spread
-        best_mean, best_spread = torch.where(better, mean, best_mean), torch.where(better, spread, best_spread)
+        best_mean = torch.where(better, mean, best_mean)
+        best_spread = torch.where(better, spread, best_spread)
     return best_mean, best_spread
 
 

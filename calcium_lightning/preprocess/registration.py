@@ -118,7 +118,7 @@ class Correlator:
         return torch.fft.rfft2(flat * self.taper) * self.band
 
     def __call__(self, spectra: Tensor, template: Tensor) -> Tensor:
-        """Shifts (n, 2) of the frames behind ``spectra`` against a template (h, w), pixels; 0 without contrast."""
+        """Shifts (n, 2), pixels, of the frames behind ``spectra`` against a template (h, w); 0 if flat."""
         map_ = torch.fft.irfft2(spectra * self.transform(template).conj(), s=self.size)
         (ry, rx), (height, width) = self.reach, self.size
         map_ = torch.fft.fftshift(map_, dim=(1, 2))
@@ -135,7 +135,7 @@ class Correlator:
         return torch.where(best.values[:, None] > 0, shifts, torch.zeros_like(shifts))
 
     def first_template(self, frames: Tensor, rounds: int = 3) -> Tensor:
-        """Template (h, w) from the frame that resembles most others, then from the frames registered to it."""
+        """Template (h, w): the frame that resembles most others, then the mean of frames registered to it."""
         some = frames[:: max(1, len(frames) // REFERENCE_FRAMES)]
         spectra = self.transform(some)
         images = torch.fft.irfft2(spectra, s=self.size).flatten(1)

@@ -1,86 +1,129 @@
-"""Frames that were stretched to the full range one by one: their gain and offset, and how to tell.
+"""Undo frames that were each stretched to the full range on their own, as published ΔF/F pictures often are.
 
-Some pipelines map every ΔF/F frame to 0..255 on its own, so that the same light is a different number in every
-frame. What stays the same is the noise: its level at scales finer than a cell tells the gain.
+Such a frame is truth * gain + offset with a gain that jumps by factors whenever a bright cell comes or goes.
+In ΔF/F nothing static is left to compare frames by, but the noise is: its level is the same in every frame
+of the truth, tens of thousands of pixels measure it to a percent, and cells are too coarse and too few to
+change its median. So the gain is the level of each frame's fine band. (Regression on neighbouring frames was
+tried and is worse: it smooths real activity away.) The offset is the frame's median: most of a ΔF/F field
+rests. Knows frames only, not where they go.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from calcium_lightning.progress import progress
-
-#: standard deviation of the blur whose rest is taken for noise, pixels
-NOISE_SIGMA = 2.0
-#: share of the sampled frames that must reach both ends of the range
-LEAST_SHARE = 0.95
-
-
-class Frames(Protocol):
-    """What is needed of a session."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Frames [start, stop)."""
+#: the band that measures noise, standard deviations of two Gaussians in pixels: above what JPEG rounds away
+BAND_SIGMAS = (0.7, 1.4)
+#: so many pixels of a frame are enough to measure its noise
+ENOUGH_PIXELS = 20_000
+#: median absolute deviation of a Gaussian
+MAD = 0.6745
+#: share of the range by which a stretched frame may miss its ends (JPEG rings)
+SLACK = 0.02
+#: share of frames that must reach both ends
+REACHING = 0.95
+#: share of pixels at the ends beyond which frames were clipped, not stretched
+CLIPPED = 0.002
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Each frame was stored as ``true * gain + offset``.
+    """What was done to each frame: frame = truth * gain + offset.
 
     Attributes
     ----------
-    gain, offset : ndarray, float32 (T,)
-        Median gain 1; offsets so that repaired frames have one median.
+    gain : ndarray, float32 (T,)
+        Positive, median 1.
+    offset : ndarray, float32 (T,)
+        In the frames' units.
     """
 
     gain: np.ndarray
     offset: np.ndarray
 
-
-def is_stretched(session: Frames, sample: int = 48) -> bool:
-    """Whether nearly every frame reaches both ends of an integer range, which unstretched frames don't."""
-    count = session.shape[0]
-    reached = []
-    for index in np.unique(np.linspace(0, count - 1, min(sample, count)).astype(int)):
-        frame = session.frames(int(index), int(index) + 1)[0]
-        if frame.dtype.kind != "u":
-            return False
-        top = np.iinfo(frame.dtype).max
-        # JPEG rounds the ends by a few levels.
-        slack = top // 50
-        reached.append(frame.min() <= slack and frame.max() >= top - slack)
-    return len(reached) > 1 and float(np.mean(reached)) >= LEAST_SHARE
+    def repair(self, frames: np.ndarray, start: int = 0) -> np.ndarray:
+        """Undo it for frames (n, H, W) that begin at frame ``start``; float32, each frame's median near 0."""
+        span = slice(start, start + len(frames))
+        return (frames - self.offset[span, None, None]) / self.gain[span, None, None]
 
 
-def estimate_stretch(session: Frames, chunk: int = 64) -> Stretch:
-    """Gain and offset of every frame.
+def estimate_stretch(session: Any, device: torch.device | str = "cpu", block_frames: int = 128) -> Stretch:
+    """Estimate every frame's gain and offset in one pass.
+
+    Parameters
+    ----------
+    session : Session or anything with ``shape``, ``dtype`` and ``frames(start, stop)``
+    device : torch.device or str
+    block_frames : int
+        Frames in memory at a time.
+
+    Returns
+    -------
+    Stretch
+        A frame without noise (constant, or lost) takes its neighbours' gain.
+    """
+    count, height, width = session.shape
+    device = torch.device(device)
+    level = torch.empty(count)
+    offset = torch.empty(count)
+    kernel = _band_kernel((height, width), device)
+    stride = max(1, int((height * width / ENOUGH_PIXELS) ** 0.5))
+    # Rounding to integers adds a noise of its own.
+    rounding = float(kernel.square().sum()) / 12 if np.dtype(session.dtype).kind in "iu" else 0.0
+    with torch.inference_mode():
+        for start in range(0, count, block_frames):
+            stop = min(start + block_frames, count)
+            frames = torch.from_numpy(session.frames(start, stop).astype(np.float32)).to(device)
+            offset[start:stop] = frames.flatten(1).median(1).values.cpu()
+            band = functional.conv2d(frames[:, None], kernel[None, None], stride=stride)
+            spread = band.flatten(1).abs().median(1).values / MAD
+            level[start:stop] = (spread.square() - rounding).clamp_min(0).sqrt().cpu()
+    gain = level.numpy()
+    good = np.flatnonzero(gain > 1e-6 * gain.max()) if gain.max() > 0 else np.arange(0)
+    if len(good) == 0:
+        return Stretch(np.ones(count, np.float32), offset.numpy())
+    gain = np.exp(np.interp(np.arange(count), good, np.log(gain[good] / np.median(gain[good]))))
+    return Stretch(gain.astype(np.float32), offset.numpy())
+
+
+def is_stretched(session: Any, frames: int = 256) -> bool:
+    """Whether (nearly) every frame reaches both ends of one range with a few pixels.
+
+    A recording of a sensor doesn't: its brightest pixel changes. Frames that were clipped at both ends do,
+    but with many pixels; they are left alone.
 
     Parameters
     ----------
     session : Session or anything with ``shape`` and ``frames(start, stop)``
-    chunk : int
-        Frames at a time.
+    frames : int
+        How many to look at, in a few places of the session.
     """
     count = session.shape[0]
-    level, middle = np.zeros(count), np.zeros(count)
-    with progress("undoing the stretch of frames", count) as advance:
-        for start in range(0, count, chunk):
-            frames = session.frames(start, min(start + chunk, count)).astype(np.float32)
-            fine = frames - gaussian_filter(frames, (0, NOISE_SIGMA, NOISE_SIGMA))
-            stop = start + len(frames)
-            level[start:stop] = np.median(np.abs(fine), axis=(1, 2))
-            middle[start:stop] = np.median(frames, axis=(1, 2))
-            advance(len(frames))
-    usable = level > 0
-    usual = float(np.median(level[usable])) if usable.any() else 1.0
-    gain = np.where(usable, level / usual, 1.0)
-    offset = middle - gain * np.median(middle / gain)
-    return Stretch(gain.astype(np.float32), offset.astype(np.float32))
+    piece = max(1, min(count, frames // 8))
+    starts = sorted({int(s) for s in np.linspace(0, count - piece, 8)})
+    sample = [session.frames(s, s + piece).reshape(min(piece, count - s), -1) for s in starts]
+    low = np.concatenate([block.min(1) for block in sample]).astype(np.float64)
+    high = np.concatenate([block.max(1) for block in sample]).astype(np.float64)
+    if len(low) < 2 or high.max() <= low.min():
+        return False
+    bottom, top = low.min(), high.max()
+    slack = SLACK * (top - bottom)
+    reaching = np.mean((low <= bottom + slack) & (high >= top - slack))
+    at_ends = np.median([np.mean((block <= bottom) | (block >= top), axis=1).mean() for block in sample])
+    return bool(reaching >= REACHING and at_ends <= CLIPPED)
+
+
+def _band_kernel(size: tuple[int, int], device: torch.device) -> Tensor:
+    """Difference of two Gaussians, (k, k), no larger than a frame."""
+    fine, coarse = BAND_SIGMAS
+    reach = min(int(3 * coarse), (min(size) - 1) // 2)
+    grid = torch.arange(-reach, reach + 1, dtype=torch.float32, device=device)
+    lines = [torch.exp(-0.5 * (grid / sigma) ** 2) for sigma in (fine, coarse)]
+    narrow, wide = (line[:, None] * line / line.sum() ** 2 for line in lines)
+    return narrow - wide
