@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.preprocess.resample import (
-    ANTIALIAS_SIGMA,
     CUT_SIGMAS,
     REACH_SIGMAS,
+    antialias_sigma,
     apply_separable,
     network_centers,
     shift_matrices,
@@ -120,7 +120,9 @@ class Prepared:
 
     def resampled(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """Frames [start, stop) without motion at the network's scale, units of the frames, float32 (n, h, w)."""
-        return self.resample(torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop)
+        return self.resample(
+            torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop
+        )
 
     def resample(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already: float32 (n, H, W), the first of them frame ``start``."""
@@ -129,7 +131,7 @@ class Prepared:
         span = slice(start, start + len(frames))
         device = frames.device
         shifts = torch.from_numpy(self.shifts[span]).to(device)
-        sigma_y, sigma_x = (float(s) for s in ANTIALIAS_SIGMA / self.scale.factor)
+        sigma_y, sigma_x = (antialias_sigma(factor) for factor in self.scale.factor)
         y = network_centers(height, rows)[top:bottom].to(device)
         x = network_centers(width, columns)[left:right].to(device)
         # Only the part of the frame that the crop can see takes part in the products.
@@ -161,8 +163,12 @@ class Prepared:
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
         outer = self.margin(crop)
-        blur_y = smoothing_matrix(rows, self.background_sigma).to(images.device)[top:bottom, outer[0] : outer[1]]
-        blur_x = smoothing_matrix(columns, self.background_sigma).to(images.device)[left:right, outer[2] : outer[3]]
+        blur_y = smoothing_matrix(rows, self.background_sigma).to(images.device)[
+            top:bottom, outer[0] : outer[1]
+        ]
+        blur_x = smoothing_matrix(columns, self.background_sigma).to(images.device)[
+            left:right, outer[2] : outer[3]
+        ]
         inner = images[:, top - outer[0] : bottom - outer[0], left - outer[2] : right - outer[2]]
         return inner - apply_separable(images, blur_y, blur_x)
 
@@ -171,11 +177,18 @@ class Prepared:
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
         reach = int(np.ceil(CUT_SIGMAS * self.background_sigma))
-        return max(0, top - reach), min(rows, bottom + reach), max(0, left - reach), min(columns, right + reach)
+        return (
+            max(0, top - reach),
+            min(rows, bottom + reach),
+            max(0, left - reach),
+            min(columns, right + reach),
+        )
 
     def detail(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """Frames [start, stop) without motion, background and baseline, units of the frames, float32 (n, h, w)."""
-        return self.detail_of(torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop)
+        return self.detail_of(
+            torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop
+        )
 
     def detail_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, float32 (n, H, W)."""
@@ -222,7 +235,9 @@ class Prepared:
         return tuple(  # type: ignore[return-value]
             (moved >= -0.5) & (moved <= length - 0.5)
             for axis, length in enumerate(self.scale.field)
-            for moved in [network_centers(length, self.scale.size[axis])[None, :] + shifts[:, axis : axis + 1]]
+            for moved in [
+                network_centers(length, self.scale.size[axis])[None, :] + shifts[:, axis : axis + 1]
+            ]
         )
 
     def baseline_at(self, start: int, stop: int) -> Tensor:
@@ -231,7 +246,9 @@ class Prepared:
             return self.baseline.expand(stop - start, -1, -1)
         frames = torch.arange(start, stop, dtype=torch.float32)
         right = torch.searchsorted(self.knots, frames).clamp(1, len(self.knots) - 1)
-        share = ((frames - self.knots[right - 1]) / (self.knots[right] - self.knots[right - 1])).clamp(0, 1)[:, None, None]
+        share = ((frames - self.knots[right - 1]) / (self.knots[right] - self.knots[right - 1])).clamp(0, 1)[
+            :, None, None
+        ]
         return torch.lerp(self.baseline[right - 1], self.baseline[right], share)
 
 

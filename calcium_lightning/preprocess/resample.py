@@ -13,6 +13,8 @@ from torch import Tensor
 
 #: width of the anti-aliasing Gaussian, in pixels of the coarser grid
 ANTIALIAS_SIGMA = 0.5
+#: its least width, in source pixels: a narrower one picks the nearest pixel, and motion of less than one is lost
+LEAST_SIGMA = 0.5
 #: how far a background's slope is followed at the border, 0 (local mean) to 1 (local line)
 END_SLOPE = 0.5
 #: beyond so many standard deviations an anti-aliasing weight is below 1e-4 of its peak
@@ -24,6 +26,11 @@ CUT_SIGMAS = 3.0
 def network_centers(length: int, count: int) -> Tensor:
     """Session coordinates of ``count`` equal network pixels that tile ``length`` session pixels, float32 (count,)."""
     return (torch.arange(count, dtype=torch.float32) + 0.5) * (length / count) - 0.5
+
+
+def antialias_sigma(factor: float) -> float:
+    """Width of the anti-aliasing Gaussian in source pixels, for ``factor`` network pixels per source pixel."""
+    return max(LEAST_SIGMA, ANTIALIAS_SIGMA / factor)
 
 
 def shift_matrices(length: int, centers: Tensor, shifts: Tensor, sigma: float) -> Tensor:
