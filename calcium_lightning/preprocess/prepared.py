@@ -1,8 +1,8 @@
 """A session at the network's scale: motion-corrected, repaired, background removed, in units of its noise.
 
-Frames stay in their file; what is kept per session is a motion vector per frame and a handful of images. Every
-block of frames is computed when it is asked for, by two batched matrix products. Knows sessions and tensors, and
-nothing of networks or cells.
+Frames stay in their file; what is kept per session is a motion vector per frame and a handful of images.
+Every block of frames is computed when it is asked for, by two batched matrix products. Knows sessions and
+tensors, and nothing of networks or cells.
 """
 
 from __future__ import annotations
@@ -119,13 +119,13 @@ class Prepared:
         return (self.session.n_frames, *self.scale.size)
 
     def resampled(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
-        """Frames [start, stop) without motion at the network's scale, units of the frames, float32 (n, h, w)."""
+        """Frames [start, stop) without motion at the network's scale, frames' units, float32 (n, h, w)."""
         return self.resample(
             torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop
         )
 
     def resample(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
-        """The same for frames that were read already: float32 (n, H, W), the first of them frame ``start``."""
+        """The same for frames that were read already: float32 (n, H, W), the first one ``start``."""
         (height, width), (rows, columns) = self.scale.field, self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
         span = slice(start, start + len(frames))
@@ -185,7 +185,7 @@ class Prepared:
         )
 
     def detail(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
-        """Frames [start, stop) without motion, background and baseline, units of the frames, float32 (n, h, w)."""
+        """Frames [start, stop) without motion, background, baseline; frames' units, float32 (n, h, w)."""
         return self.detail_of(
             torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop
         )
@@ -217,7 +217,7 @@ class Prepared:
         return lambda crop: self.foreground_of(frames, start, crop)
 
     def hold(self) -> None:
-        """Compute the whole foreground once and keep it in memory: for small sessions that are seen many times."""
+        """Compute the whole foreground once and keep it: for small sessions that are seen many times."""
         parts = [
             self.foreground_of(torch.from_numpy(frames.astype(np.float32)), start).half()
             for start, frames in self.session.chunks(64)
@@ -230,7 +230,7 @@ class Prepared:
         return 1 / self.noise[top:bottom, left:right]
 
     def inside(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Which rows (n, h) and columns (n, w) of the corrected field lay on the sensor in each frame, bool."""
+        """Which rows (n, h) and columns (n, w) of the field lay on the sensor in each frame, bool."""
         shifts = torch.from_numpy(self.shifts[start:stop])
         return tuple(  # type: ignore[return-value]
             (moved >= -0.5) & (moved <= length - 0.5)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 #: width of the anti-aliasing Gaussian, in pixels of the coarser grid
 ANTIALIAS_SIGMA = 0.5
-#: its least width, in source pixels: a narrower one picks the nearest pixel, and motion of less than one is lost
+#: its least width, in source pixels: a narrower one picks the nearest pixel, and motion of less than one is
+#: lost
 LEAST_SIGMA = 0.5
 #: how far a background's slope is followed at the border, 0 (local mean) to 1 (local line)
 END_SLOPE = 0.5
@@ -24,12 +25,12 @@ CUT_SIGMAS = 3.0
 
 
 def network_centers(length: int, count: int) -> Tensor:
-    """Session coordinates of ``count`` equal network pixels that tile ``length`` session pixels, float32 (count,)."""
+    """Session coordinates of ``count`` network pixels that tile ``length`` session pixels, float32."""
     return (torch.arange(count, dtype=torch.float32) + 0.5) * (length / count) - 0.5
 
 
 def antialias_sigma(factor: float) -> float:
-    """Width of the anti-aliasing Gaussian in source pixels, for ``factor`` network pixels per source pixel."""
+    """Width of the anti-aliasing Gaussian, source pixels, for ``factor`` network pixels per source one."""
     return max(LEAST_SIGMA, ANTIALIAS_SIGMA / factor)
 
 
@@ -67,9 +68,9 @@ def shift_matrices(length: int, centers: Tensor, shifts: Tensor, sigma: float) -
 def smoothing_matrix(length: int, sigma: float) -> Tensor:
     """Local regression along a line with Gaussian weights, float32 (length, length); rows sum to 1.
 
-    In the middle it is a Gaussian blur, which reproduces constants and slopes. Near the ends a blur sees one side
-    only: a local mean mistakes a slope for a step, and a local line (Cleveland 1979) follows the cells that lie there.
-    Half of each (:data:`END_SLOPE`) recovers traces of cells at the border best.
+    In the middle it is a Gaussian blur, which reproduces constants and slopes. Near the ends a blur sees one
+    side only: a local mean mistakes a slope for a step, and a local line (Cleveland 1979) follows the cells
+    that lie there. Half of each (:data:`END_SLOPE`) recovers traces of cells at the border best.
     """
     grid = torch.arange(length, dtype=torch.float64)
     distance = grid[None, :] - grid[:, None]
