@@ -207,7 +207,6 @@ def test_two_processes_are_one_run(session, trained, tmp_path):
         "metrics.csv",
         "summary.json",
         "train.log",
-        "cli.log",
     }
     mine, whole = [[float(value) for value in held_out(run)] for run in (tmp_path / "run", trained)]
     assert mine == pytest.approx(whole, rel=1e-3)
@@ -262,14 +261,8 @@ def test_tensorboard(run_command, session, tmp_path):
 
 
 def test_labels_of_simulated_sessions_give_scores(run_command, session, tmp_path):
-    overrides = [
-        "+experiment=pretrain",
-        *TINY[1:],
-        sessions(session),
-        "hydra.run.dir=run",
-        "trainer.max_epochs=1",
-    ]
-    outcome = run_command("train", *overrides)
+    labelled = ("loss=labels", "data.labels=true", "trainer.max_epochs=1")
+    outcome = run_command("train", *TINY, *labelled, sessions(session), "hydra.run.dir=run")
     assert outcome.status == 0, outcome.stderr
     columns = read_table(tmp_path / "run/metrics.csv")[0]
     assert any(column.startswith("val/") and "f1" in column for column in columns)

@@ -159,16 +159,13 @@ def _finish(trainer: L.Trainer) -> None:
 
 def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
     best = next(
-        (
-            callback
-            for callback in trainer.checkpoint_callbacks
-            if getattr(callback, "monitor", None) == MONITOR
-        ),
-        None,
+        (part for part in trainer.checkpoint_callbacks if getattr(part, "filename", "") == "best"), None
     )
-    score = getattr(best, "best_model_score", None)
+    score, monitor = getattr(best, "best_model_score", None), str(getattr(best, "monitor", MONITOR))
+    last = trainer.callback_metrics.get(MONITOR)
     values: dict[str, Any] = {
-        MONITOR: None if score is None else float(score),
+        monitor: None if score is None else float(score),
+        **({} if monitor == MONITOR or last is None else {MONITOR: float(last)}),
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "checkpoint": str(run.best if run.best.is_file() else run.last),
@@ -178,13 +175,15 @@ def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
     }
     if trainer.is_global_zero:
         run.write_summary(values)
+        meaning = (
+            " (held-out error over the noise variance: 1 is the noise itself)" if monitor == MONITOR else ""
+        )
         if score is not None:
             print(
-                f"held-out error over the noise variance   {float(score):.4f} (1 is the noise "
-                f"itself), after {trainer.current_epoch} epochs"
+                f"{'best ' + monitor:<20} {float(score):.4f}{meaning}, after {trainer.current_epoch} epochs"
             )
         for name in ("checkpoint", "metrics", "figures"):
-            print(f"{name:<40} {values[name]}")
+            print(f"{name:<20} {values[name]}")
     return values
 
 
