@@ -35,7 +35,7 @@ MIN_FRAMES_IN_TIME = 16
 #: a coefficient that differs by more standard deviations from its neighbours in time is left free
 SURPRISE = 2.0
 #: conjugate-gradient steps
-SOLVER_STEPS = 25
+SOLVER_STEPS = 15
 
 
 @dataclass
