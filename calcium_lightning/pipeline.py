@@ -176,8 +176,8 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
     )
     claimed = np.bincount(found.owner[found.owner >= 0], minlength=len(peaks))
     quality = measure(
-        activity.denoised,
-        activity.noise,
+        activity,
+        prepared.fps,
         found.consistency,
         _widths(found.model.footprints.values) / NETWORK_DIAMETER,
         claimed,

@@ -25,6 +25,8 @@ from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.shape import footprints_from_filtered
 from calcium_lightning.nn.coordinates import CoordinateList
 
+#: a companion with less than this share of a cell's evidence may be its halo
+HALO_RATIO = 0.6
 Detect = Callable[[ScratchMovie], CoordinateList]
 
 
@@ -63,7 +65,7 @@ class LocalizeSettings:
     rounds: int = 2
     residual_searches: int = 1
     merge_distance: float = 1.8
-    merge_reach: float = 4.5
+    merge_reach: float = 6.0
     merge_correlation: float = 0.8
     least_evidence: float = 8.0
     sparsity: float = 1.0
@@ -224,7 +226,10 @@ class CellFinder:
         first, second = index[pairs[:, 0]], index[pairs[:, 1]]
         distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
         correlation = np.einsum("kt,kt->k", centred[first], centred[second]) / (norm[first] * norm[second])
-        same = (distance < settings.merge_distance) | (correlation > settings.merge_correlation)
+        # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
+        ratio = np.minimum(evidence[first], evidence[second]) / np.maximum(evidence[first], evidence[second])
+        near = (distance < 0.75 * settings.merge_reach) | (ratio < HALO_RATIO)
+        same = (distance < settings.merge_distance) | (near & (correlation > settings.merge_correlation))
         weaker = np.where(evidence[first] < evidence[second], first, second)
         stronger = np.where(evidence[first] < evidence[second], second, first)
         # The strongest decide first; a dropped cell drops nobody.

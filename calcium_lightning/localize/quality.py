@@ -9,14 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from calcium_lightning.localize.activity import Activity
+
+#: smoothing of the traces whose excursions are compared, standard deviation in seconds
+SMOOTH_S = 0.2
+#: share of the frames that counts as extreme
+EXTREME = 0.002
+#: more signal over noise than this makes no cell more certain
+SNR_CEILING = 30.0
 
 #: properties that the score looks at, after :func:`_features`
 COEFFICIENTS: dict[str, float] = {
-    "intercept": -6.0,
-    "log_evidence": 1.2,
+    "intercept": -7.5,
+    "log_contrast": 3.0,
     "consistency": 4.0,
-    "log_snr": 1.0,
-    "width": -2.0,
+    "log_snr": 0.5,
+    "width": -1.0,
 }
 
 
@@ -42,9 +52,35 @@ class QualitySettings:
     width: tuple[float, float] = field(default=(0.45, 2.2))
 
 
+def contrast(traces: np.ndarray, fps: float) -> np.ndarray:
+    """Brightest moment of each cell over the darkest moment of a typical cell of the session.
+
+    Cells only ever brighten; noise, neuropil and motion go both ways alike. So the session's own downward
+    excursions say how large an upward one chance would give, whatever the noise is like: a decoy for every target.
+
+    Parameters
+    ----------
+    traces : ndarray (K, T)
+        Unclipped.
+    fps : float
+        Hz.
+
+    Returns
+    -------
+    ndarray (K,)
+        About 1 for noise.
+    """
+    if not traces.size:
+        return np.zeros(len(traces))
+    smooth = gaussian_filter1d(traces, max(0.5, SMOOTH_S * fps), axis=1)
+    smooth = smooth - np.median(smooth, axis=1, keepdims=True)
+    low, high = np.quantile(smooth, [EXTREME, 1 - EXTREME], axis=1)
+    return high / max(float(np.median(-low)), 1e-12)
+
+
 def measure(
-    denoised: np.ndarray,
-    noise: np.ndarray,
+    activity: Activity,
+    fps: float,
     consistency: np.ndarray,
     width: np.ndarray,
     localizations: np.ndarray,
@@ -54,10 +90,10 @@ def measure(
 
     Parameters
     ----------
-    denoised : ndarray (K, T)
-        Denoised traces.
-    noise : ndarray (K,)
-        Standard deviation of the traces' noise.
+    activity : Activity
+        Traces, denoised traces and their noise.
+    fps : float
+        Hz.
     consistency : ndarray (K,)
         Correlation of footprint and regressed picture.
     width : ndarray (K,)
@@ -70,11 +106,13 @@ def measure(
     Returns
     -------
     dict of str to ndarray, float32 (K,)
-        ``snr`` (peak over noise), ``evidence`` (root of the trace's energy over the noise's variance),
-        ``consistency``, ``width``, ``localizations``, ``seen``, ``score``.
+        ``snr`` (peak over noise), ``contrast`` (:func:`contrast`), ``evidence`` (root of the trace's energy over
+        the noise's variance), ``consistency``, ``width``, ``localizations``, ``seen``, ``score``.
     """
+    denoised, noise = activity.denoised, activity.noise
     quality = {
         "snr": denoised.max(1, initial=0) / noise,
+        "contrast": contrast(activity.traces, fps),
         "evidence": np.sqrt((denoised**2).sum(1)) / noise,
         "consistency": consistency,
         "width": width,
@@ -88,9 +126,9 @@ def measure(
 def features(quality: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the logistic regression sees."""
     return {
-        "log_evidence": np.log(np.maximum(quality["evidence"], 1e-3)),
+        "log_contrast": np.log(np.maximum(quality["contrast"], 0.1)),
         "consistency": np.asarray(quality["consistency"], float),
-        "log_snr": np.log(np.maximum(quality["snr"], 1e-3)),
+        "log_snr": np.log(np.clip(quality["snr"], 0.1, SNR_CEILING)),
         "width": np.abs(np.log(np.maximum(quality["width"], 1e-3))),
     }
 
