@@ -190,7 +190,7 @@ class TrainConfig:
     fps: Any = option(None, "frame rate, Hz, in place of the sessions'")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the sessions'")
     ckpt_path: Any = option(None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt")
-    weights: Any = option(None, "start from the weights of a trained model (.ckpt or .safetensors)")
+    weights: Any = option(None, "start from trained weights: default (the package's), .ckpt or .safetensors")
     overwrite: bool = option(False, "replace a run that is in the folder already")
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
     data: Any = option({}, "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation")

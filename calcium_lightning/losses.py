@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from calcium_lightning.data.windows import Labels, WindowBatch
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
+from calcium_lightning.nn.maps import CELL_SIGMA
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 
 
@@ -78,6 +79,33 @@ def remove_smooth(images: Tensor, sigma: float) -> Tensor:
     return images - (blurred / inside)[:, 0]
 
 
+def unexplored(target: Tensor, least: float = 0.5) -> Tensor:
+    """Where a cell-sized Gaussian fits the frames best: a bonus for being painted.
+
+    So every bright place is tried, above all while the network says nothing yet.
+
+    Parameters
+    ----------
+    target : Tensor (B, h, w)
+        Frames in units of their noise.
+    least : float
+        Least height of such a place, units of the noise.
+
+    Returns
+    -------
+    Tensor (B, h, w)
+        The height of the best fit at its local maxima, 0 elsewhere.
+    """
+    reach = math.ceil(3 * CELL_SIGMA)
+    grid = torch.arange(-reach, reach + 1, device=target.device, dtype=target.dtype)
+    kernel = torch.exp(-0.5 * (grid / CELL_SIGMA) ** 2)
+    kernel = kernel / kernel.square().sum()
+    stack = F.pad(target[:, None], (reach, reach, reach, reach), mode="replicate")
+    fit = F.conv2d(F.conv2d(stack, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
+    best = (fit == F.max_pool2d(fit, 5, 1, 2)) & (fit > least)
+    return torch.where(best, fit, 0)[:, 0].detach()
+
+
 class EvidenceLoss(nn.Module):
     """Expected reconstruction error plus the cost of each coordinate.
 
@@ -116,7 +144,7 @@ class EvidenceLoss(nn.Module):
     ) -> LossTerms:
         """Compare what the coordinates paint with the middle frames."""
         maps = prediction.maps
-        coordinates = top_coordinates(maps, self.splats)
+        coordinates = top_coordinates(maps, self.splats, unexplored(batch.target))
         height, width = batch.target.shape[-2:]
         # The decoder paints the expectation: brightness times probability.
         painted = remove_smooth(network.decoder(coordinates, (height, width)), self.background_sigma)

@@ -49,10 +49,10 @@ def trace_noise(traces: np.ndarray) -> np.ndarray:
 
 
 def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np.ndarray:
-    """Bring the quiet level of traces (K, T) to 0: the mode of the values in a sliding time.
+    """Bring the quiet level of traces (K, T) to 0.
 
-    The mode is found as the noise's centre: the 30th percentile of the smoothed trace, corrected by where
-    that percentile of the noise alone lies.
+    The level is the 30th percentile of the smoothed trace in a sliding time: what activity adds to the median
+    and what noise takes from the percentile about cancel.
     """
     count, length = traces.shape
     if not count:

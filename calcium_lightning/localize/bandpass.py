@@ -9,10 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calcium_lightning.nn.coordinates import Coordinates
-
-#: standard deviation of a typical cell at the network's scale (full width at half maximum of 6), network
-#: pixels
-CELL_SIGMA = 6 / math.sqrt(8 * math.log(2))
+from calcium_lightning.nn.maps import CELL_SIGMA
 
 
 class BandpassDetector(nn.Module):

@@ -56,7 +56,8 @@ def contrast(traces: np.ndarray, fps: float) -> np.ndarray:
     """Brightest moment of each cell over the darkest moment of a typical cell of the session.
 
     Cells only ever brighten; noise, neuropil and motion go both ways alike. So the session's own downward
-    excursions say how large an upward one chance would give, whatever the noise is like: a decoy for every target.
+    excursions say how large an upward one chance would give, whatever the noise is like: a decoy for every
+    target.
 
     Parameters
     ----------
@@ -106,8 +107,8 @@ def measure(
     Returns
     -------
     dict of str to ndarray, float32 (K,)
-        ``snr`` (peak over noise), ``contrast`` (:func:`contrast`), ``evidence`` (root of the trace's energy over
-        the noise's variance), ``consistency``, ``width``, ``localizations``, ``seen``, ``score``.
+        ``snr`` (peak over noise), ``contrast`` (:func:`contrast`), ``evidence`` (root of the trace's energy
+        over the noise's variance), ``consistency``, ``width``, ``localizations``, ``seen``, ``score``.
     """
     denoised, noise = activity.denoised, activity.noise
     quality = {

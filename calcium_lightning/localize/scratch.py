@@ -52,7 +52,7 @@ class ScratchMovie:
         # Half precision holds up to 65504; noise units stay far below, and what doesn't is saturated anyway.
         block = frames.detach().to("cpu").clamp(-6e4, 6e4).to(torch.float16).contiguous().numpy()
         self._file.seek(0, 2)
-        view = block.data.cast("B")
+        view = block.reshape(-1).view(np.uint8).data
         while len(view):
             view = view[self._file.write(view) :]
         self.n_frames += len(frames)
@@ -62,7 +62,7 @@ class ScratchMovie:
         stop = min(stop, self.n_frames)
         block = np.empty((stop - start, *self.size), np.float16)
         self._file.seek(start * self._bytes)
-        view = block.data.cast("B")
+        view = block.reshape(-1).view(np.uint8).data
         while len(view):
             count = self._file.readinto(view)
             if not count:

@@ -40,12 +40,27 @@ def to_session(footprints: Patches, scale: Scale) -> tuple[csr_matrix, np.ndarra
         pixels = corner[:, None] + np.arange(length)
         position = (pixels + 0.5) * factor - 0.5 - footprints.corner[:, axis : axis + 1].numpy()
         weights = _cubic(torch.from_numpy(position[:, :, None] - np.arange(side)).float())
+        weights = _fold(weights, footprints.corner[:, axis], footprints.size[axis])
         matrices.append(weights * torch.from_numpy((pixels >= 0) & (pixels < field))[:, :, None])
         corners.append(torch.from_numpy(corner))
     values = (matrices[0] @ footprints.values @ matrices[1].transpose(1, 2)).clamp_min(0)
     peaks = values.flatten(1).amax(1).clamp_min(1e-9) if len(values) else torch.zeros(0)
     values = values / peaks[:, None, None]
     return _to_csr(values * (values > CUT), corners, scale.field), peaks.numpy()
+
+
+def _fold(weights: Tensor, corner: Tensor, length: int) -> Tensor:
+    """Give weights (K, n, P) of pixels beyond the field to its last two: there a footprint is a line."""
+    side = weights.shape[-1]
+    pixel = corner[:, None] + torch.arange(side)
+    edge = pixel.clamp(0, length - 1)
+    beyond = (pixel - edge).abs()
+    within = (edge - (pixel - edge).sign()).clamp(0, length - 1)
+    folded = torch.zeros_like(weights)
+    for target, share in ((edge, 1 + beyond), (within, -beyond)):
+        index = (target - corner[:, None]).clamp(0, side - 1)[:, None].expand_as(weights)
+        folded.scatter_add_(2, index, weights * share[:, None])
+    return folded
 
 
 def _cubic(distance: Tensor) -> Tensor:

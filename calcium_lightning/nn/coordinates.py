@@ -124,7 +124,7 @@ class CoordinateList:
         return len(self.frame)
 
 
-def top_coordinates(maps: CoordinateMaps, count: int) -> Coordinates:
+def top_coordinates(maps: CoordinateMaps, count: int, bonus: Tensor | None = None) -> Coordinates:
     """Take the strongest pixels of each frame, with gradients to all their maps.
 
     Parameters
@@ -133,6 +133,8 @@ def top_coordinates(maps: CoordinateMaps, count: int) -> Coordinates:
         (B, H, W).
     count : int
         How many to take per frame; fewer where the frame has fewer pixels.
+    bonus : Tensor, optional
+        (B, H, W), added to the strength by which pixels are chosen: places to look at whatever the maps say.
 
     Returns
     -------
@@ -141,7 +143,8 @@ def top_coordinates(maps: CoordinateMaps, count: int) -> Coordinates:
         there.
     """
     height, width = maps.size
-    strength = (maps.probability * maps.amplitude).detach().flatten(1)
+    strength = (maps.probability * maps.amplitude).detach()
+    strength = (strength if bonus is None else strength + bonus).flatten(1)
     chosen = torch.topk(strength, min(count, height * width), dim=1).indices
     frame = torch.arange(len(chosen), device=chosen.device)[:, None].expand_as(chosen)
     y, x = chosen // width, chosen % width

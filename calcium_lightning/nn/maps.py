@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: standard deviation of a typical cell (full width at half maximum of 6), network pixels
+CELL_SIGMA = 6 / math.sqrt(8 * math.log(2))
 CHANNELS = 10
 LOGIT, AMPLITUDE, ANGLE, AMPLITUDE_STD = 0, 1, 6, 7
 OFFSET, SIGMA, OFFSET_STD = slice(2, 4), slice(4, 6), slice(8, 10)

@@ -1,6 +1,7 @@
 """The whole network: windows in, coordinates and a picture of them out.
 
-For: holding encoder, head, background and decoder together, and being rebuilt from a checkpoint's plain settings.
+For: holding encoder, head, background and decoder together, and being rebuilt from a checkpoint's plain
+settings.
 Must not know: losses, optimisers, files.
 """
 
@@ -82,10 +83,15 @@ class LocalizationNetwork(nn.Module):
             settings = dict(architecture.get(part) or {})
             target = str(settings.pop("_target_", ""))
             if target not in KNOWN:
-                raise InputError(f"the checkpoint's {part} {target!r} is unknown here{nearest(target, KNOWN)}")
+                raise InputError(
+                    f"the checkpoint's {part} {target!r} is unknown here{nearest(target, KNOWN)}"
+                )
             unknown = set(settings) - set(inspect.signature(KNOWN[target]).parameters)
             if unknown:
-                raise InputError(f"the checkpoint's {part} has settings that {target} doesn't take: {', '.join(sorted(unknown))}")
+                raise InputError(
+                    f"the checkpoint's {part} has settings that {target} doesn't take: "
+                    f"{', '.join(sorted(unknown))}"
+                )
             modules[part] = KNOWN[target](**settings)
         return cls(**modules, architecture=architecture)
 
@@ -95,6 +101,8 @@ class LocalizationNetwork(nn.Module):
         return Prediction(self.head(features), self.background(features))
 
     @torch.inference_mode()
-    def localize(self, windows: Tensor, extent: Tensor | None = None, threshold: float = 0.3, count: int = 512) -> Coordinates:
+    def localize(
+        self, windows: Tensor, extent: Tensor | None = None, threshold: float = 0.3, count: int = 512
+    ) -> Coordinates:
         """Detect cells in the middle frame of each window."""
         return find_peaks(self.head(self.encoder(windows, extent)), threshold, count)

@@ -22,9 +22,9 @@ FWHM = math.sqrt(8 * math.log(2))
 #: the least diameter that can be asked for, pixels
 LEAST_DIAMETER = 2.0
 #: diameters that are looked for, pixels of the shrunken field
-LEAST, MOST, SCALES = 4.0, 40.0, 14
+LEAST, MOST, SCALES = 3.0, 30.0, 12
 #: the longest side that is looked at; larger fields are shrunk to it by averaging
-LONGEST_SIDE = 320
+LONGEST_SIDE = 192
 
 
 def cell_diameter_of(
@@ -82,7 +82,7 @@ def _positive(name: str, value: Any) -> float:
     return number
 
 
-def estimate_diameter(session: Session, moments: int = 48) -> float:
+def estimate_diameter(session: Session, moments: int = 32) -> float:
     """Estimate the diameter of cells from the blobs that light up between two moments.
 
     Parameters

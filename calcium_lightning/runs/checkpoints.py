@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.model import LocalizationModel
-from calcium_lightning.weights import read_weights
+from calcium_lightning.weights import DEFAULT, read_weights
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -99,15 +99,15 @@ def load_weights(model: LocalizationModel, path: Path | str) -> None:
     model : LocalizationModel
         Its network is filled.
     path : path-like
-        A checkpoint (.ckpt), or weights alone (.safetensors).
+        A checkpoint (.ckpt), weights alone (.safetensors), or ``default``: the weights in the package.
 
     Raises
     ------
     InputError
         If the file isn't ours, or of another architecture.
     """
-    weights = read_weights(path)
-    _compare(f"weights={path}", weights.architecture, model.network.architecture)
+    weights = read_weights(DEFAULT if str(path) == "default" else path)
+    _compare(f"weights={path}", _learned(weights.architecture), _learned(model.network.architecture))
     state = weights.state
     own = model.network.state_dict()
     wrong = [
@@ -120,6 +120,15 @@ def load_weights(model: LocalizationModel, path: Path | str) -> None:
             f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
         )
     model.network.load_state_dict(state)
+
+
+def _learned(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """What the weights depend on: not how splats are painted, nor where a training began."""
+    return {
+        part: {key: value for key, value in dict(settings).items() if not key.startswith("initial_")}
+        for part, settings in architecture.items()
+        if part != "decoder"
+    }
 
 
 def _compare(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:

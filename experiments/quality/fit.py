@@ -40,14 +40,18 @@ def settings_of(preset: str) -> SceneSettings:
     return settings.replace(height_px=176, width_px=176, seconds=min(settings.seconds, 90.0))
 
 
-def candidates(preset: str, seed: int, folder: Path, detector: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def candidates(
+    preset: str, seed: int, folder: Path, detector: str
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Features of a scene's candidates, and which of them are cells."""
     import torch
 
     path = folder / f"{preset}_{seed}.h5"
     write_session(path, settings_of(preset), seed)
     with Session(path) as session:
-        found, window = load_network() if detector == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
+        found, window = (
+            load_network() if detector == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
+        )
         cells = extract_cells(session, found, window, true_diameter(session))
         truth = session.truth
         assert truth is not None
@@ -74,7 +78,9 @@ def fit(table: np.ndarray, real: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--held-out", type=int, default=6)
     parser.add_argument("--detector", choices=("network", "bandpass"), default="network")
