@@ -2,7 +2,8 @@
 
     python experiments/quality/fit.py [--scenes 12] [--held-out 6] [--detector network|bandpass]
 
-Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a reliability table of held-out scenes.
+Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a reliability table of held-out
+scenes.
 """
 
 from __future__ import annotations
