@@ -261,12 +261,16 @@ class _Estimator:
         impulse[self.size[0] // 2, self.size[1] // 2] = 1
         return float(model.band_pass(impulse).square().sum())
 
-    def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 3) -> None:
+    def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 4) -> None:
         """Estimate the shifts of a block that the model wasn't learned on."""
         span = slice(start, start + len(frames))
         self.shifts[span] = self.correlate(self.correlate.transform(frames), model.template)
-        for _ in range(rounds):
-            self._move(span, model.solve(self._warp(model, frames, span), in_time=True))
+        for round_ in range(rounds):
+            found = model.solve(self._warp(model, frames, span), in_time=True)
+            self._move(span, found)
+            # The second step is small unless the FFT went astray somewhere.
+            if round_ > 0 and found.steps.abs().max() < 0.5:
+                break
 
     def _warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
         """Registered frames (n, h*w); what they don't show is filled from the template."""
