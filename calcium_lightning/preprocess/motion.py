@@ -9,9 +9,8 @@ over the session. Memory is bounded by those blocks, whatever the session's leng
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,87 +18,15 @@ from torch import Tensor
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.motion_model import MIN_FRAMES_IN_TIME, MotionModel, Solution
+from calcium_lightning.preprocess.motion_types import Frames, Motion, MotionSettings
 from calcium_lightning.preprocess.registration import Correlator, shift_frames, smooth
+
+__all__ = ["Motion", "MotionSettings", "estimate_motion"]
 
 #: a frame with less contrast than this share of the usual one was lost (a black frame)
 LOST_CONTRAST = 0.1
 #: how far an atom moves towards its new estimate in one round
 RELAXATION = 0.7
-
-
-class Frames(Protocol):
-    """What motion needs of a session."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Frames [start, stop)."""
-
-
-@dataclass(frozen=True)
-class MotionSettings:
-    """How motion is estimated. Lengths are in cell diameters, so that they hold at any magnification.
-
-    Attributes
-    ----------
-    max_shift : float
-        Largest motion, as a share of the field.
-    cell_pixels : float
-        Frames are averaged down until a cell has about so many pixels across.
-    mode_diameters : float
-        Half a wavelength of the finest smooth mode of the background, cell diameters.
-    learn_frames : int
-        Frames that the model is learned on, at most.
-    block_frames : int
-        Frames that are worked on at a time, at most.
-    rounds : int
-        Rounds of learning; the first two are robust and without atoms.
-    search_rounds : tuple of int
-        After which rounds blinking places are looked for.
-    atom_threshold : float
-        Power of cell-sized residuals over that of noise, from which a place blinks.
-    max_atoms : int
-        Atoms added in one search, at most.
-    """
-
-    max_shift: float = 0.2
-    cell_pixels: float = 4.0
-    mode_diameters: float = 10.0
-    learn_frames: int = 1280
-    block_frames: int = 256
-    rounds: int = 9
-    search_rounds: tuple[int, ...] = (1, 4, 6)
-    atom_threshold: float = 1.4
-    max_atoms: int = 250
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Estimated motion.
-
-    Attributes
-    ----------
-    shifts : ndarray, float32 (T, 2)
-        (dy, dx) in pixels: a point at c in the corrected field lies at c + shifts[t] in frame t; median 0.
-    std : ndarray, float32 (T, 2)
-        Standard error that noise alone leaves, pixels; infinite where there is nothing to register.
-    residual : ndarray, float32 (T,)
-        Misfit of each frame to the model, 1 = noise; NaN for lost frames.
-    lost : ndarray, bool (T,)
-        Black or constant frames: their shift is interpolated.
-    template : ndarray, float32 (h, w)
-        Mean of the registered frames that were learned on, averaged over ``binning`` pixels each way.
-    binning : int
-    """
-
-    shifts: np.ndarray
-    std: np.ndarray
-    residual: np.ndarray
-    lost: np.ndarray
-    template: np.ndarray
-    binning: int
 
 
 def estimate_motion(
