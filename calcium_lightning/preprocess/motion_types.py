@@ -1,4 +1,4 @@
-"""What goes into an estimate of motion and what comes out: settings, result, and the little it asks of a session.
+"""What goes into an estimate of motion and what comes out: settings, result, what it asks of a session.
 
 Knows no tensors and no method.
 """
