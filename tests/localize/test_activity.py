@@ -1,0 +1,105 @@
+"""Baselines, kernels and deconvolution against simulated calcium."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from planted import calcium
+from scipy.ndimage import gaussian_filter1d
+
+from calcium_lightning.localize.activity import (
+    Kernel,
+    deconvolve,
+    estimate_kernel,
+    remove_baseline,
+    trace_noise,
+)
+
+
+@pytest.mark.parametrize(
+    ("fps", "rise", "decay"), [(20, 0.06, 0.5), (20, 0.1, 1.2), (10, 0.1, 0.7), (30, 0.05, 0.4)]
+)
+def test_the_kernel_of_simulated_calcium_is_recovered(fps, rise, decay):
+    traces, _ = calcium(40, 60 * fps, fps, rate_hz=0.3, rise_s=rise, decay_s=decay)
+    noisy = traces + np.random.default_rng(1).normal(0, 0.1, traces.shape)
+    kernel = estimate_kernel(noisy, fps)
+    assert kernel.decay_s == pytest.approx(decay, rel=0.2)
+    # A rise about as long as a frame can't be measured well.
+    assert kernel.rise_s == pytest.approx(rise, rel=0.2 if rise * fps > 1.7 else 0.5)
+
+
+def test_a_kernel_is_given_for_whatever_comes():
+    random = np.random.default_rng(0)
+    for traces in (
+        np.zeros((0, 100)),
+        np.zeros((3, 100)),
+        random.normal(size=(3, 5)),
+        random.normal(size=(3, 900)),
+        np.ones((1, 1)),
+    ):
+        kernel = estimate_kernel(traces.astype(np.float32), 20.0)
+        assert 0 < kernel.rise_s < kernel.decay_s < 10
+
+
+@pytest.mark.parametrize("fps", [5.0, 20.0])
+def test_spikes_and_calcium_are_recovered(fps):
+    traces, spikes = calcium(12, int(90 * fps), fps, rate_hz=0.25, rise_s=0.08, decay_s=0.8)
+    scale = 30.0
+    noisy = (scale * (traces + np.random.default_rng(2).normal(0, 0.08, traces.shape))).astype(np.float32)
+    activity = deconvolve(noisy, fps, Kernel(0.08, 0.8))
+    blur = 0.1 * fps
+    fit = [np.corrcoef(a, b)[0, 1] for a, b in zip(activity.denoised, traces, strict=True)]
+    raw = [np.corrcoef(a, b)[0, 1] for a, b in zip(noisy, traces, strict=True)]
+    assert min(fit) > 0.95
+    assert 1 - np.mean(fit) < 0.6 * (1 - np.mean(raw))  # denoised indeed
+    for k in range(len(traces)):
+        smooth = [gaussian_filter1d(train, blur) for train in (activity.spikes[k], spikes[k])]
+        assert np.corrcoef(*smooth)[0, 1] > 0.8
+    slope = (activity.denoised * traces).sum(1) / (traces**2).sum(1)
+    np.testing.assert_allclose(slope, scale, rtol=0.2)  # the penalty shrinks a little
+    np.testing.assert_allclose(
+        activity.noise, scale * 0.08, rtol=0.3
+    )  # a transient of few frames counts, too
+    assert (activity.spikes >= 0).all()
+    assert {part.dtype for part in (activity.traces, activity.denoised, activity.spikes)} == {
+        np.dtype("float32")
+    }
+
+
+def test_units_and_cells_do_not_mix():
+    traces, _ = calcium(3, 900, 20.0)
+    noisy = (traces + np.random.default_rng(2).normal(0, 0.1, traces.shape)).astype(np.float32)
+    one = deconvolve(noisy, 20.0, Kernel(0.06, 0.5))
+    other = deconvolve(1000 * noisy[1:2], 20.0, Kernel(0.06, 0.5))
+    np.testing.assert_allclose(other.denoised[0], 1000 * one.denoised[1], rtol=0.02, atol=5)
+
+
+@pytest.mark.parametrize("shape", [(0, 50), (2, 1), (2, 3), (2, 50)])
+def test_silence_and_short_traces_are_no_trouble(shape):
+    activity = deconvolve(np.zeros(shape, np.float32), 20.0, Kernel(0.1, 0.6))
+    for part in (activity.traces, activity.denoised, activity.spikes):
+        assert part.shape == shape
+        assert np.isfinite(part).all()
+        assert np.abs(part).max(initial=0) < 1e-6
+    assert remove_baseline(np.zeros(shape, np.float32), 20.0).shape == shape
+
+
+def test_noise_is_measured_beside_activity():
+    traces, _ = calcium(30, 1200, 20.0)
+    noisy = 10 * traces + np.random.default_rng(0).normal(0, 2, traces.shape)
+    np.testing.assert_allclose(trace_noise(noisy), 2, rtol=0.2)
+
+
+@pytest.mark.parametrize("length", [900, 4000])
+def test_the_baseline_of_a_drifting_trace_is_brought_to_zero(length):
+    traces, _ = calcium(10, length, 20.0, rate_hz=0.15)
+    time = np.linspace(0, 1, length)
+    drift = 100 + (6 * np.sin(2 * time) if length > 1200 else 0)
+    noisy = 8 * traces + drift + np.random.default_rng(0).normal(0, 1, traces.shape)
+    level = remove_baseline(noisy.astype(np.float32), 20.0)
+    quiet = traces < 0.02
+    found = np.array([np.median(level[k][quiet[k]]) for k in range(10)])
+    assert np.abs(found).max() < 0.6
+    error = level - 8 * traces
+    assert np.abs(np.median(error, 1)).max() < 0.8
+    assert level.dtype == np.float32

@@ -1,0 +1,148 @@
+"""Traces from footprints and footprints from traces, with known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from planted import SIGMA, plant
+
+from calcium_lightning.localize.demix import Demixer
+from calcium_lightning.localize.patches import Patches
+from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.shape import fit_splats, footprints_from_filtered
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def test_overlapping_cells_do_not_leak_into_each_other():
+    planted = plant([[30, 30], [31, 34.5], [34, 31.5], [12, 60]], brightness=15, noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    traces = demixer.traces(demixer.model(planted.truth))
+    own = np.array([[correlation(a, b) for b in planted.traces] for a in traces])
+    true = np.corrcoef(planted.traces)
+    assert (np.diag(own) > 0.98).all()
+    np.testing.assert_allclose(own, true, atol=0.04)
+    # Brightness is in the frames' units, not only in shape.
+    slope = (traces * planted.traces).sum(1) / (planted.traces**2).sum(1)
+    np.testing.assert_allclose(slope, 1, atol=0.03)
+
+
+def test_a_cell_at_the_border_counts_in_full():
+    planted = plant([[0, 0], [63, 40], [32, 79], [5, 50]], brightness=15, noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    traces = demixer.traces(demixer.model(planted.truth))
+    slope = (traces * planted.traces).sum(1) / (planted.traces**2).sum(1)
+    np.testing.assert_allclose(slope, 1, atol=0.05)
+    assert min(correlation(a, b) for a, b in zip(traces, planted.traces, strict=True)) > 0.95
+
+
+def test_uneven_noise_changes_weights_and_not_brightness():
+    planted = plant([[20, 20], [40, 60]], noise_std=1.0)
+    noise = torch.linspace(0.5, 3, 64)[:, None].expand(64, 80).contiguous()
+    with ScratchMovie((64, 80)) as movie:
+        for _, frames in planted.movie.blocks():
+            movie.append(frames / noise)
+        demixer = Demixer(movie, noise, planted.surround)
+        traces = demixer.traces(demixer.model(planted.truth))
+    slope = (traces * planted.traces).sum(1) / (planted.traces**2).sum(1)
+    np.testing.assert_allclose(slope, 1, atol=0.04)
+
+
+def test_the_residual_of_the_truth_is_the_noise():
+    planted = plant([[30, 30], [31, 34.5]], noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    with ScratchMovie((64, 80)) as rest:
+        demixer.residual(demixer.model(planted.truth), planted.traces, rest)
+        assert rest.n_frames == 600
+        left = rest.read(0, 600)
+    quiet = plant(np.zeros((0, 2)), noise_std=1.0).movie.read(0, 600)
+    torch.testing.assert_close(left, quiet, rtol=0, atol=0.03)
+
+
+def test_footprints_are_regressed_to_the_truth():
+    """Odd shapes, overlapping, over the edges of tiles (48 px) and of the field."""
+    centers = np.array([[30, 46], [32, 50], [47, 20], [2, 70], [60, 3]])
+    planted = plant(centers, brightness=8, noise_std=1.0, length=900)
+    # An odd shape in place of a Gaussian: added to the movie, too.
+    y, x = planted.truth.grid()
+    ear = torch.exp(
+        -0.5
+        * ((y[:, :, None] - centers[:, :1, None] - 2) ** 2 + (x[:, None, :] - centers[:, 1:, None] + 2) ** 2)
+        / 2.0
+    )
+    extra = Patches(0.4 * ear.float() * planted.truth.inside(), planted.truth.corner, planted.truth.size)
+    true = Patches(planted.truth.values + extra.values, planted.truth.corner, planted.truth.size)
+    surround, shown = planted.surround, planted.surround.high_pass(extra).to_csr(1e-4)
+    with ScratchMovie((64, 80), block_frames=100) as movie:
+        for start, frames in planted.movie.blocks():
+            more = torch.from_numpy((shown.T @ planted.traces[:, start : start + len(frames)]).T.copy())
+            movie.append(frames + more.view_as(frames))
+        demixer = Demixer(movie, planted.noise, surround)
+        filtered, error = demixer.footprints(demixer.model(planted.truth), planted.traces)
+    wide = surround.high_pass(true)
+    core = slice(surround.reach, surround.reach + 19)
+    inside = true.inside()
+    deviation = ((filtered - wide.values[:, core, core]) / error)[inside]
+    assert float(deviation.std()) == pytest.approx(1, abs=0.15)  # the standard error is what it says
+    assert torch.isinf(error[~inside]).all()
+    found, moments, center_std = footprints_from_filtered(planted.truth, filtered, error, surround, SIGMA)
+    peaks = true.values.flatten(1).amax(1)[:, None, None]
+    for k in range(len(centers)):
+        mask = true.inside()[k]
+        expected = (true.values / peaks)[k][mask].numpy()
+        assert correlation(found.values[k][mask].numpy(), expected) > 0.98
+    assert found.values.flatten(1).amax(1).numpy() == pytest.approx(1)
+    assert (found.values[~found.inside()] == 0).all()
+    assert (center_std < 0.2).all()
+    assert moments.shape == (5, 5)
+
+
+def test_weak_footprints_become_splats_and_say_how_uncertain_they_are():
+    centers = np.array([[20, 20], [44, 60]])
+    stds = []
+    for noise in (1.0, 8.0):
+        planted = plant(centers, brightness=15, noise_std=noise)
+        demixer = Demixer(planted.movie, planted.noise, planted.surround)
+        filtered, error = demixer.footprints(demixer.model(planted.truth), planted.traces)
+        found, moments, center_std = footprints_from_filtered(
+            planted.truth, filtered, error, planted.surround, SIGMA
+        )
+        assert (np.abs(moments[:, :2].numpy() - centers) < 4 * center_std.numpy() + 0.05).all()
+        assert (
+            min(
+                correlation(a, b)
+                for a, b in zip(
+                    found.values.flatten(1).numpy(), planted.truth.values.flatten(1).numpy(), strict=True
+                )
+            )
+            > 0.93
+        )
+        stds.append(center_std.mean())
+    assert 4 < float(stds[1] / stds[0]) < 14
+
+
+def test_adaptive_moments_find_an_ellipse():
+    step = torch.arange(19)
+    y, x = (step + 7).expand(2, 19), (step + 11).expand(2, 19)
+    covariance = torch.tensor([[[9.0, 2.5], [2.5, 5.0]], [[4.0, 0.0], [0.0, 12.0]]])
+    center = torch.tensor([[16.3, 19.8], [15.5, 20.4]])
+    delta = torch.stack(
+        torch.broadcast_tensors(y[:, :, None] - center[:, :1, None], x[:, None, :] - center[:, 1:, None]), -1
+    )
+    values = torch.exp(-0.5 * torch.einsum("kyxi,kij,kyxj->kyx", delta, torch.linalg.inv(covariance), delta))
+    found, spread = fit_splats(values, y, x, torch.ones_like(values, dtype=torch.bool), SIGMA, rounds=40)
+    torch.testing.assert_close(found, center, rtol=0, atol=0.05)
+    torch.testing.assert_close(spread, covariance, rtol=0.1, atol=0.3)
+
+
+def test_no_cells_are_no_trouble():
+    planted = plant(np.zeros((0, 2)), length=40)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    model = demixer.model(planted.truth)
+    assert demixer.traces(model).shape == (0, 40)
+    filtered, error = demixer.footprints(model, np.zeros((0, 40), np.float32))
+    shaped, moments, std = footprints_from_filtered(planted.truth, filtered, error, planted.surround, SIGMA)
+    assert (len(shaped), moments.shape, std.shape) == (0, (0, 5), (0, 2))

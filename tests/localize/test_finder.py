@@ -1,0 +1,274 @@
+"""From a movie to cells: the whole of the room, with the band-pass detector."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from planted import BACKGROUND_SIGMA, SIGMA, plant
+from scipy.spatial.distance import cdist
+from torch import Tensor
+
+from calcium_lightning.data.windows import WindowSettings
+from calcium_lightning.localize.activity import Activity
+from calcium_lightning.localize.bandpass import BandpassDetector
+from calcium_lightning.localize.cells import CellFinder, Found, LocalizeSettings
+from calcium_lightning.localize.detect import detect
+from calcium_lightning.localize.patches import gaussian_patches
+from calcium_lightning.localize.quality import QualitySettings, accept, contrast, measure, score
+from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.nn.coordinates import CoordinateList, Coordinates
+
+WINDOW = WindowSettings(taps=5, seconds=0.3)
+CENTERS = np.array(
+    [
+        [10.3, 12.1],
+        [30.2, 30.4],
+        [31.1, 34.9],
+        [50, 20.6],
+        [20.7, 60.2],
+        [45.5, 70.3],
+        [1.2, 40.0],
+        [60.8, 50.4],
+    ]
+)
+
+
+def search(movie: ScratchMovie) -> CoordinateList:
+    return detect(movie, BandpassDetector(), WINDOW, 20.0)
+
+
+def find(
+    movie: ScratchMovie, noise: Tensor, settings: LocalizeSettings | None = None, detector=search
+) -> Found:
+    return CellFinder(movie, noise, BACKGROUND_SIGMA, 20.0, detector, settings).find()
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return plant(CENTERS, length=600, brightness=14)
+
+
+@pytest.fixture(scope="module")
+def found(planted):
+    return find(planted.movie, planted.noise)
+
+
+def places(found: Found) -> np.ndarray:
+    y, x = found.model.footprints.grid()
+    values = found.model.footprints.values
+    values = values * (values > 0.3)
+    mass = values.sum((1, 2))
+    return torch.stack([(values.sum(2) * y).sum(1) / mass, (values.sum(1) * x).sum(1) / mass], 1).numpy()
+
+
+def test_every_planted_cell_is_found_once_with_its_activity(planted, found):
+    inner = slice(0, 6)  # the last two are cut by the border
+    distance = cdist(CENTERS, places(found))
+    match = distance.argmin(1)
+    assert len(set(match)) == len(CENTERS)
+    assert (distance.min(1)[inner] < 0.35).all()
+    assert (distance.min(1) < 1.2).all()
+    fit = np.array(
+        [
+            np.corrcoef(found.activity.denoised[k], trace)[0, 1]
+            for k, trace in zip(match, planted.traces, strict=True)
+        ]
+    )
+    assert (fit > 0.85).all()
+    assert np.median(fit) > 0.98
+    # Neighbours 4.6 px apart don't carry each other's activity.
+    crossed = np.corrcoef(found.activity.denoised[match[1]], planted.traces[2])[0, 1]
+    assert crossed < np.corrcoef(planted.traces[1:3])[0, 1] + 0.12
+    slope = (found.activity.denoised[match] * planted.traces).sum(1) / (planted.traces**2).sum(1)
+    np.testing.assert_allclose(slope[inner], 1, atol=0.3)
+    # Others are few, and weak.
+    others = np.setdiff1d(np.arange(len(distance.T)), match)
+    assert len(others) <= 3
+
+
+def test_the_parts_of_what_was_found_fit_together(planted, found):
+    count = len(found.model)
+    assert found.activity.traces.shape == (count, 600)
+    assert (found.center_std.shape, found.consistency.shape) == ((count, 2), (count,))
+    assert (found.consistency <= 1.0001).all()
+    assert len(found.owner) == len(found.spots)
+    assert found.owner.min() >= -1
+    assert found.owner.max() < count
+    owned = found.owner >= 0
+    place = np.stack([found.spots.y.numpy(), found.spots.x.numpy()], 1)
+    assert np.linalg.norm(place[owned] - places(found)[found.owner[owned]], axis=1).max() <= 2.01
+    match = cdist(CENTERS[:6], places(found)).argmin(1)
+    # Pixels above 30 % make a centroid that is up to 0.1 px off even without noise.
+    error = np.abs(places(found)[match] - CENTERS[:6])
+    assert (error < 4 * found.center_std.numpy()[match] + 0.12).all()
+
+
+def test_the_search_is_deterministic(planted, found):
+    again = find(planted.movie, planted.noise)
+    np.testing.assert_array_equal(again.activity.traces, found.activity.traces)
+    np.testing.assert_array_equal(again.owner, found.owner)
+
+
+def test_one_cell_seen_twice_becomes_one(planted):
+    """A detector that reports every cell at two places, further apart than the least distance."""
+
+    def twice(movie: ScratchMovie) -> CoordinateList:
+        spots = search(movie)
+        parts = {name: torch.cat([value, value]) for name, value in vars(spots).items()}
+        parts["y"] = torch.cat([spots.y - 1.3, spots.y + 1.3])
+        return CoordinateList(**parts)
+
+    settings = LocalizeSettings(residual_searches=0)
+    result = find(planted.movie, planted.noise, settings, twice)
+    near = cdist(CENTERS[:6], places(result)) < 3
+    assert near.sum(1).tolist() == [1] * 6
+
+
+def test_two_cells_half_a_diameter_apart_stay_two():
+    """With a detector that sees them frame by frame, as the network does."""
+    pair = np.array([[30, 30], [30, 33.2]])
+    planted = plant(pair, length=600, brightness=18)
+
+    def told(movie: ScratchMovie) -> CoordinateList:
+        random = np.random.default_rng(0)
+        cell, frame = (torch.from_numpy(part) for part in np.nonzero(planted.traces > 9))
+        place = torch.from_numpy((pair[cell] + random.normal(0, 0.5, (len(cell), 2))).astype(np.float32))
+        one = torch.ones(len(cell))
+        half = 0.5 * one
+        return CoordinateList(
+            frame, place[:, 0], place[:, 1], one, one, one[:, None].expand(-1, 2), one, one, half, half
+        )
+
+    result = find(planted.movie, planted.noise, LocalizeSettings(residual_searches=0), told)
+    assert len(result.model) == 2
+    order = places(result)[:, 1].argsort()
+    np.testing.assert_allclose(places(result)[order], pair, atol=0.5)
+    denoised = result.activity.denoised[order]
+    for k in (0, 1):
+        assert np.corrcoef(denoised[k], planted.traces[k])[0, 1] > 0.95
+    crossed, true = (np.corrcoef(traces)[0, 1] for traces in (denoised, planted.traces))
+    assert abs(crossed - true) < 0.12
+
+
+def test_what_the_first_search_missed_is_found_in_the_residual(planted):
+    calls = []
+
+    def half_blind(movie: ScratchMovie) -> CoordinateList:
+        calls.append(movie)
+        spots = search(movie)
+        keep = spots.x < 50 if len(calls) == 1 else torch.ones(len(spots), dtype=torch.bool)
+        return CoordinateList(**{name: value[keep] for name, value in vars(spots).items()})
+
+    result = find(planted.movie, planted.noise, None, half_blind)
+    assert len(calls) == 2
+    assert calls[1] is not planted.movie
+    assert (cdist(CENTERS[4:6], places(result)).min(1) < 0.6).all()
+
+
+def test_noise_alone_holds_no_good_cells():
+    quiet = plant(np.zeros((0, 2)), length=300)
+    result = find(quiet.movie, quiet.noise)
+    count = len(result.model)
+    assert count <= 8
+    quality = measure(result.activity, 20.0, result.consistency, *(np.ones(count) for _ in range(3)))
+    assert not accept(quality).any()
+
+
+@pytest.mark.parametrize("length", [4, 30])
+def test_an_empty_movie_gives_an_empty_result(length):
+    with ScratchMovie((30, 40)) as movie:
+        movie.append(torch.zeros(length, 30, 40))
+        result = find(movie, torch.ones(30, 40))
+    assert len(result.model) == 0
+    assert result.activity.spikes.shape == (0, length)
+    assert len(result.spots) == len(result.owner) == 0
+
+
+def test_the_given_kernel_is_used(planted):
+    result = find(
+        planted.movie, planted.noise, LocalizeSettings(rise_s=0.2, decay_s=1.5, rounds=1, residual_searches=0)
+    )
+    assert (result.kernel.rise_s, result.kernel.decay_s) == (0.2, 1.5)
+
+
+def test_the_band_pass_places_and_measures_gaussians():
+    centers = np.array([[12.3, 14.6], [30.0, 41.7], [40.4, 12.0]])
+    image = torch.from_numpy(gaussian_patches(centers, SIGMA, (52, 60)).to_csr().toarray().reshape(3, 52, 60))
+    amplitude = torch.tensor([30.0, 45.0, 60.0])
+    torch.manual_seed(0)
+    noisy = (amplitude[:, None, None] * image).sum(0) + torch.randn(52, 60)
+    spots = BandpassDetector(threshold_sigmas=6).localize(noisy[None, None].expand(2, 3, 52, 60))
+    assert spots.valid.sum(1).tolist() == [3, 3]
+    order = spots.amplitude[0, :3].argsort()
+    np.testing.assert_allclose(spots.positions[0, :3][order], centers, atol=0.2)
+    np.testing.assert_allclose(spots.amplitude[0, :3][order], amplitude, rtol=0.06)
+    assert (spots.probability[spots.valid] > 0.5).all()
+
+
+def test_localisations_say_which_frame_they_are_of():
+    class Brightest:
+        """Reports the brightest pixel of the middle frame."""
+
+        def localize(self, windows: Tensor, extent=None, threshold=0.3, count=512) -> Coordinates:
+            middle = windows[:, windows.shape[1] // 2].flatten(1)
+            index = middle.argmax(1)
+            place = torch.stack([index // windows.shape[-1], index % windows.shape[-1]], 1)[:, None].float()
+            one = torch.ones(len(windows), 1)
+            lit = middle.amax(1, keepdim=True) > 0.5
+            return Coordinates(place, one, torch.ones_like(place), one, one, one, torch.ones_like(place), lit)
+
+    random = np.random.default_rng(0)
+    pixel = random.integers(0, 20 * 30, 75)
+    with ScratchMovie((20, 30)) as movie:
+        frames = torch.zeros(75, 600)
+        frames[torch.arange(0, 75, 2), torch.from_numpy(pixel[::2])] = 1  # every other frame is dark
+        movie.append(frames.view(75, 20, 30))
+        found = detect(movie, Brightest(), WINDOW, 20.0, batch=8, half=False)
+    assert found.frame.tolist() == list(range(0, 75, 2))
+    np.testing.assert_array_equal(found.y * 30 + found.x, pixel[::2])
+
+
+def activity_of(denoised: np.ndarray, noise: float = 1.0, seed: int = 0) -> Activity:
+    noisy = denoised + noise * np.random.default_rng(seed).normal(size=denoised.shape)
+    return Activity(noisy, denoised, denoised, np.full(len(denoised), noise))
+
+
+def test_better_cells_score_higher_and_are_accepted():
+    time = np.arange(600)
+    traces = np.stack([strength * np.exp(-(time % 150) / 10) for strength in (0.5, 2, 12)])
+    quality = measure(
+        activity_of(traces), 20.0, np.array([0.2, 0.6, 0.95]), np.ones(3), np.arange(3), np.ones(3)
+    )
+    assert (np.diff(quality["score"]) > 0).all()
+    assert ((quality["score"] >= 0) & (quality["score"] <= 1)).all()
+    np.testing.assert_allclose(quality["snr"], [0.5, 2, 12])
+    np.testing.assert_allclose(quality["evidence"], np.sqrt((traces**2).sum(1)), rtol=1e-5)
+    accepted = accept(quality).tolist()
+    assert (accepted[0], accepted[2]) == (False, True)
+    assert not accept(quality, QualitySettings(snr=20)).any()
+    assert accept(quality, QualitySettings(score=0, snr=0, consistency=-1)).all()
+    wide = {**quality, "width": np.full(3, 3.0)}
+    assert not accept(wide).any()
+    assert (score(wide) < quality["score"]).all()
+    assert all(values.dtype == np.float32 for values in quality.values())
+
+
+def test_contrast_is_about_one_for_noise_whatever_it_is_like():
+    random = np.random.default_rng(0)
+    noise = random.normal(size=(40, 1200)) * random.uniform(1, 50)
+    found = contrast(noise, 20.0)
+    np.testing.assert_allclose(np.median(found), 1, atol=0.15)
+    np.testing.assert_allclose(contrast(1000 * noise, 20.0), found)  # no units
+    flashing = noise.copy()
+    flashing[3, 400:430] += 10 * noise.std()
+    assert contrast(flashing, 20.0)[3] > 4
+
+
+def test_nothing_has_no_quality_and_silence_no_good_one():
+    none = measure(activity_of(np.zeros((0, 5))), 20.0, *(np.zeros(0) for _ in range(4)))
+    assert accept(none).shape == (0,)
+    silence = activity_of(np.zeros((1, 5)), noise=1e-9)
+    silent = measure(silence, 20.0, np.zeros(1), np.zeros(1), np.zeros(1), np.ones(1))
+    assert np.isfinite(list(silent.values())).all()
+    assert not accept(silent).any()
