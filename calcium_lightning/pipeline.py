@@ -210,7 +210,7 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
         "traces": (activity.traces * amplitude)[order],
         "denoised": (activity.denoised * amplitude)[order],
         "spikes": (activity.spikes * amplitude)[order],
-        "accepted": accept(quality, settings.quality),
+        "accepted": accept(quality, settings.quality, prepared.session.kind),
         "quality": quality,
         "shifts": prepared.shifts,
         "baseline": (under - own)[order],

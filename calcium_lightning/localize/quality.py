@@ -22,12 +22,17 @@ SNR_CEILING = 30.0
 
 #: properties that the score looks at, after :func:`_features`
 COEFFICIENTS: dict[str, float] = {
-    "intercept": -7.5,
-    "log_contrast": 3.0,
-    "consistency": 4.0,
-    "log_snr": 0.5,
-    "width": -1.0,
+    "intercept": -10.46,
+    "log_contrast": 0.844,
+    "consistency": 10.607,
+    "log_snr": 0.464,
+    "width": -1.137,
 }
+
+
+#: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in blobs
+#: that look like footprints, so a cell must stand out in time instead.
+LEAST_CONTRAST = {"raw": 2.0, "dff": 3.0}
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class QualitySettings:
     ----------
     score : float
         Least score: probability of being a cell.
+    contrast : float, optional
+        Least :func:`contrast`; default 2 for raw sessions and 3 for ΔF/F.
     snr : float
         Least peak of the denoised trace over the trace's noise.
     consistency : float
@@ -47,6 +54,7 @@ class QualitySettings:
     """
 
     score: float = 0.5
+    contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
     width: tuple[float, float] = field(default=(0.45, 2.2))
@@ -142,12 +150,16 @@ def score(quality: dict[str, np.ndarray]) -> np.ndarray:
     return 1 / (1 + np.exp(-np.asarray(total, float)))
 
 
-def accept(quality: dict[str, np.ndarray], settings: QualitySettings | None = None) -> np.ndarray:
-    """Which cells pass all tests, bool (K,)."""
+def accept(
+    quality: dict[str, np.ndarray], settings: QualitySettings | None = None, kind: str = "raw"
+) -> np.ndarray:
+    """Which cells of a session of some kind pass all tests, bool (K,)."""
     settings = settings or QualitySettings()
     low, high = settings.width
+    least = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
     return (
         (quality["score"] >= settings.score)
+        & (quality["contrast"] >= least)
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)
         & (quality["width"] >= low)
