@@ -176,6 +176,7 @@ def save_network(
             temporary,
             described,
         )
+        temporary.chmod(0o644)  # safetensors makes files that only their owner may read
 
 
 def _read_safetensors(path: Path, key: str) -> Weights:

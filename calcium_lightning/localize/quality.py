@@ -30,8 +30,8 @@ COEFFICIENTS: dict[str, float] = {
 }
 
 
-#: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in blobs
-#: that look like footprints, so a cell must stand out in time instead.
+#: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in
+#: blobs that look like footprints, so a cell must stand out in time instead.
 LEAST_CONTRAST = {"raw": 2.0, "dff": 3.0}
 
 
