@@ -1,0 +1,162 @@
+"""From a session to cells in one call, against the simulator's truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import shift as scipy_shift
+from scipy.spatial.distance import cdist
+
+from calcium_lightning.cells import footprint_centers
+from calcium_lightning.data.windows import WindowSettings
+from calcium_lightning.device import choose_device
+from calcium_lightning.errors import InputError
+from calcium_lightning.localize.bandpass import BandpassDetector
+from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.pipeline import extract_cells, write_foreground
+from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
+from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.simulation import Scene, SceneSettings
+
+WINDOW = WindowSettings(taps=11, seconds=0.5)
+SIZE = (72, 92)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Session:
+    """Bright cells of 10 px that move, over a field that isn't square; shifts as if they had been estimated."""
+    scene = Scene(
+        SceneSettings(
+            height_px=SIZE[0],
+            width_px=SIZE[1],
+            seconds=25,
+            fps=20,
+            cell_diameter_px=(9.0, 11.0),
+            brightness=0.5,
+        ),
+        seed=4,
+    )
+    path = tmp_path_factory.mktemp("pipeline") / "moving.h5"
+    with SessionWriter(path, *SIZE, "uint8", 20.0, pixel_size_um=1.7) as writer:
+        writer.append(scene.frames())
+        writer.set_shifts(scene.truth.shifts)
+        writer.set_timestamps(3.5 + np.arange(scene.n_frames) / 20)
+        writer.set_truth(scene.truth)
+    return Session(path)
+
+
+@pytest.fixture(scope="module")
+def cells(session):
+    return extract_cells(session, BandpassDetector(), WINDOW, 10.0, config="a: 1\n")
+
+
+def test_cells_lie_where_the_true_ones_do_in_session_pixels(session, cells):
+    truth = session.truth
+    true = footprint_centers(truth.footprints, SIZE)
+    found = cells.centers[cells.accepted]
+    distance = cdist(true, found)
+    near = distance.min(1)
+    bright = truth.amplitude > np.median(truth.amplitude)
+    assert len(found) >= 5
+    assert (near[bright] < 3).mean() >= 0.6
+    hit = (distance.min(0) < 4).mean()
+    assert hit >= 0.7
+    matched = near < 2.5
+    assert np.median(near[matched]) < 1.2
+    # No systematic offset along either axis: grids, shifts and axes agree.
+    offset = np.median((found[distance.argmin(1)] - true)[matched], 0)
+    assert (np.abs(offset) < 0.5).all()
+
+
+def test_traces_follow_the_truth_in_the_frames_units(session, cells):
+    truth = session.truth
+    distance = cdist(footprint_centers(truth.footprints, SIZE), cells.centers)
+    pairs = [
+        (k, row.argmin())
+        for k, row in enumerate(distance)
+        if row.min() < 1.5 and truth.amplitude[k] > np.median(truth.amplitude)
+    ]
+    fit = [np.corrcoef(truth.traces[k], cells.denoised[j])[0, 1] for k, j in pairs]
+    assert np.median(fit) > 0.85
+    ratio = [cells.denoised[j].max() / truth.traces[k].max() for k, j in pairs]
+    assert 0.5 < np.median(ratio) < 1.6
+
+
+def test_the_parts_fit_the_session_and_each_other(session, cells):
+    assert (cells.fps, cells.kind, cells.pixel_size_um, cells.config) == (20.0, "raw", 1.7, "a: 1\n")
+    assert cells.session == str(session.path)
+    assert cells.session_sha256 == session.sha256()
+    np.testing.assert_array_equal(cells.shifts, session.shifts)
+    np.testing.assert_allclose(cells.timestamps, session.timestamps)
+    assert (np.diff(cells.quality["score"]) <= 0).all()  # the best first
+    assert {"snr", "score"} <= cells.quality.keys()
+    np.testing.assert_allclose(cells.footprints.max(1).toarray(), 1, atol=1e-6)
+    np.testing.assert_allclose(cells.centers, footprint_centers(cells.footprints, SIZE), atol=1e-4)
+    assert (cells.center_std > 0).all()
+    assert np.isfinite(cells.traces).all()
+    spots = cells.localizations
+    assert (np.diff(spots.frame) >= 0).all()
+    assert spots.frame.max() < session.n_frames
+    claimed = spots.cell >= 0
+    distance = np.hypot(*(np.stack([spots.y, spots.x], 1)[claimed] - cells.centers[spots.cell[claimed]]).T)
+    assert np.median(distance) < 2.5
+    assert distance.max() < 8
+    # F0 is what lies under a cell without what it adds.
+    under = np.array([cells.mean_image[tuple(center)] for center in np.round(cells.centers).astype(int)])
+    assert np.corrcoef(cells.baseline, under)[0, 1] > 0.9
+    assert (cells.baseline <= under * 1.1 + 2).all()
+
+
+def test_mean_and_max_are_of_the_registered_recording(session):
+    prepared = prepare(session, 10.0)
+    with ScratchMovie(prepared.scale.size) as movie:
+        images = write_foreground(prepared, movie)
+        assert movie.n_frames == session.n_frames
+    shifts = np.round(session.shifts)
+    frames = session.frames().astype(float)
+    moved = np.stack(
+        [
+            scipy_shift(frame, -shift, order=0, cval=np.nan)
+            for frame, shift in zip(frames, shifts, strict=True)
+        ]
+    )
+    inner = (slice(8, -8), slice(8, -8))
+    np.testing.assert_allclose(images.mean[inner], np.nanmean(moved, 0)[inner], atol=1e-3)
+    np.testing.assert_allclose(images.max[inner], np.nanmax(moved, 0)[inner], atol=1e-3)
+    assert images.mean.shape == SIZE
+    assert np.isfinite(images.mean).all()
+
+
+def test_another_frame_rate_changes_the_clock(session):
+    settings = PreprocessSettings(motion=None)
+    quick = extract_cells(
+        session, BandpassDetector(), WINDOW, 10.0, preprocess=settings, fps=40.0, pixel_size_um=3.0
+    )
+    assert (quick.fps, quick.pixel_size_um) == (40.0, 3.0)
+    np.testing.assert_allclose(quick.timestamps, np.arange(session.n_frames) / 40)
+
+
+def test_too_short_and_too_coarse_are_refused(session, tmp_path):
+    with SessionWriter(tmp_path / "a.h5", 60, 60, "uint8", 20.0) as writer:
+        writer.append(np.zeros((9, 60, 60), np.uint8))
+    with pytest.raises(
+        InputError, match=r"a\.h5: 9 frames are fewer than a window of 0.5 s \(10 frames at 20 Hz\)"
+    ):
+        extract_cells(Session(tmp_path / "a.h5"), BandpassDetector(), WINDOW, 10.0)
+    with pytest.raises(
+        InputError, match=r"cells of 50 px don't fit a field of \(72, 92\) px; check cell_diameter="
+    ):
+        extract_cells(session, BandpassDetector(), WINDOW, 50.0)
+
+
+def test_devices_are_chosen_or_refused():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(InputError, match="device=gpu: auto, cpu, cuda, mps"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="device=cuda: not on this machine"):
+            choose_device("cuda")
+    else:
+        assert choose_device("cuda:0").index == 0
