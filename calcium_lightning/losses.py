@@ -79,6 +79,16 @@ def remove_smooth(images: Tensor, sigma: float) -> Tensor:
     return images - (blurred / inside)[:, 0]
 
 
+def fit_cells(images: Tensor) -> Tensor:
+    """Height of the best-fitting cell-sized Gaussian around each pixel, (B, h, w) like ``images``."""
+    reach = math.ceil(3 * CELL_SIGMA)
+    grid = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (grid / CELL_SIGMA) ** 2)
+    kernel = kernel / kernel.square().sum()
+    stack = F.pad(images[:, None], (reach, reach, reach, reach), mode="replicate")
+    return F.conv2d(F.conv2d(stack, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))[:, 0]
+
+
 def unexplored(target: Tensor, least: float = 0.5) -> Tensor:
     """Where a cell-sized Gaussian fits the frames best: a bonus for being painted.
 
@@ -96,14 +106,27 @@ def unexplored(target: Tensor, least: float = 0.5) -> Tensor:
     Tensor (B, h, w)
         The height of the best fit at its local maxima, 0 elsewhere.
     """
-    reach = math.ceil(3 * CELL_SIGMA)
-    grid = torch.arange(-reach, reach + 1, device=target.device, dtype=target.dtype)
-    kernel = torch.exp(-0.5 * (grid / CELL_SIGMA) ** 2)
-    kernel = kernel / kernel.square().sum()
-    stack = F.pad(target[:, None], (reach, reach, reach, reach), mode="replicate")
-    fit = F.conv2d(F.conv2d(stack, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
-    best = (fit == F.max_pool2d(fit, 5, 1, 2)) & (fit > least)
-    return torch.where(best, fit, 0)[:, 0].detach()
+    fit = fit_cells(target.detach())
+    best = (fit == F.max_pool2d(fit[:, None], 5, 1, 2)[:, 0]) & (fit > least)
+    return torch.where(best, fit, 0)
+
+
+def grain(rest: Tensor) -> Tensor:
+    """How much more noise there is at the scale of cells than white noise would have, a scalar of at least 1.
+
+    Smoothed frames have noise in blobs. A likelihood that takes their pixels for independent counts each of
+    them so many times.
+
+    Parameters
+    ----------
+    rest : Tensor (B, h, w)
+        What a picture leaves of the frames.
+    """
+    rest = rest.detach()
+    # A white image of unit variance has fits of variance 1 / sum(kernel**2) = 1 / (pi sigma**2).
+    # Medians: places that aren't painted yet are no noise.
+    fit = fit_cells(rest).square().median()
+    return (fit * math.pi * CELL_SIGMA**2 / rest.square().median().clamp_min(1e-9)).clamp_min(1.0)
 
 
 class EvidenceLoss(nn.Module):
@@ -160,7 +183,8 @@ class EvidenceLoss(nn.Module):
             maps.probability * maps.amplitude
         ).sum((1, 2))
         reconstruction = error.mean()
-        total = 0.5 * reconstruction + ((0.5 * variance + rise * price) / pixels).mean()
+        doubt = grain(picture - batch.target)
+        total = 0.5 * reconstruction / doubt + ((0.5 * variance / doubt + rise * price) / pixels).mean()
         parts = {
             "reconstruction": reconstruction.detach(),
             "coordinates": maps.probability.sum((1, 2)).mean().detach(),
