@@ -142,7 +142,8 @@ class EvidenceLoss(nn.Module):
     amplitude_cost : float
         Price per unit of brightness (an exponential prior), units of noise.
     warmup_steps : int
-        Steps over which both prices rise from zero: at the start nothing is worth its price yet.
+        Steps over which both prices, and that of half-heartedness, rise from zero: at the start nothing is
+        worth its price yet.
     background_sigma : float
         Standard deviation of the blur that preprocessing removed, network pixels.
     """
@@ -152,7 +153,7 @@ class EvidenceLoss(nn.Module):
         splats: int = 96,
         coordinate_cost: float = 6.0,
         amplitude_cost: float = 0.02,
-        warmup_steps: int = 300,
+        warmup_steps: int = 600,
         background_sigma: float = 4.0,
     ) -> None:
         super().__init__()
@@ -178,13 +179,13 @@ class EvidenceLoss(nn.Module):
         energy = math.pi * coordinates.sigma.prod(-1)
         variance = (p * (1 - p) * brightness.square() * energy).sum(1)
         pixels = height * width
-        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps)) ** 3
         price = self.coordinate_cost * maps.probability.sum((1, 2)) + self.amplitude_cost * (
             maps.probability * maps.amplitude
         ).sum((1, 2))
         reconstruction = error.mean()
         doubt = grain(picture - batch.target)
-        total = 0.5 * reconstruction / doubt + ((0.5 * variance / doubt + rise * price) / pixels).mean()
+        total = 0.5 * reconstruction / doubt + (rise * (0.5 * variance / doubt + price) / pixels).mean()
         parts = {
             "reconstruction": reconstruction.detach(),
             "coordinates": maps.probability.sum((1, 2)).mean().detach(),
