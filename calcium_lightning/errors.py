@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(Exception):
@@ -17,3 +19,20 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """Return ``"; nearest: a, b"`` for the known names that resemble ``name``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
     return f"; nearest: {', '.join(close)}" if close else ""
+
+
+def positive(name: str, value: Any) -> float:
+    """The value of the key ``name`` as a finite number above 0.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise InputError(f"{name}={value}: a number above 0")
+    return number

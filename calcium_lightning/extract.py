@@ -5,7 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.cli import as_paths, entry_point, output_paths
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.errors import InputError, nearest, positive
 
 
 @entry_point("extract")
@@ -23,6 +23,8 @@ def main(cfg: DictConfig) -> None:
     )
     if cfg.detector not in (choices := ("network", "bandpass")):
         raise InputError(f"detector={cfg.detector}: {' or '.join(choices)}{nearest(cfg.detector, choices)}")
+    fps = None if cfg.fps is None else positive("fps", cfg.fps)
+    pixel_size_um = None if cfg.pixel_size_um is None else positive("pixel_size_um", cfg.pixel_size_um)
 
     import torch
     from hydra.utils import instantiate
@@ -51,7 +53,7 @@ def main(cfg: DictConfig) -> None:
     for session, output in zip(sessions, outputs, strict=True):
         torch.manual_seed(cfg.seed)
         diameter = cell_diameter_of(
-            session, cfg.cell_diameter, cfg.cell_diameter_um, cfg.pixel_size_um, preprocess
+            session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um, preprocess
         )
         cells = extract_cells(
             session,
@@ -60,8 +62,8 @@ def main(cfg: DictConfig) -> None:
             diameter,
             preprocess=preprocess,
             settings=localize,
-            fps=cfg.fps,
-            pixel_size_um=cfg.pixel_size_um,
+            fps=fps,
+            pixel_size_um=pixel_size_um,
             device=device,
             config=OmegaConf.to_yaml(cfg, resolve=True),
         )

@@ -15,6 +15,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from calcium_lightning.errors import InputError
 from calcium_lightning.localize.activity import Activity, Kernel, deconvolve, estimate_kernel, remove_baseline
 from calcium_lightning.localize.bandpass import CELL_SIGMA
 from calcium_lightning.localize.demix import Demixer, Model
@@ -72,6 +73,17 @@ class LocalizeSettings:
     rise_s: float | None = None
     decay_s: float | None = None
     quality: QualitySettings = field(default_factory=QualitySettings)
+
+    def __post_init__(self) -> None:
+        """Refuse a threshold that is no probability.
+
+        Raises
+        ------
+        InputError
+            Naming the setting.
+        """
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"localize.threshold={self.threshold}: a probability above 0")
 
 
 @dataclass

@@ -7,14 +7,13 @@ its own size (Lindeberg 1998), so the sizes of the strongest blobs of many momen
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_laplace
 from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.errors import InputError, positive
 from calcium_lightning.session import Session
 
 #: full width at half maximum of a Gaussian over its standard deviation
@@ -55,31 +54,21 @@ def cell_diameter_of(
     if cell_diameter is not None and cell_diameter_um is not None:
         raise InputError("cell_diameter= and cell_diameter_um= say the same thing; give one of them")
     if cell_diameter_um is not None:
-        size = session.pixel_size_um if pixel_size_um is None else _positive("pixel_size_um", pixel_size_um)
+        size = session.pixel_size_um if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
         if size is None:
             raise InputError(
                 f"{session.path}: cell_diameter_um= needs the pixel size, which the session doesn't know; "
                 "add pixel_size_um="
             )
-        cell_diameter = _positive("cell_diameter_um", cell_diameter_um) / size
+        cell_diameter = positive("cell_diameter_um", cell_diameter_um) / size
     if cell_diameter is None:
         return estimate_diameter(session)
-    diameter, most = _positive("cell_diameter", cell_diameter), max(session.shape[1:])
+    diameter, most = positive("cell_diameter", cell_diameter), max(session.shape[1:])
     if not LEAST_DIAMETER <= diameter <= most:
         raise InputError(
             f"cell_diameter={diameter:g} px: between {LEAST_DIAMETER:g} and the field's {most} px"
         )
     return diameter
-
-
-def _positive(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise InputError(f"{name}={value}: a number above 0")
-    return number
 
 
 def estimate_diameter(session: Session, moments: int = 32) -> float:

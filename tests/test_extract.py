@@ -1,0 +1,283 @@
+"""``extract`` as the user types it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from tiny_network import make_network
+
+from calcium_lightning.cells import read_cells
+from calcium_lightning.data.windows import WindowSettings
+from calcium_lightning.session import SessionWriter
+from calcium_lightning.simulation import Scene, SceneSettings
+from calcium_lightning.weights import save_network
+
+BANDPASS = ("detector=bandpass", "cell_diameter=10")
+
+
+def simulate(path: Path, seconds: float = 12, seed: int = 1, **options) -> Path:
+    settings = SceneSettings(
+        height_px=60, width_px=80, seconds=seconds, fps=20, cell_diameter_px=(9.0, 11.0), brightness=0.5
+    )
+    scene = Scene(settings, seed)
+    with SessionWriter(path, 60, 80, "uint8", 20.0, motion_corrected=False, **options) as writer:
+        writer.append(scene.frames())
+        writer.set_shifts(scene.truth.shifts)
+        writer.set_truth(scene.truth)
+    return path
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Path:
+    return simulate(tmp_path_factory.mktemp("sessions") / "my session, no=1.h5", pixel_size_um=2.0)
+
+
+def quoted(*paths: Path) -> str:
+    texts = ",".join(f'"{path}"' for path in paths)
+    return f"session=[{texts}]" if len(paths) > 1 else f"session={texts}"
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name not in ("outputs", "multirun"))
+
+
+def test_every_dataset_of_the_contract_is_written_with_real_values(run_command, session, tmp_path):
+    outcome = run_command("extract", quoted(session), 'output="out, 1/cells=1.h5"', *BANDPASS)
+    assert outcome.status == 0, outcome.stderr
+    assert "cells accepted of" in outcome.stdout
+    assert outcome.stderr == ""
+    path = tmp_path / "out, 1" / "cells=1.h5"
+    with h5py.File(path) as file:
+        count, length = file["traces"].shape
+        spots = len(file["localizations/frame"])
+        assert count > 3
+        assert length == 240
+        assert spots > 50
+        real = np.dtype("float32")
+        shapes = {
+            **{name: ((count, length), real) for name in ("traces", "denoised", "spikes")},
+            **{name: ((count, 2), real) for name in ("centers", "center_std")},
+            **{f"quality/{name}": ((count,), real) for name in ("snr", "score")},
+            **{
+                f"localizations/{name}": ((spots,), real)
+                for name in ("y", "x", "amplitude", "y_std", "x_std")
+            },
+            **{f"localizations/{name}": ((spots,), np.dtype("int32")) for name in ("frame", "cell")},
+            **{f"images/{name}": ((60, 80), real) for name in ("mean", "max")},
+            "accepted": ((count,), np.dtype(bool)),
+            "baseline": ((count,), real),
+            "shifts": ((length, 2), real),
+            "timestamps": ((length,), np.dtype("float64")),
+        }
+        assert {name: (file[name].shape, file[name].dtype) for name in shapes} == shapes
+        for name in shapes:
+            assert np.isfinite(file[name][...]).all(), name
+            assert np.ptp(file[name][...].astype(float)) > 0 or name == "accepted", name
+        assert file["footprints"].attrs["shape"].tolist() == [count, 60, 80]
+        assert len(file["footprints/indptr"]) == count + 1
+        attributes = dict(file.attrs)
+    assert attributes["format"] == "calcium-lightning-cells"
+    assert (attributes["fps"], attributes["kind"], attributes["pixel_size_um"]) == (20.0, "raw", 2.0)
+    assert attributes["session"] == str(session)
+    assert len(attributes["session_sha256"]) == 64
+    config = yaml.safe_load(attributes["config"])
+    assert (config["cell_diameter"], config["detector"], config["session"]) == (10, "bandpass", str(session))
+    assert config["localize"]["gather"]["separation"] == 2.0
+    assert left_in(tmp_path) == ["out, 1"]
+
+
+def test_the_same_call_gives_the_same_cells(run_command, session, tmp_path):
+    for name in ("a", "b"):
+        assert run_command("extract", quoted(session), f"output={name}.h5", *BANDPASS).status == 0
+    with h5py.File(tmp_path / "a.h5") as one, h5py.File(tmp_path / "b.h5") as two:
+        for name in ("centers", "traces", "localizations/x", "quality/score"):
+            np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_several_sessions_go_to_a_folder_and_none_named_to_the_runs(run_command, session, tmp_path):
+    other = simulate(tmp_path / "other.h5", seconds=4, seed=2)
+    outcome = run_command("extract", quoted(session, other), "output=all of them", *BANDPASS)
+    assert outcome.status == 0, outcome.stderr
+    assert left_in(tmp_path / "all of them") == ["my session, no=1.cells.h5", "other.cells.h5"]
+    assert read_cells(tmp_path / "all of them" / "other.cells.h5").n_frames == 80
+    outcome = run_command("extract", quoted(other), *BANDPASS, "hydra.run.dir=run")
+    assert outcome.status == 0
+    assert (tmp_path / "run" / "other.cells.h5").is_file()
+
+
+def test_a_sweep_keeps_its_jobs_apart(run_command, tmp_path):
+    simulate(tmp_path / "a.h5", seconds=4)
+    outcome = run_command("extract", "session=a.h5", *BANDPASS, "seed=1,2", "-m", "hydra.sweep.dir=sweep")
+    assert outcome.status == 0, outcome.stderr
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("sweep/*/*.h5")) == [
+        "sweep/0/a.cells.h5",
+        "sweep/1/a.cells.h5",
+    ]
+
+
+def test_frame_rate_and_scale_can_be_told(run_command, session, tmp_path):
+    outcome = run_command(
+        "extract",
+        quoted(session),
+        "output=c.h5",
+        "detector=bandpass",
+        "cell_diameter_um=30",
+        "pixel_size_um=3",
+        "fps=10",
+    )
+    assert outcome.status == 0, outcome.stderr
+    assert "cell diameter 10.0 px" in outcome.stdout
+    cells = read_cells(tmp_path / "c.h5")
+    assert (cells.fps, cells.pixel_size_um) == (10.0, 3.0)
+    np.testing.assert_allclose(np.diff(cells.timestamps), 0.1)
+
+
+def test_an_existing_output_is_replaced_only_on_request(run_command, session, tmp_path):
+    (tmp_path / "c.h5").write_text("precious")
+    outcome = run_command("extract", quoted(session), "output=c.h5", *BANDPASS)
+    assert (outcome.status, outcome.stderr) == (2, "error: c.h5: exists; overwrite=true replaces it\n")
+    assert (tmp_path / "c.h5").read_text() == "precious"
+    assert run_command("extract", quoted(session), "output=c.h5", *BANDPASS, "overwrite=true").status == 0
+    assert len(read_cells(tmp_path / "c.h5")) > 0
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_constant_frames_hold_no_cells_and_that_is_a_result(run_command, tmp_path, dtype):
+    with SessionWriter(tmp_path / "a.h5", 60, 80, dtype, 20.0) as writer:
+        writer.append(np.full((80, 60, 80), 9, dtype))
+    for diameter in ("10", "null"):
+        outcome = run_command(
+            "extract",
+            "session=a.h5",
+            "output=c.h5",
+            "detector=bandpass",
+            f"cell_diameter={diameter}",
+            "overwrite=true",
+        )
+        assert outcome.status == 0, outcome.stderr
+        assert "0 cells accepted of 0 found" in outcome.stdout
+        cells = read_cells(tmp_path / "c.h5")
+        assert (len(cells), cells.n_frames, len(cells.localizations)) == (0, 80, 0)
+        assert (cells.mean_image == 9).all()
+
+
+@pytest.fixture(scope="module")
+def bad_files(tmp_path_factory) -> Path:
+    """A folder with a good session and some bad ones."""
+    folder = tmp_path_factory.mktemp("bad")
+    simulate(folder / "a.h5", seconds=2)
+    for name, length in (("short", 5), ("one", 1), ("nan", 60)):
+        with SessionWriter(folder / f"{name}.h5", 60, 80, "float32", 20.0) as writer:
+            writer.append(np.random.default_rng(0).normal(size=(length, 60, 80)).astype(np.float32))
+    with h5py.File(folder / "nan.h5", "r+") as file:
+        file["frames"][31, 3, 4] = np.nan
+    (folder / "cut.h5").write_bytes((folder / "a.h5").read_bytes()[:9000])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["session=nowhere.h5"], "nowhere.h5: no such file"),
+        (["session=."], "is a folder, not a file"),
+        (["cell_diameter=0.5"], "cell_diameter=0.5 px: between 2 and"),
+        (["cell_diameter=500"], "cell_diameter=500 px: between 2 and"),
+        (["cell_diameter=40"], "check cell_diameter="),
+        (["cell_diameter=wide"], "cell_diameter=wide: a number above 0"),
+        (["cell_diameter_um=20"], "give one of them"),
+        (["cell_diameter=null", "cell_diameter_um=20"], "needs the pixel size"),
+        (["fps=0"], "fps=0"),
+        (["fps=-3"], "fps=-3"),
+        (["fps=fast"], "fps=fast"),
+        (["pixel_size_um=-1"], "pixel_size_um=-1"),
+        (["detector=netwrk"], "detector=netwrk: network or bandpass; nearest: network"),
+        (["device=gpu"], "device=gpu: auto, cpu, cuda, mps"),
+        (["detector=network", "checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: no such file"),
+        (["detector=network", "checkpoint=a.h5"], "checkpoint=a.h5: not a checkpoint"),
+        (["session=short.h5"], "short.h5: 5 frames are fewer than a window of 0.5 s (10 frames at 20 Hz)"),
+        (["session=one.h5"], "one.h5: 1 frames are fewer"),
+        (["session=cut.h5"], "cut.h5: a truncated HDF5 file"),
+        (["session=nan.h5"], "nan.h5: /frames 31 holds NaN or infinite values"),
+        (["localize.threshold=0"], "threshold"),
+        (["localize.threshold=2"], "threshold"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(run_command, bad_files, overrides, line):
+    before = left_in(bad_files)
+    outcome = run_command("extract", "session=a.h5", "output=c.h5", *BANDPASS, *overrides, cwd=bad_files)
+    assert outcome.status == 2, outcome
+    assert line in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert left_in(bad_files) == before
+
+
+def test_the_network_of_a_checkpoint_is_used(run_command, session, tmp_path):
+    """With random weights it finds nothing to speak of, but the whole way is walked."""
+    save_network(tmp_path / "w.safetensors", make_network(), WindowSettings(taps=5, seconds=0.4))
+    outcome = run_command(
+        "extract", quoted(session), "output=c.h5", "checkpoint=w.safetensors", "cell_diameter=10"
+    )
+    assert outcome.status == 0, outcome.stderr
+    assert read_cells(tmp_path / "c.h5").n_frames == 240
+
+
+def command(*overrides: str) -> list[str]:
+    return [sys.executable, "-m", "calcium_lightning.extract", *overrides]
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(tmp_path):
+    simulate(tmp_path / "a.h5", seconds=30)
+    process = subprocess.Popen(
+        command("session=a.h5", "output=out/c.h5", *BANDPASS, "hydra.run.dir=run"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # The output's folder appears once the arguments were checked: from there on it reads, computes, writes.
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in err
+    assert list((tmp_path / "out").iterdir()) == []
+    assert left_in(tmp_path) == ["a.h5", "out", "run"]
+
+
+def test_a_full_disk_is_one_line_and_1(tmp_path):
+    """A limit on the size of files stands for the disk: the operating system refuses the bytes alike."""
+    simulate(tmp_path / "a.h5", seconds=4)
+    limit = 60_000
+
+    def small_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    (tmp_path / "scratch").mkdir()
+    done = subprocess.run(
+        command("session=a.h5", "output=c.h5", *BANDPASS, "hydra.run.dir=run"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=small_disk,
+        env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "free some space and run again" in done.stderr
+    assert left_in(tmp_path) == ["a.h5", "run", "scratch"]
+    assert list((tmp_path / "scratch").iterdir()) == []
