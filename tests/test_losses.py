@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from calcium_lightning.data.windows import Labels, WindowBatch
-from calcium_lightning.losses import CombinedLoss, EvidenceLoss, LabelLoss, remove_smooth
+from calcium_lightning.losses import CombinedLoss, EvidenceLoss, LabelLoss, grain, remove_smooth
 from calcium_lightning.nn.maps import (
     AMPLITUDE,
     AMPLITUDE_STD,
@@ -138,7 +138,8 @@ def test_the_expectation_over_coins_is_that_of_many_throws():
     raw = raw_maps(CELLS)
     for (y, x, _), probability in zip(CELLS, p, strict=True):
         raw[0, LOGIT, round(y), round(x)] = math.log(probability / (1 - probability))
-    expected = float(evidence(raw, target, loss).total)
+    terms = evidence(raw, target, loss)
+    expected = float(terms.total * grain(terms.reconstruction - target))
     total = 0.0
     for first in (0, 1):
         for second in (0, 1):  # both coins: the exact expectation
@@ -152,18 +153,25 @@ def test_the_expectation_over_coins_is_that_of_many_throws():
 
 def test_prices_rise_from_zero_and_are_in_nats():
     loss = EvidenceLoss(coordinate_cost=6.0, amplitude_cost=0.0, warmup_steps=100)
-    target = frame(cells=[])
-    free, half, full = (
-        float(evidence(raw_maps(CELLS), target, loss, step).total) for step in (-1, 49, 10**4)
-    )
-    assert full - free == pytest.approx(2 * (half - free), rel=1e-3)
+    target, certain = frame(cells=[]), raw_maps(CELLS, 1 - 1e-9)
+    free, half, full = (float(evidence(certain, target, loss, step).total) for step in (-1, 49, 10**4))
+    assert 0 < half - free < full - free
     assert full - free == pytest.approx(6.0 * 2 / (SIZE[0] * SIZE[1]), rel=0.01)
     brightness = EvidenceLoss(coordinate_cost=0.0, amplitude_cost=0.1)
     cost = float(
-        evidence(raw_maps(CELLS), target, brightness).total
-        - evidence(raw_maps(CELLS), target, brightness, -1).total
+        evidence(certain, target, brightness).total - evidence(certain, target, brightness, -1).total
     )
     assert cost == pytest.approx(0.1 * 15 / (SIZE[0] * SIZE[1]), rel=0.01)
+
+
+def test_blobs_of_noise_count_once():
+    torch.manual_seed(0)
+    white = torch.randn(2, 200, 220)  # repeated borders count a little more: large enough not to matter
+    blobs = torch.from_numpy(gaussian_filter(white.numpy(), 2.0, axes=(1, 2)))
+    assert float(grain(white)) == pytest.approx(1, abs=0.15)
+    assert float(grain(blobs)) > 8  # white noise so smoothed has 4 pi 2^2 = 50 times fewer independent places
+    torch.testing.assert_close(grain(1000 * blobs), grain(blobs))
+    assert float(grain(torch.zeros(1, *SIZE))) == 1
 
 
 def labels_of(cells: list[tuple[float, float, float]], padding: int = 0, junk: float = 0.0) -> Labels:

@@ -82,9 +82,14 @@ def test_every_planted_cell_is_found_once_with_its_activity(planted, found):
     assert crossed < np.corrcoef(planted.traces[1:3])[0, 1] + 0.12
     slope = (found.activity.denoised[match] * planted.traces).sum(1) / (planted.traces**2).sum(1)
     np.testing.assert_allclose(slope[inner], 1, atol=0.3)
-    # Others are few, and weak.
-    others = np.setdiff1d(np.arange(len(distance.T)), match)
-    assert len(others) <= 3
+    # Others are rejected.
+    count = len(found.model)
+    quality = measure(found.activity, 20.0, found.consistency, *(np.ones(count) for _ in range(3)))
+    accepted = accept(quality)
+    others = np.setdiff1d(np.arange(count), match)
+    assert accepted[match].sum() >= 7
+    assert accepted[others].sum() <= 1
+    assert quality["score"][match].min() > np.median(quality["score"][others])
 
 
 def test_the_parts_of_what_was_found_fit_together(planted, found):
@@ -247,7 +252,8 @@ def test_better_cells_score_higher_and_are_accepted():
     accepted = accept(quality).tolist()
     assert (accepted[0], accepted[2]) == (False, True)
     assert not accept(quality, QualitySettings(snr=20)).any()
-    assert accept(quality, QualitySettings(score=0, snr=0, consistency=-1)).all()
+    assert accept(quality, QualitySettings(contrast=2.5)).sum() <= accept(quality).sum()
+    assert accept(quality, QualitySettings(score=0, contrast=0, snr=0, consistency=-1)).all()
     wide = {**quality, "width": np.full(3, 3.0)}
     assert not accept(wide).any()
     assert (score(wide) < quality["score"]).all()

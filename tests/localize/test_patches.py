@@ -92,7 +92,7 @@ def test_footprints_land_where_they_belong_in_the_session(field, diameter, place
     error = np.abs(image * peaks[0] - np.where(image > 0, expected, 0))
     near = (np.minimum(y, field[0] - 1 - y) < border) | (np.minimum(x, field[1] - 1 - x) < border)
     assert error[~near].max(initial=0) < 0.03
-    assert error.max() < 0.1
+    assert error.max() < 0.12
     inside = ((scale.to_network(center) > 4) & (scale.to_network(center) < np.array(scale.size) - 5)).all()
     found = footprint_centers(footprints, field)
     reference = (expected * (expected > 0.3 * expected.max()))[None].reshape(1, -1)
