@@ -151,7 +151,7 @@ class EvidenceLoss(nn.Module):
     def __init__(
         self,
         splats: int = 96,
-        coordinate_cost: float = 6.0,
+        coordinate_cost: float = 3.0,
         amplitude_cost: float = 0.02,
         warmup_steps: int = 600,
         background_sigma: float = 4.0,
@@ -176,7 +176,11 @@ class EvidenceLoss(nn.Module):
         error = (picture - batch.target).square()
         # The variance that a Bernoulli coordinate adds to the picture: a half-hearted one pays for it.
         p, brightness = coordinates.probability, coordinates.amplitude
-        energy = math.pi * coordinates.sigma.prod(-1)
+        square = coordinates.sigma.prod(-1)
+        # Of a Gaussian's energy, what the removal of the background leaves.
+        wide = self.background_sigma**2
+        left = 1 - 4 * square / (2 * square + wide) + square / (square + wide)
+        energy = math.pi * square * left
         variance = (p * (1 - p) * brightness.square() * energy).sum(1)
         pixels = height * width
         rise = min(1.0, (step + 1) / max(1, self.warmup_steps)) ** 3

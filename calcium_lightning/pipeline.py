@@ -25,6 +25,8 @@ from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.progress import progress
 from calcium_lightning.session import Session
 
+#: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
+CENTER_FLOOR = 0.06
 #: frames that are brought to the network's scale at a time
 CHUNK = 64
 
@@ -204,7 +206,7 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
     quality = {name: values[order] for name, values in quality.items()}
     return {
         "centers": centers[order],
-        "center_std": (found.center_std.numpy() / scale.factor)[order],
+        "center_std": np.hypot(found.center_std.numpy() / scale.factor, CENTER_FLOOR)[order],
         "footprints": footprints[order],
         "frame_shape": scale.field,
         "traces": (activity.traces * amplitude)[order],

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from calcium_lightning.preprocess.motion import MotionSettings, estimate_motion
@@ -18,6 +19,8 @@ from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 from calcium_lightning.progress import progress
 from calcium_lightning.session import Session
 
+#: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
+NOISE_BLUR = 3.0
 #: turns a median absolute deviation into a standard deviation of a Gaussian
 MAD_TO_STD = 1.4826
 
@@ -140,6 +143,8 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
     typical = float(noise[known].median()) if known.any() else 1.0
     # A pixel that was hardly ever seen gets the typical noise; its frames are zero where it wasn't.
     noise = torch.where(known, noise, torch.tensor(typical))
+    # A pixel's own estimate scatters by a tenth or more, the noise itself changes slowly over the field.
+    noise = torch.from_numpy(gaussian_filter(noise.log().numpy(), NOISE_BLUR, mode="nearest")).exp()
     prepared.baseline = baseline
     prepared.knots = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
     prepared.noise = noise.clamp_min(settings.noise_floor * typical)
