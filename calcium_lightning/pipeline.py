@@ -15,6 +15,7 @@ from calcium_lightning import __version__
 from calcium_lightning.cells import Cells, Localizations, footprint_centers
 from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.errors import InputError
+from calcium_lightning.localize.activity import regain
 from calcium_lightning.localize.cells import CellFinder, Found, LocalizeSettings
 from calcium_lightning.localize.detect import Detector, detect
 from calcium_lightning.localize.quality import accept, measure
@@ -185,6 +186,7 @@ def _assemble(prepared: Prepared, found: Found, images: Images, settings: Locali
         claimed,
         prepared.seen.numpy()[index[:, 0], index[:, 1]],
     )
+    activity = regain(activity)  # the quality is that of the fit itself
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)
     rank[order], rank[-1] = np.arange(len(order)), -1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 from scipy.optimize import minimize
 
+#: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
+MOST_SHRINKAGE = 2.0
 #: turns a median absolute deviation into a standard deviation of a Gaussian
 MAD_TO_STD = 1.4826
 
@@ -124,8 +126,8 @@ def estimate_kernel(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> K
 
 
 def _taus(parameters: np.ndarray) -> tuple[float, float]:
-    rise = float(np.clip(np.exp(parameters[0]), 0.01, 0.5))
-    decay = float(np.clip(np.exp(parameters[1]), 0.1, 4.0))
+    rise = float(np.exp(np.clip(parameters[0], np.log(0.01), np.log(0.5))))
+    decay = float(np.exp(np.clip(parameters[1], np.log(0.1), np.log(4.0))))
     return min(rise, 0.8 * decay), decay
 
 
@@ -164,6 +166,19 @@ def deconvolve(
         spikes=(spikes * noise[:, None]).astype(np.float32),
         noise=noise,
     )
+
+
+def regain(activity: Activity) -> Activity:
+    """Undo the shrinkage of the deconvolution's penalty.
+
+    The size of each fitted trace is regressed on the trace again (by a factor of 1 to
+    :data:`MOST_SHRINKAGE`); its shape stays.
+    """
+    trace, calcium = activity.traces, activity.denoised
+    energy = np.einsum("kt,kt->k", calcium, calcium)
+    gain = np.einsum("kt,kt->k", trace, calcium) / np.maximum(energy, 1e-12)
+    gain = np.where(energy > 0, np.clip(gain, 1.0, MOST_SHRINKAGE), 1.0)[:, None].astype(np.float32)
+    return replace(activity, denoised=calcium * gain, spikes=activity.spikes * gain)
 
 
 def _convolve(spikes: np.ndarray, fps: float, kernel: Kernel, fitted: np.ndarray) -> np.ndarray:
