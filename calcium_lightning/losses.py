@@ -14,7 +14,6 @@ Two terms, each a negative log-likelihood per pixel in units of the frames' nois
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 
 from calcium_lightning.data.windows import Labels, WindowBatch
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
-from calcium_lightning.nn.maps import CELL_SIGMA
+from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, CELL_SIGMA, LOGIT, OFFSET, OFFSET_STD
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 
 
@@ -240,8 +239,7 @@ class LabelLoss(nn.Module):
         known = ((near >= 0) & (near < near.new_tensor([height, width]))).all(-1)
         y, x = near[..., 0].clamp(0, height - 1), near[..., 1].clamp(0, width - 1)
         at = _lookup(maps, frame[:, None].expand_as(y), y, x)
-        weight = at["logit"].masked_fill(~known, -torch.inf)
-        weight = F.logsigmoid(weight).masked_fill(~known, -1e4)
+        weight = F.logsigmoid(at["logit"]).masked_fill(~known, -1e4)
         place = _normal(truth[:, None], near + at["offset"], at["offset_std"]).sum(-1)
         spread = (
             at["amplitude_std"].square() + (self.amplitude_tolerance * brightness[:, None]).square()
@@ -300,14 +298,11 @@ def _normal(value: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 def _lookup(maps: CoordinateMaps, frame: Tensor, y: Tensor, x: Tensor) -> dict[str, Tensor]:
     """The maps' values at some pixels, with gradients."""
-    from calcium_lightning.nn import maps as channel
-
     raw, ranges = maps.rows(frame, y, x), maps.ranges
-    reads: dict[str, Callable[[], Tensor]] = {
-        "logit": lambda: raw[..., channel.LOGIT],
-        "amplitude": lambda: ranges.amplitude(raw[..., channel.AMPLITUDE]),
-        "amplitude_std": lambda: ranges.amplitude_std(raw[..., channel.AMPLITUDE_STD]),
-        "offset": lambda: ranges.offset(raw[..., channel.OFFSET]),
-        "offset_std": lambda: ranges.offset_std(raw[..., channel.OFFSET_STD]),
+    return {
+        "logit": raw[..., LOGIT],
+        "amplitude": ranges.amplitude(raw[..., AMPLITUDE]),
+        "amplitude_std": ranges.amplitude_std(raw[..., AMPLITUDE_STD]),
+        "offset": ranges.offset(raw[..., OFFSET]),
+        "offset_std": ranges.offset_std(raw[..., OFFSET_STD]),
     }
-    return {name: value() for name, value in reads.items()}

@@ -21,6 +21,7 @@ from calcium_lightning.localize.detect import Detector, detect
 from calcium_lightning.localize.quality import accept, measure
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.upscale import to_session
+from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.progress import progress
@@ -105,12 +106,12 @@ def extract_cells(
             "check cell_diameter="
         )
 
-    def run(movie: ScratchMovie) -> object:
+    def run(movie: ScratchMovie) -> CoordinateList:
         return detect(movie, detector, window, rate, threshold=settings.threshold, device=device)
 
     with ScratchMovie(prepared.scale.size) as movie:
         images = write_foreground(prepared, movie, device)
-        found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()  # type: ignore[arg-type]
+        found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()
     cells = _assemble(prepared, found, images, settings)
     timestamps = session.timestamps
     return Cells(

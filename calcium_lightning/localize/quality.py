@@ -20,7 +20,7 @@ EXTREME = 0.002
 #: more signal over noise than this makes no cell more certain
 SNR_CEILING = 30.0
 
-#: properties that the score looks at, after :func:`_features`
+#: properties that the score looks at, after :func:`features`
 COEFFICIENTS: dict[str, float] = {
     "intercept": -10.46,
     "log_contrast": 0.844,
