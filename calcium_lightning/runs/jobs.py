@@ -1,0 +1,92 @@
+"""``job.json``: which job a run's folder belongs to, and how it stands.
+
+Written by the process that started the job, before its first logger is made; read by whoever wants to know:
+loggers, sweeps, the comparison. Knows a folder, and nothing of trainings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from calcium_lightning.atomic import atomic_path
+
+Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
+NAME = "job.json"
+
+
+class Pruned(Exception):
+    """The sweep gave the run up as hopeless; raised by all ranks before the same step."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job.
+
+    Attributes
+    ----------
+    hash : str
+        SHA-256, hexadecimal, of all that decides the result: the resolved config, the data, the code.
+    id : str
+        Names the job's run elsewhere (W&B): stable while the job goes on, new when it is started afresh.
+    sweep : str, optional
+        The sweep's folder, relative to the folder the user stands in.
+    number : int, optional
+        Which job of the sweep.
+    overrides : list of str
+        The command line's, as this job has them.
+    data : dict of str to str
+        SHA-256 of each session file, by its path as configured.
+    git_commit : str, optional
+        Of the package's checkout; ``-dirty`` follows where files were changed.
+    package_version : str
+        Of calcium-lightning.
+    seed : int
+        Of everything random.
+    status : {"running", "finished", "failed", "interrupted", "pruned"}
+        ``running`` stays where a process was killed.
+    error : str, optional
+        One line on why it failed.
+    started, finished : str, optional
+        ISO 8601 times, UTC. ``started`` is the first start; ``finished`` the last end, however it ended.
+    same_as : str, optional
+        Folder of the identical job whose result was taken.
+    """
+
+    hash: str
+    id: str
+    sweep: str | None = None
+    number: int | None = None
+    overrides: list[str] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    package_version: str = ""
+    seed: int = 0
+    status: Status = "running"
+    error: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    same_as: str | None = None
+
+    def replace(self, **changes: Any) -> Job:
+        """A copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def read_job(folder: Path | str) -> Job | None:
+    """The job of a run's folder; ``None`` where there is none, or its file can't be read."""
+    try:
+        values = json.loads((Path(folder) / NAME).read_text())
+        known = {part.name for part in dataclasses.fields(Job)}
+        return Job(**{name: value for name, value in values.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def write_job(folder: Path | str, job: Job) -> None:
+    """Write ``job.json`` into a run's folder, atomically."""
+    with atomic_path(Path(folder) / NAME, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(dataclasses.asdict(job), indent=2) + "\n")
