@@ -6,63 +6,26 @@ does not grow with the recording.
 
 from __future__ import annotations
 
-import base64
-import functools
-import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calcium_lightning.cells import Cells
 from calcium_lightning.pages import pictures
+from calcium_lightning.pages.drawing import BAD, GOOD, new_figure, styled, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Arguments = ParamSpec("Arguments")
-
-ACCEPTED, REJECTED = "#0f9d8a", "#e4572e"
+ACCEPTED, REJECTED = GOOD, BAD
 RAW, DENOISED, ACTIVITY = "#97a3ae", ACCEPTED, "#c2410c"
 POINTS = 1200  # of a course: about one per pixel of a full-width chart
-STYLE: dict[Any, Any] = {
-    "axes.edgecolor": "#8a949e",
-    "axes.labelcolor": "#39424c",
-    "axes.labelsize": 9,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": "#39424c",
-    "axes.titlesize": 9,
-    "font.size": 9,
-    "legend.frameon": False,
-    "path.simplify_threshold": 0.3,
-    "svg.hashsalt": "calcium-lightning",  # the same cells give the same page
-    "text.parse_math": False,  # a quality may be called "a$b"
-    "xtick.color": "#5b6670",
-    "ytick.color": "#5b6670",
-}
 
 
-def _styled(draw: Callable[Arguments, str]) -> Callable[Arguments, str]:
-    """Draw in our style, whatever the user's own settings of matplotlib are."""
-
-    @functools.wraps(draw)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> str:
-        import matplotlib
-
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(STYLE)
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-@_styled
+@styled
 def traces(cells: Cells, rows: np.ndarray) -> str:
     """Trace, denoised trace and activity of some cells, one strip each."""
-    figure = _figure(11, 0.35 + 0.62 * len(rows))
+    figure = new_figure(11, 0.35 + 0.62 * len(rows))
     seconds, starts, _ = _clock(cells)
     unit, scale = _unit(seconds)
     strips = np.atleast_1d(figure.subplots(len(rows), 1, sharex=True))
@@ -87,16 +50,16 @@ def traces(cells: Cells, rows: np.ndarray) -> str:
         axes.text(1.005, 0.5, certainty, transform=axes.transAxes, va="center", fontsize=8, color="#5b6670")
     strips[-1].set_xlabel(f"time ({unit})")
     strips[-1].set_xlim(float(seconds[0] * scale), float(seconds[-1] * scale) or 1.0)
-    return _svg(figure)
+    return svg(figure)
 
 
-@_styled
+@styled
 def qualities(cells: Cells) -> str:
     """How each quality is distributed, accepted and rejected cells apart."""
     names = quality_names(cells)[:12]
     columns = min(4, max(1, len(names)))
     lines = -(-len(names) // columns)
-    figure = _figure(11, 2.1 * lines + 0.2)
+    figure = new_figure(11, 2.1 * lines + 0.2)
     grid = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
     for axes, name in zip(grid, names, strict=False):
         values = np.asarray(cells.quality[name], float)
@@ -112,13 +75,13 @@ def qualities(cells: Cells) -> str:
     grid[0].set_ylabel("cells")
     if len(names):
         grid[0].legend(fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
-@_styled
+@styled
 def motion(cells: Cells) -> str:
     """The motion that was removed, over time."""
-    figure = _figure(11, 2.0)
+    figure = new_figure(11, 2.0)
     axes = figure.subplots()
     seconds, starts, _ = _clock(cells)
     unit, scale = _unit(seconds)
@@ -129,10 +92,10 @@ def motion(cells: Cells) -> str:
     axes.set(xlabel=f"time ({unit})", ylabel="displacement (pixels)")
     axes.margins(x=0)
     axes.legend(ncols=2, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.97))
-    return _svg(figure)
+    return svg(figure)
 
 
-@_styled
+@styled
 def activity(cells: Cells) -> str:
     """Every accepted cell's denoised trace as a line of a raster, each scaled to its own peak.
 
@@ -144,20 +107,20 @@ def activity(cells: Cells) -> str:
     unit, scale = _unit(seconds)
     value = np.maximum.reduceat(cells.denoised[rows], starts, axis=1)
     value = value / np.maximum(np.percentile(value, 99.5, axis=1, keepdims=True), 1e-12)
-    figure = _figure(11, float(np.clip(0.6 + 0.018 * len(rows), 1.8, 6)))
+    figure = new_figure(11, float(np.clip(0.6 + 0.018 * len(rows), 1.8, 6)))
     axes = figure.subplots()
     end = float(seconds[-1] + (seconds[-1] - seconds[0]) / max(length - 1, 1)) * scale
     box = (float(seconds[0] * scale), end or 1.0, len(rows), 0)
     axes.imshow(np.clip(value, 0, 1), aspect="auto", cmap="magma", extent=box, interpolation="nearest")
     axes.set(xlabel=f"time ({unit})", ylabel="cells, by certainty")
-    return _svg(figure)
+    return svg(figure)
 
 
-@_styled
+@styled
 def localizations(cells: Cells) -> str:
     """How many localisations each frame has, and how certain they are."""
     found = cells.localizations
-    figure = _figure(11, 2.1)
+    figure = new_figure(11, 2.1)
     left, right = figure.subplots(1, 2, width_ratios=(2.6, 1))
     seconds, starts, length = _clock(cells)
     unit, scale = _unit(seconds)
@@ -175,7 +138,7 @@ def localizations(cells: Cells) -> str:
         right.hist(error, bins=40, range=(0, float(np.percentile(error, 99)) or 1.0), color="#64748b")
     right.set(xlabel="standard error (pixels)", yticks=[])
     right.spines["left"].set_visible(False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def by_certainty(cells: Cells) -> np.ndarray:
@@ -220,15 +183,3 @@ def _extent(
     else:
         axes.fill_between(time, low, high, **style)
     return low, high
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

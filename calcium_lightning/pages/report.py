@@ -7,7 +7,6 @@ template shows. The page needs no network: pictures and courses are inside.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from calcium_lightning.cells import Cells
 from calcium_lightning.pages import figures, pictures
+from calcium_lightning.pages.page import Fact, render_template
 
 STRIPS = 8  # cells in each panel of traces
 GALLERY = 240  # footprints shown; a page of thousands helps nobody
@@ -45,15 +45,6 @@ FIGURE_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A number or text and what it is."""
-
-    name: str
-    value: str
-    note: str = ""
-
-
 def render(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = None) -> str:
     """The page as HTML.
 
@@ -71,13 +62,7 @@ def render(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = 
     str
         A whole document; every text from a file is escaped.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("calcium_lightning.pages", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html.j2").render(context(cells, source, measured))
+    return render_template("report.html.j2", context(cells, source, measured))
 
 
 def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""Templates to pages, and what all pages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number or text and what it is."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def render_template(name: str, context: Mapping[str, Any]) -> str:
+    """Fill a template of ``pages/templates``; every text in ``context`` is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("calcium_lightning.pages", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name).render(context)
