@@ -1,0 +1,105 @@
+"""Run Suite2p on a session file and write what it found as a cells file, for the benchmark.
+
+    PEER_ENVIRONMENT/bin/python suite2p_cells.py SESSION.h5 CELLS.h5 [--scratch FOLDER]
+
+Runs in an environment of its own (``pip install suite2p oasis-deconv h5py``): Suite2p is GPL and no part of
+this project imports it. Its documented one-photon settings (smooth_sigma 4, spatial_taper 10 for the
+registration), its neuropil correction, its iscell classifier, and OASIS on the corrected traces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+
+def run(session: Path, scratch: Path) -> dict[str, np.ndarray]:
+    """Suite2p from raw frames to traces."""
+    import suite2p
+
+    with h5py.File(session) as file:
+        fps = float(file["frames"].attrs["fps"])
+    settings = suite2p.default_settings()
+    settings.update(fs=fps, torch_device="cpu")
+    settings["run"]["do_regmetrics"] = False
+    settings["registration"].update(smooth_sigma=4.0, spatial_taper=10.0)
+    database = {
+        "data_path": [str(session.parent)],
+        "file_list": [session.name],
+        "input_format": "h5",
+        "h5py_key": "frames",
+        "save_path0": str(scratch),
+    }
+    suite2p.run_s2p(db=database, settings=settings)
+    plane = scratch / "suite2p" / "plane0"
+    cells = np.load(plane / "stat.npy", allow_pickle=True)  # this run's own file
+    fluorescence, neuropil = np.load(plane / "F.npy"), np.load(plane / "Fneu.npy")
+    return {
+        "stat": cells,
+        "accepted": np.load(plane / "iscell.npy")[:, 0] > 0,
+        "traces": fluorescence - settings["extraction"]["neuropil_coefficient"] * neuropil,
+    }
+
+
+def denoise(traces: np.ndarray) -> np.ndarray:
+    """OASIS with a kernel per cell, as its documentation proposes."""
+    from oasis.functions import deconvolve
+
+    denoised = np.zeros_like(traces)
+    for row, trace in enumerate(traces.astype(np.float64)):
+        try:
+            denoised[row] = deconvolve(trace, penalty=1)[0]
+        except Exception:  # a trace that OASIS can't fit stays as it is
+            denoised[row] = trace
+    return denoised
+
+
+def write(target: Path, found: dict[str, np.ndarray], field: tuple[int, int]) -> None:
+    """The datasets that an evaluation reads."""
+    data, indices, indptr = [], [], [0]
+    centers = np.zeros((len(found["stat"]), 2), np.float32)
+    for row, cell in enumerate(found["stat"]):
+        weight = cell["lam"] / cell["lam"].max()
+        bright = weight > 0.3
+        centers[row] = [np.average(cell[axis][bright], weights=weight[bright]) for axis in ("ypix", "xpix")]
+        order = np.argsort(cell["ypix"] * field[1] + cell["xpix"])
+        indices.append((cell["ypix"] * field[1] + cell["xpix"])[order])
+        data.append(weight[order])
+        indptr.append(indptr[-1] + len(order))
+    with h5py.File(target, "w") as file:
+        file["centers"] = centers
+        file["accepted"] = found["accepted"]
+        file["traces"] = found["traces"].astype(np.float32)
+        file["denoised"] = denoise(found["traces"]).astype(np.float32)
+        footprints = file.create_group("footprints")
+        footprints["data"] = np.concatenate(data).astype(np.float32)
+        footprints["indices"] = np.concatenate(indices)
+        footprints["indptr"] = np.array(indptr)
+        footprints.attrs["shape"] = (len(centers), *field)
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("session", type=Path)
+    parser.add_argument("cells", type=Path)
+    parser.add_argument("--scratch", type=Path, help="folder of Suite2p's own files")
+    arguments = parser.parse_args()
+    with h5py.File(arguments.session) as file:
+        field = file["frames"].shape[1:]
+    scratch = Path(tempfile.mkdtemp(dir=arguments.scratch, prefix="suite2p-"))
+    try:
+        write(arguments.cells, run(arguments.session.resolve(), scratch), field)
+    finally:
+        shutil.rmtree(scratch)
+
+
+if __name__ == "__main__":
+    main()
