@@ -24,10 +24,13 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.config import SCHEMAS
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.errors import InputError, ProcessFailed, nearest
 
 EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
 Main = Callable[[DictConfig], Any]
+Settle = Callable[[list[str]], list[str]]
+#: commands whose jobs go on in the folder that they have already: what adds it to their arguments
+SETTLE: dict[str, Settle] = {}
 
 
 def conf_dir() -> Path:
@@ -37,12 +40,17 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else here.parent / "conf"
 
 
-def entry_point(name: str) -> Callable[[Main], Callable[[], Any]]:
+def entry_point(name: str, settle: Settle | None = None) -> Callable[[Main], Callable[[], Any]]:
     """Turn ``main(cfg)`` into the Hydra application ``python -m calcium_lightning.<name>``.
+
+    ``settle`` may add to the arguments, before Hydra sees them, which folder the job or the sweep has already.
 
     Exit status 0 on success, 2 on bad input or configuration (one line on stderr), 130 on Ctrl-C, 1 on a
     failure of the machine (one line) or of ours (with the traceback).
     """
+
+    if settle is not None:
+        SETTLE[name] = settle
 
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
@@ -68,6 +76,8 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     except ValueError:  # not the main thread: signals are somebody else's
         previous = None
     try:
+        if name in SETTLE:
+            arguments = SETTLE[name](list(arguments))
         _hydra(name, main, arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -167,6 +177,8 @@ def report(name: str, error: BaseException) -> int:
         message, status = str(error), EXIT_INPUT
     elif isinstance(error, HydraException | OmegaConfBaseException):
         message, status = _config_message(name, error), EXIT_INPUT
+    elif isinstance(error, ProcessFailed):
+        message, status = str(error), EXIT_FAILURE
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         message, status = (
             f"{error.filename or 'output'}: {os.strerror(error.errno)}; free some space and run again",

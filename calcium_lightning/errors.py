@@ -1,4 +1,4 @@
-"""The one exception that means "the user's input", and nothing else."""
+"""The one exception that means "the user's input", and the one that means "a process is gone"."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ class InputError(Exception):
 
     The message says what was wrong, where (file, dataset, frame), and what to do.
     """
+
+
+class ProcessFailed(Exception):
+    """A process of a run ended without telling why (killed, out of memory): one clear line, exit status 1."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
