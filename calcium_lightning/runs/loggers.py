@@ -37,36 +37,44 @@ def wandb_logger(
     entity: str | None = None,
     name: str | None = None,
     group: str | None = None,
+    job_type: str = "train",
     tags: Sequence[str] = (),
     mode: str | None = None,
+    init_timeout: float = 30.0,
+    finish_timeout: float = 300.0,
 ) -> Any:
-    """W&B's logger, writing into the run's folder.
+    """W&B's logger for the job of a run's folder.
 
     Parameters
     ----------
     save_dir : Path
         The run's folder.
-    project, entity, name, group, tags
-        As in ``wandb.init``; the name is the run folder's by default.
+    project, entity, name, group, job_type, tags
+        As in ``wandb.init``. By default the name is the run folder's, or what sets a job of a sweep apart, and
+        the group is the sweep.
     mode : {"online", "offline", "disabled"}, optional
         See :func:`wandb_mode`.
+    init_timeout, finish_timeout : float
+        How long to wait for W&B at the beginning and for uploads at the end, seconds.
     """
     try:
-        import wandb
-        from lightning.pytorch.loggers import WandbLogger
+        import wandb  # noqa: F401
     except ImportError as error:
         raise InputError("logger=wandb needs wandb: pip install wandb") from error
-    os.environ.setdefault("WANDB_SILENT", "true")  # Lightning hands over a setting that W&B warns of
-    return WandbLogger(
-        save_dir=str(save_dir),
+    from calcium_lightning.runs.wandb_run import WandbRun
+
+    os.environ.setdefault("WANDB_SILENT", "true")  # it would tell what is told in one line already
+    return WandbRun(
+        Path(save_dir),
+        wandb_mode(mode),
+        init_timeout=init_timeout,
+        finish_timeout=finish_timeout,
         project=project,
         entity=entity,
-        name=name or save_dir.name,
+        name=name,
         group=group,
-        tags=list(tags),
-        mode=wandb_mode(mode),  # Lightning's offline=True would set WANDB_MODE for the rest of the process
-        settings=wandb.Settings(silent=True, console="off"),
-        log_model=False,
+        job_type=job_type,
+        tags=tags,
     )
 
 

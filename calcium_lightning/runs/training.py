@@ -95,8 +95,6 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
         if trainer.interrupted and error.code == 1:
             _interrupt(trainer, run)
         raise
-    finally:
-        _finish(trainer)
     if any(isinstance(callback, OrderlyStop) and callback.asked for callback in trainer.callbacks):  # type: ignore[attr-defined]
         _interrupt(trainer, run)
     return _summarize(trainer, run)
@@ -142,19 +140,6 @@ def _interrupt(trainer: L.Trainer, run: RunFolder) -> NoReturn:
     if trainer.is_global_zero and run.last.is_file():
         print(f"ckpt_path={run.last} goes on with this run", file=sys.stderr)
     raise KeyboardInterrupt
-
-
-def _finish(trainer: L.Trainer) -> None:
-    """Let the loggers write what they hold."""
-    for logger in trainer.loggers:
-        if type(logger).__name__ == "WandbLogger" and trainer.is_global_zero:
-            import wandb
-
-            offline = logger.experiment.settings.mode == "offline"  # type: ignore[attr-defined]
-            folder = Path(logger.experiment.dir).parent  # type: ignore[attr-defined]
-            wandb.finish()
-            if offline:
-                print(f"W&B: wandb sync {folder}")
 
 
 def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:

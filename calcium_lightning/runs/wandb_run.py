@@ -1,0 +1,252 @@
+"""One W&B run per job, and nothing that W&B does or fails to do can stop the training.
+
+Knows wandb and a run's folder. Online it falls back to offline where W&B can't be reached; whatever fails
+afterwards is told once, in one line, and ``metrics.csv`` has every figure anyway.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
+
+from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.runs.wandb_artifacts import log_checkpoints, use_sessions
+from calcium_lightning.runs.wandb_job import WandbIdentity, identify
+
+#: the x-axis of every curve
+STEP = "trainer/global_step"
+#: which value of a figure the summary keeps, by the last part of its name; the last one of all others
+KEPT = {
+    **dict.fromkeys(("loss", "reconstruction", "rmse", "calibration_error"), "min"),
+    **dict.fromkeys(("precision", "recall", "f1", "jaccard"), "max"),
+}
+
+
+def _harmless(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell the first failure in one line and do nothing from then on."""
+
+    @functools.wraps(method)
+    def guarded(self: WandbRun, *args: Any, **kwargs: Any) -> Any:
+        if self.failed:
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # wandb raises what it likes, and none of it is worth a training
+            self.failed = True
+            _tell(f"W&B failed ({_line(error)}); the training goes on, metrics.csv has every figure")
+            return None
+
+    return guarded
+
+
+class WandbRun(WandbLogger):
+    """Lightning's W&B logger for a job: its id, its summary, its artifacts, and its end.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    mode : {"online", "offline", "disabled"}
+        Where the figures go.
+    init_timeout, finish_timeout : float
+        How long to wait for W&B at the beginning and for uploads at the end, seconds.
+    project, entity, name, group, tags, job_type
+        As in ``wandb.init``; name and group are the job's where they aren't given, and tags are added to the
+        job's own.
+
+    Attributes
+    ----------
+    failed : bool
+        W&B gave up; nothing is logged any more.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mode: str,
+        *,
+        init_timeout: float = 30.0,
+        finish_timeout: float = 300.0,
+        project: str = "calcium-lightning",
+        entity: str | None = None,
+        name: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        job_type: str = "train",
+    ) -> None:
+        super().__init__(save_dir=str(folder), project=project, log_model=False)
+        self.folder = folder
+        self.mode = mode
+        self.failed = False
+        self._timeouts = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
+        self._given = {"entity": entity, "name": name, "group": group, "job_type": job_type}
+        self._tags = tuple(tags)
+        self._defined: set[str] = set()
+        self._before: dict[str, float] = {}
+        self._identity: WandbIdentity | None = None
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """W&B's run, begun at first use; on other ranks than 0 a dummy."""
+        if self._experiment is None:
+            self._experiment = self._begin()
+        return self._experiment
+
+    def _begin(self) -> Any:
+        import wandb
+
+        self._identity = identity = identify(self.folder)
+        self._before = _best_so_far(RunFolder(self.folder).metrics)
+        if self.mode == "online" and self._pieces(identity.id, unsynced=True):
+            _tell("W&B: this run began offline and isn't synced yet, so it stays offline, in order")
+            self.mode = "offline"
+        if self.mode == "online":
+            try:
+                run = self._init(identity)
+            except Exception as error:
+                wandb.teardown()  # or the next attempt fails with "run ID is in use"
+                _tell(f"W&B can't be reached ({_line(error)}); this run is kept offline")
+                self.mode = "offline"
+                run = self._init(identity)
+        else:
+            run = self._init(identity)
+        run.define_metric(STEP, hidden=True)
+        run.define_metric("epoch", hidden=True)
+        run.define_metric("*", step_metric=STEP, step_sync=True)
+        if self.mode == "online":
+            use_sessions(run, identity.data)
+        return run
+
+    def _init(self, identity: WandbIdentity) -> Any:
+        import wandb
+
+        return wandb.init(
+            dir=str(self.folder),
+            project=self._project,
+            id=identity.id,
+            resume="allow",
+            mode=self.mode,
+            entity=self._given["entity"],
+            name=self._given["name"] or identity.name,
+            group=self._given["group"] or identity.group,
+            job_type=self._given["job_type"],
+            tags=[*dict.fromkeys((*identity.tags, *self._tags))],
+            config=identity.config,
+            settings=wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **self._timeouts),
+        )
+
+    @rank_zero_only
+    @_harmless
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Add a job's resolved config to the run's."""
+        super().log_hyperparams(params)
+
+    @rank_zero_only
+    @_harmless
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log figures over the training step; a new one is told which of its values the summary keeps."""
+        for name in metrics:
+            kept = KEPT.get(name.rpartition("/")[2])
+            if kept and name not in self._defined:
+                self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=kept)
+                self._defined.add(name)
+        super().log_metrics(metrics, step)
+
+    @rank_zero_only
+    @_harmless
+    def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
+        """Log pictures."""
+        super().log_image(key, images, step, **kwargs)
+
+    @rank_zero_only
+    @_harmless
+    def log_table(
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        data: list[list[Any]] | None = None,
+        dataframe: Any = None,
+        step: int | None = None,
+    ) -> None:
+        """Log a table."""
+        super().log_table(key, columns, data, dataframe, step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """End the run; Lightning calls it after a training, whether it ``"success"`` or ``"failed"``."""
+        if self._experiment is None:
+            return
+        if status == "success":
+            self._log_checkpoints()
+        self._keep_best()
+        self._end(1 if status == "failed" else 0)
+        self._experiment = None
+
+    @_harmless
+    def _log_checkpoints(self) -> None:
+        log_checkpoints(self._experiment, RunFolder(self.folder))
+
+    @_harmless
+    def _keep_best(self) -> None:
+        """A resumed run's summary begins anew: put in what was best before."""
+        assert self._experiment is not None
+        for name, before in self._before.items():
+            kept = KEPT[name.rpartition("/")[2]]
+            now = self._experiment.summary.get(name, {}).get(kept, before)
+            better = min(now, before) if kept == "min" else max(now, before)
+            if better != now or name not in self._defined:
+                self._experiment.summary.update({name: {kept: better}})
+
+    def _end(self, exit_code: int) -> None:
+        assert self._experiment is not None
+        url = self._experiment.url
+        try:
+            self._experiment.finish(exit_code=exit_code)
+        except Exception as error:
+            _tell(f"W&B: the end of the run wasn't uploaded ({_line(error)}); it is on disk")
+            self.failed = True
+        if self.mode == "disabled" or not self._pieces(self._identity and self._identity.id):
+            return
+        if self.mode == "offline" or self.failed:
+            online = " --include-online" if self.mode == "online" else ""
+            print(f"W&B: wandb sync{online} {shlex.quote(str(self.folder / 'wandb'))}")
+        else:
+            print(f"W&B: {url}")
+
+    def _pieces(self, id: str | None, unsynced: bool = False) -> list[Path]:
+        """W&B's files of this run: one for each time that it was begun or resumed."""
+        kind = "offline-run" if unsynced else "*run"
+        files = (self.folder / "wandb").glob(f"{kind}-*/run-{id or '*'}.wandb")
+        return [file for file in files if not (unsynced and file.with_suffix(".wandb.synced").exists())]
+
+
+def _best_so_far(metrics: Path) -> dict[str, float]:
+    """The best value of each figure in a run's table that has one."""
+    best: dict[str, float] = {}
+    for row in read_table(metrics)[1]:
+        for name, text in row.items():
+            kept = KEPT.get(name.rpartition("/")[2])
+            if not kept or not text or math.isnan(value := float(text)):
+                continue
+            best[name] = value if name not in best else (min if kept == "min" else max)(best[name], value)
+    return best
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
