@@ -29,8 +29,11 @@ def load_plugins() -> None:
         return
 
 
-def open_file(path: Path, kind: str, version: int) -> h5py.File:
+def open_file(path: Path, kind: str, version: int, chunk_cache: int | None = None) -> h5py.File:
     """Open an HDF5 file of ours for reading and check what it says it is.
+
+    ``chunk_cache`` is HDF5's own, bytes per dataset: 0 for one that is read by whole chunks, which are then
+    copied once less.
 
     Raises
     ------
@@ -41,7 +44,7 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
         raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
     load_plugins()
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", rdcc_nbytes=chunk_cache)
     except OSError as error:
         truncated = "truncated" in str(error)
         reason = (
