@@ -50,8 +50,8 @@ def wandb_logger(
     save_dir : Path
         The run's folder.
     project, entity, name, group, job_type, tags
-        As in ``wandb.init``. By default the name is the run folder's, or what sets a job of a sweep apart, and
-        the group is the sweep.
+        As in ``wandb.init``. By default the name is the run folder's, or what sets a job of a sweep apart,
+        and the group is the sweep.
     mode : {"online", "offline", "disabled"}, optional
         See :func:`wandb_mode`.
     init_timeout, finish_timeout : float

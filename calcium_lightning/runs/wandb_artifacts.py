@@ -15,8 +15,8 @@ from calcium_lightning.runs.folder import RunFolder
 def log_checkpoints(run: Any, folder: RunFolder) -> None:
     """Log ``best.ckpt`` and ``last.ckpt`` as versions of one model, with those aliases.
 
-    They are not copied: a finished run's checkpoints stay as they are, and an offline run is uploaded from its
-    folder.
+    They are not copied: a finished run's checkpoints stay as they are, and an offline run is uploaded from
+    its folder.
 
     Parameters
     ----------

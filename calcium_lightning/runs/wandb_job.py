@@ -31,8 +31,8 @@ class WandbIdentity:
     tags : tuple of str
         The experiment.
     config : dict
-        ``job`` (hash, overrides, git commit, session files with their SHA-256, one fingerprint of all of them)
-        and ``choices``, the chosen config groups, so that a sweep over ``encoder=a,b`` has a column of its own.
+        ``job`` (hash, overrides, git commit, session files with their SHA-256 and one fingerprint of all) and
+        ``choices``, the chosen config groups, so that a sweep over ``encoder=a,b`` has its column.
     data : dict of str to str
         SHA-256 of each session file, by its path.
     """

@@ -6,10 +6,12 @@ afterwards is told once, in one line, and ``metrics.csv`` has every figure anywa
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import shlex
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from calcium_lightning.runs.metrics_table import read_table
 from calcium_lightning.runs.wandb_artifacts import log_checkpoints, use_sessions
 from calcium_lightning.runs.wandb_job import WandbIdentity, identify
 
+#: seconds between writes of W&B's file, lost at most where a process is killed (W&B's own choice is 15)
+FLUSH_S = 0.5
 #: the x-axis of every curve
 STEP = "trainer/global_step"
 #: which value of a figure the summary keeps, by the last part of its name; the last one of all others
@@ -33,17 +37,16 @@ KEPT = {
 
 
 def _harmless(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell the first failure in one line and do nothing from then on."""
+    """Tell the first failure in one line, and go on."""
 
     @functools.wraps(method)
     def guarded(self: WandbRun, *args: Any, **kwargs: Any) -> Any:
-        if self.failed:
-            return None
         try:
             return method(self, *args, **kwargs)
         except Exception as error:  # wandb raises what it likes, and none of it is worth a training
+            if not self.failed:
+                _tell(f"W&B failed ({_line(error)}); the training goes on, metrics.csv has every figure")
             self.failed = True
-            _tell(f"W&B failed ({_line(error)}); the training goes on, metrics.csv has every figure")
             return None
 
     return guarded
@@ -67,13 +70,13 @@ class WandbRun(WandbLogger):
     Attributes
     ----------
     failed : bool
-        W&B gave up; nothing is logged any more.
+        Something couldn't be logged.
     """
 
     def __init__(
         self,
         folder: Path,
-        mode: str,
+        mode: Any,
         *,
         init_timeout: float = 30.0,
         finish_timeout: float = 300.0,
@@ -88,12 +91,12 @@ class WandbRun(WandbLogger):
         self.folder = folder
         self.mode = mode
         self.failed = False
-        self._timeouts = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
+        self._timeouts: dict[str, Any] = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
         self._given = {"entity": entity, "name": name, "group": group, "job_type": job_type}
         self._tags = tuple(tags)
         self._defined: set[str] = set()
         self._before: dict[str, float] = {}
-        self._identity: WandbIdentity | None = None
+        self._lineage: threading.Thread | None = None
 
     @property
     @rank_zero_experiment
@@ -104,18 +107,16 @@ class WandbRun(WandbLogger):
         return self._experiment
 
     def _begin(self) -> Any:
-        import wandb
-
-        self._identity = identity = identify(self.folder)
+        identity = identify(self.folder)
         self._before = _best_so_far(RunFolder(self.folder).metrics)
-        if self.mode == "online" and self._pieces(identity.id, unsynced=True):
+        if self.mode == "online" and self._waiting(identity.id):
             _tell("W&B: this run began offline and isn't synced yet, so it stays offline, in order")
             self.mode = "offline"
         if self.mode == "online":
             try:
                 run = self._init(identity)
             except Exception as error:
-                wandb.teardown()  # or the next attempt fails with "run ID is in use"
+                _abandon()
                 _tell(f"W&B can't be reached ({_line(error)}); this run is kept offline")
                 self.mode = "offline"
                 run = self._init(identity)
@@ -124,9 +125,17 @@ class WandbRun(WandbLogger):
         run.define_metric(STEP, hidden=True)
         run.define_metric("epoch", hidden=True)
         run.define_metric("*", step_metric=STEP, step_sync=True)
-        if self.mode == "online":
-            use_sessions(run, identity.data)
+        if self.mode == "online" and identity.data:
+            # W&B answers when it has stored the reference, and that may be never: nobody waits for it.
+            self._lineage = threading.Thread(
+                target=self._use_sessions, args=(run, identity.data), daemon=True
+            )
+            self._lineage.start()
         return run
+
+    @_harmless
+    def _use_sessions(self, run: Any, data: Mapping[str, str]) -> None:
+        use_sessions(run, data)
 
     def _init(self, identity: WandbIdentity) -> Any:
         import wandb
@@ -143,7 +152,16 @@ class WandbRun(WandbLogger):
             job_type=self._given["job_type"],
             tags=[*dict.fromkeys((*identity.tags, *self._tags))],
             config=identity.config,
-            settings=wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **self._timeouts),
+            settings=self._settings(),
+        )
+
+    def _settings(self) -> Any:
+        import wandb
+
+        flush: dict[str, Any] = {"x_transaction_log_flush_interval": FLUSH_S}
+        known = {name: value for name, value in flush.items() if name in wandb.Settings.model_fields}
+        return wandb.Settings(
+            silent=True, console="off", finish_timeout_raises=True, **self._timeouts, **known
         )
 
     @rank_zero_only
@@ -187,6 +205,8 @@ class WandbRun(WandbLogger):
         """End the run; Lightning calls it after a training, whether it ``"success"`` or ``"failed"``."""
         if self._experiment is None:
             return
+        if self._lineage is not None:
+            self._lineage.join(timeout=self._timeouts["init_timeout"])
         if status == "success":
             self._log_checkpoints()
         self._keep_best()
@@ -210,25 +230,31 @@ class WandbRun(WandbLogger):
 
     def _end(self, exit_code: int) -> None:
         assert self._experiment is not None
-        url = self._experiment.url
+        url, complete = self._experiment.url, True
         try:
             self._experiment.finish(exit_code=exit_code)
         except Exception as error:
-            _tell(f"W&B: the end of the run wasn't uploaded ({_line(error)}); it is on disk")
-            self.failed = True
-        if self.mode == "disabled" or not self._pieces(self._identity and self._identity.id):
-            return
-        if self.mode == "offline" or self.failed:
+            complete = False
+            _abandon()
+            _tell(f"W&B didn't take the end of the run ({_line(error)}); it is on disk")
+        if self.mode == "offline" or (self.mode == "online" and not complete):
             online = " --include-online" if self.mode == "online" else ""
             print(f"W&B: wandb sync{online} {shlex.quote(str(self.folder / 'wandb'))}")
-        else:
+        elif self.mode == "online":
             print(f"W&B: {url}")
 
-    def _pieces(self, id: str | None, unsynced: bool = False) -> list[Path]:
-        """W&B's files of this run: one for each time that it was begun or resumed."""
-        kind = "offline-run" if unsynced else "*run"
-        files = (self.folder / "wandb").glob(f"{kind}-*/run-{id or '*'}.wandb")
-        return [file for file in files if not (unsynced and file.with_suffix(".wandb.synced").exists())]
+    def _waiting(self, id: str | None) -> bool:
+        """Whether an earlier, offline part of this run hasn't been uploaded yet."""
+        earlier = (self.folder / "wandb").glob(f"offline-run-*/run-{id}.wandb")
+        return any(not part.with_suffix(".wandb.synced").exists() for part in earlier)
+
+
+def _abandon() -> None:
+    """End W&B's own process, so that it neither holds the run's id nor complains when we end."""
+    import wandb
+
+    with contextlib.suppress(Exception):
+        wandb.teardown()
 
 
 def _best_so_far(metrics: Path) -> dict[str, float]:
