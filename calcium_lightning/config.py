@@ -217,3 +217,16 @@ class ReportConfig:
     output: Any = option(None, "page (.html); a folder when there are several; default: the run's folder")
     metrics: Any = option(None, "figures of these cells, as evaluate's output=METRICS.json wrote them")
     overwrite: bool = option(False, "replace an existing output")
+
+
+@command_schema("compare")
+@dataclass
+class CompareConfig:
+    """Runs side by side."""
+
+    runs: Any = option(MISSING, "folder of a sweep or of runs, a glob of them, or a list")
+    metric: str | None = option(None, "what to order by; default: what chose the best checkpoints")
+    mode: str | None = option(None, "what of it is best: min | max; default: by the metric")
+    output: Any = option(None, "page (.html) or a folder for it; default: the run's folder")
+    table: Any = option(None, "table (.csv); default: beside the page")
+    overwrite: bool = option(False, "replace existing outputs")

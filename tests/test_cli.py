@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from calcium_lightning import cli
 from calcium_lightning.errors import InputError
 
-COMMANDS = ("ingest", "simulate", "train", "extract", "evaluate", "export", "report")
+COMMANDS = ("ingest", "simulate", "train", "extract", "evaluate", "export", "report", "compare")
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from example_cells import HOSTILE, make_example, take, write_truth
+from html_page import Page
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.cells import Cells, Localizations, write_cells
 from calcium_lightning.pages.report import render
-
-
-class Page(HTMLParser):
-    """Elements and texts of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_data(self, data):
-        self.texts.append(data.strip())
-
-    def count(self, tag: str, **attributes: str) -> int:
-        found = (given for name, given in self.elements if name == tag)
-        return sum(all(given.get(key) == value for key, value in attributes.items()) for given in found)
 
 
 @pytest.fixture(scope="module")

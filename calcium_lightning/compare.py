@@ -1,0 +1,129 @@
+"""``python -m calcium_lightning.compare``: runs side by side, as a table, a CSV file and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from calcium_lightning.cli import as_paths, entry_point, output_paths
+
+if TYPE_CHECKING:
+    from calcium_lightning.runs.comparison import Comparison
+
+RESULTS = 4  # that fit into a terminal; the CSV file has them all
+
+
+def write_page(comparison: Comparison, output: Path, title: str = "", *, overwrite: bool = False) -> None:
+    """Write a comparison as one HTML page; everything is inside it.
+
+    Raises
+    ------
+    InputError
+        If the page exists.
+    """
+    from calcium_lightning.atomic import atomic_path, check_output
+    from calcium_lightning.pages.comparison import render
+
+    check_output(output, overwrite)
+    page = render(comparison, title or output.stem)
+    with atomic_path(output, overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def write_csv(comparison: Comparison, output: Path, *, overwrite: bool = False) -> None:
+    """Write a comparison as a CSV file, the best run first.
+
+    Columns: ``run``, ``folder``, ``status``, ``seconds``, then the settings that differ, the results, and
+    ``error``.
+
+    Raises
+    ------
+    InputError
+        If the file exists.
+    """
+    import csv
+
+    from calcium_lightning.atomic import atomic_path
+
+    metrics = comparison.metrics
+    settings = [parameter.name for parameter in comparison.parameters]
+    with atomic_path(output, overwrite) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["run", "folder", "status", "seconds", *settings, *metrics, "error"])
+        for row, run in enumerate(comparison.runs):
+            values = [parameter.values[row] for parameter in comparison.parameters]
+            results = [comparison.results[row].get(name) for name in metrics]
+            about = [comparison.names[row], run.folder, run.status, run.seconds]
+            writer.writerow([*about, *values, *results, run.error])
+
+
+def show(comparison: Comparison) -> None:
+    """Print a comparison as a table on stdout, the best run first."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from calcium_lightning.pages.comparison import duration, number
+    from calcium_lightning.pages.comparison_figures import text
+
+    metrics = comparison.metrics[:RESULTS]
+    table = Table()
+    for heading in ("run", *(parameter.name for parameter in comparison.parameters)):
+        table.add_column(Text(heading), overflow="fold")
+    for name in metrics:
+        table.add_column(Text(name), justify="right")
+    table.add_column("status")
+    table.add_column("time", justify="right")
+    for row, run in enumerate(comparison.runs):
+        cells = [
+            comparison.names[row],
+            *(text(parameter.values[row]) for parameter in comparison.parameters),
+            *(number(comparison.results[row].get(name, float("nan"))) for name in metrics),
+            run.status,
+            "" if run.seconds is None else duration(run.seconds),
+        ]
+        # Names from files may hold what rich would take for markup.
+        table.add_row(*map(Text, cells), style="bold green" if row == comparison.best else None)
+    # A pipe has no width: lines must not break there.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+
+
+@entry_point("compare")
+def main(cfg: DictConfig) -> None:
+    """Compare the runs of a sweep: which settings differ, what came out, which run is the best.
+
+    python -m calcium_lightning.compare runs=multirun/train/2026-01-31_12-00-00 output=sweep.html
+
+    Prints a table, and writes it as CSV and as one page that needs no network: parameters against results,
+    learning curves, pictures, and the command that repeats the best run. A glob needs quotes:
+    'runs=multirun/train/*'.
+    """
+    from calcium_lightning.atomic import check_output
+    from calcium_lightning.runs.comparison import command_of, compare_runs
+    from calcium_lightning.runs.results import read_runs
+
+    places = as_paths(cfg.runs)
+    page: Any = output_paths([Path("comparison")], cfg.output, ".html")[0]
+    table = page.with_suffix(".csv") if cfg.table is None else as_paths(cfg.table)[0]
+    for target in (page, table):
+        check_output(target, cfg.overwrite)
+    comparison = compare_runs(read_runs(places), cfg.metric, cfg.mode)
+    show(comparison)
+    if comparison.metric is not None and comparison.metric.meaning:
+        print(f"{comparison.metric.name}: {comparison.metric.meaning}")
+    if comparison.best is not None:
+        print(f"the best, {comparison.names[comparison.best]}, again:")
+        print(f"  {command_of(comparison.runs[comparison.best])}")
+    write_csv(comparison, table, overwrite=cfg.overwrite)
+    write_page(
+        comparison, page, ", ".join(path.name or str(path) for path in places), overwrite=cfg.overwrite
+    )
+    print(f"table: {table}\npage: {page}")
+
+
+if __name__ == "__main__":
+    main()

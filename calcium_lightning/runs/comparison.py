@@ -1,0 +1,283 @@
+"""Runs side by side: which settings differ, what came out, which run is the best and how to repeat it.
+
+Knows :class:`~calcium_lightning.runs.results.Run`; knows nothing of how a comparison is shown.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.runs.results import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: metric -> whether ``min`` or ``max`` is best, and what it means
+METRICS = {
+    "val/reconstruction": ("min", "held-out error over the noise variance: 1 is the noise itself"),
+    "val/f1": ("max", "F1 of localisations in held-out frames, within half a cell"),
+    "val/precision": ("max", "share of localisations in held-out frames that are cells"),
+    "val/recall": ("max", "share of lit cells in held-out frames that are found"),
+    "val/jaccard": ("max", "Jaccard index of localisations in held-out frames"),
+    "val/rmse": ("min", "error of localisations, network pixels (a cell is 6 wide)"),
+    "val/loss": ("min", "held-out loss"),
+    "train/loss": ("min", "training loss"),
+    "both": ("max", "F1 of cells found with a trace correlation above 0.8"),
+    "f1": ("max", "F1 of cells"),
+    "precision": ("max", "share of cells found that are true"),
+    "recall": ("max", "share of true cells that are found"),
+    "correlation": ("max", "median correlation of found with true traces"),
+    "center_error": ("min", "median error of centres, pixels"),
+    "mask_kappa": ("max", "share of centres inside the annotator's mask, beyond chance"),
+}
+#: settings that say how a run was started, not what it is
+INCIDENTAL = ("hydra", "launcher", "sweep", "logger", "overwrite", "fresh", "ckpt_path", "output")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A setting that differs.
+
+    Attributes
+    ----------
+    name : str
+        Dotted key or config group.
+    values : tuple
+        One per run; None where a run doesn't have it.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What runs are ordered by.
+
+    Attributes
+    ----------
+    name : str
+        As in ``metrics.csv``, or as ``evaluate`` calls it.
+    mode : {"min", "max"}
+        What is best.
+    meaning : str
+        For people; may be empty.
+    """
+
+    name: str
+    mode: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs, the best first.
+
+    Attributes
+    ----------
+    runs : list of Run
+        Ordered by the metric; those without it last.
+    names : list of str
+        What to call each.
+    metric : Metric or None
+        None where no run has a result yet.
+    results : list of dict of str to float
+        Of each run: every metric, where ``metric`` was best.
+    parameters : list of Parameter
+        What was set differently on the command line.
+    others : list of Parameter
+        Settings that differ besides, most of them by way of a config file that ``parameters`` name.
+    best : int or None
+        The best of the finished runs (of all, where none is finished).
+    """
+
+    runs: list[Run]
+    names: list[str]
+    metric: Metric | None
+    results: list[dict[str, float]]
+    parameters: list[Parameter]
+    others: list[Parameter]
+    best: int | None
+
+    @property
+    def values(self) -> list[float]:
+        """The metric of each run, NaN where it has none."""
+        name = self.metric.name if self.metric else ""
+        return [result.get(name, math.nan) for result in self.results]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all results, the chosen metric first, then those whose meaning is known."""
+        known = [*METRICS]
+        first = self.metric.name if self.metric else ""
+        return sorted(
+            {name for result in self.results for name in result},
+            key=lambda name: (name != first, known.index(name) if name in known else len(known), name),
+        )
+
+
+def compare_runs(runs: Sequence[Run], metric: str | None = None, mode: str | None = None) -> Comparison:
+    """Put runs side by side.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        One or more.
+    metric : str, optional
+        What to order by; default: what chose the runs' best checkpoints, if all have it.
+    mode : {"min", "max"}, optional
+        What is best; default: by the metric's name.
+
+    Raises
+    ------
+    InputError
+        If no run has the metric, or it isn't known whether less or more of it is better.
+    """
+    chosen = _choose_metric(runs, metric, mode)
+    results = [_results(run, chosen) for run in runs]
+    sign = -1 if chosen is not None and chosen.mode == "max" else 1
+
+    def key(index: int) -> tuple[bool, float]:
+        value = results[index].get(chosen.name, math.nan) if chosen else math.nan
+        return math.isnan(value), 0.0 if math.isnan(value) else sign * value
+
+    order = sorted(range(len(runs)), key=key)
+    ordered = [runs[index] for index in order]
+    measured = [place for place, index in enumerate(order) if not key(index)[0]]
+    finished = [place for place in measured if ordered[place].status == "finished"]
+    parameters, others = _differences(ordered)
+    return Comparison(
+        runs=ordered,
+        names=_names(ordered),
+        metric=chosen,
+        results=[results[index] for index in order],
+        parameters=parameters,
+        others=others,
+        best=next(iter(finished or measured), None),
+    )
+
+
+def command_of(run: Run) -> str:
+    """The command that repeats a run, quoted for the shell; paths are relative to the run's own ``cwd``."""
+    kept = [item for item in run.overrides if _split(item)[0].split(".")[0] not in INCIDENTAL]
+    flags = [word for folder in run.config_dirs for word in ("--config-dir", folder)]
+    fresh = ["fresh=true"] if run.command == "train" else []  # or the result that is there would be read
+    return shlex.join(["python", "-m", f"calcium_lightning.{run.command}", *flags, *kept, *fresh])
+
+
+def _choose_metric(runs: Sequence[Run], name: str | None, mode: str | None) -> Metric | None:
+    monitors = Counter(run.monitor for run in runs if run.monitor is not None)
+    had = Counter(metric for run in runs for metric in {*_courses(run), *run.figures})
+    if name is None:
+        wanted = [monitor for (monitor, _), _ in monitors.most_common()]
+        common = [*wanted, "val/reconstruction", "both", "f1", "mask_kappa"]
+        present = [metric for metric in common if had[metric]] or [m for m in METRICS if had[m]]
+        if not present:
+            return None
+        name = max(present, key=lambda metric: had[metric])  # the first of those that most runs have
+    elif not had[name]:
+        raise InputError(
+            f"metric={name}: no run has it{nearest(name, had)}; there are {', '.join(sorted(had))}"
+        )
+    if mode not in (None, "min", "max"):
+        raise InputError(f"mode={mode}: min or max")
+    known_mode, meaning = METRICS.get(name, ("", ""))
+    best = mode or known_mode or next((mode for monitor, mode in monitors if monitor == name), None)
+    if best is None:
+        raise InputError(f"metric={name}: is less better, or more? mode=min or mode=max tells")
+    return Metric(name, best, meaning)
+
+
+def _courses(run: Run) -> list[str]:
+    """Metrics with a course."""
+    table = run.courses
+    return [str(name) for name in table if name not in ("epoch", "step") and table[name].notna().any()]
+
+
+def course(run: Run, name: str) -> pd.DataFrame:
+    """One metric over the run: columns ``epoch`` (of the rows that tell it) and ``value``."""
+    table = run.courses
+    if name not in table or "epoch" not in table:
+        return table.iloc[:0].reindex(columns=["epoch", "value"])
+    return table[["epoch", name]].dropna().rename(columns={name: "value"})
+
+
+def _results(run: Run, metric: Metric | None) -> dict[str, float]:
+    """Every metric in the epoch where the chosen one was best; results without a course as they are."""
+    results = dict(run.figures)
+    if metric is None:
+        return results
+    values = course(run, metric.name)
+    if values.empty:
+        return results
+    row = values["value"].idxmin() if metric.mode == "min" else values["value"].idxmax()
+    epoch = values["epoch"][row]
+    for name in _courses(run):
+        if name.startswith("val/") or name == metric.name:
+            at = course(run, name)
+            at = at[at["epoch"] == epoch]["value"]
+            if len(at):
+                results[name] = float(at.iloc[-1])
+    results[metric.name] = float(values["value"][row])
+    return results
+
+
+def _differences(runs: Sequence[Run]) -> tuple[list[Parameter], list[Parameter]]:
+    typed = [dict(map(_split, run.overrides)) for run in runs]
+    keys = dict.fromkeys(key for overrides in typed for key in overrides)
+    parameters = _differing(
+        (key, [_value(run, overrides, key) for run, overrides in zip(runs, typed, strict=True)])
+        for key in keys
+    )
+    names = {parameter.name for parameter in parameters}
+    settings = dict.fromkeys(key for run in runs for key in run.settings)
+    others = _differing(
+        (key, [run.settings.get(key) for run in runs]) for key in settings if key not in names
+    )
+    # Nothing was typed differently: their config files have changed, or tell nothing of what was typed.
+    return (parameters, others) if parameters else (others, [])
+
+
+def _differing(columns: Iterable[tuple[str, Sequence[Any]]]) -> list[Parameter]:
+    return [
+        Parameter(name, tuple(values))
+        for name, values in columns
+        if name.split(".")[0] not in INCIDENTAL and any(value != values[0] for value in values)
+    ]
+
+
+def _value(run: Run, typed: dict[str, Any], key: str) -> Any:
+    """What a run has for a key: typed, or by default."""
+    if key in typed:
+        return typed[key]
+    return run.choices.get(key, run.settings.get(key))
+
+
+def _split(override: str) -> tuple[str, Any]:
+    """Key (or config group) and value of an override."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:  # not of this Hydra's grammar
+        key, _, value = override.lstrip("+~").partition("=")
+        return key, value
+    return parsed.key_or_group, None if parsed.is_delete() else parsed.value()
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """The shortest paths that tell the folders apart."""
+    folders = [run.folder.resolve() for run in runs]
+    if len(folders) == 1:
+        return [folders[0].name]
+    depth = 0
+    while len({folder.parts[:depth] for folder in folders}) == 1:
+        depth += 1
+    return ["/".join(folder.parts[depth - 1 :]) for folder in folders]
