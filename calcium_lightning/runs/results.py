@@ -112,6 +112,8 @@ def read_runs(places: Sequence[str | Path]) -> list[Run]:
                 f"runs={place}: {what}; give the folder of a sweep or of runs, or a glob of them"
             )
         found |= {run.folder.resolve(): run for run in runs}
+    if not found:
+        raise InputError("runs=[]: no runs; give the folder of a sweep or of runs, or a glob of them")
     commands = sorted({run.command for run in found.values()})
     if len(commands) > 1:
         raise InputError(f"runs of {' and '.join(commands)} have nothing to compare; give one kind at a time")

@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from example_cells import make_example
+from example_runs import make_sweep
 from matplotlib.image import imread
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.cells import Cells
+from calcium_lightning.pages import comparison
 from calcium_lightning.pages.report import render
+from calcium_lightning.runs.comparison import compare_runs
+from calcium_lightning.runs.results import read_runs
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
@@ -109,3 +113,15 @@ def test_it_is_drawn(page):
     assert shown[5, 640].max() < 0.3  # the dark header spans the page
     turquoise = (np.abs(shown - np.array([46, 230, 203]) / 255) < 0.12).all(-1)
     assert turquoise.sum() > 200  # outlines of accepted cells
+
+
+def test_a_comparison_is_drawn_and_needs_nothing(tmp_path):
+    file, picture = tmp_path / "page.html", tmp_path / "page.png"
+    runs = read_runs([make_sweep(tmp_path / "sweep", 12)])
+    file.write_text(comparison.render(compare_runs(runs), "sweep"), encoding="utf-8")
+    visit = browse(file, "--enable-logging=stderr", f"--screenshot={picture}")
+    assert [line for line in visit.stderr.splitlines() if "CONSOLE" in line] == []
+    shown = imread(picture)[..., :3]
+    assert shown[5, 640].max() < 0.3  # the dark header spans the page
+    turquoise = (np.abs(shown - np.array([15, 157, 138]) / 255) < 0.05).all(-1)
+    assert turquoise.sum() > 150  # the best run's marks
