@@ -155,6 +155,7 @@ class IngestConfig:
     )
     truth_key: str | None = option(None, "dataset or variable of the truth's file")
     timestamps: bool = option(True, "take the recording's time stamps along")
+    preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")
     overwrite: bool = option(False, "replace an existing output")
 
@@ -191,13 +192,15 @@ class TrainConfig:
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the sessions'")
     ckpt_path: Any = option(None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt")
     weights: Any = option(None, "start from trained weights: default (the package's), .ckpt or .safetensors")
-    overwrite: bool = option(False, "replace a run that is in the folder already")
+    fresh: bool = option(False, "run anew what was finished or begun before, in a new folder")
+    overwrite: bool = option(False, "replace a run that is in the folder already; implies fresh")
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
     data: Any = option({}, "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation")
     preprocess: Any = option({}, "motion, background, baseline, noise")
     model: Any = option({}, "how the parts are put together")
     encoder: Any = option({}, "windows to features")
     head: Any = option({}, "features to coordinates")
+    painter: Any = option({}, "a coordinate to its dot (model=published)")
     decoder: Any = option({}, "coordinates to a picture")
     background: Any = option({}, "what is smooth in the picture")
     loss: Any = option({}, "what is learned from")
@@ -230,3 +233,20 @@ class CompareConfig:
     output: Any = option(None, "page (.html) or a folder for it; default: the run's folder")
     table: Any = option(None, "table (.csv); default: beside the page")
     overwrite: bool = option(False, "replace existing outputs")
+
+
+@command_schema("dashboard")
+@dataclass
+class DashboardConfig:
+    """The W&B workspace of a project."""
+
+    project: str = option("calcium-lightning", "the W&B project, as in logger.project=")
+    entity: str | None = option(None, "user or team; default: the API key's own")
+    name: str = option("Calcium Lightning", "of the saved view")
+    group: str | None = option(None, "only the runs of this sweep")
+    parameters: Any = option([], "config keys on the axes of the sweep: [seed,optimizer.lr,choices.encoder]")
+    columns: Any = option([], "beside the runs' names: [summary:val/f1.max,config:seed]")
+    sections: Any = option([], "panels, by section (--cfg job)")
+    dry_run: bool = option(False, "print the workspace and send nothing")
+    url: str | None = option(None, "a saved view to replace, with overwrite=true")
+    overwrite: bool = option(False, "replace the view at url=")

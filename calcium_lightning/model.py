@@ -131,5 +131,5 @@ class LocalizationModel(L.LightningModule):
             on_step=False,
             on_epoch=True,
             prog_bar=stage == "val",
-            sync_dist=stage == "val",
+            sync_dist=True,  # once an epoch
         )

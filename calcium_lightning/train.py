@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,34 +12,83 @@ from omegaconf import DictConfig
 from calcium_lightning.cli import as_paths, entry_point, run_folder
 
 
-@entry_point("train")
+def same_folder(arguments: list[str]) -> list[str]:
+    """Add the folder of a run or sweep that was begun before with these arguments."""
+    from calcium_lightning.runs.settle import settle
+
+    return settle("train", arguments)
+
+
+@entry_point("train", settle=same_folder)
 def main(cfg: DictConfig) -> Any:
     """Train a model on one or many sessions; checkpoints, metrics.csv and figures go to the run's folder.
 
     python -m calcium_lightning.train +experiment=unsupervised data.sessions=[A.h5,B.h5] cell_diameter=12
 
     Experiments: unsupervised (your own sessions, no labels), pretrain (simulated sessions with their truth),
-    demo.
+    demo. The same command again goes on with a run or sweep that was broken off, and reads the result of a
+    finished one; fresh=true runs it anew.
     """
-    from calcium_lightning.runs.launch import RankFailed, launch, rank_count, started_by_others
+    from calcium_lightning.runs.identity import identify
+    from calcium_lightning.runs.meeting import leader
+    from calcium_lightning.runs.work import run_job
     from calcium_lightning.session import Session
 
-    for path in as_paths(cfg.data.sessions or []):  # told at once, before Torch is loaded on every rank
+    sessions = as_paths(cfg.data.sessions or [])
+    for path in sessions:  # told at once, before Torch is loaded in every process
         Session(path).close()
     folder = run_folder()
-    count = rank_count(cfg.trainer)
-    if count > 1 and not started_by_others():
-        try:
-            return launch(cfg, folder, count)["val/reconstruction"]
-        except RankFailed as failure:
-            if str(failure):
-                print(f"error: {failure}", file=sys.stderr)
-            raise SystemExit(failure.status) from failure
+    place = job_place(folder)
+    job = identify(cfg, sessions, **place)
+    roots = [Path("outputs"), Path("multirun"), *([folder.parent] if place["sweep"] else [])]
+    result = run_job(cfg, folder, job, roots, leader())
+    show(result)
+    return result["value"]
 
-    from calcium_lightning.runs.training import train
 
-    return train(cfg, folder)["val/reconstruction"]
+def job_place(folder: Path) -> dict[str, Any]:
+    """What Hydra knows of the running job: its sweep, its number in it, and its overrides."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    sweep = hydra.mode == RunMode.MULTIRUN
+    root = os.path.relpath(hydra.sweep.dir)
+    return {
+        "sweep": (root if not root.startswith("..") else str(hydra.sweep.dir)) if sweep else None,
+        "number": int(hydra.job.num) if sweep else None,
+        "overrides": list(hydra.overrides.task),
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print what came out and where it is."""
+    if result["value"] is not None:
+        monitor = result["monitor"]
+        meaning = " (held-out error over the noise variance: 1 is the noise itself)"
+        print(
+            f"{'best ' + monitor:<20} {result['value']:.4f}"
+            f"{meaning if monitor == 'val/reconstruction' else ''}, after {result['epochs']} epochs"
+        )
+    for name in ("checkpoint", "metrics", "figures"):
+        print(f"{name:<20} {result[name]}")
+
+
+def command() -> None:
+    """Run the command; as one of several processes that torchrun or SLURM started, lead or follow."""
+    from calcium_lightning.runs.world import started_by_others
+
+    world = started_by_others()
+    if world is None:
+        main()
+        return
+    from calcium_lightning.runs.meeting import follow, leading
+
+    if world.rank > 0:
+        sys.exit(follow(world))
+    with leading(world):
+        main()
 
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, so that what is saved is whole and the run can go on where it was."""
+"""Ctrl-C or SIGTERM between two steps, so that what is saved is whole and the run can go on where it was."""
 
 from __future__ import annotations
 
@@ -7,33 +7,44 @@ import threading
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class OrderlyStop(Callback):
-    """Turn the first Ctrl-C into a ``KeyboardInterrupt`` before the next step, on all ranks before the same
-    one.
+    """Stop on Ctrl-C and SIGTERM before the next step, on all ranks before the same one.
 
-    A second Ctrl-C interrupts at once.
+    Ctrl-C ends in a ``KeyboardInterrupt``, the second at once; SIGTERM, which clusters send when time is up,
+    in a ``SIGTERMException``. Lightning's own handling of SIGTERM is replaced: it talks to the other ranks
+    from inside the handler, in the middle of whatever they do.
+
+    Attributes
+    ----------
+    asked : int
+        The signal that came, or 0.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._previous: Any = None
+        self.asked = 0
+        self._previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._handle)
+            self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Stop here, where the step before is done and counted."""
         if trainer.world_size > 1:
-            self.asked = trainer.strategy.reduce_boolean_decision(self.asked, all=False)
+            asked = torch.tensor(self.asked, device=trainer.strategy.root_device)
+            self.asked = int(trainer.strategy.reduce(asked, reduce_op="max"))
         if self.asked:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if self.asked == signal.SIGINT else SIGTERMException
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen no more."""
@@ -45,11 +56,11 @@ class OrderlyStop(Callback):
             self._restore()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.asked = number
 
     def _restore(self) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}

@@ -5,16 +5,19 @@ A checkpoint holds plain containers and tensors only, so that it loads with ``we
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from calcium_lightning.atomic import atomic_path
 from calcium_lightning.errors import InputError
-from calcium_lightning.model import LocalizationModel
 from calcium_lightning.weights import DEFAULT, read_weights
 
 
@@ -76,7 +79,21 @@ class RunCheckpoint(ModelCheckpoint):
         super().load_state_dict(moved)
 
 
-def check_resumable(checkpoint: Mapping[str, Any], model: LocalizationModel, path: Path | str) -> None:
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place and renames them: a run that is killed leaves the one before.
+
+    (Lightning copies from the temporary folder, which may be another disk's.)
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+    ) -> None:
+        """Write one."""
+        with atomic_path(Path(path), overwrite=True) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def check_resumable(checkpoint: Mapping[str, Any], model: Any, path: Path | str) -> None:
     """Refuse to go on with another architecture or window.
 
     Raises
@@ -91,13 +108,13 @@ def check_resumable(checkpoint: Mapping[str, Any], model: LocalizationModel, pat
     _compare(f"ckpt_path={path}", theirs, ours)
 
 
-def load_weights(model: LocalizationModel, path: Path | str) -> None:
+def load_weights(model: Any, path: Path | str) -> None:
     """Start a model from the weights of another, of the same architecture.
 
     Parameters
     ----------
-    model : LocalizationModel
-        Its network is filled.
+    model : LightningModule
+        Its ``network`` is filled.
     path : path-like
         A checkpoint (.ckpt), weights alone (.safetensors), or ``default``: the weights in the package.
 

@@ -1,6 +1,7 @@
 """What a run's folder holds, and whose it is.
 
-``checkpoints/{best,last}.ckpt``, ``metrics.csv``, ``figures/``, ``summary.json`` and Hydra's ``.hydra/``.
+``checkpoints/{best,last}.ckpt``, ``metrics.csv``, ``figures/``, ``summary.json`` (of a finished run),
+``job.json`` (:mod:`~calcium_lightning.runs.jobs`) and Hydra's ``.hydra/``.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ class RunFolder:
         """What came out, for programs."""
         return self.path / "summary.json"
 
+    def held(self) -> list[Path]:
+        """What is there of a run."""
+        parts = (self.checkpoints, self.metrics, self.figures, self.summary)
+        return [part for part in parts if part.exists()]
+
     def claim(self, overwrite: bool = False, resume: Path | None = None) -> None:
         """Make the folder this run's.
 
@@ -70,10 +76,9 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         source = RunFolder(resume.resolve().parent.parent) if resume is not None else None
         if source is not None and source.path == self.path.resolve():
+            self.summary.unlink(missing_ok=True)  # it goes on: it isn't finished
             return
-        held = [
-            part for part in (self.checkpoints, self.metrics, self.figures, self.summary) if part.exists()
-        ]
+        held = self.held()
         if held and not overwrite:
             raise InputError(
                 f"{self.path}: holds a run already; overwrite=true replaces it, ckpt_path={self.last} "
@@ -96,6 +101,29 @@ class RunFolder:
                 elif part.is_file():
                     target.parent.mkdir(exist_ok=True)
                     shutil.copy2(part, target)
+
+    def take(self, source: RunFolder) -> None:
+        """Copy what an identical run has left, so that this folder holds what every run's does.
+
+        Raises
+        ------
+        InputError
+            If the folder holds a run already.
+        """
+        self.claim(resume=source.last)
+        if source.last.is_file():
+            shutil.copy2(source.last, self.last)
+        values = source.read_summary()
+        here = {"checkpoint": str(self.best if self.best.is_file() else self.last), "last": str(self.last)}
+        here |= {"metrics": str(self.metrics), "figures": str(self.figures)}
+        self.write_summary({**values, **here})
+
+    def read_summary(self) -> dict[str, Any]:
+        """What came out; empty where the run isn't finished."""
+        try:
+            return dict(json.loads(self.summary.read_text()))
+        except (OSError, ValueError):
+            return {}
 
     def write_summary(self, values: dict[str, Any]) -> None:
         """Write what came out as JSON."""

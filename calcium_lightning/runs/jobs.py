@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -90,3 +92,31 @@ def write_job(folder: Path | str, job: Job) -> None:
     """Write ``job.json`` into a run's folder, atomically."""
     with atomic_path(Path(folder) / NAME, overwrite=True) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(job), indent=2) + "\n")
+
+
+def find_jobs(roots: Iterable[Path], digest: str) -> list[tuple[Path, Job]]:
+    """Folders of a job below some folders, the one that was begun last first.
+
+    Parameters
+    ----------
+    roots : iterable of Path
+        Where to look, at any depth.
+    digest : str
+        The job's hash.
+    """
+    found = {
+        folder.resolve(): job
+        for root in roots
+        for folder in job_folders(root)
+        if (job := read_job(folder)) is not None and job.hash == digest
+    }
+    return sorted(found.items(), key=lambda item: item[1].started or "", reverse=True)
+
+
+def job_folders(root: Path) -> Iterator[Path]:
+    """Folders with a ``job.json``, at any depth below (and including) ``root``; none is inside another."""
+    for folder, inside, files in os.walk(root):
+        if NAME in files:
+            inside.clear()
+            yield Path(folder)
+        inside[:] = sorted(name for name in inside if not name.startswith("."))

@@ -1,43 +1,64 @@
-"""``python -m calcium_lightning.runs.rank``: one process of a run; :mod:`~calcium_lightning.runs.launch`
+"""``python -m calcium_lightning.runs.rank``: one process of a job; :mod:`~calcium_lightning.runs.launch`
 starts it.
 
-Reads one line of JSON from standard input: the job's composed config and its folder.
+Reads one line of JSON from standard input: the job's composed config, its folder, where to tell a failure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pickle
 import signal
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 
 def main() -> int:
     """Train as one of several processes; the exit status is the command's."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     order = json.loads(sys.stdin.readline())
+    watch_parent()
+    try:
+        return _train(order)
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
 
+
+def _train(order: dict[str, Any]) -> int:
     from omegaconf import OmegaConf
 
-    from calcium_lightning import cli
-    from calcium_lightning.errors import InputError
-    from calcium_lightning.runs.launch import watch_parent
+    from calcium_lightning.runs.jobs import Job
+    from calcium_lightning.runs.process import Failure
 
-    watch_parent()
+    rank = int(os.environ["RANK"])
     try:
         from calcium_lightning.runs.training import train
 
-        train(OmegaConf.create(order["config"]), Path(order["folder"]), ranked=True)
-    except KeyboardInterrupt:
-        return cli.EXIT_INTERRUPT
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else cli.EXIT_FAILURE
-    except InputError as error:  # every rank has it; one line is enough
-        return cli.report("train", error) if os.environ["LOCAL_RANK"] == "0" else cli.EXIT_INPUT
+        train(OmegaConf.create(order["config"]), Path(order["folder"]), Job(**order["job"]), ranked=True)
     except Exception as error:
-        return cli.report("train", error)
+        told = Path(order["failure"])
+        with contextlib.suppress(OSError):
+            told.write_bytes(pickle.dumps(Failure.of(error, rank)))
+        return 1
     return 0
+
+
+def watch_parent() -> None:
+    """End this process, and its own, when the one that started it is gone (the end of its standard input)."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="watch_parent").start()
 
 
 if __name__ == "__main__":

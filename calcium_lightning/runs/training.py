@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning as L
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.callbacks.lines import EpochLines
 from calcium_lightning.callbacks.stop import OrderlyStop
-from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.errors import InputError
-from calcium_lightning.model import LocalizationModel
-from calcium_lightning.runs.checkpoints import check_resumable, load_weights
+from calcium_lightning.runs.checkpoints import WholeFiles, check_resumable, load_weights
 from calcium_lightning.runs.folder import RunFolder
-from calcium_lightning.runs.metrics_table import MetricsTable, forget_after
+from calcium_lightning.runs.jobs import Job, write_job
+from calcium_lightning.runs.metrics_table import MetricsTable, forget_after, read_table
 from calcium_lightning.weights import read_checkpoint
 
+#: config groups that are parts of a model's network
+PARTS = ("encoder", "head", "painter", "decoder", "background")
 #: the figure that chooses the best checkpoint
 MONITOR = "val/reconstruction"
 
 
-def build_model(cfg: DictConfig) -> LocalizationModel:
+def build_model(cfg: DictConfig) -> L.LightningModule:
     """Make the model that a config describes, its architecture noted in plain containers."""
-    parts = {
-        name: OmegaConf.to_container(cfg.model[name], resolve=True)
-        for name in ("encoder", "head", "decoder", "background")
-    }
-    extra = {} if cfg.scheduler and "_target_" in cfg.scheduler else {"scheduler": None}
+    parts = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in PARTS if cfg.get(name)}
+    scheduled = "scheduler" not in cfg.model or (cfg.scheduler and "_target_" in cfg.scheduler)
+    extra = {} if scheduled else {"scheduler": None}
     # Handed over afterwards: Hydra would make modules of the settings.
     model = instantiate(cfg.model, _partial_=True, _convert_="all", **extra)(architecture=parts)
-    assert isinstance(model, LocalizationModel)
+    assert isinstance(model, L.LightningModule)
     return model
 
 
-def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]:
+def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = False) -> dict[str, Any]:
     """Train as a config says, in a run's folder.
 
     Parameters
@@ -52,13 +52,17 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
         As ``conf/train.yaml`` composes it.
     folder : Path
         The run's folder.
+    job : Job, optional
+        What is written to ``job.json``, before the loggers are made.
     ranked : bool
-        This process is one of several that were started for this run.
+        This process is one of several that were started for this run; ``RANK`` and the other variables of
+        torchrun say which.
 
     Returns
     -------
     dict
-        What came out (``summary.json``): best figure, epoch, checkpoint and figures.
+        What came out (``summary.json``): the best figure (``value``), all metrics of the epoch that had it
+        (``best``), epochs, steps, and where the checkpoints, metrics and figures are.
 
     Raises
     ------
@@ -71,8 +75,8 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
     L.seed_everything(int(cfg.seed), workers=True, verbose=False)
     run = RunFolder(folder)
     data = instantiate(cfg.data, _convert_="all")
-    assert isinstance(data, SessionData)
-    if not data.validation > 0:
+    assert isinstance(data, L.LightningDataModule)
+    if not cfg.data.validation > 0:
         raise InputError(
             "data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual"
         )
@@ -80,10 +84,12 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
     resume, steps = _resume(cfg, model)
     if cfg.weights is not None:
         load_weights(model, cfg.weights)
-    trainer = _trainer(cfg, run, ranked)
-    if trainer.is_global_zero:
+    if not ranked or os.environ["RANK"] == "0":
         run.claim(bool(cfg.overwrite), resume)
         forget_after(run.metrics, steps)
+        if job is not None:
+            write_job(folder, job)
+    trainer = _trainer(cfg, run, ranked)
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for logger in trainer.loggers[1:]:
         logger.log_hyperparams(settings)
@@ -93,14 +99,12 @@ def train(cfg: DictConfig, folder: Path, ranked: bool = False) -> dict[str, Any]
         raise SystemExit(128 + signal.SIGTERM) from error
     except SystemExit as error:  # Lightning's way out after Ctrl-C
         if trainer.interrupted and error.code == 1:
-            _interrupt(trainer, run)
+            raise KeyboardInterrupt from None
         raise
-    if any(isinstance(callback, OrderlyStop) and callback.asked for callback in trainer.callbacks):  # type: ignore[attr-defined]
-        _interrupt(trainer, run)
     return _summarize(trainer, run)
 
 
-def _resume(cfg: DictConfig, model: LocalizationModel) -> tuple[Path | None, int]:
+def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int]:
     """The checkpoint to go on from, and how many steps it has behind it."""
     if cfg.ckpt_path is None:
         return None, 0
@@ -127,7 +131,8 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
         default_root_dir=str(run.path),
         callbacks=callbacks,
         logger=loggers,
-        plugins=[LightningEnvironment()] if ranked else None,
+        # Named, or Lightning would guess from SLURM's and others' variables who started how many.
+        plugins=[TorchElasticEnvironment() if ranked else LightningEnvironment(), WholeFiles()],
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the sampler knows the ranks
         enable_model_summary=False,
@@ -136,21 +141,19 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
     )
 
 
-def _interrupt(trainer: L.Trainer, run: RunFolder) -> NoReturn:
-    if trainer.is_global_zero and run.last.is_file():
-        print(f"ckpt_path={run.last} goes on with this run", file=sys.stderr)
-    raise KeyboardInterrupt
-
-
 def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
     best = next(
         (part for part in trainer.checkpoint_callbacks if getattr(part, "filename", "") == "best"), None
     )
-    score, monitor = getattr(best, "best_model_score", None), str(getattr(best, "monitor", MONITOR))
+    monitor, descending = str(getattr(best, "monitor", MONITOR)), getattr(best, "mode", "min") == "max"
+    metrics = best_metrics(run.metrics, monitor, descending) if trainer.is_global_zero else {}
     last = trainer.callback_metrics.get(MONITOR)
     values: dict[str, Any] = {
-        monitor: None if score is None else float(score),
+        monitor: metrics.get(monitor),
         **({} if monitor == MONITOR or last is None else {MONITOR: float(last)}),
+        "monitor": monitor,
+        "value": metrics.get(monitor),
+        "best": metrics,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "checkpoint": str(run.best if run.best.is_file() else run.last),
@@ -160,16 +163,26 @@ def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
     }
     if trainer.is_global_zero:
         run.write_summary(values)
-        meaning = (
-            " (held-out error over the noise variance: 1 is the noise itself)" if monitor == MONITOR else ""
-        )
-        if score is not None:
-            print(
-                f"{'best ' + monitor:<20} {float(score):.4f}{meaning}, after {trainer.current_epoch} epochs"
-            )
-        for name in ("checkpoint", "metrics", "figures"):
-            print(f"{name:<20} {values[name]}")
     return values
+
+
+def best_metrics(table: Path, monitor: str, descending: bool = False) -> dict[str, float]:
+    """All metrics of the validation that was best, by ``metrics.csv``; empty where there was none.
+
+    Parameters
+    ----------
+    table : Path
+        The file.
+    monitor : str
+        The metric to go by.
+    descending : bool
+        More is better.
+    """
+    rows = [row for row in read_table(table)[1] if row.get(monitor)]
+    if not rows:
+        return {}
+    row = (max if descending else min)(rows, key=lambda row: float(row[monitor]))
+    return {name: float(value) for name, value in row.items() if "/" in name and value}
 
 
 def _be_quiet() -> None:
