@@ -45,6 +45,7 @@ def context(comparison: Comparison, title: str) -> dict[str, Any]:
         "parallel": figures.parallel(comparison) if measured and len(comparison.parameters) > 1 else None,
         "curves": figures.curves(comparison, courses) if courses else None,
         "pictures": _pictures(comparison),
+        "running": any(run.status == "running" for run in comparison.runs),
         "errors": [
             (name, run.error)
             for name, run in zip(comparison.names, comparison.runs, strict=True)
@@ -153,7 +154,10 @@ def _pictures(comparison: Comparison) -> list[tuple[str, list[dict[str, str]]]]:
     for row, run in enumerate(comparison.runs[:PICTURES]):
         about = {"name": figures.label_of(comparison, row), "value": number(comparison.values[row])}
         for kind, path in run.pictures.items():
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except OSError:  # a running job may have replaced it
+                continue
             left -= len(content)
             if left > 0 and content.startswith(PNG):
                 image = "data:image/png;base64," + base64.b64encode(content).decode()

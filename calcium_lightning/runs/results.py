@@ -7,6 +7,7 @@ Knows nothing of how runs are compared or shown.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,8 +37,8 @@ class Run:
     command : str
         What it ran: ``train`` or ``extract``.
     status : str
-        ``finished``, ``running``, ``failed``, ``interrupted``, ``pruned``, or ``unfinished`` where nothing
-        tells.
+        ``finished``, ``failed``, ``interrupted``, ``pruned``; ``running``, which stays where a process was
+        killed; ``unfinished`` where nothing tells.
     overrides : tuple of str
         What was typed, in Hydra's grammar.
     choices : dict of str to str
@@ -55,7 +56,7 @@ class Run:
     number : int or None
         Its number in a sweep.
     seconds : float or None
-        From its start to its end.
+        From its first start to its end, pauses included.
     error : str or None
         What ended it.
     origin : dict of str to str
@@ -175,16 +176,16 @@ def _matches(place: str | Path) -> list[Path]:
     return natsorted(folders, key=str)
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
-    """The folder, if it is a run's, or the runs anywhere in it."""
+def _run_folders(root: Path) -> Iterator[Path]:
+    """The folder, if it is a run's, or the runs anywhere in it; none is inside another."""
     from natsort import natsorted
 
-    if (folder / ".hydra/config.yaml").is_file() or (folder / "job.json").is_file():
-        yield folder
-        return
-    inner = (item for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
-    for item in natsorted(inner, key=str):
-        yield from _run_folders(item)
+    for name, inside, _ in os.walk(root):
+        folder = Path(name)
+        if (folder / ".hydra/config.yaml").is_file() or (folder / "job.json").is_file():
+            inside.clear()
+            yield folder
+        inside[:] = natsorted(item for item in inside if not item.startswith("."))
 
 
 def _yaml(path: Path) -> dict[str, Any]:
