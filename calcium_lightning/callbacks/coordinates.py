@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from calcium_lightning.callbacks.pictures import _log_image
+from calcium_lightning.callbacks.media import is_due, show_figure
 
 COLUMNS = ("frame", "encoder", "dots", "reconstruction")
 
@@ -38,16 +37,9 @@ class CoordinatePictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw the first batch."""
-        epoch = trainer.current_epoch + 1
-        due = self.every_n_epochs > 0 and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs)
-        if batch_idx or trainer.sanity_checking or not trainer.is_global_zero or not due:
-            return
-        folder = Path(trainer.default_root_dir) / "figures"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"epoch_{epoch:04d}.png"
-        draw(pl_module, batch, self.samples).savefig(path)
-        for logger in trainer.loggers:
-            _log_image(logger, path, trainer.global_step)
+        if batch_idx == 0 and trainer.is_global_zero and is_due(trainer, self.every_n_epochs):
+            figure = draw(pl_module, batch, self.samples)
+            show_figure(trainer, figure, "pictures", f"epoch_{trainer.current_epoch + 1:04d}.png")
 
 
 @torch.no_grad()

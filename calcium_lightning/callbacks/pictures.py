@@ -6,14 +6,13 @@ Saved to ``figures/`` of the run's folder and to every logger that takes images.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from calcium_lightning.callbacks.media import is_due, show_figure
 from calcium_lightning.data.windows import WindowBatch
 
 COLUMNS = ("input", "foreground", "coordinates", "reconstruction", "residual")
@@ -50,7 +49,7 @@ class Pictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the first batch."""
-        if batch_idx == 0 and trainer.is_global_zero and self._due(trainer):
+        if batch_idx == 0 and trainer.is_global_zero and is_due(trainer, self.every_n_epochs):
             self._batch = batch
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -59,18 +58,7 @@ class Pictures(Callback):
             return
         batch, self._batch = self._batch, None
         figure = draw(pl_module, batch, self.samples, self.threshold, _inputs(trainer, batch))
-        folder = Path(trainer.default_root_dir) / "figures"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"epoch_{trainer.current_epoch + 1:04d}.png"
-        figure.savefig(path)
-        for logger in trainer.loggers:
-            _log_image(logger, path, trainer.global_step)
-
-    def _due(self, trainer: Trainer) -> bool:
-        if trainer.sanity_checking or self.every_n_epochs < 1:
-            return False
-        epoch = trainer.current_epoch + 1
-        return epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        show_figure(trainer, figure, "pictures", f"epoch_{trainer.current_epoch + 1:04d}.png")
 
 
 def draw(
@@ -178,20 +166,16 @@ def _inputs(trainer: Any, batch: WindowBatch) -> list[np.ndarray] | None:
         batch.session.tolist(), batch.frame.tolist(), batch.extent.cpu(), strict=True
     ):
         part = prepared[session]
-        top, left = (
-            round((float(first) + 1) / 2 * (size - 1))
-            for first, size in zip(extent[::2], part.scale.size, strict=True)
-        )
+        top, left = corner(extent, part.scale.size)
         images.append(part.resampled(frame, frame + 1, (top, top + height, left, left + width))[0].numpy())
     for part in prepared:
         part.session.close()
     return images
 
 
-def _log_image(logger: Logger, path: Path, step: int) -> None:
-    if isinstance(logger, TensorBoardLogger):
-        from matplotlib.image import imread
-
-        logger.experiment.add_image("pictures", imread(path)[..., :3], step, dataformats="HWC")
-    elif hasattr(logger, "log_image"):
-        logger.log_image("pictures", [str(path)], step=step)
+def corner(extent: torch.Tensor, size: tuple[int, int]) -> tuple[int, int]:
+    """First row and column of a crop in a field of ``size`` network pixels; ``extent`` is a sample's (4,)."""
+    top, left = (
+        round((float(first) + 1) / 2 * (side - 1)) for first, side in zip(extent[::2], size, strict=True)
+    )
+    return top, left

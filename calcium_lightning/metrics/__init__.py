@@ -4,6 +4,7 @@ Metrics are :class:`torchmetrics.Metric` classes, so that they accumulate over b
 alike. This room knows positions, traces and masks; it must not know files, models or commands.
 """
 
+from calcium_lightning.metrics.calibration import Calibration, LocalizationCalibration
 from calcium_lightning.metrics.cells import (
     CellDetection,
     CellMatch,
@@ -19,10 +20,12 @@ from calcium_lightning.metrics.matching import PointMatch, best_offset, match_af
 from calcium_lightning.metrics.motion import MotionError
 
 __all__ = [
+    "Calibration",
     "CellDetection",
     "CellMatch",
     "CenterError",
     "FrameLocalization",
+    "LocalizationCalibration",
     "MaskAgreement",
     "MotionError",
     "PointMatch",

@@ -18,10 +18,11 @@ def wandb_mode(mode: str | None = None) -> str:
     """``WANDB_MODE``, else what was asked for, else online where an API key is configured."""
     if mode is not None and mode not in MODES:
         raise InputError(f"logger.mode={mode}: {', '.join(MODES)}")
-    return os.environ.get("WANDB_MODE") or mode or ("online" if _has_key() else "offline")
+    return os.environ.get("WANDB_MODE") or mode or ("online" if has_wandb_key() else "offline")
 
 
-def _has_key() -> bool:
+def has_wandb_key() -> bool:
+    """Whether an API key is configured for the W&B server in use."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
 import shlex
 import sys
 import threading
@@ -19,14 +20,18 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.jobs import Pruned
 from calcium_lightning.runs.metrics_table import read_table
 from calcium_lightning.runs.wandb_artifacts import log_checkpoints, use_sessions
 from calcium_lightning.runs.wandb_job import WandbIdentity, identify
 
 #: seconds between writes of W&B's file, lost at most where a process is killed (W&B's own choice is 15)
 FLUSH_S = 0.5
+#: where W&B keeps what is to be uploaded; the home folder by default, which a cluster's node may not share
+DATA_DIR = "WANDB_DATA_DIR"
 #: the x-axis of every curve
 STEP = "trainer/global_step"
 #: which value of a figure the summary keeps, by the last part of its name; the last one of all others
@@ -107,6 +112,8 @@ class WandbRun(WandbLogger):
         return self._experiment
 
     def _begin(self) -> Any:
+        if DATA_DIR not in os.environ:  # what tables and artifacts are uploaded from lies with the run
+            os.environ[DATA_DIR] = str(self.folder / "wandb")
         identity = identify(self.folder)
         self._before = _best_so_far(RunFolder(self.folder).metrics)
         if self.mode == "online" and self._waiting(identity.id):
@@ -197,30 +204,41 @@ class WandbRun(WandbLogger):
         dataframe: Any = None,
         step: int | None = None,
     ) -> None:
-        """Log a table."""
-        super().log_table(key, columns, data, dataframe, step)
+        """Log a table; arrays in it become pictures."""
+        import numpy as np
+        import wandb
+
+        rows = [
+            [wandb.Image(value) if isinstance(value, np.ndarray) else value for value in row]
+            for row in data or []
+        ]
+        super().log_table(key, columns, rows, dataframe, step)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """End the run; Lightning calls it after a training, whether it ``"success"`` or ``"failed"``."""
         if self._experiment is None:
             return
+        outcome = _outcome(status)
         if self._lineage is not None:
             self._lineage.join(timeout=self._timeouts["init_timeout"])
-        if status == "success":
+        if outcome == "finished":
             self._log_checkpoints()
-        self._keep_best()
-        self._end(1 if status == "failed" else 0)
+        self._keep_best(outcome)
+        self._end(0 if outcome in ("finished", "pruned") else 1)
         self._experiment = None
+        if os.environ.get(DATA_DIR) == str(self.folder / "wandb"):
+            del os.environ[DATA_DIR]
 
     @_harmless
     def _log_checkpoints(self) -> None:
         log_checkpoints(self._experiment, RunFolder(self.folder))
 
     @_harmless
-    def _keep_best(self) -> None:
-        """A resumed run's summary begins anew: put in what was best before."""
+    def _keep_best(self, outcome: str) -> None:
+        """A resumed run's summary begins anew: put in what was best before. Say how the run ended."""
         assert self._experiment is not None
+        self._experiment.summary["status"] = outcome
         for name, before in self._before.items():
             kept = KEPT[name.rpartition("/")[2]]
             now = self._experiment.summary.get(name, {}).get(kept, before)
@@ -255,6 +273,16 @@ def _abandon() -> None:
 
     with contextlib.suppress(Exception):
         wandb.teardown()
+
+
+def _outcome(status: str) -> str:
+    """How a training ended, as ``job.json`` says it; Lightning calls loggers while it handles the error."""
+    error = sys.exc_info()[1]
+    if status != "failed":
+        return "finished"
+    if isinstance(error, Pruned):
+        return "pruned"
+    return "interrupted" if isinstance(error, KeyboardInterrupt | SIGTERMException) else "failed"
 
 
 def _best_so_far(metrics: Path) -> dict[str, float]:
