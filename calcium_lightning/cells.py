@@ -5,10 +5,12 @@ The only place that knows the paths inside a cells file's HDF5. Knows nothing of
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -19,6 +21,10 @@ from calcium_lightning.errors import InputError
 FORMAT, VERSION = "calcium-lightning-cells", 1
 #: a centre is the centroid of the part of a footprint above this share of its peak
 CENTER_LEVEL = 0.3
+#: what of a cell is as long as the recording
+TRACES = ("traces", "denoised", "spikes")
+#: traces are written in pieces of about so many bytes, and localisations in chunks of so many
+BLOCK_BYTES, LOCALIZATION_CHUNK = 8 << 20, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,51 @@ class Localizations:
         whole = np.zeros(0, np.int32)
         return cls(whole, real, real, real, real, real, whole)
 
+    @classmethod
+    def concatenate(cls, parts: Iterable[Localizations]) -> Localizations:
+        """Several, in order."""
+        held = [cls.empty(), *parts]
+        return cls(
+            **{part.name: np.concatenate([getattr(one, part.name) for one in held]) for part in fields(cls)}
+        )
+
     def __len__(self) -> int:
         return len(self.frame)
 
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in pieces; these are in memory, and one."""
+        yield self
 
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a session: K cells, T frames of (H, W) pixels.
+
+LOCALIZATION_TYPES = {
+    part.name: np.int32 if part.name in ("frame", "cell") else np.float32 for part in fields(Localizations)
+}
+
+
+class Rows(Protocol):
+    """Traces (K, T), float32, that need not be in memory: any span of rows can be had."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(K, T)."""
+        ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        """Some rows."""
+        ...
+
+
+class LocalizationBlocks(Protocol):
+    """Localisations that need not be in memory."""
+
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in pieces, in order of their frames."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellTable:
+    """K cells of a session of T frames of (H, W) pixels, without their traces.
 
     Attributes
     ----------
@@ -68,10 +112,6 @@ class Cells:
         Each scaled to a peak of 1.
     frame_shape : (int, int)
         (H, W).
-    traces : ndarray, float32 (K, T)
-        Demixed fluorescence in the units of the frames (peak pixel), baseline 0.
-    denoised, spikes : ndarray, float32 (K, T)
-        The fitted calcium trace and the deconvolved activity.
     accepted : ndarray, bool (K,)
         Passed the quality tests.
     quality : dict of str to ndarray, float32 (K,)
@@ -84,8 +124,6 @@ class Cells:
         Of the motion-corrected recording.
     timestamps : ndarray, float64 (T,)
         Seconds.
-    localizations : Localizations
-        Every localisation in every frame.
     session, session_sha256 : str
         Path and hash of the session.
     fps : float
@@ -104,9 +142,6 @@ class Cells:
     center_std: np.ndarray
     footprints: csr_matrix
     frame_shape: tuple[int, int]
-    traces: np.ndarray
-    denoised: np.ndarray
-    spikes: np.ndarray
     accepted: np.ndarray
     quality: dict[str, np.ndarray]
     shifts: np.ndarray
@@ -114,7 +149,6 @@ class Cells:
     mean_image: np.ndarray
     max_image: np.ndarray
     timestamps: np.ndarray
-    localizations: Localizations = field(default_factory=Localizations.empty)
     session: str = ""
     session_sha256: str = ""
     fps: float = 1.0
@@ -129,7 +163,52 @@ class Cells:
     @property
     def n_frames(self) -> int:
         """Number of frames T."""
-        return self.traces.shape[1]
+        return len(self.shifts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells(CellTable):
+    """The cells of a session; see :class:`CellTable` for what isn't listed here.
+
+    Attributes
+    ----------
+    traces : ndarray, float32 (K, T)
+        Demixed fluorescence in the units of the frames (peak pixel), baseline 0.
+    denoised, spikes : ndarray, float32 (K, T)
+        The fitted calcium trace and the deconvolved activity.
+    localizations : Localizations
+        Every localisation in every frame.
+    """
+
+    traces: np.ndarray
+    denoised: np.ndarray
+    spikes: np.ndarray
+    localizations: Localizations = field(default_factory=Localizations.empty)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamedCells(CellTable):
+    """Cells whose traces and localisations are somewhere else, to be written piece by piece.
+
+    Attributes
+    ----------
+    traces, denoised, spikes : Rows
+        (K, T).
+    localizations : LocalizationBlocks
+        Every localisation in every frame.
+    """
+
+    traces: Rows
+    denoised: Rows
+    spikes: Rows
+    localizations: LocalizationBlocks
+
+    def in_memory(self) -> Cells:
+        """Read everything."""
+        parts = {part.name: getattr(self, part.name) for part in fields(CellTable)}
+        traces = {name: self.__dict__[name][slice(None)] for name in TRACES}
+        found = Localizations.concatenate(self.localizations.blocks())
+        return Cells(**parts, **traces, localizations=found)
 
 
 def footprint_centers(
@@ -158,7 +237,7 @@ def footprint_centers(
     return centers.astype(np.float32)
 
 
-def write_cells(path: Path | str, cells: Cells, overwrite: bool = False) -> None:
+def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool = False) -> None:
     """Write a cells file, atomically.
 
     Raises
@@ -174,8 +253,10 @@ def write_cells(path: Path | str, cells: Cells, overwrite: bool = False) -> None
             file.attrs[name] = getattr(cells, name)
         if cells.pixel_size_um is not None:
             file.attrs["pixel_size_um"] = cells.pixel_size_um
-        for name in ("centers", "center_std", "traces", "denoised", "spikes", "shifts", "baseline"):
+        for name in ("centers", "center_std", "shifts", "baseline"):
             file.create_dataset(name, data=np.asarray(getattr(cells, name), np.float32))
+        for name in TRACES:
+            _write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
         file["accepted"] = np.asarray(cells.accepted, bool)
         file["timestamps"] = np.asarray(cells.timestamps, np.float64)
         hdf5.write_footprints(file.create_group("footprints"), cells.footprints, cells.frame_shape)
@@ -184,9 +265,29 @@ def write_cells(path: Path | str, cells: Cells, overwrite: bool = False) -> None
             file[f"quality/{name}"] = np.asarray(values, np.float32)
         file["images/mean"] = np.asarray(cells.mean_image, np.float32)
         file["images/max"] = np.asarray(cells.max_image, np.float32)
-        for part in fields(Localizations):
-            dtype = np.int32 if part.name in ("frame", "cell") else np.float32
-            file[f"localizations/{part.name}"] = np.asarray(getattr(cells.localizations, part.name), dtype)
+        _write_localizations(file.create_group("localizations"), cells)
+
+
+def _write_rows(dataset: h5py.Dataset, rows: np.ndarray | Rows) -> None:
+    count, length = dataset.shape
+    step = max(1, BLOCK_BYTES // max(1, 4 * length))
+    for start in range(0, count, step):
+        dataset[start : start + step] = rows[slice(start, start + step)]
+
+
+def _write_localizations(group: h5py.Group, cells: Cells | StreamedCells) -> None:
+    """Append block after block; only how many there are is known at the end."""
+    written = 0
+    columns = {
+        name: group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(LOCALIZATION_CHUNK,))
+        for name, dtype in LOCALIZATION_TYPES.items()
+    }
+    for block in cells.localizations.blocks():
+        _check_claims(block, len(cells), group.file.filename)
+        for name, column in columns.items():
+            column.resize(written + len(block), 0)
+            column[written:] = getattr(block, name)
+        written += len(block)
 
 
 def read_cells(path: Path | str) -> Cells:
@@ -208,12 +309,8 @@ def read_cells(path: Path | str) -> Cells:
 
         first = read("localizations/frame", None, dtype=np.int32)
         parts = {
-            part.name: read(
-                f"localizations/{part.name}",
-                len(first),
-                dtype=np.int32 if part.name in ("frame", "cell") else np.float32,
-            )
-            for part in fields(Localizations)
+            name: read(f"localizations/{name}", len(first), dtype=dtype)
+            for name, dtype in LOCALIZATION_TYPES.items()
         }
         quality = file.get("quality")
         attributes = {
@@ -245,10 +342,11 @@ def read_cells(path: Path | str) -> Cells:
             **{name: hdf5.text(value) for name, value in attributes.items()},
         )
     _check(cells, str(path))
+    _check_claims(cells.localizations, count, str(path))
     return cells
 
 
-def _check(cells: Cells, where: str) -> None:
+def _check(cells: Cells | StreamedCells, where: str) -> None:
     count, length = cells.traces.shape
     height, width = cells.frame_shape
     expected: dict[str, tuple[int, ...]] = {
@@ -268,6 +366,9 @@ def _check(cells: Cells, where: str) -> None:
         found = getattr(cells, name).shape
         if tuple(found) != shape:
             raise InputError(f"{where}: /{name} has shape {tuple(found)}, expected {shape}")
-    claimed = cells.localizations.cell
+
+
+def _check_claims(block: Localizations, count: int, where: str) -> None:
+    claimed = block.cell
     if len(claimed) and (claimed.min() < -1 or claimed.max() >= count):
         raise InputError(f"{where}: /localizations/cell names cells beyond the {count} of the file")

@@ -16,6 +16,10 @@ def main(cfg: DictConfig) -> None:
 
     The one setting that matters is cell_diameter=, the full width at half maximum of a typical cell in pixels
     (or cell_diameter_um=); without it, it is estimated from the session.
+
+    With a checkpoint of model=published, the cells are the pixels that held one of its coordinates. With
+    preprocess=published, the recording goes through the published chain first; what comes out of it is kept
+    beside the output, and the cells are in its pixels.
     """
     paths = as_paths(cfg.session)
     outputs = output_paths(
@@ -35,8 +39,11 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.device import choose_device
     from calcium_lightning.localize.bandpass import BandpassDetector
     from calcium_lightning.localize.detect import Detector
-    from calcium_lightning.pipeline import extract_cells
+    from calcium_lightning.pipeline import streamed_cells
     from calcium_lightning.preprocess.diameter import cell_diameter_of
+    from calcium_lightning.preprocess.published import PublishedChain
+    from calcium_lightning.published.extract import coordinate_cells, is_published, load_published
+    from calcium_lightning.published.session import preprocess_session
     from calcium_lightning.session import Session
     from calcium_lightning.weights import load_network
 
@@ -44,18 +51,36 @@ def main(cfg: DictConfig) -> None:
         check_output(output, cfg.overwrite)
     sessions = [Session(path) for path in paths]
     device = choose_device(cfg.device)
-    if cfg.detector == "network":
+    published = None
+    if cfg.detector == "network" and is_published(cfg.checkpoint):
+        published = load_published(cfg.checkpoint).to(device)
+    elif cfg.detector == "network":
         network, window = load_network(cfg.checkpoint)
         detector: Detector = network.to(device)
     else:
         detector, window = BandpassDetector().to(device), WindowSettings(taps=11, seconds=0.5)
-    preprocess, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
+    chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
+    preprocess = None if isinstance(chain, PublishedChain) else chain
     for session, output in zip(sessions, outputs, strict=True):
         torch.manual_seed(cfg.seed)
+        if isinstance(chain, PublishedChain):
+            session = preprocess_session(session, output, chain, cfg.overwrite)
+        if published is not None:
+            found = coordinate_cells(
+                session,
+                published,
+                fps=fps,
+                pixel_size_um=pixel_size_um,
+                config=OmegaConf.to_yaml(cfg, resolve=True),
+            )
+            write_cells(output, found, cfg.overwrite)
+            session.close()
+            print(f"{output}: {len(found)} pixels held a coordinate, {found.n_frames} frames")
+            continue
         diameter = cell_diameter_of(
             session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um, preprocess
         )
-        cells = extract_cells(
+        with streamed_cells(
             session,
             detector,
             window,
@@ -66,8 +91,8 @@ def main(cfg: DictConfig) -> None:
             pixel_size_um=pixel_size_um,
             device=device,
             config=OmegaConf.to_yaml(cfg, resolve=True),
-        )
-        write_cells(output, cells, cfg.overwrite)
+        ) as cells:
+            write_cells(output, cells, cfg.overwrite)
         session.close()
         print(
             f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.localize.patches import Patches, Surround, gaussian_patches
-from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
 
 SIGMA = 2.55
 BACKGROUND_SIGMA = 4.0
@@ -65,3 +65,10 @@ def plant(
     movie = ScratchMovie(size, block_frames=block_frames)
     movie.append(filtered / noise)
     return Planted(movie, truth, traces, spikes, noise, surround)
+
+
+def stored(traces: np.ndarray, block_frames: int) -> ScratchTraces:
+    """Traces (K, T) on disk, in blocks."""
+    store = ScratchTraces(*traces.shape, block_frames)
+    store.write_rows(0, traces)
+    return store

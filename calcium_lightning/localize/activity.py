@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import fft
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 from scipy.optimize import minimize
 
@@ -76,11 +77,8 @@ def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np
     return (traces - level).astype(np.float32)
 
 
-def estimate_kernel(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> Kernel:
-    """Rise and decay of the session's cells from the autocovariance of their traces.
-
-    White noise contributes at lag 0 only, so the kernel's autocovariance is fitted to the other lags, summed
-    over the cells with most signal (Pnevmatikakis et al. 2016 use the same lags for AR coefficients).
+def estimate_kernel(traces: np.ndarray, fps: float) -> Kernel:
+    """Rise and decay of the session's cells, :func:`fit_kernel` of their :func:`autocovariance`.
 
     Parameters
     ----------
@@ -88,22 +86,42 @@ def estimate_kernel(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> K
         Baseline at 0, any units.
     fps : float
         Frame rate, Hz.
-    longest_s : float
-        Longest lag that is looked at, seconds.
     """
-    default = Kernel(0.1, 0.6)
+    return fit_kernel(autocovariance(traces, fps), fps)
+
+
+def autocovariance(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> np.ndarray:
+    """Autocovariance of traces at lags up to ``longest_s``, over their noise's variance, (K, lags + 1).
+
+    No lags at all for traces that are too short to say something.
+    """
     count, length = traces.shape
     lags = int(min(longest_s * fps, length // 4))
     if not count or lags < 4:
-        return default
-    noise = trace_noise(traces)
-    centred = traces - traces.mean(1, keepdims=True)
-    power = centred.var(1) / noise**2
-    chosen = np.argsort(-power)[: max(5, count // 3)]
-    size = 1 << int(np.ceil(np.log2(2 * length)))
-    spectrum = np.abs(np.fft.rfft(centred[chosen] / noise[chosen, None], size, axis=1)) ** 2
-    covariance = np.fft.irfft(spectrum, size, axis=1)[:, : lags + 1]
-    mean = (covariance / np.maximum(covariance[:, 1:2], 1e-9)).mean(0)
+        return np.zeros((count, 0))
+    scaled = (traces - traces.mean(1, keepdims=True)) / trace_noise(traces)[:, None]
+    spectrum = np.abs(fft.rfft(scaled, fft.next_fast_len(length + lags, real=True), axis=1)) ** 2
+    return fft.irfft(spectrum, fft.next_fast_len(length + lags, real=True), axis=1)[:, : lags + 1] / length
+
+
+def fit_kernel(covariance: np.ndarray, fps: float) -> Kernel:
+    """Rise and decay of the cells with most signal.
+
+    White noise contributes at lag 0 only, so the kernel's autocovariance is fitted to the other lags
+    (Pnevmatikakis et al. 2016 use the same lags for AR coefficients).
+
+    Parameters
+    ----------
+    covariance : ndarray (K, lags + 1)
+        :func:`autocovariance` of all cells.
+    fps : float
+        Frame rate, Hz.
+    """
+    count, lags = len(covariance), covariance.shape[1] - 1
+    if not count or lags < 4:
+        return Kernel(0.1, 0.6)
+    chosen = covariance[np.argsort(-covariance[:, 0])[: max(5, count // 3)]]
+    mean = (chosen / np.maximum(chosen[:, 1:2], 1e-12)).mean(0)
     lag = np.arange(1, lags + 1) / fps
 
     def misfit(parameters: np.ndarray) -> float:
@@ -168,17 +186,15 @@ def deconvolve(
     )
 
 
-def regain(activity: Activity) -> Activity:
-    """Undo the shrinkage of the deconvolution's penalty.
+def shrinkage(activity: Activity) -> np.ndarray:
+    """By how much the deconvolution's penalty has shrunk each fitted trace, float32 (K,).
 
-    The size of each fitted trace is regressed on the trace again (by a factor of 1 to
-    :data:`MOST_SHRINKAGE`); its shape stays.
+    The size of the fitted trace is regressed on the trace again: a factor of 1 to :data:`MOST_SHRINKAGE`.
     """
     trace, calcium = activity.traces, activity.denoised
     energy = np.einsum("kt,kt->k", calcium, calcium)
     gain = np.einsum("kt,kt->k", trace, calcium) / np.maximum(energy, 1e-12)
-    gain = np.where(energy > 0, np.clip(gain, 1.0, MOST_SHRINKAGE), 1.0)[:, None].astype(np.float32)
-    return replace(activity, denoised=calcium * gain, spikes=activity.spikes * gain)
+    return np.where(energy > 0, np.clip(gain, 1.0, MOST_SHRINKAGE), 1.0).astype(np.float32)
 
 
 def _convolve(spikes: np.ndarray, fps: float, kernel: Kernel, fitted: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ they come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,19 +16,24 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.localize.activity import Activity, Kernel, deconvolve, estimate_kernel, remove_baseline
 from calcium_lightning.localize.bandpass import CELL_SIGMA
-from calcium_lightning.localize.demix import Demixer, Model
-from calcium_lightning.localize.gather import GatherSettings, assign, gather
+from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
+from calcium_lightning.localize.demix import Demixer, Model, Residual
+from calcium_lightning.localize.detect import Movie
+from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
-from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
 from calcium_lightning.localize.shape import footprints_from_filtered
+from calcium_lightning.localize.spots import Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
 #: a companion with less than this share of a cell's evidence may be its halo
 HALO_RATIO = 0.6
-Detect = Callable[[ScratchMovie], CoordinateList]
+#: transients last longer than this, seconds: the residual isn't searched more often
+RESIDUAL_STEP_S = 0.1
+#: localisations in every so-many-th frame of a movie
+Detect = Callable[[Movie, int], Iterable[CoordinateList]]
 
 
 @dataclass(frozen=True)
@@ -94,27 +99,24 @@ class Found:
     ----------
     model : Model
         Footprints (peak 1) and how the movie shows them.
-    activity : Activity
+    centers : ndarray (K, 2)
+        Centroids of the footprints' bright parts, network pixels.
+    activity : FinalActivity
         Traces, denoised traces, spikes, noise.
-    kernel : Kernel
-        Of the session.
     center_std : Tensor (K, 2)
         Standard error of the centres, network pixels.
     consistency : ndarray (K,)
         Correlation of each footprint with its picture regressed from the frames.
-    spots : CoordinateList
+    spots : Spots
         All localisations.
-    owner : ndarray, int32 (N,)
-        The cell that claims each localisation, -1 for none.
     """
 
     model: Model
-    activity: Activity
-    kernel: Kernel
+    centers: np.ndarray
+    activity: FinalActivity
     center_std: Tensor
     consistency: np.ndarray
-    spots: CoordinateList
-    owner: np.ndarray
+    spots: Spots
 
 
 class CellFinder:
@@ -131,7 +133,7 @@ class CellFinder:
     fps : float
         Hz.
     detect : callable
-        Localisations of a movie.
+        Localisations in every so-many-th frame of a movie, in pieces.
     settings : LocalizeSettings, optional
         How.
     """
@@ -151,13 +153,16 @@ class CellFinder:
         self.settings = settings or LocalizeSettings()
         self.surround = Surround(movie.size, background_sigma)
         self.demixer = Demixer(movie, noise, self.surround)
+        self.deconvolver = Deconvolver(
+            fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s
+        )
         self.center_std = torch.zeros(0, 2)
         self.consistency = np.zeros(0)
 
     def find(self) -> Found:
         """Search, alternate, search the rest, and finish."""
         settings = self.settings
-        spots = self.detect(self.movie)
+        spots = Spots(self.movie.size).extend(self.detect(self.movie, 1))
         footprints = self._new_footprints(spots, Patches.at(np.zeros((0, 2)), self.movie.size))
         for search in range(settings.residual_searches + 1):
             if search:
@@ -165,14 +170,12 @@ class CellFinder:
             for _ in range(settings.rounds):
                 footprints = self._alternate(footprints)
         model = self.demixer.model(footprints)
-        activity, kernel = self._activity(self.demixer.traces(model))
-        centers = _centers(footprints)
-        owner = assign(spots, centers, settings.gather.reach)
-        return Found(model, activity, kernel, self.center_std, self.consistency, spots, owner)
+        activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
+        return Found(model, _centers(footprints), activity, self.center_std, self.consistency, spots)
 
-    def _new_footprints(self, spots: CoordinateList, known: Patches) -> Patches:
+    def _new_footprints(self, spots: Spots, known: Patches) -> Patches:
         """Gaussians at the candidates that aren't known yet."""
-        centers = gather(spots, self.movie.size, self.settings.gather)
+        centers = gather(spots, self.settings.gather)
         if len(known) and len(centers):
             distance, _ = cKDTree(_centers(known)).query(centers)
             centers = centers[distance > self.settings.merge_distance]
@@ -180,33 +183,33 @@ class CellFinder:
 
     def _search_residual(self, footprints: Patches) -> Patches:
         model = self.demixer.model(footprints)
-        traces = self.demixer.traces(model)
-        activity, _ = self._activity(traces)
-        with ScratchMovie(self.movie.size) as rest:
-            # Denoised traces are taken off: raw ones would take a neighbour's noise along.
-            self.demixer.residual(model, activity.denoised, rest)
-            fresh = self._new_footprints(self.detect(rest), footprints)
-        return concatenate(footprints, fresh)
+        activity = self.deconvolver.draft(self.demixer.unmix(model, self.demixer.project(model)))
+        # Denoised traces are taken off: raw ones would take a neighbour's noise along.
+        rest = Residual(self.movie, model, activity.denoised)
+        stride = max(1, int(self.fps * RESIDUAL_STEP_S))
+        spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
+        return concatenate(footprints, self._new_footprints(spots, footprints))
 
     def _alternate(self, footprints: Patches) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         model = self.demixer.model(footprints)
-        activity, _ = self._activity(self.demixer.traces(model))
-        evidence = np.sqrt((activity.denoised**2).sum(1)) / activity.noise
-        keep = evidence >= self.settings.least_evidence
-        keep &= ~self._duplicates(footprints, activity.denoised, evidence, keep)
+        projections = self.demixer.project(model)
+        activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
+        keep = activity.evidence >= self.settings.least_evidence
+        keep &= ~self._duplicates(footprints, activity, keep)
         if not keep.all():
-            model = self.demixer.model(footprints[keep])
-            activity, _ = self._activity(self.demixer.traces(model))
-            footprints = footprints[keep]
+            kept = np.flatnonzero(keep)
+            traces = self.demixer.unmix(model, projections, kept)
+            activity = self.deconvolver.redraft(traces, activity, kept)
+            model, footprints = model[kept], footprints[kept]
         filtered, error = self.demixer.footprints(model, activity.denoised)
         shaped, moments, self.center_std = footprints_from_filtered(
             footprints, filtered, error, self.surround, CELL_SIGMA
         )
         self.consistency = self._consistency(shaped, filtered, error)
-        keep = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        self.center_std, self.consistency = self.center_std[keep], self.consistency[keep.numpy()]
-        return shaped[keep].recentred(moments[keep, :2])
+        formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
+        self.center_std, self.consistency = self.center_std[formed], self.consistency[formed.numpy()]
+        return shaped[formed].recentred(moments[formed, :2])
 
     def _consistency(self, shaped: Patches, filtered: Tensor, error: Tensor) -> np.ndarray:
         """Correlation of footprint and regressed picture over the patch."""
@@ -222,22 +225,18 @@ class CellFinder:
         norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
         return ((a * b).sum((1, 2)) / norm).numpy()
 
-    def _duplicates(
-        self, footprints: Patches, denoised: np.ndarray, evidence: np.ndarray, alive: np.ndarray
-    ) -> np.ndarray:
+    def _duplicates(self, footprints: Patches, activity: SessionActivity, alive: np.ndarray) -> np.ndarray:
         """Cells that are another, stronger one, bool (K,)."""
-        settings = self.settings
+        settings, evidence = self.settings, activity.evidence
         duplicate = np.zeros(len(footprints), bool)
         index = np.flatnonzero(alive)
         if len(index) < 2:
             return duplicate
         centers = _centers(footprints)[index]
-        centred = denoised - denoised.mean(1, keepdims=True)
-        norm = np.linalg.norm(centred, axis=1) + 1e-12
         pairs = cKDTree(centers).query_pairs(settings.merge_reach, output_type="ndarray")
         first, second = index[pairs[:, 0]], index[pairs[:, 1]]
         distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
-        correlation = np.einsum("kt,kt->k", centred[first], centred[second]) / (norm[first] * norm[second])
+        correlation = _correlation(activity.denoised, first, second)
         # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
         ratio = np.minimum(evidence[first], evidence[second]) / np.maximum(evidence[first], evidence[second])
         near = (distance < 0.75 * settings.merge_reach) | (ratio < HALO_RATIO)
@@ -250,12 +249,18 @@ class CellFinder:
                 duplicate[weaker[pair]] = True
         return duplicate
 
-    def _activity(self, traces: np.ndarray) -> tuple[Activity, Kernel]:
-        settings = self.settings
-        level = remove_baseline(traces, self.fps)
-        kernel = estimate_kernel(level, self.fps)
-        kernel = Kernel(settings.rise_s or kernel.rise_s, settings.decay_s or kernel.decay_s)
-        return deconvolve(level, self.fps, kernel, settings.sparsity), kernel
+
+def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's, of pairs of traces; 0 where one is constant."""
+    total, square = np.zeros(len(traces)), np.zeros(len(traces))
+    product = np.zeros(len(first))
+    for _, block in traces.blocks():
+        total += block.sum(1, dtype=np.float64)
+        square += np.einsum("kt,kt->k", block, block, dtype=np.float64)
+        product += np.einsum("pt,pt->p", block[first], block[second], dtype=np.float64)
+    spread = np.sqrt(np.maximum(square - total**2 / traces.n_frames, 0))
+    covariance = product - total[first] * total[second] / traces.n_frames
+    return covariance / np.maximum(spread[first] * spread[second], 1e-12)
 
 
 def _centers(footprints: Patches) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 The movie is what preprocessing's high-pass filter F left of the frames, so a footprint A is seen in it as FA.
 With traces C the frames are C·FA plus noise. Given A, the traces are regressed on all cells at once; given C,
-each pixel is regressed on the traces of the cells around it. Only sums over frames are kept, so memory does
-not grow with their number.
+each pixel is regressed on the traces of the cells around it. Sums over frames are in memory and traces on
+disk, so memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from calcium_lightning.localize.patches import Patches, Surround
-from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
 
 #: edge of the squares in which pixels are regressed together, network pixels
 TILE = 48
@@ -45,6 +45,34 @@ class Model:
 
     def __len__(self) -> int:
         return self.probe.shape[0]
+
+    def __getitem__(self, keep: np.ndarray) -> Model:
+        return Model(self.footprints[keep], self.seen[keep], self.probe[keep])
+
+
+class Residual:
+    """What cells don't explain of a movie, computed as it is read.
+
+    Parameters
+    ----------
+    movie : ScratchMovie
+        Foreground (T, h, w) in units of its noise.
+    model : Model
+        The cells.
+    traces : ScratchTraces
+        Theirs (K, T).
+    """
+
+    def __init__(self, movie: ScratchMovie, model: Model, traces: ScratchTraces) -> None:
+        self.movie, self.traces = movie, traces
+        self.size, self.n_frames = movie.size, movie.n_frames
+        self._seen = model.seen.T.tocsr()
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Frames [start, stop), float32 (n, h, w)."""
+        frames = self.movie.read(start, stop)
+        explained = self._seen @ self.traces.frames(start, start + len(frames))
+        return frames - torch.from_numpy(explained).T.reshape(frames.shape)
 
 
 class Demixer:
@@ -76,40 +104,50 @@ class Demixer:
         )
         return Model(footprints, wide.to_csr(1e-4), local.to_csr())
 
-    def traces(self, model: Model) -> np.ndarray:
-        """Brightness of every cell in every frame, units of the frames, unclipped, float32 (K, T).
+    def project(self, model: Model) -> ScratchTraces:
+        """Project the movie on each cell's own pixels, where its signal is, (K, T)."""
+        projections = ScratchTraces(len(model), self.movie.n_frames, self.movie.block_frames)
+        if len(model):
+            for start, frames in self.movie.blocks():
+                projections.write_block(start, model.probe @ frames.flatten(1).numpy().T)
+        return projections
 
-        The movie is projected on each cell's own pixels, where its signal is, and the projections are unmixed
-        with what every other cell, its filtered halo included, adds there.
+    def unmix(
+        self, model: Model, projections: ScratchTraces, keep: np.ndarray | None = None
+    ) -> ScratchTraces:
+        """Brightness of every cell in every frame, units of the frames, unclipped, (K, T).
+
+        The projections are unmixed with what every other cell, its filtered halo included, adds there.
+
+        Parameters
+        ----------
+        model : Model
+            The cells that were projected.
+        projections : ScratchTraces
+            :meth:`project` of all of them.
+        keep : ndarray of int, optional
+            Only these exist.
         """
-        count, length = len(model), self.movie.n_frames
-        traces = np.zeros((count, length), np.float32)
-        if not count:
+        keep = np.arange(len(model)) if keep is None else keep
+        traces = ScratchTraces(len(keep), projections.n_frames, projections.block_frames)
+        if not len(keep):
             return traces
-        mixing = (model.probe @ model.seen.T).toarray().astype(np.float64)
-        mixing[np.diag_indices(count)] *= 1 + RIDGE
-        mixing[np.diag_indices(count)] += 1e-9
+        mixing = (model.probe[keep] @ model.seen[keep].T).toarray().astype(np.float64)
+        mixing[np.diag_indices(len(keep))] *= 1 + RIDGE
+        mixing[np.diag_indices(len(keep))] += 1e-9
         factors = lu_factor(mixing)
-        for start, frames in self.movie.blocks():
-            projected = model.probe @ frames.flatten(1).numpy().T
-            traces[:, start : start + len(frames)] = lu_solve(factors, projected)
-        return traces * (1 + RIDGE)
+        for start, block in projections.blocks():
+            traces.write_block(start, lu_solve(factors, block[keep]) * (1 + RIDGE))
+        return traces
 
-    def residual(self, model: Model, traces: np.ndarray, target: ScratchMovie) -> None:
-        """Append to ``target`` what the cells don't explain of the movie."""
-        transposed = model.seen.T.tocsr()
-        for start, frames in self.movie.blocks():
-            explained = transposed @ traces[:, start : start + len(frames)]
-            target.append(frames - torch.from_numpy(explained.T.reshape(frames.shape)))
-
-    def footprints(self, model: Model, activity: np.ndarray) -> tuple[Tensor, Tensor]:
+    def footprints(self, model: Model, activity: ScratchTraces) -> tuple[Tensor, Tensor]:
         """Regress every pixel on the activity around it.
 
         Parameters
         ----------
         model : Model
             Says where cells are.
-        activity : ndarray, float32 (K, T)
+        activity : ScratchTraces
             Denoised traces; noise in them would be copied from the movie into the footprints.
 
         Returns
@@ -140,18 +178,18 @@ class Demixer:
                 )
                 cells = np.flatnonzero(near)
                 if len(cells):
-                    sums = torch.zeros(len(cells) + 1, bottom - top, right - left, dtype=torch.float32)
-                    tiles.append((top, bottom, left, right, cells, sums))
-        signal = torch.from_numpy(activity)
+                    size = len(cells) + 1
+                    sums = torch.zeros(size, bottom - top, right - left, dtype=torch.float32)
+                    gram = torch.zeros(size, size, dtype=torch.float64)
+                    tiles.append((top, bottom, left, right, cells, sums, gram))
         for start, frames in self.movie.blocks():
-            part = signal[:, start : start + len(frames)]
-            for top, bottom, left, right, cells, sums in tiles:
+            part = torch.from_numpy(activity.block(start))
+            for top, bottom, left, right, cells, sums, gram in tiles:
                 pixels = frames[:, top:bottom, left:right].flatten(1)
                 regressors = torch.cat([part[cells], torch.ones(1, len(frames))])
                 sums += (regressors @ pixels).view_as(sums)
-        for top, bottom, left, right, cells, sums in tiles:
-            regressors = torch.cat([signal[cells], torch.ones(1, signal.shape[1])]).double()
-            gram = regressors @ regressors.T
+                gram += regressors @ regressors.T
+        for top, bottom, left, right, cells, sums, gram in tiles:
             gram.diagonal().mul_(1 + RIDGE).add_(1e-9)
             inverse = torch.linalg.inv(gram)
             solved = (inverse @ sums.flatten(1).double()).float().view_as(sums)

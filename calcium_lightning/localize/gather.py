@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.localize.spots import Spots
 
 #: pixels of the density map per network pixel
 OVERSAMPLE = 2
@@ -45,17 +45,13 @@ class GatherSettings:
     contrast: float = 1.5
 
 
-def gather(
-    spots: CoordinateList, size: tuple[int, int], settings: GatherSettings | None = None
-) -> np.ndarray:
+def gather(spots: Spots, settings: GatherSettings | None = None) -> np.ndarray:
     """Centres of candidate cells.
 
     Parameters
     ----------
-    spots : CoordinateList
-        Localisations of all frames, network pixels.
-    size : (int, int)
-        (h, w), network pixels.
+    spots : Spots
+        Localisations of all frames.
     settings : GatherSettings, optional
         How.
 
@@ -67,9 +63,8 @@ def gather(
     settings = settings or GatherSettings()
     if not len(spots):
         return np.zeros((0, 2))
-    points = np.stack([spots.y.numpy(), spots.x.numpy()], 1).astype(np.float64)
-    weights = spots.probability.numpy().astype(np.float64)
-    density = _density(points, weights, size, settings.blur)
+    points, weights = spots.binned()
+    density = _density(points, weights, spots.size, settings.blur)
     around = gaussian_filter(density, 3 * OVERSAMPLE, mode="nearest")
     # A lone localisation's peak in the density, so that thresholds count localisations.
     unit = 1 / (2 * np.pi * (settings.blur * OVERSAMPLE) ** 2)
@@ -86,11 +81,10 @@ def gather(
     return _thin(centers[keep][order], settings.separation)
 
 
-def assign(spots: CoordinateList, centers: np.ndarray, reach: float) -> np.ndarray:
-    """Index of the centre nearest to each localisation within ``reach`` network pixels, or -1; int32 (N,)."""
-    if not len(centers) or not len(spots):
-        return np.full(len(spots), -1, np.int32)
-    points = np.stack([spots.y.numpy(), spots.x.numpy()], 1)
+def assign(points: np.ndarray, centers: np.ndarray, reach: float) -> np.ndarray:
+    """Index of the centre (K, 2) nearest to each point (N, 2) within ``reach``, or -1; int32 (N,)."""
+    if not len(centers) or not len(points):
+        return np.full(len(points), -1, np.int32)
     distance, index = cKDTree(centers).query(points, distance_upper_bound=reach)
     return np.where(np.isfinite(distance), index, -1).astype(np.int32)
 

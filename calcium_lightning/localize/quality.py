@@ -6,12 +6,13 @@ on simulated sessions (``experiments/quality``). Knows arrays only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from calcium_lightning.localize.activity import Activity
+from calcium_lightning.localize.activity import Activity, shrinkage
 
 #: smoothing of the traces whose excursions are compared, standard deviation in seconds
 SMOOTH_S = 0.2
@@ -44,7 +45,7 @@ class QualitySettings:
     score : float
         Least score: probability of being a cell.
     contrast : float, optional
-        Least :func:`contrast`; default 2 for raw sessions and 3 for ΔF/F.
+        Least :attr:`TraceStatistics.contrast`; default 2 for raw sessions and 3 for ΔF/F.
     snr : float
         Least peak of the denoised trace over the trace's noise.
     consistency : float
@@ -60,36 +61,89 @@ class QualitySettings:
     width: tuple[float, float] = field(default=(0.45, 2.2))
 
 
-def contrast(traces: np.ndarray, fps: float) -> np.ndarray:
-    """Brightest moment of each cell over the darkest moment of a typical cell of the session.
+@dataclass(frozen=True)
+class TraceStatistics:
+    """What the quality tests, and the cells file, need to know of the traces of K cells, (K,) each.
 
-    Cells only ever brighten; noise, neuropil and motion go both ways alike. So the session's own downward
-    excursions say how large an upward one chance would give, whatever the noise is like: a decoy for every
-    target.
-
-    Parameters
+    Attributes
     ----------
-    traces : ndarray (K, T)
-        Unclipped.
-    fps : float
-        Hz.
-
-    Returns
-    -------
-    ndarray (K,)
-        About 1 for noise.
+    noise : ndarray
+        Standard deviation of the noise.
+    peak, energy : ndarray
+        Largest value of the denoised trace, and the sum of its squares.
+    low, high : ndarray
+        Darkest and brightest moment of the smoothed trace, from its median.
+    mean : ndarray
+        Of the trace.
+    gain : ndarray
+        :func:`~calcium_lightning.localize.activity.shrinkage` of the denoised trace.
     """
+
+    noise: np.ndarray
+    peak: np.ndarray
+    energy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    gain: np.ndarray
+
+    @classmethod
+    def of(cls, activity: Activity, fps: float) -> TraceStatistics:
+        """Look at the traces of some cells, at ``fps`` Hz."""
+        denoised = activity.denoised
+        low, high = extremes(activity.traces, fps)
+        return cls(
+            noise=activity.noise,
+            peak=denoised.max(1, initial=0),
+            energy=np.einsum("kt,kt->k", denoised, denoised),
+            low=low,
+            high=high,
+            mean=activity.traces.mean(1) if activity.traces.size else np.zeros(len(denoised)),
+            gain=shrinkage(activity),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[TraceStatistics]) -> TraceStatistics:
+        """Those of several groups of cells, in order."""
+        return cls(
+            **{
+                name: np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)])
+                for name in (field.name for field in fields(cls))
+            }
+        )
+
+    def __len__(self) -> int:
+        return len(self.noise)
+
+    @property
+    def evidence(self) -> np.ndarray:
+        """Root of the denoised traces' energy over the noise's variance."""
+        return np.sqrt(self.energy) / self.noise
+
+    @property
+    def contrast(self) -> np.ndarray:
+        """Brightest moment of each cell over the darkest moment of a typical cell of the session.
+
+        Cells only ever brighten; noise, neuropil and motion go both ways alike. So the session's own downward
+        excursions say how large an upward one chance would give, whatever the noise is like: a decoy for
+        every target. About 1 for noise.
+        """
+        if not len(self):
+            return np.zeros(0)
+        return self.high / max(float(np.median(-self.low)), 1e-12)
+
+
+def extremes(traces: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Darkest and brightest moment of each unclipped trace (K, T), smoothed, from its median; (K,) each."""
     if not traces.size:
-        return np.zeros(len(traces))
+        return np.zeros(len(traces)), np.zeros(len(traces))
     smooth = gaussian_filter1d(traces, max(0.5, SMOOTH_S * fps), axis=1)
-    smooth = smooth - np.median(smooth, axis=1, keepdims=True)
-    low, high = np.quantile(smooth, [EXTREME, 1 - EXTREME], axis=1)
-    return high / max(float(np.median(-low)), 1e-12)
+    low, middle, high = np.quantile(smooth, [EXTREME, 0.5, 1 - EXTREME], axis=1)
+    return low - middle, high - middle
 
 
 def measure(
-    activity: Activity,
-    fps: float,
+    traces: TraceStatistics,
     consistency: np.ndarray,
     width: np.ndarray,
     localizations: np.ndarray,
@@ -99,10 +153,8 @@ def measure(
 
     Parameters
     ----------
-    activity : Activity
-        Traces, denoised traces and their noise.
-    fps : float
-        Hz.
+    traces : TraceStatistics
+        Of their traces.
     consistency : ndarray (K,)
         Correlation of footprint and regressed picture.
     width : ndarray (K,)
@@ -115,14 +167,13 @@ def measure(
     Returns
     -------
     dict of str to ndarray, float32 (K,)
-        ``snr`` (peak over noise), ``contrast`` (:func:`contrast`), ``evidence`` (root of the trace's energy
-        over the noise's variance), ``consistency``, ``width``, ``localizations``, ``seen``, ``score``.
+        ``snr`` (peak over noise), ``contrast`` and ``evidence`` (:class:`TraceStatistics`),
+        ``consistency``, ``width``, ``localizations``, ``seen``, ``score``.
     """
-    denoised, noise = activity.denoised, activity.noise
     quality = {
-        "snr": denoised.max(1, initial=0) / noise,
-        "contrast": contrast(activity.traces, fps),
-        "evidence": np.sqrt((denoised**2).sum(1)) / noise,
+        "snr": traces.peak / traces.noise,
+        "contrast": traces.contrast,
+        "evidence": traces.evidence,
         "consistency": consistency,
         "width": width,
         "localizations": localizations,

@@ -19,6 +19,7 @@ from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.localize.bandpass import BandpassDetector
 from calcium_lightning.localize.detect import Detector, detect
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.spots import Spots
 from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.pipeline import write_foreground
 from calcium_lightning.preprocess.statistics import prepare
@@ -54,10 +55,11 @@ def main() -> None:
     with ScratchMovie(prepared.scale.size) as movie:
         write_foreground(prepared, movie)
         for name, (detector, window) in detectors.items():
-            spots = detect(movie, detector, window, prepared.fps, threshold=options.threshold)
-            chosen = spots.frame >= first
-            frame = spots.frame[chosen] - first
-            places = torch.stack([spots.y[chosen], spots.x[chosen]], 1)
+            found = detect(movie, detector, window, prepared.fps, threshold=options.threshold)
+            spots = np.concatenate(list(Spots(movie.size).extend(found).blocks()))
+            spots = spots[spots["frame"] >= first]
+            frame = torch.from_numpy(spots["frame"] - first)
+            places = torch.from_numpy(np.stack([spots["y"], spots["x"]], 1))
             scores = FrameLocalization(RADIUS)
             for index in range(count - first):
                 scores.update(

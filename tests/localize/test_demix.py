@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from planted import SIGMA, plant
+from planted import SIGMA, plant, stored
 
-from calcium_lightning.localize.demix import Demixer
+from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.patches import Patches
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.shape import fit_splats, footprints_from_filtered
@@ -17,10 +17,14 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def unmixed(demixer: Demixer, model: Model) -> np.ndarray:
+    return demixer.unmix(model, demixer.project(model)).rows(slice(None))
+
+
 def test_overlapping_cells_do_not_leak_into_each_other():
     planted = plant([[30, 30], [31, 34.5], [34, 31.5], [12, 60]], brightness=15, noise_std=1.0)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)
-    traces = demixer.traces(demixer.model(planted.truth))
+    traces = unmixed(demixer, demixer.model(planted.truth))
     own = np.array([[correlation(a, b) for b in planted.traces] for a in traces])
     true = np.corrcoef(planted.traces)
     assert (np.diag(own) > 0.98).all()
@@ -33,7 +37,7 @@ def test_overlapping_cells_do_not_leak_into_each_other():
 def test_a_cell_at_the_border_counts_in_full():
     planted = plant([[0, 0], [63, 40], [32, 79], [5, 50]], brightness=15, noise_std=1.0)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)
-    traces = demixer.traces(demixer.model(planted.truth))
+    traces = unmixed(demixer, demixer.model(planted.truth))
     slope = (traces * planted.traces).sum(1) / (planted.traces**2).sum(1)
     np.testing.assert_allclose(slope, 1, atol=0.05)
     assert min(correlation(a, b) for a, b in zip(traces, planted.traces, strict=True)) > 0.95
@@ -46,7 +50,7 @@ def test_uneven_noise_changes_weights_and_not_brightness():
         for _, frames in planted.movie.blocks():
             movie.append(frames / noise)
         demixer = Demixer(movie, noise, planted.surround)
-        traces = demixer.traces(demixer.model(planted.truth))
+        traces = unmixed(demixer, demixer.model(planted.truth))
     slope = (traces * planted.traces).sum(1) / (planted.traces**2).sum(1)
     np.testing.assert_allclose(slope, 1, atol=0.04)
 
@@ -54,12 +58,21 @@ def test_uneven_noise_changes_weights_and_not_brightness():
 def test_the_residual_of_the_truth_is_the_noise():
     planted = plant([[30, 30], [31, 34.5]], noise_std=1.0)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)
-    with ScratchMovie((64, 80)) as rest:
-        demixer.residual(demixer.model(planted.truth), planted.traces, rest)
-        assert rest.n_frames == 600
-        left = rest.read(0, 600)
-    quiet = plant(np.zeros((0, 2)), noise_std=1.0).movie.read(0, 600)
-    torch.testing.assert_close(left, quiet, rtol=0, atol=0.03)
+    rest = Residual(planted.movie, demixer.model(planted.truth), stored(planted.traces, 128))
+    assert (rest.n_frames, rest.size) == (600, (64, 80))
+    quiet = plant(np.zeros((0, 2)), noise_std=1.0).movie
+    for start, stop in ((0, 600), (100, 300), (127, 129)):  # blocks have 128 frames
+        torch.testing.assert_close(rest.read(start, stop), quiet.read(start, stop), rtol=0, atol=0.03)
+
+
+def test_dropping_cells_is_as_if_they_had_never_been():
+    planted = plant([[30, 30], [31, 34.5], [34, 31.5], [12, 60]], noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    model, kept = demixer.model(planted.truth), np.array([0, 3])
+    without = demixer.unmix(model, demixer.project(model), kept).rows(slice(None))
+    alone = unmixed(demixer, demixer.model(planted.truth[kept]))
+    np.testing.assert_allclose(without, alone, atol=1e-3)
+    assert np.abs(without - unmixed(demixer, model)[kept]).max() > 1
 
 
 def test_footprints_are_regressed_to_the_truth():
@@ -81,7 +94,7 @@ def test_footprints_are_regressed_to_the_truth():
             more = torch.from_numpy((shown.T @ planted.traces[:, start : start + len(frames)]).T.copy())
             movie.append(frames + more.view_as(frames))
         demixer = Demixer(movie, planted.noise, surround)
-        filtered, error = demixer.footprints(demixer.model(planted.truth), planted.traces)
+        filtered, error = demixer.footprints(demixer.model(planted.truth), stored(planted.traces, 100))
     wide = surround.high_pass(true)
     core = slice(surround.reach, surround.reach + 19)
     inside = true.inside()
@@ -106,7 +119,7 @@ def test_weak_footprints_become_splats_and_say_how_uncertain_they_are():
     for noise in (1.0, 8.0):
         planted = plant(centers, brightness=15, noise_std=noise)
         demixer = Demixer(planted.movie, planted.noise, planted.surround)
-        filtered, error = demixer.footprints(demixer.model(planted.truth), planted.traces)
+        filtered, error = demixer.footprints(demixer.model(planted.truth), stored(planted.traces, 128))
         found, moments, center_std = footprints_from_filtered(
             planted.truth, filtered, error, planted.surround, SIGMA
         )
@@ -142,7 +155,7 @@ def test_no_cells_are_no_trouble():
     planted = plant(np.zeros((0, 2)), length=40)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)
     model = demixer.model(planted.truth)
-    assert demixer.traces(model).shape == (0, 40)
-    filtered, error = demixer.footprints(model, np.zeros((0, 40), np.float32))
+    assert unmixed(demixer, model).shape == (0, 40)
+    filtered, error = demixer.footprints(model, stored(np.zeros((0, 40), np.float32), 128))
     shaped, moments, std = footprints_from_filtered(planted.truth, filtered, error, planted.surround, SIGMA)
     assert (len(shaped), moments.shape, std.shape) == (0, (0, 5), (0, 2))

@@ -1,0 +1,165 @@
+"""Activity of all cells of a session, a group of cells at a time.
+
+What a cell's activity needs is its whole trace, what a session has is more of them than should be in memory:
+traces wait on disk, and :mod:`~calcium_lightning.localize.activity` works on as many as fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calcium_lightning.localize.activity import (
+    Activity,
+    Kernel,
+    autocovariance,
+    deconvolve,
+    fit_kernel,
+    remove_baseline,
+)
+from calcium_lightning.localize.quality import TraceStatistics
+from calcium_lightning.localize.scratch import ScratchTraces
+
+#: iterations of the solver while cells are sought (fits are right to 1e-4, spikes aren't), and in the end
+DRAFT_ITERATIONS, ITERATIONS = 100, 500
+#: a trace that changed by less than this share of its noise keeps its activity
+SAME = 0.1
+
+
+@dataclass(frozen=True)
+class SessionActivity:
+    """Activity of K cells in T frames.
+
+    Attributes
+    ----------
+    traces, denoised : ScratchTraces
+        (K, T), baseline at 0.
+    noise, energy : ndarray (K,)
+        Standard deviation of the traces' noise, and the sum of squares of the denoised ones.
+    kernel : Kernel
+        The session's.
+    """
+
+    traces: ScratchTraces
+    denoised: ScratchTraces
+    noise: np.ndarray
+    energy: np.ndarray
+    kernel: Kernel
+
+    @property
+    def evidence(self) -> np.ndarray:
+        """Root of the denoised traces' energy over the noise's variance, (K,)."""
+        return np.sqrt(self.energy) / self.noise
+
+
+@dataclass(frozen=True)
+class FinalActivity(SessionActivity):
+    """The same, with what is wanted of it in the end.
+
+    Attributes
+    ----------
+    spikes : ScratchTraces
+        (K, T).
+    statistics : TraceStatistics
+        Of the traces.
+    """
+
+    spikes: ScratchTraces
+    statistics: TraceStatistics
+
+
+class Deconvolver:
+    """Deconvolve the traces of a session.
+
+    Parameters
+    ----------
+    fps : float
+        Hz.
+    sparsity : float
+        L1 penalty in units of each trace's noise.
+    rise_s, decay_s : float, optional
+        The calcium kernel, seconds; default: estimated from the session.
+    """
+
+    def __init__(
+        self, fps: float, sparsity: float = 1.0, rise_s: float | None = None, decay_s: float | None = None
+    ) -> None:
+        self.fps = fps
+        self.sparsity = sparsity
+        self.rise_s, self.decay_s = rise_s, decay_s
+
+    def draft(self, traces: ScratchTraces) -> SessionActivity:
+        """Activity good enough to seek cells with; the traces' baseline is taken off in place."""
+        kernel = self._level(traces)
+        denoised = _like(traces)
+        noise, energy = np.zeros(len(traces)), np.zeros(len(traces))
+        for rows in traces.groups():
+            activity = self._deconvolve(traces.rows(rows), kernel, DRAFT_ITERATIONS)
+            denoised.write_rows(rows.start, activity.denoised)
+            noise[rows], energy[rows] = activity.noise, _energy(activity.denoised)
+        return SessionActivity(traces, denoised, noise, energy, kernel)
+
+    def redraft(self, traces: ScratchTraces, before: SessionActivity, kept: np.ndarray) -> SessionActivity:
+        """The same after some cells were dropped: most of those that are left have hardly changed.
+
+        Parameters
+        ----------
+        traces : ScratchTraces
+            Of the cells that are left.
+        before : SessionActivity
+            With all cells.
+        kept : ndarray of int
+            Which those are.
+        """
+        denoised = _like(traces)
+        noise, energy = before.noise[kept], before.energy[kept]
+        for rows in traces.groups():
+            level = remove_baseline(traces.rows(rows), self.fps)
+            traces.write_rows(rows.start, level)
+            change = np.sqrt(np.square(level - before.traces.rows(kept[rows])).mean(1))
+            fitted = before.denoised.rows(kept[rows])
+            changed = np.flatnonzero(change > SAME * noise[rows])
+            activity = self._deconvolve(level[changed], before.kernel, DRAFT_ITERATIONS)
+            fitted[changed] = activity.denoised
+            denoised.write_rows(rows.start, fitted)
+            noise[rows.start + changed] = activity.noise
+            energy[rows.start + changed] = _energy(activity.denoised)
+        return SessionActivity(traces, denoised, noise, energy, before.kernel)
+
+    def finish(self, traces: ScratchTraces) -> FinalActivity:
+        """Activity to be kept; what the solver takes for a drift of the baseline is taken off the traces."""
+        kernel = self._level(traces)
+        denoised, spikes = _like(traces), _like(traces)
+        parts = []
+        for rows in traces.groups():
+            activity = self._deconvolve(traces.rows(rows), kernel, ITERATIONS)
+            traces.write_rows(rows.start, activity.traces)
+            denoised.write_rows(rows.start, activity.denoised)
+            spikes.write_rows(rows.start, activity.spikes)
+            parts.append(TraceStatistics.of(activity, self.fps))
+        statistics = TraceStatistics.concatenate(parts)
+        return FinalActivity(
+            traces, denoised, statistics.noise, statistics.energy, kernel, spikes, statistics
+        )
+
+    def _level(self, traces: ScratchTraces) -> Kernel:
+        """Take the baseline off in place, and fit the kernel on the way."""
+        covariances = []
+        for rows in traces.groups():
+            level = remove_baseline(traces.rows(rows), self.fps)
+            traces.write_rows(rows.start, level)
+            covariances.append(autocovariance(level, self.fps))
+        kernel = fit_kernel(np.concatenate(covariances or [np.zeros((0, 1))]), self.fps)
+        return Kernel(self.rise_s or kernel.rise_s, self.decay_s or kernel.decay_s)
+
+    def _deconvolve(self, traces: np.ndarray, kernel: Kernel, iterations: int) -> Activity:
+        return deconvolve(traces, self.fps, kernel, self.sparsity, iterations)
+
+
+def _energy(traces: np.ndarray) -> np.ndarray:
+    return np.einsum("kt,kt->k", traces, traces)
+
+
+def _like(traces: ScratchTraces) -> ScratchTraces:
+    return ScratchTraces(len(traces), traces.n_frames, traces.block_frames)
