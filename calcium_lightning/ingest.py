@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
     Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, a Miniscope-DAQ folder, any
     HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, Inscopix .isxd (with isx installed) and our own sessions.
     Frame rate, pixel size and time stamps are taken from the file where it has them. Several inputs give
-    several sessions.
+    several sessions. preprocess=published turns raw recordings into ΔF/F by the published chain.
     """
     from contextlib import ExitStack
 
@@ -27,6 +27,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.base import open_recording
     from calcium_lightning.io.convert import IngestSettings, ingest_recording
     from calcium_lightning.io.truth import read_truth
+    from calcium_lightning.preprocess.published import PublishedRecording
 
     inputs = as_paths(cfg.input)
     given = [None] * len(inputs) if cfg.truth is None else cfg.truth
@@ -58,8 +59,11 @@ def main(cfg: DictConfig) -> None:
         timestamps=cfg.timestamps,
         compression=cfg.compression,
     )
+    chain = _chain(cfg.preprocess) if cfg.preprocess else None
     with ExitStack() as stack:  # everything is looked at before the first long copy begins
         recordings = [stack.enter_context(open_recording(path, cfg.key, cfg.axes)) for path in inputs]
+        if chain is not None:
+            recordings = [PublishedRecording(recording, chain) for recording in recordings]
         known = [
             None if path is None else read_truth(path, recording.shape, cfg.truth_key)
             for path, recording in zip(truths, recordings, strict=True)
@@ -69,6 +73,18 @@ def main(cfg: DictConfig) -> None:
             check_output(output, cfg.overwrite)
         for recording, truth, output in zip(recordings, known, outputs, strict=True):
             print(summary(ingest_recording(recording, output, settings, truth, cfg.overwrite)))
+
+
+def _chain(settings: DictConfig) -> Any:
+    from hydra.utils import instantiate
+
+    from calcium_lightning.errors import InputError
+    from calcium_lightning.preprocess.published import PublishedChain
+
+    chain = instantiate(settings, _convert_="all")
+    if not isinstance(chain, PublishedChain):
+        raise InputError("preprocess: a session keeps its frames as they are; only preprocess=published is done here")
+    return chain
 
 
 def summary(path: object) -> str:

@@ -13,6 +13,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.motion import MotionSettings, estimate_motion
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
@@ -77,6 +78,8 @@ def prepare(
         Where to compute.
     """
     settings = settings or PreprocessSettings()
+    if not isinstance(settings, PreprocessSettings):
+        raise InputError("preprocess: the published chain is for ingest and extract; ingest the sessions with it")
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):
