@@ -46,41 +46,57 @@ def run(session: Path, scratch: Path) -> dict[str, np.ndarray]:
     }
 
 
-def denoise(traces: np.ndarray) -> np.ndarray:
-    """OASIS with a kernel per cell, as its documentation proposes."""
+def deconvolve(traces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """OASIS with a kernel per cell, as its documentation proposes: denoised traces and spikes."""
     from oasis.functions import deconvolve
 
-    denoised = np.zeros_like(traces)
+    denoised, spikes = np.zeros_like(traces), np.zeros_like(traces)
     for row, trace in enumerate(traces.astype(np.float64)):
         try:
-            denoised[row] = deconvolve(trace, penalty=1)[0]
+            denoised[row], spikes[row] = deconvolve(trace, penalty=1)[:2]
         except Exception:  # a trace that OASIS can't fit stays as it is
             denoised[row] = trace
-    return denoised
+    return denoised, spikes
 
 
-def write(target: Path, found: dict[str, np.ndarray], field: tuple[int, int]) -> None:
-    """The datasets that an evaluation reads."""
+def write(target: Path, found: dict[str, np.ndarray], session: Path) -> None:
+    """A cells file with what Suite2p knows; the rest is zero."""
+    with h5py.File(session) as file:
+        length, *field = file["frames"].shape
+        fps = float(file["frames"].attrs["fps"])
+    count = len(found["stat"])
     data, indices, indptr = [], [], [0]
-    centers = np.zeros((len(found["stat"]), 2), np.float32)
+    centers = np.zeros((count, 2), np.float32)
     for row, cell in enumerate(found["stat"]):
         weight = cell["lam"] / cell["lam"].max()
         bright = weight > 0.3
         centers[row] = [np.average(cell[axis][bright], weights=weight[bright]) for axis in ("ypix", "xpix")]
-        order = np.argsort(cell["ypix"] * field[1] + cell["xpix"])
-        indices.append((cell["ypix"] * field[1] + cell["xpix"])[order])
+        pixel = cell["ypix"] * field[1] + cell["xpix"]
+        order = np.argsort(pixel)
+        indices.append(pixel[order])
         data.append(weight[order])
         indptr.append(indptr[-1] + len(order))
+    denoised, spikes = deconvolve(found["traces"])
     with h5py.File(target, "w") as file:
-        file["centers"] = centers
+        file.attrs.update(format="calcium-lightning-cells", version=1, session=str(session), fps=fps)
+        file.attrs.update(kind="raw", config="", package_version="suite2p", session_sha256="")
+        for name, values in (("traces", found["traces"]), ("denoised", denoised), ("spikes", spikes)):
+            file[name] = values.astype(np.float32)
+        file["centers"], file["center_std"] = centers, np.zeros_like(centers)
         file["accepted"] = found["accepted"]
-        file["traces"] = found["traces"].astype(np.float32)
-        file["denoised"] = denoise(found["traces"]).astype(np.float32)
+        file["shifts"] = np.zeros((length, 2), np.float32)
+        file["baseline"] = np.zeros(count, np.float32)
+        file["timestamps"] = np.arange(length) / fps
+        file["quality/score"] = found["accepted"].astype(np.float32)
+        for name in ("mean", "max"):
+            file[f"images/{name}"] = np.zeros(field, np.float32)
+        for name in ("frame", "y", "x", "amplitude", "y_std", "x_std", "cell"):
+            file[f"localizations/{name}"] = np.zeros(0, np.int32 if name in ("frame", "cell") else np.float32)
         footprints = file.create_group("footprints")
-        footprints["data"] = np.concatenate(data).astype(np.float32)
-        footprints["indices"] = np.concatenate(indices)
+        footprints.attrs["shape"] = (count, *field)
+        footprints["data"] = np.concatenate([np.zeros(0), *data]).astype(np.float32)
+        footprints["indices"] = np.concatenate([np.zeros(0, int), *indices])
         footprints["indptr"] = np.array(indptr)
-        footprints.attrs["shape"] = (len(centers), *field)
 
 
 def main() -> None:
@@ -92,11 +108,9 @@ def main() -> None:
     parser.add_argument("cells", type=Path)
     parser.add_argument("--scratch", type=Path, help="folder of Suite2p's own files")
     arguments = parser.parse_args()
-    with h5py.File(arguments.session) as file:
-        field = file["frames"].shape[1:]
     scratch = Path(tempfile.mkdtemp(dir=arguments.scratch, prefix="suite2p-"))
     try:
-        write(arguments.cells, run(arguments.session.resolve(), scratch), field)
+        write(arguments.cells, run(arguments.session.resolve(), scratch), arguments.session)
     finally:
         shutil.rmtree(scratch)
 
