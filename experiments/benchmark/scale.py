@@ -2,10 +2,10 @@
 
     python experiments/benchmark/scale.py [--fields 256 600] [--frames 1200 12000 60000] [--folder FOLDER]
 
-A scene of the project's own simulator, 60 s at 20 Hz, played forwards and backwards in turn until it is as long
-as asked for: the same work in every minute. Wall time and largest resident memory of the whole process. A row
-that is in ``results/scale.json`` already isn't measured again (``--fresh`` does). Writes ``results/scale.md``,
-``.json`` and ``.png`` beside this file.
+A scene of the project's own simulator, 60 s at 20 Hz, played forwards and backwards in turn until it is as
+long as asked for: the same work in every minute. Wall time and largest resident memory of the whole process.
+A row that is in ``results/scale.json`` already isn't measured again (``--fresh`` does). Writes
+``results/scale.md``, ``.json`` and ``.png`` beside this file.
 """
 
 from __future__ import annotations
