@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -124,6 +125,21 @@ class CoordinateList:
         return len(self.frame)
 
 
+class PeakMaps(Protocol):
+    """What detection asks of maps: the logit everywhere, the rest at a few pixels; see `CoordinateMaps`."""
+
+    ranges: CoordinateRanges
+
+    @property
+    def logit(self) -> Tensor:
+        """(B, H, W)."""
+        ...
+
+    def rows(self, frame: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Raw numbers (..., 10) of some pixels."""
+        ...
+
+
 def top_coordinates(maps: CoordinateMaps, count: int, bonus: Tensor | None = None) -> Coordinates:
     """Take the strongest pixels of each frame, with gradients to all their maps.
 
@@ -162,7 +178,7 @@ def top_coordinates(maps: CoordinateMaps, count: int, bonus: Tensor | None = Non
 
 
 @torch.no_grad()
-def find_peaks(maps: CoordinateMaps, threshold: float = 0.5, count: int = 256) -> Coordinates:
+def find_peaks(maps: PeakMaps, threshold: float = 0.5, count: int = 256) -> Coordinates:
     """Detect blobs: local maxima with the probability of their neighbourhood (Speiser et al. 2021, DECODE).
 
     A network that places one blob between pixels shares its probability among them. So the probability of a
@@ -171,8 +187,8 @@ def find_peaks(maps: CoordinateMaps, threshold: float = 0.5, count: int = 256) -
 
     Parameters
     ----------
-    maps : CoordinateMaps
-        (B, H, W).
+    maps : PeakMaps
+        (B, H, W), `CoordinateMaps` for instance.
     threshold : float
         Least summed probability, above 0 and at most 1.
     count : int
@@ -188,28 +204,19 @@ def find_peaks(maps: CoordinateMaps, threshold: float = 0.5, count: int = 256) -
         raise ValueError(f"threshold must be above 0 and at most 1, it is {threshold}")
     logit = maps.logit
     batch, height, width = logit.shape
-    frame, y, x = _local_maxima(logit, least=_inverse_sigmoid(threshold / 9))
-
-    step = torch.arange(-1, 2, device=logit.device)
-    neighbour_y = (y[:, None] + step.repeat_interleave(3)).clamp_(-1, height)
-    neighbour_x = (x[:, None] + step.repeat(3)).clamp_(-1, width)
-    inside = (neighbour_y >= 0) & (neighbour_y < height) & (neighbour_x >= 0) & (neighbour_x < width)
-    neighbour_y.clamp_(0, height - 1)
-    neighbour_x.clamp_(0, width - 1)
-
-    # First the probabilities alone, as they rule most candidates out.
-    score = logit[frame[:, None], neighbour_y, neighbour_x].masked_fill(~inside, -math.inf)
-    # Of equal neighbours (frequent in bfloat16) only the first is a maximum.
+    frame, y, x, score = _local_maxima(logit, least=_inverse_sigmoid(threshold / 9))
     weight = torch.sigmoid(score)
-    keep = (score[:, :4] < score[:, 4:5]).all(dim=1) & (weight.sum(dim=1) >= threshold)
-    keep = torch.nonzero(keep)[:, 0]
+    keep = torch.nonzero(weight.sum(dim=1) >= threshold)[:, 0]
     frame, y, x, weight = frame[keep], y[keep], x[keep], weight[keep]
     mass = weight.sum(dim=1).clamp_(max=1.0)
 
     order, slot = _slots(frame, mass, batch, count)
     frame, y, x, weight, mass = frame[order], y[order], x[order], weight[order], mass[order]
-    neighbour_y, neighbour_x = neighbour_y[keep][order], neighbour_x[keep][order]
 
+    # Beyond the border the weight is zero, wherever one looks.
+    step = torch.arange(-1, 2, device=frame.device)
+    neighbour_y = (y[:, None] + step.repeat_interleave(3)).clamp_(0, height - 1)
+    neighbour_x = (x[:, None] + step.repeat(3)).clamp_(0, width - 1)
     raw, ranges = maps.rows(frame[:, None], neighbour_y, neighbour_x), maps.ranges
     weight = (weight / weight.sum(dim=1, keepdim=True))[..., None]
     offset = ranges.offset(raw[..., OFFSET]) + torch.stack(
@@ -246,16 +253,30 @@ def _inverse_sigmoid(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def _local_maxima(values: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Indices (frame, y, x) of pixels of (B, H, W) that no neighbour exceeds and that reach ``least``.
+def _local_maxima(values: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pixels of (B, H, W) that no neighbour exceeds and that reach ``least``, few of all.
 
-    Shifted maxima vectorise; ``max_pool2d`` is ten times slower on a CPU.
+    Returns
+    -------
+    frame, y, x : Tensor (M,)
+    around : Tensor (M, 9)
+        Each one's neighbourhood row by row, minus infinity beyond the border.
     """
-    rows = F.pad(values, (1, 1, 1, 1), value=-math.inf)
-    columns = torch.maximum(torch.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
-    largest = torch.maximum(torch.maximum(columns[..., :-2], columns[..., 1:-1]), columns[..., 2:])
-    frame, y, x = torch.nonzero((values >= largest) & (values >= least), as_tuple=True)
-    return frame, y, x
+    width = values.shape[2] + 2
+    padded = F.pad(values, (1, 1, 1, 1), value=-math.inf)
+    flat = padded.flatten()
+    place = torch.nonzero(flat >= least)[:, 0]
+    # Of equal neighbours (frequent in bfloat16) only the first is a maximum. Those in the row rule most out.
+    place = place[flat[place - 1] < flat[place]]
+    place = place[flat[place + 1] <= flat[place]]
+    step = torch.arange(-1, 2, device=values.device)
+    around = flat[place[:, None] + (step[:, None] * width + step).flatten()]
+    centre = around[:, 4:5]
+    kept = (around[:, :4] < centre).all(dim=1) & (around[:, 5:] <= centre).all(dim=1)
+    place, around = place[kept], around[kept]
+    area = padded.shape[1] * width
+    frame, rest = place // area, place % area
+    return frame, rest // width - 1, rest % width - 1, around
 
 
 def _slots(frame: Tensor, score: Tensor, batch: int, count: int) -> tuple[Tensor, Tensor]:
