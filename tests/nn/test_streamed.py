@@ -24,7 +24,7 @@ THRESHOLD = 0.3
 
 
 def network_of(
-    taps: int = 5, features: tuple[int, ...] = (8, 12), hidden: int = 0, **encoder
+    taps: int = 5, features: tuple[int, ...] = (8, 12), hidden: int = 0, **encoder: Any
 ) -> LocalizationNetwork:
     """A network that finds something in noise, at random."""
     torch.manual_seed(0)
