@@ -75,7 +75,7 @@ class ScratchMovie(ScratchFile):
     folder : path-like, optional
         Where the file is made; default the system's temporary folder.
     block_frames : int, optional
-        Frames per block that :meth:`blocks` yields; default about 16 MB of them.
+        Frames per block that :meth:`blocks` yields; default about 8 MB of them.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ScratchMovie(ScratchFile):
         self.size = size
         self.n_frames = 0
         self._bytes = 2 * size[0] * size[1]
-        self.block_frames = block_frames or max(16, (16 << 20) // self._bytes)
+        self.block_frames = block_frames or max(16, (8 << 20) // self._bytes)
 
     def append(self, frames: Tensor) -> None:
         """Append frames (n, h, w)."""
