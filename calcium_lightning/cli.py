@@ -7,48 +7,36 @@ of what they do.
 from __future__ import annotations
 
 import dataclasses
-import errno
 import functools
-import importlib
 import inspect
-import logging
 import os
-import re
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.config import SCHEMAS
-from calcium_lightning.errors import InputError, ProcessFailed, nearest
+from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
+from calcium_lightning.keys import conf_dir
+from calcium_lightning.task import JobFailed, Main, Task
 
-EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
-Main = Callable[[DictConfig], Any]
 Settle = Callable[[list[str]], list[str]]
 #: commands whose jobs go on in the folder that they have already: what adds it to their arguments
 SETTLE: dict[str, Settle] = {}
 
 
-def conf_dir() -> Path:
-    """Folder of the YAML files: inside an installed package, beside the package in a checkout."""
-    here = Path(__file__).resolve().parent
-    installed = here / "conf"
-    return installed if installed.is_dir() else here.parent / "conf"
-
-
 def entry_point(name: str, settle: Settle | None = None) -> Callable[[Main], Callable[[], Any]]:
     """Turn ``main(cfg)`` into the Hydra application ``python -m calcium_lightning.<name>``.
 
-    ``settle`` may add to the arguments, before Hydra sees them, which folder the job or the sweep has already.
+    ``settle`` may add to the arguments, before Hydra sees them, what folder the job or the sweep has already.
 
     Exit status 0 on success, 2 on bad input or configuration (one line on stderr), 130 on Ctrl-C, 1 on a
     failure of the machine (one line) or of ours (with the traceback).
     """
-
     if settle is not None:
         SETTLE[name] = settle
 
@@ -128,37 +116,24 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return flags + overrides
 
 
-class _JobFailed(BaseException):
-    """Carries a job's error past Hydra, which would print its own lines for an ``Exception``."""
-
-
 def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     import hydra
     from hydra.core.config_store import ConfigStore
+
+    from calcium_lightning.sweeps.plugins import register
 
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
         store.store(name=f"{command}_schema", node=schema)
 
-    def job(cfg: DictConfig) -> Any:
-        try:
-            logging.captureWarnings(
-                True
-            )  # warnings go to the job's log file; stderr is for the user's one line
-            check_keys(cfg, name)
-            check_complete(cfg)
-            check_targets(cfg)
-            return main(cfg)
-        except Exception as error:
-            raise _JobFailed from error
-
-    job.__module__ = f"calcium_lightning.{name}"  # Hydra names the job, its folder and its log by it
+    register()
+    job = Task(name, main)
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"calcium_lightning.{name}", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
-    except _JobFailed as failure:
+    except JobFailed as failure:
         raise failure.__cause__ or failure from None
     finally:
         sys.argv = argv
@@ -166,146 +141,6 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = full_error
-
-
-def report(name: str, error: BaseException) -> int:
-    """Tell the user what went wrong, and give the exit status for it."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    if isinstance(error, InputError):
-        message, status = str(error), EXIT_INPUT
-    elif isinstance(error, HydraException | OmegaConfBaseException):
-        message, status = _config_message(name, error), EXIT_INPUT
-    elif isinstance(error, ProcessFailed):
-        message, status = str(error), EXIT_FAILURE
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        message, status = (
-            f"{error.filename or 'output'}: {os.strerror(error.errno)}; free some space and run again",
-            1,
-        )
-    elif isinstance(error, MemoryError):
-        message, status = "out of memory; a smaller batch or chunk needs less", EXIT_FAILURE
-    else:
-        traceback.print_exception(error)
-        return EXIT_FAILURE
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return status
-
-
-def _config_message(name: str, error: BaseException) -> str:
-    """Hydra's and OmegaConf's errors in one line, with the nearest valid name."""
-    text = str(error)
-    cause = error.__cause__
-    if group := re.search(r"Could not find '([\w/.-]+)'", text):
-        folder, _, choice = group[1].rpartition("/")
-        options = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
-        known = f"there are {', '.join(options)}{nearest(choice, options)}"
-        return f"{folder or 'config'}={choice}: no such choice; {known}"
-    if override := re.search(
-        r"Could not (?:override|append to config).*?'?([\w./@]+)'?\.?\s*\n", text + "\n"
-    ):
-        key = re.search(r"override '([^']+)'", text)
-        unknown = key[1] if key else override[1]
-        missing = re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause))
-        if missing:
-            return f"{unknown}: no such key{nearest(unknown, known_keys(name))}"
-    if missing := re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause)):
-        return f"{missing[1]}: no such key{nearest(missing[1], known_keys(name))}"
-    lines = [line.strip() for line in (text + (f"\n{cause}" if cause else "")).splitlines() if line.strip()]
-    return "; ".join(
-        line
-        for line in dict.fromkeys(lines)
-        if not line.startswith(("full_key:", "object_type", "reference_type"))
-    )
-
-
-def known_keys(name: str) -> list[str]:
-    """Every key that the command accepts, dotted, and its config groups."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    keys = [field.name for field in dataclasses.fields(SCHEMAS[name])] if name in SCHEMAS else []
-    keys += [path.name for path in conf_dir().iterdir() if path.is_dir()]
-    try:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            keys += list(_dotted(compose(name)))
-    except Exception:  # the suggestion is a courtesy: without a composed config the schema's keys must do
-        logging.getLogger(__name__).debug("no config for suggestions", exc_info=True)
-    return sorted(set(keys))
-
-
-def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(node, DictConfig):
-        for key in map(str, node):
-            yield f"{prefix}{key}"
-            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
-                yield from _dotted(node._get_node(key), f"{prefix}{key}.")
-
-
-def check_keys(cfg: DictConfig, name: str) -> None:
-    """Refuse keys that were added with ``+`` and that the command doesn't know.
-
-    Raises
-    ------
-    InputError
-        Naming the key and the nearest ones that exist.
-    """
-    if name not in SCHEMAS:
-        return
-    for key, schema, node in _typed(cfg, SCHEMAS[name]):
-        fields = {field.name for field in dataclasses.fields(schema)}
-        unknown = [f"{key}{part}" for part in map(str, node) if part not in fields]
-        if unknown:
-            raise InputError(f"{unknown[0]}: no such key{nearest(unknown[0], known_keys(name))}")
-
-
-def _typed(cfg: DictConfig, schema: Any, prefix: str = "") -> Iterator[tuple[str, Any, DictConfig]]:
-    """A config and those parts of it that have a schema of their own."""
-    yield prefix, schema, cfg
-    for field in dataclasses.fields(schema):
-        inner = field.default_factory
-        if dataclasses.is_dataclass(inner) and isinstance(cfg.get(field.name), DictConfig):
-            yield from _typed(cfg[field.name], inner, f"{prefix}{field.name}.")
-
-
-def check_complete(cfg: DictConfig) -> None:
-    """Refuse a config with mandatory values missing, naming them."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise InputError(f"missing {', '.join(f'{key}=' for key in missing)}; --help explains the keys")
-
-
-def check_targets(node: Any, path: str = "") -> None:
-    """Refuse keys that a component's ``_target_`` doesn't take, with the nearest name that it does.
-
-    Raises
-    ------
-    InputError
-        For an unknown key, or a ``_target_`` that doesn't exist.
-    """
-    if isinstance(node, ListConfig):
-        for index in range(len(node)):
-            check_targets(node[index], f"{path}[{index}]")
-        return
-    if not isinstance(node, DictConfig):
-        return
-    target = node.get("_target_")
-    if target is not None:
-        module, _, attribute = str(target).rpartition(".")
-        try:
-            component = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InputError(f"{path}._target_: {target} can't be imported ({error})") from error
-        parameters = inspect.signature(component).parameters
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            for key in map(str, node):
-                if key not in parameters and not key.startswith("_"):
-                    raise InputError(f"{path}.{key}: {target} has no such setting{nearest(key, parameters)}")
-    for key in map(str, node):
-        if not OmegaConf.is_missing(node, key):
-            check_targets(node[key], f"{path}.{key}" if path else str(key))
 
 
 def as_paths(value: Any) -> list[Path]:
