@@ -131,6 +131,11 @@ class PublishedNetwork(nn.Module):
             architecture=architecture,
         )
 
+    @property
+    def splats(self) -> bool:
+        """Whether the picture is a sum of the coordinates' own."""
+        return isinstance(self.decoder, SplatLatentDecoder)
+
     def clip(self) -> None:
         """Bring coordinates that left the field back to its border."""
         with torch.no_grad():
