@@ -79,8 +79,8 @@ def test_every_cell_trains(run_command, tmp_path: Path) -> None:
     place = sessions(make_session(tmp_path / "a.h5", frames=90))
     short = (
         "cell_diameter=6", "data.crop=24", "data.block=4", "data.batch_size=4", "data.steps_per_epoch=1",
-        "data.validation_steps=1", "trainer.max_epochs=1", "loss.evidence.splats=16", "callbacks.pictures=null",
-        "data.labels=true",
+        "data.validation_steps=1", "trainer.max_epochs=1", "loss.evidence.splats=16", "data.labels=true",
+        "callbacks.pictures=null", "callbacks.localizations=null",
     )  # fmt: skip
     outcome = run_command("train", "-m", "sweep=ablations", *short, place, "hydra.sweep.dir=all")
     assert outcome.status == 0, outcome.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from example_cells import make_example
+from hydra.core.override_parser.types import Override
 
 from calcium_lightning.cells import write_cells
 from calcium_lightning.cli import conf_dir
@@ -31,6 +32,17 @@ def test_there_are_examples_of_the_tour() -> None:
     assert {"ingest", "extract", "report", "export", "train"} <= set(names)
 
 
+def first_value(item: Override) -> str:
+    """What is typed, or the first of the values that are swept."""
+    if item.is_interval_sweep():
+        return str(item.value().start)
+    return (
+        next(iter(item.sweep_string_iterator()))
+        if item.is_sweep_override()
+        else item.input_line.partition("=")[2]
+    )
+
+
 @pytest.mark.parametrize("line", examples())
 def test_commands_compose(line: str) -> None:
     from hydra import compose, initialize_config_dir
@@ -40,13 +52,9 @@ def test_commands_compose(line: str) -> None:
 
     name, *words = shlex.split(line.removeprefix(PREFIX))
     parsed = OverridesParser.create().parse_overrides([word for word in words if word != "-m"])
-    assert any(item.is_sweep_override() for item in parsed) == ("-m" in words)
-    first = [
-        f"{item.input_line.split('=')[0]}={next(iter(item.sweep_string_iterator()))}"
-        if item.is_sweep_override()
-        else str(item.input_line)
-        for item in parsed
-    ]
+    sweeps = any(item.is_sweep_override() or item.key_or_group == "sweep" for item in parsed)
+    assert sweeps == ("-m" in words)
+    first = [f"{item.input_line.split('=')[0]}={first_value(item)}" for item in parsed]
     for command, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{command}_schema", node=schema)
     GlobalHydra.instance().clear()

@@ -26,6 +26,7 @@ METRICS = {
     "val/recall": ("max", "share of lit cells in held-out frames that are found"),
     "val/jaccard": ("max", "Jaccard index of localisations in held-out frames"),
     "val/rmse": ("min", "error of localisations, network pixels (a cell is 6 wide)"),
+    "val/calibration_error": ("min", "mean distance of probabilities from the share that is true"),
     "val/loss": ("min", "held-out loss"),
     "train/loss": ("min", "training loss"),
     "both": ("max", "F1 of cells found with a trace correlation above 0.8"),
