@@ -67,13 +67,12 @@ def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np
     else:
         step = max(1, window // 40)
         coarse = percentile_filter(smooth[:, ::step], 30, size=(1, max(3, window // step)), mode="nearest")
+        coarse = gaussian_filter1d(coarse, window / (8 * step), axis=1, mode="nearest")
         position = np.arange(length) / step
         left = np.minimum(position.astype(int), coarse.shape[1] - 1)
         right = np.minimum(left + 1, coarse.shape[1] - 1)
-        share = np.clip(position - left, 0, 1)
-        level = gaussian_filter1d(
-            coarse[:, left] * (1 - share) + coarse[:, right] * share, window / 8, axis=1, mode="nearest"
-        )
+        share = np.clip(position - left, 0, 1).astype(np.float32)
+        level = coarse[:, left] * (1 - share) + coarse[:, right] * share
     return (traces - level).astype(np.float32)
 
 
