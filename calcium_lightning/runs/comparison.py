@@ -38,7 +38,17 @@ METRICS = {
     "mask_kappa": ("max", "share of centres inside the annotator's mask, beyond chance"),
 }
 #: settings that say how a run was started, not what it is
-INCIDENTAL = ("hydra", "launcher", "sweep", "logger", "overwrite", "fresh", "ckpt_path", "output")
+INCIDENTAL = (
+    "callbacks.prune",
+    "ckpt_path",
+    "fresh",
+    "hydra",
+    "launcher",
+    "logger",
+    "output",
+    "overwrite",
+    "sweep",
+)
 
 
 @dataclass(frozen=True)
@@ -166,7 +176,7 @@ def compare_runs(runs: Sequence[Run], metric: str | None = None, mode: str | Non
 
 def command_of(run: Run) -> str:
     """The command that repeats a run, quoted for the shell; paths are relative to the run's own ``cwd``."""
-    kept = [item for item in run.overrides if _split(item)[0].split(".")[0] not in INCIDENTAL]
+    kept = [item for item in run.overrides if not _incidental(_split(item)[0])]
     flags = [word for folder in run.config_dirs for word in ("--config-dir", folder)]
     fresh = ["fresh=true"] if run.command == "train" else []  # or the result that is there would be read
     return shlex.join(["python", "-m", f"calcium_lightning.{run.command}", *flags, *kept, *fresh])
@@ -249,8 +259,12 @@ def _differing(columns: Iterable[tuple[str, Sequence[Any]]]) -> list[Parameter]:
     return [
         Parameter(name, tuple(values))
         for name, values in columns
-        if name.split(".")[0] not in INCIDENTAL and any(value != values[0] for value in values)
+        if not _incidental(name) and any(value != values[0] for value in values)
     ]
+
+
+def _incidental(key: str) -> bool:
+    return any(key == name or key.startswith((f"{name}.", f"{name}/")) for name in INCIDENTAL)
 
 
 def _value(run: Run, typed: dict[str, Any], key: str) -> Any:

@@ -114,8 +114,8 @@ def test_names_tell_sweeps_apart(tmp_path):
 
 def test_the_command_repeats_the_run_and_nothing_else(tmp_path):
     overrides = [
-        "sweep=ablations", "launcher=joblib", "overwrite=true", "+experiment=adapt",
-        """data.sessions=["it's, a=1 $HOME `x`.h5"]""", "weights=" + QUOTED, "~callbacks.pictures",
+        "sweep=ablations", "hydra/launcher=joblib", "+callbacks.prune.trial=7", "+experiment=adapt",
+        """data.sessions=["it's, a=1 $HOME `x`.h5"]""", "weights=" + QUOTED, "~callbacks.pictures", "sweeper=mine",
     ]  # fmt: skip
     words = shlex.split(command_of(read_run(make_run(tmp_path / "0", overrides, [1.0]))))
     assert words == ["python", "-m", "calcium_lightning.train", *overrides[3:], "fresh=true"]
