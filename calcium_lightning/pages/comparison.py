@@ -15,7 +15,8 @@ from typing import Any
 
 from calcium_lightning.pages import comparison_figures as figures
 from calcium_lightning.pages.page import Fact, render_template
-from calcium_lightning.runs.comparison import METRICS, Comparison, command_of, course
+from calcium_lightning.runs.comparison import Comparison, command_of
+from calcium_lightning.runs.ranking import METRICS, course
 
 PICTURES, PICTURE_BYTES = 12, 12_000_000  # runs whose pictures are shown, and all pictures together
 CURVES = 4  # metrics whose learning curves are shown

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calcium_lightning.pages.drawing import GOOD, new_figure, styled, svg
-from calcium_lightning.runs.comparison import Comparison, course
+from calcium_lightning.runs.comparison import Comparison
+from calcium_lightning.runs.ranking import course
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
