@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from calcium_lightning.atomic import atomic_path
+from calcium_lightning.errors import InputError
 
 #: smaller files, bytes, are read faster than it takes to remember them
 LEAST = 1 << 25
@@ -39,7 +40,8 @@ def sha256_of(path: Path | str, least: int = LEAST) -> str:
             return known
     value = _digest(path)
     if time.time() - state.st_mtime > SETTLED_S:
-        with contextlib.suppress(OSError), atomic_path(note, overwrite=True) as temporary:
+        # A cache that can't be written is no loss.
+        with contextlib.suppress(OSError, InputError), atomic_path(note, overwrite=True) as temporary:
             temporary.write_text(value)
     return value
 

@@ -128,8 +128,11 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
         ended = {"status": "failed", "error": line}
         raise
     except BaseException:  # Ctrl-C, SIGTERM
-        finished = bool(RunFolder(folder).read_summary())
+        run = RunFolder(folder)
+        finished = bool(run.read_summary())
         ended = {"status": "finished" if finished else "interrupted"}
+        if not finished and run.last.is_file():
+            print(f"{run.last}: the same command goes on from here", file=sys.stderr)
         raise
     finally:
         there = read_job(folder)

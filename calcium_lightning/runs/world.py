@@ -78,7 +78,8 @@ def started_by_others() -> World | None:
         return None
     from lightning.fabric.plugins.environments import SLURMEnvironment
 
-    meeting = SLURMEnvironment(auto_requeue=False)
+    names = environment.get("SLURM_STEP_NODELIST", environment.get("SLURM_NODELIST", "127.0.0.1"))
+    job, step = (int(environment.get(name, 0)) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
     nodes = int(environment.get("SLURM_STEP_NUM_NODES", environment.get("SLURM_NNODES", 1)))
     if size % nodes:
         raise InputError(
@@ -90,8 +91,8 @@ def started_by_others() -> World | None:
         rank=int(environment["SLURM_PROCID"]),
         local_rank=int(environment.get("SLURM_LOCALID", environment["SLURM_PROCID"])),
         node=int(environment.get("SLURM_NODEID", 0)),
-        address=meeting.main_address,
-        port=meeting.main_port,
+        address=environment.get("MASTER_ADDR") or SLURMEnvironment.resolve_root_node_address(names),
+        port=int(environment.get("MASTER_PORT") or 15000 + (job + 97 * step) % 10000),
     )
 
 
