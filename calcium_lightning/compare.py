@@ -100,7 +100,8 @@ def main(cfg: DictConfig) -> None:
 
     Prints a table, and writes it as CSV and as one page that needs no network: parameters against results,
     learning curves, pictures, and the command that repeats the best run. A glob needs quotes:
-    'runs=multirun/train/*'.
+    'runs=multirun/train/*'. Runs of extract are compared by the metrics.json that evaluate has written into
+    their folders.
     """
     from calcium_lightning.atomic import check_output
     from calcium_lightning.runs.comparison import command_of, compare_runs
