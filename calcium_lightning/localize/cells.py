@@ -30,8 +30,8 @@ from calcium_lightning.nn.coordinates import CoordinateList
 
 #: a companion with less than this share of a cell's evidence may be its halo
 HALO_RATIO = 0.6
-#: transients last longer than this, seconds: the residual isn't searched more often
-RESIDUAL_STEP_S = 0.1
+#: transients last much longer than this, seconds: the residual isn't searched more often
+RESIDUAL_STEP_S = 0.05
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[CoordinateList]]
 
@@ -156,6 +156,8 @@ class CellFinder:
         self.deconvolver = Deconvolver(
             fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s
         )
+        #: what the last alternation took the movie for
+        self.explained: tuple[Model, ScratchTraces]
         self.center_std = torch.zeros(0, 2)
         self.consistency = np.zeros(0)
 
@@ -182,10 +184,8 @@ class CellFinder:
         return gaussian_patches(centers, CELL_SIGMA, self.movie.size)
 
     def _search_residual(self, footprints: Patches) -> Patches:
-        model = self.demixer.model(footprints)
-        activity = self.deconvolver.draft(self.demixer.unmix(model, self.demixer.project(model)))
         # Denoised traces are taken off: raw ones would take a neighbour's noise along.
-        rest = Residual(self.movie, model, activity.denoised)
+        rest = Residual(self.movie, *self.explained)
         stride = max(1, int(self.fps * RESIDUAL_STEP_S))
         spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
         return concatenate(footprints, self._new_footprints(spots, footprints))
@@ -202,6 +202,7 @@ class CellFinder:
             traces = self.demixer.unmix(model, projections, kept)
             activity = self.deconvolver.redraft(traces, activity, kept)
             model, footprints = model[kept], footprints[kept]
+        self.explained = model, activity.denoised
         filtered, error = self.demixer.footprints(model, activity.denoised)
         shaped, moments, self.center_std = footprints_from_filtered(
             footprints, filtered, error, self.surround, CELL_SIGMA
