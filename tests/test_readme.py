@@ -50,6 +50,9 @@ def test_commands_compose(line: str) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    from calcium_lightning.sweeps.plugins import register
+
+    register()
     name, *words = shlex.split(line.removeprefix(PREFIX))
     parsed = OverridesParser.create().parse_overrides([word for word in words if word != "-m"])
     sweeps = any(item.is_sweep_override() or item.key_or_group == "sweep" for item in parsed)
