@@ -36,8 +36,8 @@ def main(cfg: DictConfig) -> None:
             columns=cfg.columns,
             group=cfg.group,
         )
-    except ValueError as error:  # a panel's own checks
-        raise InputError(f"sections: {error}") from error
+    except ValueError as error:
+        raise InputError(f"no workspace can be made of it: {error}") from error
     if cfg.dry_run:
         print(json.dumps(as_plain(workspace), indent=2))
         return

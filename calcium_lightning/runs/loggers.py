@@ -11,6 +11,8 @@ from urllib.parse import urlparse
 
 from calcium_lightning.errors import InputError
 
+#: W&B's own server, by its names of before and since 2026
+HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 MODES = ("online", "offline", "disabled")
 
 
@@ -22,14 +24,15 @@ def wandb_mode(mode: str | None = None) -> str:
 
 
 def has_wandb_key() -> bool:
-    """Whether an API key is configured for the W&B server in use."""
-    if os.environ.get("WANDB_API_KEY"):
+    """Whether a key for the W&B server in use is in the environment, or was stored by ``wandb login``."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    server = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+        known = netrc.netrc(os.environ.get("NETRC"))
     except (OSError, netrc.NetrcParseError):
         return False
+    return any(known.authenticators(host) is not None for host in ([server] if server else HOSTS))
 
 
 def wandb_logger(

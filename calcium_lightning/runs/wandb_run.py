@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import os
 import shlex
 import sys
@@ -24,9 +23,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Pruned
-from calcium_lightning.runs.metrics_table import read_table
 from calcium_lightning.runs.wandb_artifacts import log_checkpoints, use_sessions
 from calcium_lightning.runs.wandb_job import WandbIdentity, identify
+from calcium_lightning.runs.wandb_summary import best_so_far, better, kept_of
 
 #: seconds between writes of W&B's file, lost at most where a process is killed (W&B's own choice is 15)
 FLUSH_S = 0.5
@@ -34,11 +33,6 @@ FLUSH_S = 0.5
 DATA_DIR = "WANDB_DATA_DIR"
 #: the x-axis of every curve
 STEP = "trainer/global_step"
-#: which value of a figure the summary keeps, by the last part of its name; the last one of all others
-KEPT = {
-    **dict.fromkeys(("loss", "reconstruction", "rmse", "calibration_error"), "min"),
-    **dict.fromkeys(("precision", "recall", "f1", "jaccard"), "max"),
-}
 
 
 def _harmless(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,20 +109,11 @@ class WandbRun(WandbLogger):
         if DATA_DIR not in os.environ:  # what tables and artifacts are uploaded from lies with the run
             os.environ[DATA_DIR] = str(self.folder / "wandb")
         identity = identify(self.folder)
-        self._before = _best_so_far(RunFolder(self.folder).metrics)
+        self._before = best_so_far(RunFolder(self.folder).metrics)
         if self.mode == "online" and self._waiting(identity.id):
             _tell("W&B: this run began offline and isn't synced yet, so it stays offline, in order")
             self.mode = "offline"
-        if self.mode == "online":
-            try:
-                run = self._init(identity)
-            except Exception as error:
-                _abandon()
-                _tell(f"W&B can't be reached ({_line(error)}); this run is kept offline")
-                self.mode = "offline"
-                run = self._init(identity)
-        else:
-            run = self._init(identity)
+        run = self._init(identity)
         run.define_metric(STEP, hidden=True)
         run.define_metric("epoch", hidden=True)
         run.define_metric("*", step_metric=STEP, step_sync=True)
@@ -145,22 +130,35 @@ class WandbRun(WandbLogger):
         use_sessions(run, data)
 
     def _init(self, identity: WandbIdentity) -> Any:
+        """Begin a run online, else offline, else one that does nothing."""
         import wandb
 
-        return wandb.init(
-            dir=str(self.folder),
-            project=self._project,
-            id=identity.id,
-            resume="allow",
-            mode=self.mode,
-            entity=self._given["entity"],
-            name=self._given["name"] or identity.name,
-            group=self._given["group"] or identity.group,
-            job_type=self._given["job_type"],
-            tags=[*dict.fromkeys((*identity.tags, *self._tags))],
-            config=identity.config,
-            settings=self._settings(),
-        )
+        try:
+            return wandb.init(
+                dir=str(self.folder),
+                project=self._project,
+                id=identity.id,
+                resume="allow",
+                mode=self.mode,
+                entity=self._given["entity"],
+                name=self._given["name"] or identity.name,
+                group=self._given["group"] or identity.group,
+                job_type=self._given["job_type"],
+                tags=[*dict.fromkeys((*identity.tags, *self._tags))],
+                config=identity.config,
+                settings=self._settings(),
+            )
+        except Exception as error:
+            if self.mode == "disabled":
+                raise
+            _abandon()
+            if self.mode == "online":
+                _tell(f"W&B can't be reached ({_line(error)}); this run is kept offline")
+                self.mode = "offline"
+            else:
+                _tell(f"W&B failed ({_line(error)}); the training goes on without it")
+                self.mode = "disabled"
+            return self._init(identity)
 
     def _settings(self) -> Any:
         import wandb
@@ -182,7 +180,7 @@ class WandbRun(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log figures over the training step; a new one is told which of its values the summary keeps."""
         for name in metrics:
-            kept = KEPT.get(name.rpartition("/")[2])
+            kept = kept_of(name)
             if kept and name not in self._defined:
                 self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=kept)
                 self._defined.add(name)
@@ -220,11 +218,12 @@ class WandbRun(WandbLogger):
         if self._experiment is None:
             return
         outcome = _outcome(status)
-        if self._lineage is not None:
-            self._lineage.join(timeout=self._timeouts["init_timeout"])
-        if outcome == "finished":
-            self._log_checkpoints()
-        self._keep_best(outcome)
+        if self.mode != "disabled":
+            if self._lineage is not None:
+                self._lineage.join(timeout=self._timeouts["init_timeout"])
+            if outcome == "finished":
+                self._log_checkpoints()
+            self._keep_best(outcome)
         self._end(0 if outcome in ("finished", "pruned") else 1)
         self._experiment = None
         if os.environ.get(DATA_DIR) == str(self.folder / "wandb"):
@@ -240,11 +239,9 @@ class WandbRun(WandbLogger):
         assert self._experiment is not None
         self._experiment.summary["status"] = outcome
         for name, before in self._before.items():
-            kept = KEPT[name.rpartition("/")[2]]
-            now = self._experiment.summary.get(name, {}).get(kept, before)
-            better = min(now, before) if kept == "min" else max(now, before)
-            if better != now or name not in self._defined:
-                self._experiment.summary.update({name: {kept: better}})
+            kept, now = str(kept_of(name)), self._experiment.summary.get(name)
+            best = before if now is None else better(name, now[kept], before)
+            self._experiment.summary.update({name: {kept: best}})
 
     def _end(self, exit_code: int) -> None:
         assert self._experiment is not None
@@ -283,18 +280,6 @@ def _outcome(status: str) -> str:
     if isinstance(error, Pruned):
         return "pruned"
     return "interrupted" if isinstance(error, KeyboardInterrupt | SIGTERMException) else "failed"
-
-
-def _best_so_far(metrics: Path) -> dict[str, float]:
-    """The best value of each figure in a run's table that has one."""
-    best: dict[str, float] = {}
-    for row in read_table(metrics)[1]:
-        for name, text in row.items():
-            kept = KEPT.get(name.rpartition("/")[2])
-            if not kept or not text or math.isnan(value := float(text)):
-                continue
-            best[name] = value if name not in best else (min if kept == "min" else max)(best[name], value)
-    return best
 
 
 def _line(error: BaseException) -> str:
