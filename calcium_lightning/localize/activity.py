@@ -120,7 +120,8 @@ def fit_kernel(covariance: np.ndarray, fps: float) -> Kernel:
     if not count or lags < 4:
         return Kernel(0.1, 0.6)
     chosen = covariance[np.argsort(-covariance[:, 0])[: max(5, count // 3)]]
-    mean = (chosen / np.maximum(chosen[:, 1:2], 1e-12)).mean(0)
+    # Every clear cell counts the same, and one without signal (in units of its noise: less than 1) hardly.
+    mean = (chosen / (1 + np.maximum(chosen[:, 1:2], 0))).mean(0)
     lag = np.arange(1, lags + 1) / fps
 
     def misfit(parameters: np.ndarray) -> float:
