@@ -83,7 +83,9 @@ def _chain(settings: DictConfig) -> Any:
 
     chain = instantiate(settings, _convert_="all")
     if not isinstance(chain, PublishedChain):
-        raise InputError("preprocess: a session keeps its frames as they are; only preprocess=published is done here")
+        raise InputError(
+            "preprocess: a session keeps its frames as they are; only preprocess=published is done here"
+        )
     return chain
 
 

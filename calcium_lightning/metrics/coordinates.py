@@ -1,7 +1,7 @@
 """Learned coordinates against an annotator's mask: inside or outside, at the edge of a cell or at its centre.
 
-The published evaluation (pixels that held a coordinate in some batch), and what it lacks: chance, kappa, parts,
-where in the cell, and intervals. Knows arrays only.
+The published evaluation (pixels that held a coordinate in some batch), and what it lacks: chance, kappa,
+parts, where in the cell, and intervals. Knows arrays only.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def visited_pixels(tracks: ArrayLike, size: int) -> Visited:
     held[np.arange(batches)[:, None], index] = True
     visits = np.zeros((len(pixels), count), np.int64)
     np.add.at(visits, (index, np.arange(count)[None]), 1)
-    return Visited(
-        np.stack(np.divmod(pixels, size), 1), held.mean(0, dtype=np.float32), visits.argmax(1)
-    )
+    return Visited(np.stack(np.divmod(pixels, size), 1), held.mean(0, dtype=np.float32), visits.argmax(1))
 
 
 def depth_in_cells(mask: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -129,8 +127,8 @@ def coordinate_figures(
         ``tp``, ``fp``, ``precision``, ``start_precision`` and ``improvement`` over it; ``chance``, ``kappa``,
         ``parts_hit``, ``parts``; ``depth`` (mean over true positives: 0 at the edge, 1 at the centre) and
         ``depth_chance`` (over all pixels of the mask); ``center_distance`` (median from true positives to the
-        nearest centre, pixels) and ``center_distance_chance``. 95 % intervals of precision, improvement, kappa
-        and depth as ``…_low`` and ``…_high``.
+        nearest centre, pixels) and ``center_distance_chance``. 95 % intervals of precision, improvement,
+        kappa and depth as ``…_low`` and ``…_high``.
     """
     inside = np.asarray(mask) > 0
     agreement = MaskAgreement()
@@ -150,7 +148,9 @@ def coordinate_figures(
         "improvement": figures["precision"] - start_precision,
         "depth": float(depth[y, x][hit].mean()) if hit.any() else float("nan"),
         "depth_chance": float(depth[inside].mean()),
-        "center_distance": float(np.median(tree.query(visited.pixels[hit])[0])) if hit.any() else float("nan"),
+        "center_distance": float(np.median(tree.query(visited.pixels[hit])[0]))
+        if hit.any()
+        else float("nan"),
         "center_distance_chance": float(np.median(tree.query(np.argwhere(inside))[0])),
     }
     sums = _by_owner(visited.owner, np.stack([np.ones(len(hit)), hit, np.where(hit, depth[y, x], 0)], 1))

@@ -1,8 +1,8 @@
 """The preprocessing of the published system, from a raw recording to ΔF/F.
 
-CAVE's chain (Tegtmeier et al. 2018) as the paper describes it: contrast, downsampling, black frames, flat field,
-crop, registration of each frame to the one before, ΔF/F. Wraps a recording, so that whatever reads recordings
-reads this one too; frames stream, three times, and are never all in memory.
+CAVE's chain (Tegtmeier et al. 2018) as the paper describes it: contrast, downsampling, black frames, flat
+field, crop, registration of each frame to the one before, ΔF/F. Wraps a recording, so that whatever reads
+recordings reads this one too; frames stream, three times, and are never all in memory.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class PublishedChain:
             raise InputError(f"preprocess.contrast={list(self.contrast)}: two percentiles, the lower first")
         if self.flat_sigma <= 0 or self.upsampling < 1 or not 0 <= self.black < 1:
             raise InputError(
-                f"preprocess: flat_sigma={self.flat_sigma} (above 0), upsampling={self.upsampling} (1 or more), "
-                f"black={self.black} (0 to 1)"
+                f"preprocess: flat_sigma={self.flat_sigma} (above 0), upsampling={self.upsampling} (1 or "
+                f"more), black={self.black} (0 to 1)"
             )
 
 
@@ -141,7 +141,9 @@ class PublishedRecording(Recording):
         frames = torch.from_numpy(block.astype(np.float32))
         frames = ((frames - self._low) / (self._high - self._low)).clamp(0, 1)
         size = [max(2, round(side * self.settings.scale)) for side in frames.shape[1:]]
-        resized = F.interpolate(frames[:, None], size=size, mode="bilinear", align_corners=False, antialias=True)
+        resized = F.interpolate(
+            frames[:, None], size=size, mode="bilinear", align_corners=False, antialias=True
+        )
         return resized[:, 0]
 
     def _average(self, usual: float) -> Tensor:
@@ -203,8 +205,8 @@ class PublishedRecording(Recording):
 def displacement(first: Tensor, second: Tensor, upsampling: int = 20) -> Tensor:
     """How far the tissue moved from one frame to another, by cross-correlation through the DFT.
 
-    The whole-pixel peak, then the correlation at a finer grid around it by two matrix products (Guizar-Sicairos
-    et al. 2008), for all pairs at once.
+    The whole-pixel peak, then the correlation at a finer grid around it by two matrix products
+    (Guizar-Sicairos et al. 2008), for all pairs at once.
 
     Parameters
     ----------

@@ -79,7 +79,9 @@ def prepare(
     """
     settings = settings or PreprocessSettings()
     if not isinstance(settings, PreprocessSettings):
-        raise InputError("preprocess: the published chain is for ingest and extract; ingest the sessions with it")
+        raise InputError(
+            "preprocess: the published chain is for ingest and extract; ingest the sessions with it"
+        )
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):

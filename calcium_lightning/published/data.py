@@ -1,4 +1,4 @@
-"""Frames as the published system sees them: min-max normalised, 100×100, eight at a time, in order of time."""
+"""Frames as the published system sees them: min-max normalised, 100×100, eight at a time, in order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From a session to the published system's "cells": pixels that held a coordinate in some batch.
 
-The coordinates go on learning while a session passes by once, the network doesn't; each distinct pixel that one of
-them stood on counts as a cell, as in the published evaluation. Knows sessions, cells and the network.
+The coordinates go on learning while a session passes by once, the network doesn't; each distinct pixel that
+one of them stood on counts as a cell, as in the published evaluation. Knows sessions, cells and the network.
 """
 
 from __future__ import annotations
@@ -115,9 +115,10 @@ def coordinate_cells(
 ) -> Cells:
     """The published coordinates as cells of a session.
 
-    Centres are pixels of the network's field, brought to the session's. Footprints are the painter's dots, traces
-    the similarity of each frame with them (0 to 1, less their minimum); nothing is denoised or deconvolved.
-    ``quality/score`` is the share of batches in which a coordinate stood there. All are accepted.
+    Centres are pixels of the network's field, brought to the session's. Footprints are the painter's dots,
+    traces the similarity of each frame with them (0 to 1, less their minimum); nothing is denoised or
+    deconvolved. ``quality/score`` is the share of batches in which a coordinate stood there. All are
+    accepted.
 
     Parameters
     ----------

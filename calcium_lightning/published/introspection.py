@@ -1,7 +1,7 @@
 """What a published model's reconstruction owes to which coordinates.
 
-The published question: how much of the frames is left when half of the latent is taken away. And the exact one:
-what does each coordinate contribute (leave-one-out). Knows the network and frames.
+The published question: how much of the frames is left when half of the latent is taken away. And the exact
+one: what does each coordinate contribute (leave-one-out). Knows the network and frames.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Reduced:
 def reduced_latents(network: PublishedNetwork, frames: Tensor, seed: int = 0) -> list[Reduced]:
     """Reconstruct from the whole latent and from halves of it.
 
-    25 of 100 coordinates are dropped at head and tail, 50 at the top, in the middle, at the bottom and at random;
-    once in their own order, once in that of x, so that a half is a part of the field. A dropped coordinate's
-    [y, x, similarity] are zeros; the others keep their places, which the decoder knows them by.
+    25 of 100 coordinates are dropped at head and tail, 50 at the top, in the middle, at the bottom and at
+    random; once in their own order, once in that of x, so that a half is a part of the field. A dropped
+    coordinate's [y, x, similarity] are zeros; the others keep their places, which the decoder knows them by.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def reduced_latents(network: PublishedNetwork, frames: Tensor, seed: int = 0) ->
 def leave_one_out(network: PublishedNetwork, frames: Tensor) -> Tensor:
     """How much the mean squared error grows without each coordinate's similarity, float32 (N,).
 
-    For the splat decoder this is exact: its picture is a sum, and a similarity of 0 takes one summand away. For the
-    published decoder it is what the dense layer makes of a 0.
+    For the splat decoder this is exact: its picture is a sum, and a similarity of 0 takes one summand away.
+    For the published decoder it is what the dense layer makes of a 0.
     """
     latent = _latent(network, frames)
     target = frames
@@ -113,7 +113,9 @@ def _decode(network: PublishedNetwork, latent: Tensor) -> Tensor:
 def _reconstruct(network: PublishedNetwork, frames: Tensor, keep: Tensor) -> Tensor:
     latent = _latent(network, frames)
     if network.splats:
-        keep = torch.cat([torch.ones_like(keep).expand(-1, 2), keep], 1)  # a place without brightness is nothing
+        keep = torch.cat(
+            [torch.ones_like(keep).expand(-1, 2), keep], 1
+        )  # a place without brightness is nothing
     return _decode(network, latent * keep)
 
 

@@ -26,9 +26,9 @@ OPTIMIZERS = ("everything", "coordinates", "sparsity")
 class PublishedModel(L.LightningModule):
     """Learn coordinates by painting frames from their similarity scores.
 
-    Each step computes both losses once. The optimiser of everything and that of the coordinates step along the
-    gradient of the global loss, the third moves encoder and coordinates along that of the sparsity loss. (One
-    pass for three steps: their rates are so small that the passes in between would tell nothing new.)
+    Each step computes both losses once. The optimiser of everything and that of the coordinates step along
+    the gradient of the global loss, the third moves encoder and coordinates along that of the sparsity loss.
+    (One pass for three steps: their rates are so small that the passes in between would tell nothing new.)
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class PublishedModel(L.LightningModule):
         architecture: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        missing = set(OPTIMIZERS) - set(optimizer)
+        missing = set(OPTIMIZERS) - set(optimizer if isinstance(optimizer, Mapping) else ())
         if missing:
             raise InputError(
                 f"optimizer: the published model has three, {', '.join(sorted(missing))} is missing; "
@@ -153,7 +153,9 @@ class PublishedModel(L.LightningModule):
             parameter.grad = None
 
     def _gradients(self, loss: Tensor, parameters: list[nn.Parameter], keep: bool) -> list[Tensor | None]:
-        found = list(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
+        found: list[Tensor | None] = list(
+            torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True)
+        )
         if self.trainer.world_size > 1:  # autograd.grad goes round the strategy, which would do it
             for gradient in found:
                 if gradient is not None:

@@ -167,9 +167,7 @@ class PainterModel(L.LightningModule):
         inside = ((far - middle).abs() <= NEAR).all(-1)
         outside = (~inside).sum(1, keepdim=True).clamp_min(1)
         share = ((size**2 - (2 * NEAR + 1) ** 2) / outside).log().expand(-1, FAR)
-        weight = torch.cat(
-            [positions.new_zeros(near.shape[:2]), share.masked_fill(inside, -1e4)], 1
-        )
+        weight = torch.cat([positions.new_zeros(near.shape[:2]), share.masked_fill(inside, -1e4)], 1)
         place = torch.cat([near, far], 1)
         share_of = (1 - (place - positions[:, None]).abs()).clamp_min(0).prod(-1)
         share_of[:, near.shape[1] :] = 0
@@ -197,7 +195,9 @@ def save_painter(painter: DeCoordConv, path: Path | str, overwrite: bool = False
     from safetensors.torch import save_file
 
     with atomic_path(path, overwrite) as temporary:
-        save_file({name: value.detach().contiguous() for name, value in painter.state_dict().items()}, temporary)
+        save_file(
+            {name: value.detach().contiguous() for name, value in painter.state_dict().items()}, temporary
+        )
         temporary.chmod(0o644)
 
 

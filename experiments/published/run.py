@@ -2,8 +2,9 @@
 
     python experiments/published/run.py FOLDER --output OUT --epochs 30
 
-FOLDER holds NAME_preprocessed_dF/frame_*.jpg and masks/NAME.npy (or .png). Session 7-16-17, where it is there, is
-the test: no training sees it. What is in OUT already is not made again, so the command goes on where it ended.
+FOLDER holds NAME_preprocessed_dF/frame_*.jpg and masks/NAME.npy (or .png). Session 7-16-17, where it is
+there, is the test: no training sees it. What is in OUT already is not made again, so the command goes on
+where it ended.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def main() -> None:
         row["published"], drawn["published"] = score_published(ours, published, mask)
         row["new"], drawn["new"] = score_cells(theirs, mask)
         if session.painted is not None:
-            row["paper's pictures"], drawn["paper's pictures"] = score_pictures(read_mask(session.painted), mask)
+            row["paper's pictures"], drawn["paper's pictures"] = score_pictures(
+                read_mask(session.painted), mask
+            )
         rows[session.name], panels[session.name] = row, drawn
         overlay(options.output / "overlays" / f"{session.name}.png", mask, drawn)
     shown = session_file(sessions[-1], options.output)
@@ -86,7 +89,9 @@ def main() -> None:
         checkpoint = train(f"variant_{name}", given, seen, options.variant_epochs, options)
         variants[name] = {
             session.name: score_published(
-                extract(session, f"variant_{name}", checkpoint, options.output), checkpoint, read_mask(session.mask)
+                extract(session, f"variant_{name}", checkpoint, options.output),
+                checkpoint,
+                read_mask(session.mask),
             )[0]
             for session in sessions
         }

@@ -33,7 +33,9 @@ def score_cells(path: Path, mask: np.ndarray) -> tuple[Figures, Visited]:
     centers = np.asarray(cells.centers)[np.asarray(cells.accepted, bool)]
     visited = _each(_in_mask(centers, cells, mask))
     figures = coordinate_figures(visited, visited.pixels, mask)
-    return {name: value for name, value in figures.items() if not name.startswith(("start", "improve"))}, visited
+    return {
+        name: value for name, value in figures.items() if not name.startswith(("start", "improve"))
+    }, visited
 
 
 def score_pictures(painted: np.ndarray, mask: np.ndarray) -> tuple[Figures, Visited]:
@@ -44,7 +46,9 @@ def score_pictures(painted: np.ndarray, mask: np.ndarray) -> tuple[Figures, Visi
     owner = label(painted, connectivity=2)[tuple(pixels.T)] - 1  # pixels that touch are one coordinate's
     visited = Visited(pixels, np.ones(len(pixels), np.float32), owner)
     figures = coordinate_figures(visited, pixels, mask)
-    return {name: value for name, value in figures.items() if not name.startswith(("start", "improve"))}, visited
+    return {
+        name: value for name, value in figures.items() if not name.startswith(("start", "improve"))
+    }, visited
 
 
 def _in_mask(places: np.ndarray, cells: Cells, mask: np.ndarray) -> np.ndarray:

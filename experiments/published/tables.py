@@ -34,20 +34,22 @@ def write_tables(
 def table_two(sessions: list[PublishedSession], rows: Rows) -> str:
     """The paper's Table II beside the reproduction and the new model."""
     lines = [
-        "| session | chance | paper: TP, FP, precision, gain | reproduced: TP, FP, precision [95 %], gain | κ, "
-        "parts | new: cells, precision [95 %] | κ, parts |",
+        "| session | chance | paper: TP, FP, precision, gain | reproduced: TP, FP, precision [95 %], gain "
+        "| κ, parts | new: cells, precision [95 %] | κ, parts |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for session in sessions:
         ours, new = rows[session.name]["published"], rows[session.name]["new"]
         paper = session.paper
         told = (
-            f"{paper.tp}, {paper.fp}, {paper.precision:.2f}, {paper.improvement:+.2f}" if paper else "not there"
+            f"{paper.tp}, {paper.fp}, {paper.precision:.2f}, {paper.improvement:+.2f}"
+            if paper
+            else "not there"
         )
         lines.append(
             f"| {session.name}{' (test)' if session.test else ''} | {ours['chance']:.3f} | {told} | "
-            f"{ours['tp']:.0f}, {ours['fp']:.0f}, {_interval(ours, 'precision')}, {ours['improvement']:+.2f} | "
-            f"{_kappa(ours)} | {new['tp'] + new['fp']:.0f}, {_interval(new, 'precision')} | {_kappa(new)} |"
+            f"{ours['tp']:.0f}, {ours['fp']:.0f}, {_interval(ours, 'precision')}, {ours['improvement']:+.2f} "
+            f"| {_kappa(ours)} | {new['tp'] + new['fp']:.0f}, {_interval(new, 'precision')} | {_kappa(new)} |"
         )
     return "\n".join(lines)
 
@@ -56,8 +58,8 @@ def places(rows: Rows) -> str:
     """Where in the cells: 0 at the edge, 1 at the centre."""
     methods = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [
-        "Depth of true positives in their cells (0: edge, 1: centre) [95 %], and median distance to the nearest "
-        "centre, pixels of the mask; chance: all pixels of the mask.",
+        "Depth of true positives in their cells (0: edge, 1: centre) [95 %], and median distance to the "
+        "nearest centre, pixels of the mask; chance: all pixels of the mask.",
         "",
         "| session | chance | " + " | ".join(methods) + " |",
         "| --- | --- |" + " --- |" * len(methods),
@@ -76,21 +78,25 @@ def places(rows: Rows) -> str:
 def variant_table(variants: dict[str, dict[str, Any]]) -> str:
     """Each switch: means over the sessions."""
     lines = [
-        "| variant | held-out reconstruction | pixels | precision − chance | gain | κ | parts | depth − chance |",
+        "| variant | held-out reconstruction | pixels | precision − chance | gain | κ | parts "
+        "| depth − chance |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, figures in variants.items():
         sessions = [part for key, part in figures.items() if key != "training"]
 
         def mean(*keys: str, sessions: list[dict[str, float]] = sessions) -> float:
-            return float(np.nanmean([part[keys[0]] - sum(part[key] for key in keys[1:]) for part in sessions]))
+            return float(
+                np.nanmean([part[keys[0]] - sum(part[key] for key in keys[1:]) for part in sessions])
+            )
 
         held = figures["training"].get("val/reconstruction")
         hit, parts = (sum(part[key] for part in sessions) for key in ("parts_hit", "parts"))
         pixels = np.mean([part["tp"] + part["fp"] for part in sessions])
         lines.append(
-            f"| {name} | {held:.3f} | {pixels:.0f} | {mean('precision', 'chance'):+.3f} | {mean('improvement'):+.3f} | "
-            f"{mean('kappa'):+.3f} | {hit:.0f}/{parts:.0f} | {mean('depth', 'depth_chance'):+.3f} |"
+            f"| {name} | {held:.3f} | {pixels:.0f} | {mean('precision', 'chance'):+.3f} "
+            f"| {mean('improvement'):+.3f} | {mean('kappa'):+.3f} | {hit:.0f}/{parts:.0f} "
+            f"| {mean('depth', 'depth_chance'):+.3f} |"
         )
     return "\n".join(lines)
 

@@ -31,7 +31,9 @@ def tiny(decoder: dict = DECODER, coordinates: int = 7, size: int = 32) -> Publi
     torch.manual_seed(0)
     encoder = PublishedEncoder(6, 3, (4, 4))
     architecture = {"encoder": ENCODER, "painter": PAINTER}
-    return PublishedNetwork(encoder, GaussianPainter(1.2), decoder, coordinates, size, 3.0, architecture).eval()
+    return PublishedNetwork(
+        encoder, GaussianPainter(1.2), decoder, coordinates, size, 3.0, architecture
+    ).eval()
 
 
 @pytest.mark.parametrize("size", [(100, 100), (33, 46)])
@@ -45,7 +47,9 @@ def test_a_reducing_block_is_two_parallel_convolutions_side_by_side():
     block = ReducingBlock(5, 3, dropout=0.0, blur_pool=False)
     x = F.pad(torch.randn(2, 5, 12, 12), (1, 1, 1, 1), mode="replicate")
     weight, bias = block.convolution.weight, block.convolution.bias
-    halves = [F.relu(F.conv2d(x, w, b, stride=2)) for w, b in zip(weight.split(3), bias.split(3), strict=True)]
+    halves = [
+        F.relu(F.conv2d(x, w, b, stride=2)) for w, b in zip(weight.split(3), bias.split(3), strict=True)
+    ]
     torch.testing.assert_close(block(x[..., 1:-1, 1:-1]), torch.cat(halves, 1))
 
 

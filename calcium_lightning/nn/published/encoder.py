@@ -1,7 +1,7 @@
 """The published encoder: a frame in, a map of how lit each pixel's cell is out.
 
-In the style of a denoising autoencoder: a CoordConv of 128 filters first and fewer after, two reducing blocks,
-then resizing and convolving back to the frame's own size.
+In the style of a denoising autoencoder: a CoordConv of 128 filters first and fewer after, two reducing
+blocks, then resizing and convolving back to the frame's own size.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class ReducingBlock(nn.Module):
 class PublishedEncoder(nn.Module):
     """CoordConv, two reducing blocks, two times resize and convolve, sigmoid.
 
-    Left open by the paper and chosen here: 3×3 kernels everywhere, dropout in the reducing blocks, the numbers
-    of filters on the way back.
+    Left open by the paper and chosen here: 3×3 kernels everywhere, dropout in the reducing blocks, the
+    numbers of filters on the way back.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class PublishedEncoder(nn.Module):
         widths = [int(width) for width in back]
         if min(filters, reducing, *widths) < 1 or len(widths) != 2:
             raise InputError(
-                f"encoder: filters={filters}, reducing={reducing}, back={widths}: positive, `back` two of them"
+                f"encoder: filters={filters}, reducing={reducing}, back={widths}: positive, two in back"
             )
         if not 0 <= dropout < 1:
             raise InputError(f"encoder.dropout={dropout}: a share, 0 or more and below 1")
@@ -113,7 +113,8 @@ class PublishedEncoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Look at frames (B, 1, H, W) in [0, 1]; gives logits (B, H, W), whose sigmoid is the published output.
+        """Look at frames (B, 1, H, W) in [0, 1]; gives logits (B, H, W), whose sigmoid is the published
+        output.
 
         The logits are handed on because a cross-entropy of saturated sigmoids has no gradient.
         """

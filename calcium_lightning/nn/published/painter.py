@@ -1,7 +1,7 @@
 """Painters: coordinates in, one picture of a dot for each out.
 
-A dot sums to 1 over its picture. De-CoordConv paints by a network that was trained to and is frozen; the Gaussian
-painter by the formula, which is what the design of this package does.
+A dot sums to 1 over its picture. De-CoordConv paints by a network that was trained to and is frozen; the
+Gaussian painter by the formula, which is what the design of this package does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from calcium_lightning.errors import InputError, nearest
 
 #: frozen weights that come with the package
 WEIGHTS = Path(__file__).resolve().parent.parent.parent / "weights"
-SHIPPED = {"sharp": WEIGHTS / "decoordconv.safetensors", "smeared": WEIGHTS / "decoordconv_smeared.safetensors"}
+SHIPPED = {
+    "sharp": WEIGHTS / "decoordconv.safetensors",
+    "smeared": WEIGHTS / "decoordconv_smeared.safetensors",
+}
 
 
 class GaussianPainter(nn.Module):
@@ -60,8 +63,8 @@ class DeCoordConv(nn.Module):
         pointwise, so a part of the picture costs no more than its share. A sharp dot has nothing there (the
         tests say how little). Default: the whole picture.
     weights : str, optional
-        ``sharp`` or ``smeared`` (frozen, in the package), the .safetensors or .ckpt of a training, or None to be
-        trained.
+        ``sharp`` or ``smeared`` (frozen, in the package), the .safetensors or .ckpt of a training, or None
+        to be trained.
 
     Raises
     ------
@@ -94,7 +97,9 @@ class DeCoordConv(nn.Module):
             return torch.softmax(self.logits(positions, size), 1).view(count, height, width)
         y, x = (
             self._window(centre, length).view(count, *shape)
-            for centre, length, shape in zip(positions.detach().unbind(1), size, ((-1, 1), (1, -1)), strict=True)
+            for centre, length, shape in zip(
+                positions.detach().unbind(1), size, ((-1, 1), (1, -1)), strict=True
+            )
         )
         pixels = (y * width + x).flatten(1)
         dots = torch.softmax(self._logits_at(positions, pixels, size), 1)
