@@ -6,6 +6,7 @@ ends, and nothing of how jobs are launched.
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,17 @@ class Task:
                 raise JobFailed from error
             report(self.name, error)
             return diagnose(self.name, error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name where the command is one of ours, though it was run as ``__main__``: no code is sent."""
+        module = importlib.import_module(f"calcium_lightning.{self.name}")
+        command = getattr(getattr(module, "main", None), "__wrapped__", None)
+        ours = command is not None and command.__code__ == self.main.__code__
+        return (_of, (self.name,)) if ours else (Task, (self.name, self.main))
+
+
+def _of(name: str) -> Task:
+    return Task(name, importlib.import_module(f"calcium_lightning.{name}").main.__wrapped__)
 
 
 def _goes_on() -> bool:

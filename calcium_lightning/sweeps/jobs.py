@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from calcium_lightning.config import SCHEMAS
 from calcium_lightning.failures import EXIT_FAILURE, EXIT_INPUT, Failure, SweepFailed, diagnose
 
 
@@ -60,7 +61,7 @@ def run_jobs(
     list of Result
         In the order of ``batch``.
     """
-    command = str(config.hydra.job.config_name or config.hydra.job.name)
+    command = command_of(config)
     results: dict[int, Result] = {}
     sound: list[int] = []
     for index, overrides in enumerate(batch):
@@ -72,6 +73,12 @@ def run_jobs(
     for index, value in zip(sound, _launch(launcher, command, [batch[i] for i in sound], first), strict=True):
         results[index] = _result(batch[index], value)
     return [results[index] for index in range(len(batch))]
+
+
+def command_of(config: DictConfig) -> str:
+    """Which command a sweep's jobs run."""
+    job = config.hydra.job
+    return str(job.config_name if job.config_name in SCHEMAS else job.name)
 
 
 def _launch(

@@ -28,7 +28,7 @@ class OptunaConfig:
 
     _target_: str = f"{MODULE}.OptunaSweeper"
     _recursive_: bool = False
-    study_name: str | None = None
+    study_name: str = "${now:%Y-%m-%d_%H-%M-%S}"
     storage: str = "sqlite:///${hydra.sweep.dir}/study.db"
     direction: str = "minimize"
     n_trials: int = 20
