@@ -135,9 +135,8 @@ def compare_runs(runs: Sequence[Run], metric: str | None = None, mode: str | Non
 def command_of(run: Run) -> str:
     """The command that repeats a run, quoted for the shell; paths are relative to the run's own ``cwd``."""
     kept = [item for item in run.overrides if not _incidental(_split(item)[0])]
-    flags = [word for folder in run.config_dirs for word in ("--config-dir", folder)]
     fresh = ["fresh=true"] if run.command == "train" else []  # or the result that is there would be read
-    return shlex.join(["python", "-m", f"calcium_lightning.{run.command}", *flags, *kept, *fresh])
+    return shlex.join(["python", "-m", f"calcium_lightning.{run.command}", *run.flags, *kept, *fresh])
 
 
 def _differences(runs: Sequence[Run]) -> tuple[list[Parameter], list[Parameter]]:

@@ -63,8 +63,8 @@ class Run:
         ``git_commit``, ``package_version``, ``cwd``: whatever is known.
     data : dict of str to str
         Session -> SHA-256.
-    config_dirs : tuple of str
-        Folders of the user's own config files.
+    flags : tuple of str
+        Hydra's, with which the user's own config files are found again.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ class Run:
     error: str | None = None
     origin: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
-    config_dirs: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def read_runs(places: Sequence[str | Path]) -> list[Run]:
@@ -155,12 +155,16 @@ def read_run(folder: Path) -> Run:
         error=None if job is None else job.error,
         origin={name: str(value) for name, value in origin.items() if value},
         data={} if job is None else dict(job.data),
-        config_dirs=tuple(
-            str(item["path"])
-            for item in runtime.get("config_sources", [])
-            if isinstance(item, dict) and item.get("provider") == "command-line"
-        ),
+        flags=tuple(_flags(about, runtime, command)),
     )
+
+
+def _flags(job: Mapping[str, Any], runtime: Mapping[str, Any], command: str) -> Iterator[str]:
+    for source in runtime.get("config_sources", []):
+        if source.get("provider") == "command-line":
+            yield from ("--config-dir", str(source["path"]))
+    if job.get("config_name") not in (None, command):
+        yield from ("--config-name", str(job["config_name"]))
 
 
 def _matches(place: str | Path) -> list[Path]:

@@ -124,7 +124,7 @@ def test_the_command_repeats_the_run_and_nothing_else(tmp_path):
     assert parsed[2].value() == HOSTILE
 
 
-def test_the_command_names_the_users_own_config_folder(tmp_path):
+def test_the_command_names_the_users_own_config(tmp_path):
     from omegaconf import OmegaConf
 
     folder = make_run(tmp_path / "0", ["+experiment=mine"], [1.0])
@@ -134,5 +134,9 @@ def test_the_command_names_the_users_own_config_folder(tmp_path):
         {"path": "/package/conf", "schema": "file", "provider": "main"},
     ]
     OmegaConf.save(hydra, folder / ".hydra/hydra.yaml")
-    words = shlex.split(command_of(read_run(folder)))
-    assert words[3:] == ["--config-dir", "/somewhere/my conf", "+experiment=mine", "fresh=true"]
+    mine = ["--config-dir", "/somewhere/my conf"]
+    assert shlex.split(command_of(read_run(folder)))[3:] == [*mine, "+experiment=mine", "fresh=true"]
+    hydra.hydra.job.config_name = "best"
+    OmegaConf.save(hydra, folder / ".hydra/hydra.yaml")
+    mine += ["--config-name", "best"]
+    assert shlex.split(command_of(read_run(folder)))[3:] == [*mine, "+experiment=mine", "fresh=true"]
