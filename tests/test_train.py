@@ -120,22 +120,6 @@ def test_a_killed_run_goes_on_in_its_folder(session, run_command, trained, tmp_p
     ]
 
 
-def test_wandb_offline(run_command, session, tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    outcome = run_command(
-        "train", *TINY, sessions(session), "logger=wandb", "hydra.run.dir=run", "trainer.max_epochs=1"
-    )
-    assert outcome.status == 0, outcome.stderr
-    (run,) = (tmp_path / "run/wandb").glob("offline-run-*")
-    assert list(run.glob("*.wandb"))
-    assert list((run / "files/media/images").glob("*.png"))
-    assert "wandb sync " in outcome.stdout
-    assert (tmp_path / "run/metrics.csv").is_file()
-    assert not (tmp_path / "wandb").exists()
-
-
 def test_tensorboard(run_command, session, tmp_path):
     outcome = run_command(
         "train", *TINY, sessions(session), "logger=tensorboard", "hydra.run.dir=run", "trainer.max_epochs=1"
