@@ -164,12 +164,13 @@ class _Estimator:
         for i, block in warped.items():
             found = model.solve(block, robust=not atoms and round_ < 2, in_time=round_ >= 4)
             self._move(spans[i], found)
-            residual, brightness = found.residual[good[i]], found.atoms[good[i]]
-            variance += residual.square().sum(0).view(size)
+            residual, share = found.residual, good[i].float()
+            variance += (share @ residual.square()).view(size)
             if searching:
-                power += model.band_pass(residual.view(-1, *size)).square().sum(0)
+                power += model.band_pass(residual[good[i]].view(-1, *size)).square().sum(0)
             if atoms and round_ > settings.search_rounds[0] + 1:
-                numerator += brightness.T @ residual
+                brightness = found.atoms * share[:, None]
+                model.strips.accumulate(numerator, brightness, residual)
                 denominator += brightness.square().sum(0)
         variance = smooth(variance / count, 0.5 * self.cell)
         floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
@@ -260,9 +261,13 @@ def _bin(frames: np.ndarray, side: int) -> np.ndarray:
     """Mean over squares of ``side`` pixels, float32."""
     if side == 1:
         return frames.astype(np.float32)
-    total = np.zeros((len(frames), frames.shape[1] // side, frames.shape[2] // side), np.float32)
-    for row in range(side):
-        for column in range(side):
-            total += frames[:, row::side, column::side]
+    # Integers are summed as integers, rows first: whole lines at a time.
+    kinds = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
+    rows = frames[:, ::side].astype(kinds.get(frames.dtype, np.float32))
+    for row in range(1, side):
+        np.add(rows, frames[:, row::side], out=rows)
+    total = rows[:, :, ::side].astype(np.float32)
+    for column in range(1, side):
+        np.add(total, rows[:, :, column::side], out=total)
     total /= side**2
     return total

@@ -22,20 +22,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from calcium_lightning.preprocess.motion_prior import conjugate_gradients, predict_from_neighbours
 from calcium_lightning.preprocess.registration import FWHM, smooth
+from calcium_lightning.preprocess.strips import Strips
 
 #: relative ridge that keeps the normal matrix invertible where there is no contrast
 RIDGE = 1e-5
 #: a residual beyond so many of its standard deviations weighs less (Huber 1964)
 HUBER = 1.5
-#: time constants, frames, among which a coefficient's prior chooses
-TIME_CONSTANTS = (1.0, 2.0, 4.0, 8.0, 16.0)
 #: fewer frames than this say nothing about time
 MIN_FRAMES_IN_TIME = 16
 #: a coefficient that differs by more standard deviations from its neighbours in time is left free
 SURPRISE = 2.0
-#: conjugate-gradient steps
-SOLVER_STEPS = 15
+#: where an atom may be non-zero, in cell diameters from its place
+SUPPORT = 1.1
 
 
 @dataclass
@@ -79,8 +79,13 @@ class MotionModel:
     template : Tensor (h, w)
     precision : Tensor (h*w,)
         Inverse noise variance, 0 outside.
-    atoms, support : Tensor (K, h*w)
-        Local images and where they may be non-zero.
+    atoms : Tensor (K, h*w)
+        Local images, ordered by the rows of their places.
+    support : Tensor, bool (K, h*w)
+        Where they may be non-zero.
+    places : Tensor (K, 2)
+    strips : Strips
+        For products with atoms.
     """
 
     cell_diameter: float
@@ -91,6 +96,8 @@ class MotionModel:
     precision: Tensor
     atoms: Tensor
     support: Tensor
+    places: Tensor
+    strips: Strips
     _basis: Tensor = field(init=False, repr=False)
     _scale: Tensor = field(init=False, repr=False)
     _normal: Tensor = field(init=False, repr=False)
@@ -108,7 +115,20 @@ class MotionModel:
         )
         modes = torch.einsum("ah,bw->abhw", rows, columns).flatten(0, 1).flatten(1)
         none = torch.zeros(0, template.numel(), device=template.device)
-        model = cls(cell_diameter, inside, modes, modulated, template, inside.flatten(), none, none)
+        places = torch.zeros(0, 2, device=template.device)
+        strips = Strips(places[:, 0], SUPPORT * cell_diameter, (template.shape[0], template.shape[1]))
+        model = cls(
+            cell_diameter,
+            inside,
+            modes,
+            modulated,
+            template,
+            inside.flatten(),
+            none,
+            none.bool(),
+            places,
+            strips,
+        )
         model.update(template)
         return model
 
@@ -125,7 +145,7 @@ class MotionModel:
         self._scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.inf)
         self._basis = basis / self._scale[:, None]
         self._weighted = self._basis * self.precision
-        self._normal = self._weighted @ self._basis.T
+        self._normal = self._project(self._basis)
         self._normal.diagonal().add_(RIDGE + (self._scale == torch.inf))
         self._free = torch.linalg.inv(self._normal.double()).float()
 
@@ -139,20 +159,27 @@ class MotionModel:
         in_time : bool
             Frames are consecutive: use the prior from neighbours.
         """
-        right = frames @ self._weighted.T
+        right = self._project(frames)
         theta = right @ self._free
         if robust:
             theta = self._reweighted(frames, theta)
         extra = torch.zeros_like(self._normal.diagonal())
         if in_time and len(frames) >= MIN_FRAMES_IN_TIME:
             theta, extra = self._with_prior(right, theta, self._free.diagonal())
-        residual = frames - theta @ self._basis
-        misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
-        covariance = torch.linalg.inv((self._normal + torch.diag(extra)).double()).float()
-        std = covariance.diagonal()[:2].clamp_min(0).sqrt() / self._scale[:2]
-        theta = theta / self._scale
         first_atom = 2 + len(self.modes)
+        residual = torch.addmm(frames, theta[:, :first_atom], self._basis[:first_atom], alpha=-1)
+        self.strips.subtract(residual, theta[:, first_atom:], self._basis[first_atom:])
+        misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
+        first_two = torch.eye(len(extra), 2, device=frames.device, dtype=torch.float64)
+        covariance = torch.linalg.solve((self._normal + torch.diag(extra)).double(), first_two).float()
+        std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:2]
+        theta = theta / self._scale
         return Solution(theta[:, :2], std.expand(len(frames), 2), theta[:, first_atom:], misfit, residual)
+
+    def _project(self, images: Tensor) -> Tensor:
+        """Weighted products of images (n, h*w) with the basis, (n, 2 + M + K)."""
+        smooth_part, atoms = self._weighted.split([2 + len(self.modes), len(self.atoms)])
+        return torch.cat([images @ smooth_part.T, self.strips.project(images, atoms)], 1)
 
     def _reweighted(self, frames: Tensor, theta: Tensor, rounds: int = 2) -> Tensor:
         """Huber's regression by iteratively reweighted least squares."""
@@ -209,59 +236,15 @@ class MotionModel:
         y = torch.arange(height, device=places.device) - places[:, :1]
         x = torch.arange(width, device=places.device) - places[:, 1:]
         distance2 = (y.square()[:, :, None] + x.square()[:, None]).flatten(1).float()
-        sigma = self.cell_diameter / FWHM
-        self.atoms = torch.cat([self.atoms, torch.exp(-0.5 * distance2 / sigma**2)])
-        self.support = torch.cat([self.support, (distance2 <= (1.1 * self.cell_diameter) ** 2).float()])
-
-
-def predict_from_neighbours(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Prediction of each value from those before and after it, not from itself.
-
-    Two-sided exponentials; each column takes the time constant that predicts it best.
-
-    Parameters
-    ----------
-    values : Tensor (n, K)
-
-    Returns
-    -------
-    mean : Tensor (n, K)
-    spread : Tensor (K,)
-        Robust mean square of the prediction's error.
-    """
-    lines = values.T[:, None]
-    best_mean, best_spread = values, torch.full_like(values[0], torch.inf)
-    for constant in TIME_CONSTANTS:
-        reach = min(int(3 * constant) + 1, len(values) - 1)
-        kernel = torch.exp(-torch.arange(-reach, reach + 1, device=values.device).abs() / constant)
-        kernel[reach] = 0
-        total = functional.conv1d(torch.ones_like(lines[:1]), kernel[None, None], padding=reach)
-        mean = (functional.conv1d(lines, kernel[None, None], padding=reach) / total)[:, 0].T
-        error = (values - mean).square()
-        # Most of the time most cells rest; a few onsets must not count for all.
-        spread = torch.minimum(error, 9 * (values - mean).abs().mean(0).square()).mean(0)
-        better = spread < best_spread
-        best_mean = torch.where(better, mean, best_mean)
-        best_spread = torch.where(better, spread, best_spread)
-    return best_mean, best_spread
-
-
-def conjugate_gradients(normal: Tensor, extra: Tensor, target: Tensor, start: Tensor) -> Tensor:
-    """Solve (normal + diag(extra[t])) x[t] = target[t] for all rows t at once, Jacobi-preconditioned."""
-    scale = 1 / (normal.diagonal() + extra)
-    solution = start
-    rest = target - solution @ normal - extra * solution
-    direction = conditioned = scale * rest
-    power = (rest * conditioned).sum(1, keepdim=True)
-    for _ in range(SOLVER_STEPS):
-        image = direction @ normal + extra * direction
-        step = power / (direction * image).sum(1, keepdim=True).clamp_min(1e-30)
-        solution = solution + step * direction
-        rest = rest - step * image
-        conditioned = scale * rest
-        previous, power = power, (rest * conditioned).sum(1, keepdim=True)
-        direction = conditioned + power / previous.clamp_min(1e-30) * direction
-    return solution
+        reach = SUPPORT * self.cell_diameter
+        support = distance2 <= reach**2
+        atoms = torch.exp(-0.5 * distance2 / (self.cell_diameter / FWHM) ** 2) * support
+        self.places = torch.cat([self.places, places])
+        order = self.places[:, 0].argsort(stable=True)
+        self.places = self.places[order]
+        self.atoms = torch.cat([self.atoms, atoms])[order]
+        self.support = torch.cat([self.support, support])[order]
+        self.strips = Strips(self.places[:, 0], reach, (height, width))
 
 
 def _cosines(length: int, count: int, device: torch.device) -> Tensor:

@@ -20,37 +20,33 @@ REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
 FWHM = 2.3548
 
 
-def cubic_matrices(length: int, shifts: Tensor) -> Tensor:
-    """Matrices that read a line of pixels at positions moved by ``shifts``.
+def cubic_weights(fraction: Tensor) -> Tensor:
+    """Weights of four neighbouring pixels for a place between the middle two.
 
     Keys' cubic convolution with a = -0.5, the value that reproduces slopes: with the usual -0.75 (as in
     ``torch.nn.functional.grid_sample``) a registration is off by up to 0.1 pixels, periodic in the fraction.
 
     Parameters
     ----------
-    length : int
-        Pixels of the line.
-    shifts : Tensor (n,)
-        Pixels.
+    fraction : Tensor (n,)
+        Distance from the second pixel, in [0, 1).
 
     Returns
     -------
-    Tensor, float32 (n, length, length)
-        Row i holds the weights of the value at i + shift; beyond the ends the last pixel repeats.
+    Tensor (n, 4)
+        Rows sum to 1.
     """
-    wanted = torch.arange(length, device=shifts.device, dtype=torch.float32) + shifts[:, None]
-    first = wanted.floor() - 1
-    columns = first[..., None] + torch.arange(4, device=shifts.device)
-    distance = (wanted[..., None] - columns).abs()
+    distance = (fraction[:, None] - torch.arange(-1, 3, device=fraction.device)).abs()
     near = (1.5 * distance - 2.5) * distance.square() + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))
-    matrices = torch.zeros(len(shifts), length, length, device=shifts.device)
-    return matrices.scatter_add_(2, columns.clamp(0, length - 1).long(), weights)
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))
 
 
 def shift_frames(frames: Tensor, shifts: Tensor) -> Tensor:
     """Undo the motion: the result at c is the frame at c + shift.
+
+    A shift is the same for all pixels of a frame: its whole part picks a part of the frame, its fraction is a
+    convolution with 4 x 4 weights.
 
     Parameters
     ----------
@@ -61,9 +57,24 @@ def shift_frames(frames: Tensor, shifts: Tensor) -> Tensor:
     Returns
     -------
     Tensor, float32 (n, h, w)
+        Beyond the ends the last pixel repeats.
     """
-    height, width = frames.shape[-2:]
-    return apply_separable(frames, cubic_matrices(height, shifts[:, 0]), cubic_matrices(width, shifts[:, 1]))
+    count, height, width = frames.shape
+    limit = torch.tensor([height, width], device=shifts.device)
+    shifts = torch.minimum(torch.maximum(shifts, -limit), limit)
+    whole = shifts.floor()
+    kernels = (cubic_weights((shifts - whole)[:, i]) for i in (0, 1))
+    kernel = torch.einsum("ni,nj->nij", *kernels)[:, None]
+    starts = whole.long().cpu() - 1  # where the four pixels of the first result begin
+    above, left = (-starts.amin(0)).clamp_min(0).tolist()
+    below, right = (starts.amax(0) + 3).clamp_min(0).tolist()
+    padded = torch.nn.functional.pad(frames, (left, right, above, below), mode="replicate")
+    parts = frames.new_empty(count, height + 3, width + 3)
+    for part, frame, (y, x) in zip(
+        parts, padded, (starts + torch.tensor([above, left])).tolist(), strict=True
+    ):
+        part.copy_(frame[y : y + height + 3, x : x + width + 3])
+    return torch.nn.functional.conv2d(parts[None], kernel, groups=count)[0]
 
 
 def gaussian_matrix(length: int, sigma: float, device: torch.device) -> Tensor:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, shift
 
-from calcium_lightning.preprocess.motion_model import conjugate_gradients, predict_from_neighbours
-from calcium_lightning.preprocess.registration import Correlator, cubic_matrices, shift_frames, smooth
+from calcium_lightning.preprocess.motion_prior import conjugate_gradients, predict_from_neighbours
+from calcium_lightning.preprocess.registration import Correlator, cubic_weights, shift_frames, smooth
 
 
 @settings(max_examples=40, deadline=None)
@@ -23,11 +23,21 @@ def test_shifting_reproduces_quadratics(dy, dx):
     np.testing.assert_allclose(moved[5:-5, 5:-5], surface(y + dy, x + dx)[5:-5, 5:-5], atol=2e-4)
 
 
-def test_rows_sum_to_one_and_ends_repeat():
-    matrices = cubic_matrices(9, torch.tensor([-20.0, -0.4, 0.0, 7.7]))
-    torch.testing.assert_close(matrices.sum(2), torch.ones(4, 9))
-    torch.testing.assert_close(matrices[2], torch.eye(9))
-    torch.testing.assert_close(matrices[0, :, 0], torch.ones(9))
+def test_cubic_weights_sum_to_one_and_whole_shifts_copy():
+    weights = cubic_weights(torch.tensor([0.0, 0.3, 0.6, 0.99]))
+    torch.testing.assert_close(weights.sum(1), torch.ones(4))
+    torch.testing.assert_close(weights[0], torch.tensor([0.0, 1.0, 0.0, 0.0]))
+
+
+def test_each_frame_has_its_own_shift_and_ends_repeat():
+    frames = torch.rand(4, 9, 12, generator=torch.Generator().manual_seed(0))
+    shifts = torch.tensor([[-20.0, 0.0], [2.0, -3.0], [0.0, 0.0], [7.7, 100.0]])
+    moved = shift_frames(frames, shifts)
+    torch.testing.assert_close(moved[0], frames[0, :1].expand(9, -1))
+    torch.testing.assert_close(moved[1, :7, 3:], frames[1, 2:, :-3])
+    torch.testing.assert_close(moved[1, 7:, 3:], frames[1, -1:, :-3].expand(2, -1))
+    torch.testing.assert_close(moved[2], frames[2])
+    torch.testing.assert_close(moved[3, 3:], frames[3, -1, -1].expand(6, 12))
 
 
 def test_smoothing_agrees_with_scipy():
