@@ -65,7 +65,7 @@ class CellTable(Callback):
                     device=pl_module.device,
                 )
                 figures = _figures(cells, session)
-        except InputError as error:  # too short, or too narrow: the training is none the worse
+        except (InputError, ValueError) as error:  # too short, too narrow: the training is none the worse
             print(f"no table of cells: {error}", file=sys.stderr)
             return
         columns, rows = as_table(cells)

@@ -128,7 +128,8 @@ class Scorecard:
 
 
 def _metrics() -> dict[str, Metric]:
-    return {
+    """Fresh metrics; they count what this process was given, whatever other ranks do meanwhile."""
+    metrics: dict[str, Metric] = {
         "detection": CellDetection(),
         "center_error": CenterError(),
         "correlation": TraceCorrelation(),
@@ -137,6 +138,9 @@ def _metrics() -> dict[str, Metric]:
         "motion": MotionError(),
         "mask": MaskAgreement(),
     }
+    for metric in metrics.values():
+        metric.sync_on_compute = False
+    return metrics
 
 
 def _figures(metrics: dict[str, Metric]) -> Figures:
