@@ -203,6 +203,8 @@ class TrainConfig:
     painter: Any = option({}, "a coordinate to its dot (model=published)")
     decoder: Any = option({}, "coordinates to a picture")
     background: Any = option({}, "what is smooth in the picture")
+    layer: Any = option({}, "plain convolution or CoordConv (+experiment=coordconv_*)")
+    split: Any = option({}, "which places are held out (data=not_so_clevr)")
     loss: Any = option({}, "what is learned from")
     optimizer: Any = option({}, "how")
     scheduler: Any = option({}, "the learning rate over the run")
