@@ -6,6 +6,7 @@ Knows the pipeline from a session to cells, and Lightning.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from calcium_lightning.callbacks.media import show_table, takes_tables
 from calcium_lightning.cells import Cells
 from calcium_lightning.data.datamodule import SessionData
-from calcium_lightning.errors import InputError
 from calcium_lightning.metrics.scorecard import Scorecard
 from calcium_lightning.pages.pictures import patch, thumbnail
 from calcium_lightning.pipeline import extract_cells
@@ -65,8 +65,9 @@ class CellTable(Callback):
                     device=pl_module.device,
                 )
                 figures = _figures(cells, session)
-        except (InputError, ValueError) as error:  # too short, too narrow: the training is none the worse
-            print(f"no table of cells: {error}", file=sys.stderr)
+        except Exception as error:  # the training is done and its model good, whatever is wrong here
+            logging.getLogger(__name__).debug("no table of cells", exc_info=True)
+            print(f"no table of cells: {str(error) or type(error).__name__}", file=sys.stderr)
             return
         columns, rows = as_table(cells)
         show_table(trainer, "cells", columns, rows)
