@@ -23,6 +23,7 @@ from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
+from calcium_lightning.preprocess.summary import RegisteredSummary
 from calcium_lightning.progress import progress
 from calcium_lightning.session import Session
 
@@ -128,38 +129,11 @@ def streamed_cells(
 def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
     """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
     session = prepared.session
-    total = np.zeros(session.shape[1:], np.float64)
-    count = np.zeros(session.shape[1:], np.float64)
-    peak = np.full(session.shape[1:], -np.inf, np.float32)
+    summary = RegisteredSummary(session.shape[1:])
     with progress("preparing", session.n_frames) as advance:
         for start, frames in session.chunks(CHUNK):
-            block = torch.from_numpy(frames.astype(np.float32)).to(device)
-            movie.append(prepared.foreground_of(block, start))
-            registered, rows, columns = _registered(frames, prepared, start)
-            total += registered.sum(0, dtype=np.float64)
-            count += rows.T.astype(np.float64) @ columns
-            np.maximum(peak, registered.max(0), out=peak)
+            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
+            span = slice(start, start + len(frames))
+            summary.add(frames, prepared.shifts[span], prepared.gain[span], prepared.offset[span])
             advance(len(frames))
-    mean = (total / np.maximum(count, 1)).astype(np.float32)
-    return Images(mean, np.where(count > 0, peak, 0).astype(np.float32))
-
-
-def _registered(
-    frames: np.ndarray, prepared: Prepared, start: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames moved back by whole pixels, 0 where nothing was seen; rows (n, H) and columns (n, W) seen."""
-    shifts = np.round(prepared.shifts[start : start + len(frames)]).astype(int)
-    _, height, width = frames.shape
-    y = np.arange(height) + shifts[:, :1]
-    x = np.arange(width) + shifts[:, 1:]
-    rows, columns = (y >= 0) & (y < height), (x >= 0) & (x < width)
-    index = np.arange(len(frames))[:, None, None]
-    moved = frames[index, np.clip(y, 0, height - 1)[:, :, None], np.clip(x, 0, width - 1)[:, None, :]].astype(
-        np.float32
-    )
-    gain = prepared.gain[start : start + len(frames), None, None]
-    offset = prepared.offset[start : start + len(frames), None, None]
-    moved = (moved - offset) / gain
-    moved *= rows[:, :, None]
-    moved *= columns[:, None, :]
-    return moved, rows, columns
+    return Images(summary.mean, summary.max)

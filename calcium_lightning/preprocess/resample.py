@@ -6,7 +6,9 @@ columns, and a block of frames is two batched matrix products. Knows matrices an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -22,6 +24,8 @@ END_SLOPE = 0.5
 REACH_SIGMAS = 4.3
 #: where a smoothing kernel is cut, in standard deviations
 CUT_SIGMAS = 3.0
+#: lines of the result that are sampled together: their weights are a narrow band of the source
+STRIP = 20
 
 
 def network_centers(length: int, count: int) -> Tensor:
@@ -62,6 +66,55 @@ def shift_matrices(length: int, centers: Tensor, shifts: Tensor, sigma: float) -
     band /= band.sum(-1, keepdim=True)
     weights = torch.zeros(*wanted.shape, length, device=centers.device)
     return weights.scatter_add_(-1, source.clamp(0, length - 1), band)
+
+
+def sample(
+    frames: Tensor, centers: tuple[Tensor, Tensor], shifts: Tensor, sigmas: tuple[float, float]
+) -> Tensor:
+    """Sample shifted frames through Gaussians, on a grid.
+
+    Parameters
+    ----------
+    frames : Tensor (n, H, W)
+        Of any type.
+    centers : (Tensor (h,), Tensor (w,))
+        Rows and columns of the grid, source pixels, ascending.
+    shifts : Tensor (n, 2)
+        Displacement (dy, dx) of the tissue in each frame, source pixels.
+    sigmas : (float, float)
+        Standard deviations of the Gaussian along y and x, source pixels.
+
+    Returns
+    -------
+    Tensor, float32 (n, h, w)
+    """
+    lengths = frames.shape[1:]
+    (y0, y1), (x0, x1) = (_reach(centers[i], shifts[:, i], sigmas[i], lengths[i]) for i in (0, 1))
+    # Only what the grid can see takes part.
+    frames = frames[:, y0:y1, x0:x1].float()
+    rows, columns = (shift_matrices(lengths[i], centers[i], shifts[:, i], sigmas[i]) for i in (0, 1))
+    half = frames.new_empty(len(frames), len(centers[0]), x1 - x0)
+    for part, low, high in _strips(centers[0], shifts[:, 0], sigmas[0], lengths[0]):
+        half[:, part] = rows[:, part, low:high] @ frames[:, low - y0 : high - y0]
+    result = frames.new_empty(len(frames), len(centers[0]), len(centers[1]))
+    for part, low, high in _strips(centers[1], shifts[:, 1], sigmas[1], lengths[1]):
+        result[:, :, part] = half[:, :, low - x0 : high - x0] @ columns[:, part, low:high].mT
+    return result
+
+
+def _strips(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> Iterator[tuple[slice, int, int]]:
+    """Parts of a line of samples, and the source pixels [low, high) that each touches."""
+    count = max(1, round(len(centers) / STRIP))
+    for begin, end in pairwise(round(i * len(centers) / count) for i in range(count + 1)):
+        yield slice(begin, end), *_reach(centers[begin:end], shifts, sigma, length)
+
+
+def _reach(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> tuple[int, int]:
+    """The source pixels that sampling at ``centers`` under all ``shifts`` may touch."""
+    reach = REACH_SIGMAS * sigma + 2
+    low = float((centers.min() + shifts.min()).clamp(0, length - 1)) - reach
+    high = float((centers.max() + shifts.max()).clamp(0, length - 1)) + reach
+    return max(0, int(low)), min(length, int(high) + 2)
 
 
 @lru_cache(maxsize=32)

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from calcium_lightning.preprocess.resample import (
     apply_separable,
     network_centers,
+    sample,
     shift_matrices,
     smoothing_matrix,
 )
@@ -106,3 +107,18 @@ def test_separable_products_are_the_sum_over_both_axes(n, height, width, h, w, e
     by_frame = [part if each else part.expand(n, -1, -1) for part in (rows, columns)]
     expected = torch.einsum("nhy,nyx,nwx->nhw", by_frame[0], frames, by_frame[1])
     torch.testing.assert_close(apply_separable(frames, rows, columns), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("crop", [slice(None), slice(11, 37)])
+def test_sampling_strip_by_strip_is_the_product_of_whole_matrices(crop):
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 255, (5, 90, 120), generator=generator, dtype=torch.uint8)
+    shifts = torch.rand(5, 2, generator=generator) * 9 - 4
+    y, x = network_centers(90, 45)[crop], network_centers(120, 60)[crop]
+    found = sample(frames, (y, x), shifts, (1.1, 0.9))
+    expected = apply_separable(
+        frames.float(),
+        shift_matrices(90, y, shifts[:, 0], 1.1),
+        shift_matrices(120, x, shifts[:, 1], 0.9),
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
