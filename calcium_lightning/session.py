@@ -169,8 +169,11 @@ class Session:
         stop = start + len(out)
         if stop == start:
             return
+        dataset = self._frames().id
+        whole, memory = dataset.get_space(), h5py.h5s.create_simple(out.shape)
+        whole.select_hyperslab((start, 0, 0), out.shape)
         try:
-            self._frames().read_direct(out, np.s_[start:stop])
+            dataset.read(memory, whole, out)  # as Dataset.read_direct, a tenth of a chunk's time sooner
         except OSError as error:
             raise InputError(
                 f"{self.path}: /frames {start} to {stop - 1} can't be read ({error}); the file is damaged"

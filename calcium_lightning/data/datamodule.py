@@ -17,7 +17,7 @@ from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.sampler import BlockSampler
-from calcium_lightning.data.splits import Block, Splits, chunk_blocks, split_in_time
+from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
 from calcium_lightning.data.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.diameter import cell_diameter_of
@@ -54,7 +54,7 @@ class SessionData(L.LightningDataModule):
     batch_size : int
         Windows in a step, over all processes.
     block : int
-        Consecutive middle frames that are read at once.
+        Consecutive middle frames that are drawn together.
     crops : int
         Crops of each block.
     crop : int
@@ -70,7 +70,10 @@ class SessionData(L.LightningDataModule):
     augment : Augmentation, optional
         Of training crops.
     workers : int
-        Processes that read ahead, per training process; 0 reads in the training process.
+        Processes that read ahead, per training process; 0 reads in the training process. With 1, 2, 4 or a
+        few more, no two prepare the same frames, but where their parts meet.
+    buffer_mb : int
+        Memory for the frames that batches are drawn from at a time, megabytes, at most, in each process.
     in_memory : bool
         Prepare every frame once and keep them all: for many passes over small sessions.
     seed : int
@@ -104,6 +107,7 @@ class SessionData(L.LightningDataModule):
         label_threshold: float = 0.5,
         augment: Augmentation | None = None,
         workers: int = 0,
+        buffer_mb: int = 512,
         in_memory: bool = False,
         seed: int = 0,
     ) -> None:
@@ -127,6 +131,7 @@ class SessionData(L.LightningDataModule):
         self.label_threshold = label_threshold
         self.augment = augment
         self.workers = workers
+        self.buffer_mb = buffer_mb
         self.in_memory = in_memory
         self.seed = seed
         self.prepared: list[Prepared] = []
@@ -139,6 +144,7 @@ class SessionData(L.LightningDataModule):
             "crops": 1,
             "crop": LEAST_CROP,
             "workers": 0,
+            "buffer_mb": 1,
         }.items():
             if getattr(self, name) < least:
                 raise InputError(f"data.{name}={getattr(self, name)}: {least} or more")
@@ -244,10 +250,8 @@ class SessionData(L.LightningDataModule):
     def _blocks(self, part: str) -> list[Block]:
         return [
             block
-            for number, (prepared, splits) in enumerate(zip(self.prepared, self.splits, strict=True))
-            for block in chunk_blocks(
-                number, getattr(splits, part), self.block, prepared.session.chunk_frames
-            )
+            for number, splits in enumerate(self.splits)
+            for block in equal_blocks(number, getattr(splits, part), self.block)
         ]
 
     def _loader(self, blocks: list[Block], steps: int | None, shuffle: bool) -> DataLoader[WindowBatch]:
@@ -265,6 +269,7 @@ class SessionData(L.LightningDataModule):
         dataset = BlockDataset(
             self.prepared, blocks, self.window, self.crop_size, self.crops, augmentation, self._labelled
         )
+        units = dataset.units
         sampler = BlockSampler(
             len(blocks),
             self.batch_size // unit,
@@ -273,7 +278,10 @@ class SessionData(L.LightningDataModule):
             shuffle=shuffle,
             rank=rank,
             world=world,
+            units=None if self.in_memory else units.numbers(blocks),
+            capacity=self.buffer_mb * 2**20 // units.unit_bytes,
         )
+        units.capacity = sampler.held
         return self._torch_loader(dataset, sampler)
 
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:

@@ -1,15 +1,14 @@
-"""Blocks of windows over many sessions: one read, one pass of preprocessing, many samples.
+"""Blocks of training windows over many sessions: one read, one pass of preprocessing, many samples.
 
-A block is a few consecutive middle frames with the margin of their windows. Its frames are read once,
-brought to the network's scale once per crop, and give ``count`` windows each. Everything random comes from
-the key that the sampler hands over, so a sample doesn't depend on which worker or rank makes it. Knows no
-network.
+A block is a few consecutive middle frames with the margin of their windows. Frames are read by whole units
+and brought to the network's scale once for all blocks of a unit, or once per crop where crops are so small
+that this is less work. Everything random comes from the key that the sampler hands over, so a sample doesn't
+depend on which worker or rank makes it. Knows no network.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,9 @@ from torch.utils.data import Dataset
 
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.labels import LabelTable
+from calcium_lightning.data.sources import FileFrames, Foreground
 from calcium_lightning.data.splits import Block
+from calcium_lightning.data.units import UnitCache
 from calcium_lightning.data.windows import (
     Labels,
     WindowBatch,
@@ -33,6 +34,8 @@ from calcium_lightning.preprocess.prepared import Crop, Prepared
 
 #: what a sampler asks for: the index of a block, and the key of its randomness
 Draw = tuple[int, tuple[int, ...]]
+#: frames that are read and prepared at once, at least
+UNIT = 32
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class BlockDataset(Dataset[WindowBatch]):
         For training.
     labels : Labelled, optional
         For simulated sessions.
+    capacity : int
+        Units of frames that are kept.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class BlockDataset(Dataset[WindowBatch]):
         crops: int = 1,
         augmentation: Augmentation | None = None,
         labels: Labelled | None = None,
+        capacity: int = 1,
     ) -> None:
         self.prepared = list(prepared)
         self.blocks = list(blocks)
@@ -85,6 +91,17 @@ class BlockDataset(Dataset[WindowBatch]):
         self.augmentation = augmentation
         self.labels = labels
         self.weights = [window_weights(session.fps, window) for session in self.prepared]
+        self.whole = [self._whole_is_less_work(number) for number in range(len(self.prepared))]
+        self.units = UnitCache(
+            [
+                Foreground(part) if whole else FileFrames(part.session)
+                for part, whole in zip(self.prepared, self.whole, strict=True)
+            ],
+            self.blocks,
+            [weights.shape[1] // 2 for weights in self.weights],
+            UNIT,
+            capacity,
+        )
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -99,7 +116,7 @@ class BlockDataset(Dataset[WindowBatch]):
         margin = weights.shape[1] // 2
         first, last = block.start - margin, block.start + block.count + margin
         start, stop = max(0, first), min(prepared.shape[0], last)
-        read = prepared.reader(start, stop)
+        read = self._reader(block.session, start, stop)
         random = np.random.default_rng(key)
         parts = []
         for _ in range(self.crops):
@@ -135,15 +152,33 @@ class BlockDataset(Dataset[WindowBatch]):
         top, left = corner
         return (top, top + self.crop, left, left + self.crop)
 
-    def detach(self) -> None:
-        """Forget open files: each process opens its own (HDF5 handles don't survive a fork)."""
-        self.prepared = [replace(part, session=copy.copy(part.session)) for part in self.prepared]
+    def _reader(self, session: int, start: int, stop: int) -> Callable[[Crop], torch.Tensor]:
+        """The foreground of any crop of frames [start, stop)."""
+        prepared = self.prepared[session]
+        if prepared.held is not None:
+            block = prepared.held[start:stop]
+        else:
+            block = self.units.frames(session, start, stop)
+            if not self.whole[session]:
+                return lambda crop: prepared.foreground_of(block, start, crop)
+        return lambda crop: block[:, crop[0] : crop[1], crop[2] : crop[3]].float()
+
+    def _whole_is_less_work(self, session: int) -> bool:
+        """Whether a frame's whole foreground costs less than that of the crops that are taken of it."""
+        prepared, margin = self.prepared[session], self.weights[session].shape[1] // 2
+        if self.crop is None:
+            return True
+        height, width = prepared.scale.size
+        top, left = (height - self.crop) // 2, (width - self.crop) // 2
+        y0, y1, x0, x1 = prepared.margin((top, top + self.crop, left, left + self.crop))
+        count = max((block.count for block in self.blocks if block.session == session), default=1)
+        return count * height * width <= self.crops * (count + 2 * margin) * (y1 - y0) * (x1 - x0)
 
 
 def detach_worker(_: int) -> None:
     """Initialise a DataLoader worker: own files, one thread."""
     information: Any = torch.utils.data.get_worker_info()
-    information.dataset.detach()
+    information.dataset.units.detach()
     torch.set_num_threads(1)
 
 

@@ -5,12 +5,21 @@ Knows numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from calcium_lightning.data.dataset import Draw
+
+#: batches in a row that share no unit of reading: as many workers read disjoint parts of the files (a divisor
+#: or a multiple of it does well)
+STRIPES = 4
+#: places in the files from which one batch is drawn, at most
+PLACES = 8
+
+#: units that a lane holds: where it is, the unit before for its last frames, and the one that it comes from
+HELD = 3
 
 
 class BlockSampler(Sampler[list[Draw]]):
@@ -20,6 +29,11 @@ class BlockSampler(Sampler[list[Draw]]):
     epoch to epoch. It is the same whatever the number of ranks: of each global batch, rank r takes every
     ``world``-th block. So all ranks take equally many steps, and a run on two processes sees what a run on
     one does.
+
+    With ``units``, blocks are shuffled so that each unit of reading is needed once and then never again in a
+    turn: batches are drawn from several *lanes*, far apart in the recordings, each of which goes through its
+    part unit by unit, the blocks of a unit in random order. Ranks, and workers that take batches in turn,
+    have lanes of their own. Where lanes begin differs from turn to turn.
 
     Parameters
     ----------
@@ -35,6 +49,12 @@ class BlockSampler(Sampler[list[Draw]]):
         Otherwise blocks are spread evenly over the list, the same in every epoch.
     rank, world : int
         This process, and how many there are.
+    units : sequence of int, optional
+        For each block the number of its unit; blocks of a unit are neighbours in the list, and so are units
+        in a file. Default: shuffle without regard to reading.
+    capacity : int
+        Units that can be held at a time: decides the number of lanes, of which there are never fewer than
+        :data:`STRIPES`.
     """
 
     def __init__(
@@ -47,6 +67,8 @@ class BlockSampler(Sampler[list[Draw]]):
         shuffle: bool = True,
         rank: int = 0,
         world: int = 1,
+        units: Sequence[int] | None = None,
+        capacity: int = STRIPES * PLACES * HELD,
     ) -> None:
         if count < 1 or batch % world:
             raise ValueError(f"{count} blocks, {batch} in a batch, {world} processes")
@@ -58,6 +80,19 @@ class BlockSampler(Sampler[list[Draw]]):
         self.rank = rank
         self.world = world
         self.position = 0
+        self.units = None if units is None else np.asarray(units)
+        most = min(PLACES, max(1, capacity // (STRIPES * HELD)))
+        self.places = max(number for number in range(1, most + 1) if batch % number == 0)
+
+    @property
+    def lanes(self) -> int:
+        """Places in the recordings that a turn goes on from at the same time."""
+        return STRIPES * self.places
+
+    @property
+    def held(self) -> int:
+        """Units that are to be held so that none is read twice in a turn; one where blocks come in order."""
+        return HELD * self.lanes if self.shuffle else 1
 
     def __len__(self) -> int:
         return self.steps
@@ -78,18 +113,45 @@ class BlockSampler(Sampler[list[Draw]]):
             begin = 0
         for number in range(begin, end):
             places = range(number * self.batch + self.rank, (number + 1) * self.batch, self.world)
-            yield [(self._block(place), (self.seed, int(self.shuffle), place)) for place in places]
+            shuffled = int(self.shuffle)
+            yield [
+                (block, (self.seed, shuffled, place))
+                for block, place in zip(self._blocks(places), places, strict=True)
+            ]
 
-    def _block(self, place: int) -> int:
+    def _blocks(self, places: range) -> list[int]:
+        where = np.arange(places.start, places.stop, places.step)
         if not self.shuffle:
             total = self.steps * self.batch
             # Evenly spread where not all are wanted; from the beginning again where there are too few.
-            return place * self.count // total if total < self.count else place % self.count
-        turn, index = divmod(place, self.count)
-        return int(self._order(turn)[index])
+            return (where * self.count // total if total < self.count else where % self.count).tolist()
+        turn = where // self.count
+        parts = [self._order(t)[where[turn == t] % self.count] for t in range(turn[0], turn[-1] + 1)]
+        return np.concatenate(parts).tolist()
 
     def _order(self, turn: int) -> np.ndarray:
         cached = getattr(self, "_cached", None)
         if cached is None or cached[0] != turn:
-            self._cached = (turn, np.random.default_rng((self.seed, turn)).permutation(self.count))
+            random = np.random.default_rng((self.seed, turn))
+            if self.units is None:
+                order = random.permutation(self.count)
+            else:
+                order = self._laned(turn, self.units, random)
+            self._cached = (turn, order)
         return self._cached[1]
+
+    def _laned(self, turn: int, units: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The blocks of a turn, shuffled within units, dealt to the lanes."""
+        line = np.lexsort((random.random(self.count), units))
+        line = np.roll(line, random.integers(self.count))
+        place = turn * self.count + np.arange(self.count)
+        # A batch's lanes lie far apart, and so do those of the next.
+        lane = place % self.batch % self.places * STRIPES + place // self.batch % STRIPES
+        ends = np.bincount(lane, minlength=self.lanes).cumsum()
+        parts = np.split(line, ends[:-1])
+        # Every other lane runs backwards: neighbours begin or end at the same time where they meet, and what
+        # both need there is read once.
+        parts = [part[::-1] if number % 2 else part for number, part in enumerate(parts)]
+        order = np.empty_like(line)
+        order[np.argsort(lane, kind="stable")] = np.concatenate(parts)
+        return order

@@ -6,8 +6,7 @@ Knows numbers of frames only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import pairwise
 
 from calcium_lightning.errors import InputError
 
@@ -89,31 +88,41 @@ def split_in_time(
     return Splits(train, *ranges)
 
 
-def chunk_blocks(session: int, frames: range, count: int, chunk_frames: int) -> list[Block]:
-    """Cut a range of middle frames into blocks that don't straddle the file's chunks where they needn't.
+def equal_blocks(session: int, frames: range, count: int) -> list[Block]:
+    """Cut a range of middle frames into blocks of ``count`` frames (or the whole range, where it is shorter).
 
-    Every block has ``count`` frames (or the whole range, where that is shorter); inside a chunk the last one
-    is moved back to fit, so some frames may be in two blocks, and every frame is in one.
+    The last block is moved back to fit, so a few frames may be in two blocks; every frame is in one.
+    """
+    count = min(count, len(frames))
+    if count == 0:
+        return []
+    return [
+        Block(session, min(start, frames.stop - count), count)
+        for start in range(frames.start, frames.stop, count)
+    ]
+
+
+def unit_blocks(session: int, n_frames: int, count: int, unit: int, margin: int) -> list[Block]:
+    """Cut a whole session into blocks of at most ``count`` frames that become complete unit by unit.
 
     Parameters
     ----------
     session : int
         Index of the session, for the blocks.
-    frames : range
-        The middle frames.
+    n_frames : int
+        Its length.
     count : int
-        Frames in a block.
-    chunk_frames : int
-        Frames in a chunk of the file.
+        Most frames in a block.
+    unit : int
+        Frames that are read at once.
+    margin : int
+        Frames that a window looks at before and after its middle. So the last windows of a unit wait for the
+        next, and the windows that reach beyond the session's ends have blocks of their own.
     """
-    count = min(count, len(frames))
-    if count == 0:
-        return []
-    # Several chunks make one unit where blocks are longer than a chunk.
-    unit = chunk_frames * -(-count // chunk_frames)
-    starts: set[int] = set()
-    for begin in range(frames.start // unit * unit, frames.stop, unit):
-        first, last = max(begin, frames.start), min(begin + unit, frames.stop)
-        for start in range(first, last, count):
-            starts.add(int(np.clip(min(start, last - count), frames.start, frames.stop - count)))
-    return [Block(session, start, count) for start in sorted(starts)]
+    inner = range(unit - margin, n_frames - margin, unit)
+    cuts = {0, *inner, n_frames} | ({margin, n_frames - margin} if n_frames > 2 * margin else set())
+    return [
+        Block(session, start, min(count, end - start))
+        for begin, end in pairwise(sorted(cuts))
+        for start in range(begin, end, count)
+    ]

@@ -7,7 +7,6 @@ tensors, and nothing of networks or cells.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,10 @@ from torch import Tensor
 
 from calcium_lightning.preprocess.resample import (
     CUT_SIGMAS,
-    REACH_SIGMAS,
     antialias_sigma,
     apply_separable,
     network_centers,
-    shift_matrices,
+    sample,
     smoothing_matrix,
 )
 from calcium_lightning.session import Session
@@ -125,26 +123,22 @@ class Prepared:
         )
 
     def resample(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
-        """The same for frames that were read already: float32 (n, H, W), the first one ``start``."""
+        """The same for frames that were read already: of any type (n, H, W), the first one ``start``."""
         (height, width), (rows, columns) = self.scale.field, self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
         span = slice(start, start + len(frames))
         device = frames.device
         shifts = torch.from_numpy(self.shifts[span]).to(device)
-        sigma_y, sigma_x = (antialias_sigma(factor) for factor in self.scale.factor)
         y = network_centers(height, rows)[top:bottom].to(device)
         x = network_centers(width, columns)[left:right].to(device)
-        # Only the part of the frame that the crop can see takes part in the products.
-        y0, y1 = _reach(y, shifts[:, 0], sigma_y, height)
-        x0, x1 = _reach(x, shifts[:, 1], sigma_x, width)
-        # Positions are clamped to the field inside, so the rows and columns cut off never carry weight.
-        along_y = shift_matrices(height, y, shifts[:, 0], sigma_y)[..., y0:y1]
-        along_x = shift_matrices(width, x, shifts[:, 1], sigma_x)[..., x0:x1]
-        frames = frames[:, y0:y1, x0:x1]
+        sigma_y, sigma_x = (antialias_sigma(factor) for factor in self.scale.factor)
+        still = sample(frames, (y, x), shifts, (sigma_y, sigma_x))
         if (self.gain[span] != 1).any() or (self.offset[span] != 0).any():
-            gain = torch.from_numpy(self.gain[span]).to(device)[:, None, None]
-            frames = (frames - torch.from_numpy(self.offset[span]).to(device)[:, None, None]) / gain
-        return apply_separable(frames, along_y, along_x)
+            gain, offset = (
+                torch.from_numpy(part[span]).to(device)[:, None, None] for part in (self.gain, self.offset)
+            )
+            still = (still - offset) / gain
+        return still
 
     def high_pass(self, images: Tensor, crop: Crop | None = None) -> Tensor:
         """Remove what is smooth over a cell's surroundings, up to the border.
@@ -191,7 +185,7 @@ class Prepared:
         )
 
     def detail_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
-        """The same for frames that were read already, float32 (n, H, W)."""
+        """The same for frames that were read already, of any type (n, H, W)."""
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
         detail = self.high_pass(self.resample(frames, start, self.margin(crop)), crop)
@@ -205,16 +199,8 @@ class Prepared:
         return self.detail(start, stop, crop) * self._weight(crop)
 
     def foreground_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
-        """The same for frames that were read already, float32 (n, H, W)."""
+        """The same for frames that were read already, of any type (n, H, W)."""
         return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
-
-    def reader(self, start: int, stop: int) -> Callable[[Crop | None], Tensor]:
-        """Read frames [start, stop) once, for any number of crops of their foreground (n, h, w)."""
-        if self.held is not None:
-            block = self.held[start:stop].float()
-            return lambda crop: block if crop is None else block[:, crop[0] : crop[1], crop[2] : crop[3]]
-        frames = torch.from_numpy(self.session.frames(start, stop).astype(np.float32))
-        return lambda crop: self.foreground_of(frames, start, crop)
 
     def hold(self) -> None:
         """Compute the whole foreground once and keep it: for small sessions that are seen many times."""
@@ -250,11 +236,3 @@ class Prepared:
             :, None, None
         ]
         return torch.lerp(self.baseline[right - 1], self.baseline[right], share)
-
-
-def _reach(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> tuple[int, int]:
-    """The source pixels that sampling at ``centers`` under all ``shifts`` may touch."""
-    reach = REACH_SIGMAS * sigma + 2
-    low = float((centers.min() + shifts.min()).clamp(0, length - 1)) - reach
-    high = float((centers.max() + shifts.max()).clamp(0, length - 1)) + reach
-    return max(0, int(low)), min(length, int(high) + 2)

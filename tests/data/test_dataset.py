@@ -1,10 +1,15 @@
 import pickle
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from counted import Counted
+from tiny_session import make_session
 
 from calcium_lightning.data.augment import Augmentation
+from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.data.dataset import BlockDataset, Labelled
 from calcium_lightning.data.labels import label_table
 from calcium_lightning.data.splits import Block
@@ -133,3 +138,47 @@ def test_a_pickled_dataset_opens_its_own_file(both):
     copy = pickle.loads(pickle.dumps(dataset))
     assert copy.prepared[0].session._file is None
     assert torch.equal(copy[[(0, (1,))]].windows, before.windows)
+
+
+def test_small_crops_of_large_fields_are_prepared_one_by_one_and_come_out_the_same(tmp_path):
+    part = prepared_of(make_session(tmp_path / "wide.h5", frames=30, size=(200, 210)))
+    blocks, options = [Block(0, 0, 8), Block(0, 16, 8)], {"crop": 14, "crops": 1}
+    dataset = BlockDataset([part], blocks, WINDOW, **options)
+    assert dataset.whole == [False]
+    assert BlockDataset([part], blocks, WINDOW, crop=14, crops=50).whole == [True]
+    held = replace(part)
+    held.held = part.foreground(0, part.shape[0])
+    for index, key in ((0, (1,)), (1, (2,)), (1, (3,))):
+        one, two = (
+            data[[(index, key)]] for data in (dataset, BlockDataset([held], blocks, WINDOW, **options))
+        )
+        torch.testing.assert_close(one.windows, two.windows, atol=2e-3, rtol=1e-4)
+        assert torch.equal(one.extent, two.extent)
+
+
+def data_of(paths, **options) -> SessionData:
+    window = WindowSettings(taps=5, seconds=0.2)
+    data = SessionData(paths, window, cell_diameter=6.0, batch_size=8, block=4, crop=24, **options)
+    data.setup()
+    return data
+
+
+def test_each_frame_is_prepared_once_in_an_epoch(tmp_path):
+    data = data_of([make_session(tmp_path / "a.h5", frames=1408)], buffer_mb=1, validation=0)
+    loader = data.train_dataloader()
+    units = loader.dataset.units
+    units.sources = [Counted(source) for source in units.sources]
+    seen = Counter(t for batch in loader for t in batch.frame.tolist())
+    assert seen == Counter(range(1408))
+    assert units.sources[0].read == Counter(range(1408))
+    assert units.capacity * units.layouts[0].frames < 1408
+
+
+def test_workers_give_the_batches_of_one_process(two_sessions):
+    loaders = [data_of(two_sessions, workers=workers).train_dataloader() for workers in (0, 2)]
+    for _ in range(2):
+        for one, two in zip(*loaders, strict=True):
+            assert torch.equal(one.session, two.session)
+            assert torch.equal(one.frame, two.frame)
+            assert torch.equal(one.windows, two.windows)
+            assert torch.equal(one.target, two.target)

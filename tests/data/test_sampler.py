@@ -1,9 +1,10 @@
-from collections import Counter
+from collections import Counter, OrderedDict
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcium_lightning.data.sampler import BlockSampler
+from calcium_lightning.data.sampler import HELD, STRIPES, BlockSampler
 
 
 def epochs(sampler, count):
@@ -12,19 +13,26 @@ def epochs(sampler, count):
         yield list(sampler)
 
 
+def units_of(count: int, size: int | None) -> list[int] | None:
+    """Blocks in units of ``size``, or no units."""
+    return None if size is None else [block // size for block in range(count)]
+
+
+UNITS = st.sampled_from([None, 1, 3, 8])
+
+
 @given(
     st.integers(1, 30),
     st.integers(1, 6),
     st.sampled_from([None, 1, 5]),
     st.sampled_from([1, 2, 3]),
     st.booleans(),
+    UNITS,
 )
-def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuffle):
-    whole = BlockSampler(count, batch * world, steps, seed=1, shuffle=shuffle)
-    shares = [
-        BlockSampler(count, batch * world, steps, seed=1, shuffle=shuffle, rank=r, world=world)
-        for r in range(world)
-    ]
+def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuffle, size):
+    options = {"seed": 1, "shuffle": shuffle, "units": units_of(count, size)}
+    whole = BlockSampler(count, batch * world, steps, **options)
+    shares = [BlockSampler(count, batch * world, steps, rank=r, world=world, **options) for r in range(world)]
     for one, *parts in zip(epochs(whole, 3), *(epochs(share, 3) for share in shares), strict=True):
         assert all(len(part) == len(one) == len(whole) for part in parts)
         for place, draws in enumerate(one):
@@ -32,21 +40,21 @@ def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuff
             assert ours == draws
 
 
-@given(st.integers(1, 30), st.integers(1, 6), st.sampled_from([None, 1, 7]))
-def test_every_block_comes_once_before_any_comes_again(count, batch, steps):
-    stream = [
-        draw[0] for epoch in epochs(BlockSampler(count, batch, steps), 9) for draws in epoch for draw in draws
-    ]
+@given(st.integers(1, 30), st.integers(1, 6), st.sampled_from([None, 1, 7]), UNITS)
+def test_every_block_comes_once_before_any_comes_again(count, batch, steps, size):
+    sampler = BlockSampler(count, batch, steps, units=units_of(count, size))
+    stream = [draw[0] for epoch in epochs(sampler, 9) for draws in epoch for draw in draws]
     for turn in range(len(stream) // count):
         assert sorted(stream[turn * count : (turn + 1) * count]) == list(range(count))
     times = Counter(stream)
     assert max(times.values()) - min(times.values()) <= 1 or len(times) < count
 
 
-@given(st.integers(1, 20), st.integers(1, 4), st.integers(0, 40))
-def test_seeking_goes_on_where_the_stream_was(count, batch, position):
-    stream = [draws for epoch in epochs(BlockSampler(count, batch, 5), 9) for draws in epoch]
-    resumed = BlockSampler(count, batch, 5)
+@given(st.integers(1, 20), st.integers(1, 4), st.integers(0, 40), UNITS)
+def test_seeking_goes_on_where_the_stream_was(count, batch, position, size):
+    units = units_of(count, size)
+    stream = [draws for epoch in epochs(BlockSampler(count, batch, 5, units=units), 9) for draws in epoch]
+    resumed = BlockSampler(count, batch, 5, units=units)
     resumed.seek(position)
     resumed.set_epoch(position // 5)
     assert list(resumed) == stream[position : (position // 5 + 1) * 5]
@@ -67,3 +75,57 @@ def test_held_out_blocks_are_the_same_every_time_and_spread(count, batch, steps)
 
 def test_seeds_differ():
     assert list(BlockSampler(20, 4, seed=1)) != list(BlockSampler(20, 4, seed=2))
+
+
+def loads(draws: list[int], units: list[int], held: int) -> Counter[int]:
+    """How often each unit is loaded where the last ``held`` are kept, each after the one before it."""
+    kept: OrderedDict[int, None] = OrderedDict()
+    loaded: Counter[int] = Counter()
+    for draw in draws:
+        for unit in (units[draw] - 1, units[draw]):
+            if unit not in kept and unit >= 0:
+                loaded[unit] += 1
+            kept[unit] = None
+            kept.move_to_end(unit)
+        while len(kept) > held:
+            kept.popitem(last=False)
+    return loaded
+
+
+@given(st.integers(1, 60), st.integers(1, 8), st.integers(8, 20), st.integers(1, 99), st.integers(0, 3))
+def test_a_turn_loads_each_unit_once(batches, batch, size, capacity, turn):
+    count = batches * batch
+    units = units_of(count, size)
+    sampler = BlockSampler(count, batch, units=units, capacity=capacity, seed=capacity)
+    sampler.set_epoch(turn)
+    order = [draw[0] for draws in sampler for draw in draws]
+    assert sorted(order) == list(range(count))
+    assert sampler.held <= max(STRIPES * HELD, capacity)
+    assert set(loads(order, units, sampler.held).values()) == {1}
+
+
+def test_workers_and_ranks_load_different_units():
+    count, batch, units = 4000, 4, units_of(4000, 8)
+    drawn = []
+    for rank in (0, 1):
+        sampler = BlockSampler(count, batch, units=units, rank=rank, world=2)
+        batches = [{units[draw[0]] for draw in draws} for draws in sampler]
+        drawn += [set().union(*batches[worker::2]) for worker in (0, 1)]
+    assert len(set().union(*drawn)) == 500
+    # Where one's part ends and another's begins, both need the unit.
+    assert sum(map(len, drawn)) <= 500 + sampler.lanes
+
+
+def test_a_batch_is_drawn_from_places_far_apart():
+    units = units_of(4000, 8)
+    sampler = BlockSampler(4000, 8, units=units)
+    for draws in sampler:
+        blocks = sorted(draw[0] for draw in draws)
+        assert max(np.diff(blocks)) < 2 * 4000 / 8
+        assert blocks[-1] - blocks[0] > 4000 / 2
+
+
+def test_turns_differ():
+    sampler = BlockSampler(64, 4, units=units_of(64, 8))
+    one, two = ([draw[0] for draws in epoch for draw in draws] for epoch in epochs(sampler, 2))
+    assert one != two

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcium_lightning.data.splits import chunk_blocks, split_in_time
+from calcium_lightning.data.splits import equal_blocks, split_in_time, unit_blocks
 from calcium_lightning.errors import InputError
 
 
@@ -40,19 +40,21 @@ def test_a_session_shorter_than_a_window_is_named():
         split_in_time(20, 23, where="a.h5")
 
 
-@given(st.integers(0, 100), st.integers(0, 200), st.integers(1, 40), st.integers(1, 70))
-def test_blocks_cover_and_keep_to_chunks(start, length, count, chunk):
-    frames = range(start, start + length)
-    blocks = chunk_blocks(3, frames, count, chunk)
-    covered = {t for block in blocks for t in range(block.start, block.start + block.count)}
-    assert covered == set(frames)
-    assert all(block.session == 3 for block in blocks)
-    assert all(block.count == min(count, length) for block in blocks)
-    if chunk % count == 0 and length >= chunk:
-        inner = [
-            block
-            for block in blocks
-            if block.start >= -(-start // chunk) * chunk
-            and block.start + count <= frames.stop // chunk * chunk
-        ]
-        assert all(block.start // chunk == (block.start + count - 1) // chunk for block in inner)
+@given(st.integers(0, 100), st.integers(0, 200), st.integers(1, 40))
+def test_equal_blocks_cover_a_range(start, length, count):
+    blocks = equal_blocks(3, range(start, start + length), count)
+    covered = [t for block in blocks for t in range(block.start, block.start + block.count)]
+    assert set(covered) == set(range(start, start + length))
+    assert all(block.session == 3 and block.count == min(count, length) for block in blocks)
+    assert len(covered) - len(set(covered)) < max(1, min(count, length))
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 8), st.integers(0, 12), st.integers(1, 20))
+def test_unit_blocks_cover_a_session_once_and_wait_for_one_unit(length, count, chunk, margin, chunks):
+    unit = max(chunk * chunks, 2 * margin + 1)
+    blocks = unit_blocks(2, length, count, unit, margin)
+    assert [t for block in blocks for t in range(block.start, block.start + block.count)] == [*range(length)]
+    assert all(block.session == 2 and block.count <= count for block in blocks)
+    for block in blocks:
+        first, last = (min(length - 1, t + margin) for t in (block.start, block.start + block.count - 1))
+        assert first // unit == last // unit

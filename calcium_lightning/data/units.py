@@ -1,0 +1,197 @@
+"""Frames of sessions, unit by unit: each is read and prepared once, and kept while it is wanted.
+
+A unit is a few whole chunks of a file. In memory it follows the last frames of the unit before it, so that a
+window across the border is a view like any other. Knows frames, and blocks of windows by their numbers only.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calcium_lightning.data.sources import Source
+from calcium_lightning.data.splits import Block
+
+
+def unit_frames(chunk: int, least: int) -> int:
+    """Frames in a unit: as many whole chunks of ``chunk`` frames as make ``least``."""
+    return chunk * -(-least // chunk)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the frames of one session are cut into units.
+
+    Attributes
+    ----------
+    n_frames : int
+        Length of the session.
+    margin : int
+        Frames that a window looks at before and after its middle.
+    frames : int
+        Frames in a unit; the last may be shorter.
+    lead : int
+        Frames of the unit before that are kept in front, at most ``frames``.
+    """
+
+    n_frames: int
+    margin: int
+    frames: int
+    lead: int = 0
+
+    @classmethod
+    def around(cls, blocks: Sequence[Block], source: Source, margin: int, least: int) -> Layout:
+        """The layout in which all that a block's windows look at lies in one unit of ``least`` or more."""
+        frames = unit_frames(source.chunk_frames, least)
+        while True:
+            plain = cls(source.n_frames, margin, frames)
+            lead = max([0, *(plain.unit(b) * frames - max(0, b.start - margin) for b in blocks)])
+            if lead <= frames:
+                return cls(source.n_frames, margin, frames, lead)
+            frames += source.chunk_frames
+
+    @property
+    def count(self) -> int:
+        """Number of units."""
+        return -(-self.n_frames // self.frames)
+
+    def unit(self, block: Block) -> int:
+        """The unit that holds the last frame that a block's windows look at, and so all of them."""
+        return (min(self.n_frames, block.start + block.count + self.margin) - 1) // self.frames
+
+
+@dataclass
+class _Unit:
+    """Frames with the lead before them; ``led`` says whether the lead was filled."""
+
+    data: Tensor
+    led: bool = False
+
+
+class UnitCache:
+    """The units that were used last; each process has its own.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        The sessions' frames.
+    blocks : sequence of Block
+        The blocks of windows that will be asked for.
+    margins : sequence of int
+        For each source, frames that a window looks at before and after its middle.
+    least : int
+        Frames in a unit, at least.
+    capacity : int
+        Units that are kept.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        blocks: Sequence[Block],
+        margins: Sequence[int],
+        least: int,
+        capacity: int = 1,
+    ) -> None:
+        self.sources = list(sources)
+        self.capacity = capacity
+        self.layouts = [
+            Layout.around([block for block in blocks if block.session == number], source, margin, least)
+            for number, (source, margin) in enumerate(zip(sources, margins, strict=True))
+        ]
+        self._spare: list[np.ndarray] = []
+        self.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._spare = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all units, but not their memory."""
+        self._units: OrderedDict[tuple[int, int], _Unit] = OrderedDict()
+
+    def detach(self) -> None:
+        """Forget open files and units, at the beginning of a process."""
+        self.sources = [source.detached() for source in self.sources]
+        self.clear()
+        self._spare = []
+
+    def numbers(self, blocks: Sequence[Block]) -> list[int]:
+        """For each block the number of its unit, counted through all sessions."""
+        before = [0, *accumulate(layout.count for layout in self.layouts)]
+        return [before[block.session] + self.layouts[block.session].unit(block) for block in blocks]
+
+    @property
+    def unit_bytes(self) -> int:
+        """Size of the largest unit."""
+        return max(
+            (layout.lead + min(layout.frames, layout.n_frames))
+            * math.prod(source.size)
+            * source.dtype.itemsize
+            for layout, source in zip(self.layouts, self.sources, strict=True)
+        )
+
+    def frames(self, session: int, start: int, stop: int) -> Tensor:
+        """Frames [start, stop) of a session, what one block looks at: a view (n, h, w); don't write to it."""
+        unit, offset = self.locate(session, start, stop)
+        return unit[offset : offset + stop - start]
+
+    def locate(self, session: int, start: int, stop: int) -> tuple[Tensor, int]:
+        """The unit that holds frames [start, stop), and where in it they begin."""
+        layout = self.layouts[session]
+        number = (stop - 1) // layout.frames
+        own, key = number * layout.frames, (session, number)
+        unit = self._units.get(key)
+        if unit is None or (start < own and not unit.led):
+            unit = self._load(session, number, lead=start < own)
+        self._units.move_to_end(key)
+        while len(self._units) > self.capacity:
+            self._units.popitem(last=False)
+        return unit.data, start - own + layout.lead
+
+    def _load(self, session: int, number: int, lead: bool) -> _Unit:
+        """Read a unit unless it is there, and fill its lead if that is asked for."""
+        layout, key = self.layouts[session], (session, number)
+        unit = self._units.get(key)
+        if unit is None:
+            start = number * layout.frames
+            count = min(layout.frames, layout.n_frames - start)
+            unit = self._units[key] = _Unit(self._memory(session, layout.lead + count))
+            self.sources[session].read_into(start, unit.data[layout.lead :])
+        if lead and not unit.led:
+            before = self._load(session, number - 1, lead=False)
+            unit.data[: layout.lead] = before.data[len(before.data) - layout.lead :]
+            unit.led = True
+        return unit
+
+    def _memory(self, session: int, count: int) -> Tensor:
+        """Memory for a unit: that of a forgotten one which nobody looks at any more, if there is any.
+
+        To get new pages takes longer than to fill them.
+        """
+        source, spare = self.sources[session], self._spare
+        size = count * math.prod(source.size) * source.dtype.itemsize
+        place = next((i for i, block in enumerate(spare) if block.nbytes >= size), None)
+        owner = np.empty(size, np.uint8) if place is None else spare.pop(place)
+        lent = owner[:size].view(source.dtype).reshape(count, *source.size)
+        # All tensors made of ``lent`` hold it; when the last of them is gone, the memory comes back.
+        weakref.finalize(lent, _give_back, owner, spare, self.capacity + 2).atexit = False
+        return torch.from_numpy(lent)
+
+
+def _give_back(block: np.ndarray, spare: list[np.ndarray], most: int) -> None:
+    if len(spare) < most:
+        spare.append(block)
