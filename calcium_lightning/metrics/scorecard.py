@@ -139,8 +139,12 @@ def _metrics() -> dict[str, Metric]:
         "mask": MaskAgreement(),
     }
     for metric in metrics.values():
-        metric.sync_on_compute = False
+        metric.distributed_available_fn = _alone
     return metrics
+
+
+def _alone() -> bool:
+    return False
 
 
 def _figures(metrics: dict[str, Metric]) -> Figures:
