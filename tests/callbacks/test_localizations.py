@@ -22,7 +22,9 @@ def test_calibration_is_drawn(result):
 
 
 def test_nothing_found_is_drawn_too():
-    draw(LocalizationCalibration().compute())
+    metric, nothing = LocalizationCalibration(), torch.zeros(1, 0, 2)
+    metric.update(nothing, nothing, torch.zeros(1, 0), nothing)
+    draw(metric.compute())
 
 
 def test_nothing_is_looked_at_where_nobody_would_see_it():
