@@ -7,6 +7,7 @@ one of them stood on counts as a cell, as in the published evaluation. Knows ses
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ from torch import Tensor
 from calcium_lightning import __version__
 from calcium_lightning.cells import Cells, Localizations
 from calcium_lightning.errors import InputError
-from calcium_lightning.metrics.coordinates import Visited, visited_pixels
 from calcium_lightning.nn.published.network import KIND, PublishedNetwork
 from calcium_lightning.progress import track
-from calcium_lightning.published.data import load_frames
 from calcium_lightning.session import Session
 from calcium_lightning.weights import read_weights
+
+if TYPE_CHECKING:
+    from calcium_lightning.metrics.coordinates import Visited
 
 #: frames of a batch, and the rate of the coordinates' optimiser (Adam), as published
 BATCH, RATE = 8, 0.1
@@ -131,6 +133,10 @@ def coordinate_cells(
     config : str
         Kept in the result (YAML).
     """
+    # Lightning and torchmetrics take two seconds to import: every extraction comes by here.
+    from calcium_lightning.metrics.coordinates import visited_pixels
+    from calcium_lightning.published.data import load_frames
+
     frames = load_frames(session, network.size)
     tracks = follow(network, frames)
     visited = visited_pixels(tracks.numpy(), network.size)
