@@ -14,6 +14,7 @@ Two terms, each a negative log-likelihood per pixel in units of the frames' nois
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,8 @@ from calcium_lightning.data.windows import Labels, WindowBatch
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
 from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, CELL_SIGMA, LOGIT, OFFSET, OFFSET_STD
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
+
+Gather = Callable[[Tensor], Tensor]
 
 
 @dataclass
@@ -110,7 +113,7 @@ def unexplored(target: Tensor, least: float = 0.5) -> Tensor:
     return torch.where(best, fit, 0)
 
 
-def grain(rest: Tensor) -> Tensor:
+def grain(rest: Tensor, gather: Gather | None = None) -> Tensor:
     """How much more noise there is at the scale of cells than white noise would have, a scalar of at least 1.
 
     Smoothed frames have noise in blobs. A likelihood that takes their pixels for independent counts each of
@@ -120,12 +123,15 @@ def grain(rest: Tensor) -> Tensor:
     ----------
     rest : Tensor (B, h, w)
         What a picture leaves of the frames.
+    gather : callable, optional
+        Gives all processes' values of a tensor, where each has a part of the batch.
     """
     rest = rest.detach()
     # A white image of unit variance has fits of variance 1 / sum(kernel**2) = 1 / (pi sigma**2).
     # Medians: places that aren't painted yet are no noise.
-    fit = fit_cells(rest).square().median()
-    return (fit * math.pi * CELL_SIGMA**2 / rest.square().median().clamp_min(1e-9)).clamp_min(1.0)
+    squares = fit_cells(rest).square(), rest.square()
+    fit, pixel = (gather(part).median() if gather else part.median() for part in squares)
+    return (fit * math.pi * CELL_SIGMA**2 / pixel.clamp_min(1e-9)).clamp_min(1.0)
 
 
 class EvidenceLoss(nn.Module):
@@ -163,7 +169,12 @@ class EvidenceLoss(nn.Module):
         self.background_sigma = background_sigma
 
     def forward(
-        self, network: LocalizationNetwork, prediction: Prediction, batch: WindowBatch, step: int
+        self,
+        network: LocalizationNetwork,
+        prediction: Prediction,
+        batch: WindowBatch,
+        step: int,
+        gather: Gather | None = None,
     ) -> LossTerms:
         """Compare what the coordinates paint with the middle frames."""
         maps = prediction.maps
@@ -187,7 +198,7 @@ class EvidenceLoss(nn.Module):
             maps.probability * maps.amplitude
         ).sum((1, 2))
         reconstruction = error.mean()
-        doubt = grain(picture - batch.target)
+        doubt = grain(picture - batch.target, gather)
         total = 0.5 * reconstruction / doubt + (rise * (0.5 * variance / doubt + price) / pixels).mean()
         parts = {
             "reconstruction": reconstruction.detach(),
@@ -278,10 +289,15 @@ class CombinedLoss(nn.Module):
         self.label_weight = label_weight
 
     def forward(
-        self, network: LocalizationNetwork, prediction: Prediction, batch: WindowBatch, step: int
+        self,
+        network: LocalizationNetwork,
+        prediction: Prediction,
+        batch: WindowBatch,
+        step: int,
+        gather: Gather | None = None,
     ) -> LossTerms:
         """Add the terms."""
-        terms = self.evidence(network, prediction, batch, step)
+        terms = self.evidence(network, prediction, batch, step, gather)
         if self.labels is None or batch.labels is None:
             return LossTerms(
                 self.evidence_weight * terms.total, terms.parts, terms.reconstruction, terms.coordinates

@@ -73,20 +73,21 @@ class LocalizationModel(L.LightningModule):
         """Look at a batch of windows."""
         return self.network(batch.windows, batch.extent)
 
-    def evaluate(self, batch: WindowBatch) -> tuple[Prediction, LossTerms]:
-        """Prediction and loss of a batch."""
+    def evaluate(self, batch: WindowBatch, shared: bool = False) -> tuple[Prediction, LossTerms]:
+        """Prediction and loss of a batch; ``shared``: all processes are at their parts of it, at once."""
         prediction = self(batch)
-        return prediction, self.loss(self.network, prediction, batch, self.global_step)
+        gather = self.all_gather if shared and self.trainer.world_size > 1 else None
+        return prediction, self.loss(self.network, prediction, batch, self.global_step, gather)
 
     def training_step(self, batch: WindowBatch, index: int) -> Tensor:
         """One step of descent."""
-        _, terms = self.evaluate(batch)
+        _, terms = self.evaluate(batch, shared=True)
         self._log("train", batch, terms)
         return terms.total
 
     def validation_step(self, batch: WindowBatch, index: int) -> None:
         """Held-out reconstruction, and detection scores where labels are known."""
-        prediction, terms = self.evaluate(batch)
+        prediction, terms = self.evaluate(batch, shared=True)
         self._log("val", batch, terms)
         if batch.labels is not None:
             found = find_peaks(prediction.maps, self.threshold)
