@@ -19,7 +19,7 @@ from torch import Tensor
 from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.motion_model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion_types import Frames, Motion, MotionSettings
-from calcium_lightning.preprocess.registration import Correlator, shift_frames, smooth
+from calcium_lightning.preprocess.registration import REFERENCE_FRAMES, Correlator, shift_frames, smooth
 
 __all__ = ["Motion", "MotionSettings", "estimate_motion"]
 
@@ -123,11 +123,12 @@ class _Estimator:
         settings = self.settings
         spans = {i: slice(*self.blocks[i]) for i in sample}
         good = {i: ~self._lost(*self.blocks[i]) for i in sample}
-        some = torch.cat([sample[i][good[i]] for i in sample])
-        if len(some) == 0:
+        count = sum(int(kept.sum()) for kept in good.values())
+        if count == 0:
             return None
+        step = max(1, count // REFERENCE_FRAMES)
+        some = torch.cat([sample[i][good[i].nonzero()[::step, 0]] for i in sample])
         template = self.correlate.first_template(some)
-        del some
         for i, frames in sample.items():
             self.shifts[spans[i]] = self.correlate(self.correlate.transform(frames), template)
         learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
@@ -175,8 +176,8 @@ class _Estimator:
         variance = smooth(variance / count, 0.5 * self.cell)
         floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
         if atoms:
-            change = numerator / denominator.clamp_min(1e-12)[:, None]
-            model.atoms = (model.atoms + RELAXATION * change) * model.support
+            numerator /= denominator.clamp_min(1e-12)[:, None]
+            model.atoms.add_(numerator, alpha=RELAXATION).mul_(model.support)
         model.precision = (model.inside / variance.clamp_min(floor)).flatten()
         if searching and round_ <= last_search:
             noise = variance * self._band_gain(model)

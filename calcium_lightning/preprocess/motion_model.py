@@ -139,12 +139,14 @@ class MotionModel:
         gradient[0, 1:-1] = (template[2:] - template[:-2]) / 2
         gradient[1, :, 1:-1] = (template[:, 2:] - template[:, :-2]) / 2
         modes = self.modes * template.flatten() if self.modulated else self.modes
-        basis = torch.cat([gradient.flatten(1), modes, self.atoms])
-        scale = (basis.square() @ self.precision).sqrt()
+        self._basis = self._weighted = template  # the old ones go first: they are the largest there is
+        self._basis = torch.cat([gradient.flatten(1), modes, self.atoms])
+        self._weighted = self._basis * self.precision
+        scale = torch.einsum("kp,kp->k", self._weighted, self._basis).sqrt()
         # A basis image that is invisible (a constant template has no gradient) gets a coefficient of 0.
         self._scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.inf)
-        self._basis = basis / self._scale[:, None]
-        self._weighted = self._basis * self.precision
+        self._basis /= self._scale[:, None]
+        self._weighted /= self._scale[:, None]
         self._normal = self._project(self._basis)
         self._normal.diagonal().add_(RIDGE + (self._scale == torch.inf))
         self._free = torch.linalg.inv(self._normal.double()).float()
@@ -238,7 +240,7 @@ class MotionModel:
         distance2 = (y.square()[:, :, None] + x.square()[:, None]).flatten(1).float()
         reach = SUPPORT * self.cell_diameter
         support = distance2 <= reach**2
-        atoms = torch.exp(-0.5 * distance2 / (self.cell_diameter / FWHM) ** 2) * support
+        atoms = distance2.mul_(-0.5 / (self.cell_diameter / FWHM) ** 2).exp_().mul_(support)
         self.places = torch.cat([self.places, places])
         order = self.places[:, 0].argsort(stable=True)
         self.places = self.places[order]

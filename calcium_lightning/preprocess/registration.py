@@ -146,16 +146,18 @@ class Correlator:
         return torch.where(best.values[:, None] > 0, shifts, torch.zeros_like(shifts))
 
     def first_template(self, frames: Tensor, rounds: int = 3) -> Tensor:
-        """Template (h, w): the frame that resembles most others, then the mean of frames registered to it."""
-        some = frames[:: max(1, len(frames) // REFERENCE_FRAMES)]
-        spectra = self.transform(some)
+        """Template (h, w): the frame that resembles most others, then the mean of frames registered to it.
+
+        Of few frames (n, h, w), as :data:`REFERENCE_FRAMES`: each is compared with each.
+        """
+        spectra = self.transform(frames)
         images = torch.fft.irfft2(spectra, s=self.size).flatten(1)
         images = images / images.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        nearest = (images @ images.T).topk(min(REFERENCE_NEIGHBOURS, len(some)), 1)
-        template = some[nearest.indices[nearest.values.mean(1).argmax()]].mean(0)
+        nearest = (images @ images.T).topk(min(REFERENCE_NEIGHBOURS, len(frames)), 1)
+        template = frames[nearest.indices[nearest.values.mean(1).argmax()]].mean(0)
         for _ in range(rounds):
             shifts = self(spectra, template)
-            template = shift_frames(some, shifts - shifts.median(0).values).mean(0)
+            template = shift_frames(frames, shifts - shifts.median(0).values).mean(0)
         return template
 
 
