@@ -7,7 +7,7 @@ import sys
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
-SHOWN = ("train/loss", "val/loss", "val/reconstruction", "val/f1")
+SHOWN = ("train/loss", "val/loss", "val/reconstruction", "val/unexplained", "val/f1")
 
 
 class EpochLines(Callback):

@@ -205,13 +205,13 @@ class PublishedData(L.LightningDataModule):
         return self._loader(0, self._position)
 
     def val_dataloader(self) -> DataLoader[WindowBatch]:
-        """The held-out frames in order."""
+        """The held-out frames in order, all of them on every rank."""
         return self._loader(1)
 
     def _loader(self, part: int, position: int = 0) -> DataLoader[WindowBatch]:
-        rank, world = self._world()
+        share = self._world() if part == 0 else (0, 1)
         dataset = FrameBatches(
-            self.frames, [ranges[part] for ranges in self._ranges], self.batch_size, rank, world
+            self.frames, [ranges[part] for ranges in self._ranges], self.batch_size, *share
         )
         sampler = InOrder(len(dataset))
         sampler.seek(position)

@@ -53,7 +53,7 @@ class PublishedModel(L.LightningModule):
 
     Notes
     -----
-    ``val/reconstruction`` is the mean squared error of held-out frames over their variance about the mean
+    ``val/unexplained`` is the mean squared error of held-out frames over their variance about the mean
     frame: 1 is what a still picture explains.
     """
 
@@ -87,6 +87,8 @@ class PublishedModel(L.LightningModule):
         self.l1_in_loss = l1_in_loss
         self.decoder_weight_decay = decoder_weight_decay
         self.window = window or WindowSettings(taps=1)
+        self.register_buffer("_held_out", torch.zeros(2), persistent=False)
+        self._held_out: Tensor
         self.automatic_optimization = False
 
     def configure_callbacks(self) -> list[Any]:
@@ -179,16 +181,17 @@ class PublishedModel(L.LightningModule):
 
     def validation_step(self, batch: WindowBatch, index: int) -> None:
         """Losses of held-out frames."""
-        _, terms = self.evaluate(batch)
+        prediction, terms = self.evaluate(batch)
         self._log("val", batch, terms)
-        still = batch.target - self.trainer.datamodule.mean_frames[batch.session]  # type: ignore[attr-defined]
-        self.log(
-            "val/reconstruction",
-            terms.reconstruction / still.square().mean().clamp_min(1e-12),
-            batch_size=len(batch),
-            prog_bar=True,
-            sync_dist=True,
-        )
+        still = self.trainer.datamodule.mean_frames[batch.session]  # type: ignore[attr-defined]
+        error = (prediction.reconstruction.float() - batch.target).square().sum()
+        self._held_out += torch.stack([error, (batch.target - still).square().sum()])
+
+    def on_validation_epoch_end(self) -> None:
+        """Held-out error over the variance; the same on every rank, as each sees all held-out frames."""
+        error, variance = self._held_out
+        self.log("val/unexplained", error / variance.clamp_min(1e-12), prog_bar=True, sync_dist=True)
+        self._held_out.zero_()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights are for, in plain containers."""
@@ -205,5 +208,5 @@ class PublishedModel(L.LightningModule):
             batch_size=len(batch),
             on_step=False,
             on_epoch=True,
-            sync_dist=stage == "val",
+            sync_dist=True,
         )

@@ -111,7 +111,7 @@ class PainterModel(L.LightningModule):
 
     Notes
     -----
-    ``val/reconstruction`` is the squared difference of dots and targets over the targets' own: 1 is an empty
+    ``val/misfit`` is the squared difference of dots and targets over the targets' own: 1 is an empty
     picture. ``val/error`` is the distance of a dot's brightest pixel from the coordinate, ``val/width`` its
     root mean square radius, pixels.
     """
@@ -150,7 +150,7 @@ class PainterModel(L.LightningModule):
         distance = torch.cdist(positions, place)
         values = {
             "loss": -(target * dots.clamp_min(1e-30).log()).sum(1).mean(),
-            "reconstruction": (dots - target).square().sum() / target.square().sum(),
+            "misfit": (dots - target).square().sum() / target.square().sum(),
             "error": distance.gather(1, dots.argmax(1, keepdim=True)).mean(),
             "width": (dots * distance.square()).sum(1).mean().sqrt(),
         }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: metric -> whether ``min`` or ``max`` is best, and what it means
 METRICS = {
     "val/reconstruction": ("min", "held-out error over the noise variance: 1 is the noise itself"),
+    "val/unexplained": ("min", "held-out error over the variance about the mean frame (model=published)"),
     "val/f1": ("max", "F1 of localisations in held-out frames, within half a cell"),
     "val/precision": ("max", "share of localisations in held-out frames that are cells"),
     "val/recall": ("max", "share of lit cells in held-out frames that are found"),

@@ -78,7 +78,7 @@ def places(rows: Rows) -> str:
 def variant_table(variants: dict[str, dict[str, Any]]) -> str:
     """Each switch: means over the sessions."""
     lines = [
-        "| variant | held-out reconstruction | pixels | precision − chance | gain | κ | parts "
+        "| variant | held-out error / variance | pixels | precision − chance | gain | κ | parts "
         "| depth − chance |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -90,7 +90,7 @@ def variant_table(variants: dict[str, dict[str, Any]]) -> str:
                 np.nanmean([part[keys[0]] - sum(part[key] for key in keys[1:]) for part in sessions])
             )
 
-        held = figures["training"].get("val/reconstruction")
+        held = figures["training"].get("val/unexplained")
         hit, parts = (sum(part[key] for part in sessions) for key in ("parts_hit", "parts"))
         pixels = np.mean([part["tp"] + part["fp"] for part in sessions])
         lines.append(

@@ -36,7 +36,7 @@ def test_a_run_leaves_what_the_contract_says(trained):
     assert {"metrics.csv", "summary.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= names
     assert "figures/epoch_0002.png" in names
     columns, rows = read_table(trained / "metrics.csv")
-    assert {"train/global", "train/sparsity", "val/global", "val/reconstruction"} <= set(columns)
+    assert {"train/global", "train/sparsity", "val/global", "val/unexplained"} <= set(columns)
     losses = [float(row["train/global"]) for row in rows if row["train/global"]]
     assert losses[-1] < losses[0]
 
