@@ -13,12 +13,13 @@ from lightning.pytorch import Callback
 class SignalAt(Callback):
     """Send this process a signal after so many steps."""
 
-    def __init__(self, step: int, name: str = "SIGINT") -> None:
+    def __init__(self, step: int, name: str = "SIGINT", rank: int = 0) -> None:
         self.step = step
         self.signal = signal.Signals[name]
+        self.rank = rank
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.step:
+        if trainer.global_step == self.step and trainer.global_rank == self.rank:
             os.kill(os.getpid(), self.signal)
 
 

@@ -103,6 +103,10 @@ def test_a_run_that_is_broken_off_goes_on(run_command, session, trained, tmp_pat
     assert same(weights(tmp_path / "resumed"), weights(trained))
     assert same(weights(tmp_path / "resumed", "best"), weights(trained, "best"))
     assert held_out(tmp_path / "resumed") == held_out(trained)
+    steps = [
+        [row["step"] for row in read_table(run / "metrics.csv")[1]] for run in (tmp_path / "resumed", trained)
+    ]
+    assert steps[0] == steps[1]
 
 
 def test_a_killed_run_goes_on_in_its_folder(session, run_command, trained, tmp_path):

@@ -29,6 +29,7 @@ class OrderlyStop(Callback):
 
     def __init__(self) -> None:
         self.asked = 0
+        self._leaving = False
         self._previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -44,7 +45,15 @@ class OrderlyStop(Callback):
             asked = torch.tensor(self.asked, device=trainer.strategy.root_device)
             self.asked = int(trainer.strategy.reduce(asked, reduce_op="max"))
         if self.asked:
+            self._leaving = True
             raise KeyboardInterrupt if self.asked == signal.SIGINT else SIGTERMException
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the loggers' count of steps: Lightning adds one when it resumes in the middle of an epoch."""
+        if self._leaving:
+            checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen no more."""
