@@ -13,7 +13,7 @@ from calcium_lightning.metrics.coordinates import visited_pixels
 from calcium_lightning.published.data import load_frames
 from calcium_lightning.published.extract import follow, is_published, load_published
 from calcium_lightning.published.introspection import draw, leave_one_out, reduced_latents
-from calcium_lightning.session import Session
+from calcium_lightning.session import Session, SessionWriter
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,19 @@ def test_cells_are_the_visited_pixels_and_evaluate_counts_them(
     assert (
         np.abs(np.asarray(spots.y) - cells.centers[np.asarray(spots.cell), 0]).max() <= 0.5 * 40 / 32 + 1e-3
     )
+
+
+def test_a_raw_session_goes_through_the_published_chain_first(run_command, checkpoint, tmp_path):
+    with SessionWriter(tmp_path / "raw.h5", 100, 100, "uint8", 20.0) as writer:
+        writer.append(np.random.default_rng(0).integers(80, 200, (20, 100, 100), dtype=np.uint8))
+    given = ("session=raw.h5", "preprocess=published", f"checkpoint={checkpoint}", "output=raw.cells.h5")
+    done = run_command("extract", *given)
+    assert done.status == 0, done.stderr
+    cells = read_cells(tmp_path / "raw.cells.h5")
+    with Session(tmp_path / "raw.dff.h5") as session:
+        assert tuple(cells.frame_shape) == session.shape[1:] == (32, 32)
+        assert (session.kind, cells.kind) == ("dff", "dff")
+    assert cells.session.endswith("raw.dff.h5")
 
 
 def test_the_package_reads_it_for_what_it_is(run_command, session, checkpoint, tmp_path):

@@ -116,6 +116,19 @@ def test_a_run_that_is_broken_off_goes_on(run_command, session, trained, tmp_pat
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_two_processes_are_one_run(run_command, session, trained, tmp_path):
+    """Gradients are averaged by the model itself, as it goes round Lightning's backward pass."""
+    done = run_command("train", *TINY, "trainer=ddp_cpu", sessions(session), "hydra.run.dir=run")
+    assert done.status == 0, done.stderr
+    ours, theirs = state(tmp_path / "run"), state(trained)
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 1e-4
+    figures = [
+        [row["val/unexplained"] for row in read_table(run / "metrics.csv")[1] if row["val/unexplained"]]
+        for run in (tmp_path / "run", trained)
+    ]
+    assert [*map(float, figures[0])] == pytest.approx([*map(float, figures[1])], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
