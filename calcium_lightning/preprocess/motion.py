@@ -27,6 +27,8 @@ __all__ = ["Motion", "MotionSettings", "estimate_motion"]
 LOST_CONTRAST = 0.1
 #: how far an atom moves towards its new estimate in one round
 RELAXATION = 0.7
+#: frames that are filtered at a time: what is small stays in the processor's cache
+FEW = 32
 
 
 def estimate_motion(
@@ -168,7 +170,8 @@ class _Estimator:
             residual, share = found.residual, good[i].float()
             variance += (share @ residual.square()).view(size)
             if searching:
-                power += model.band_pass(residual[good[i]].view(-1, *size)).square().sum(0)
+                for some in residual[good[i]].view(-1, *size).split(FEW):
+                    power += model.band_pass(some).square().sum(0)
             if atoms and round_ > settings.search_rounds[0] + 1:
                 brightness = found.atoms * share[:, None]
                 model.strips.accumulate(numerator, brightness, residual)
