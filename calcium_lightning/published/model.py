@@ -79,6 +79,10 @@ class PublishedModel(L.LightningModule):
                 f"optimizer: the published model has three, {', '.join(sorted(missing))} is missing; "
                 "optimizer=published"
             )
+        if not isinstance(loss, PublishedLoss):
+            raise InputError("loss: of another model; loss=published or published_black_white")
+        if getattr(encoder, "out_channels", 1) != 1:
+            raise InputError("encoder: the published model needs one map, not features; encoder=published")
         decoder = dict((architecture or {}).get("decoder", {}))
         self.network = PublishedNetwork(encoder, painter, decoder, coordinates, size, margin, architecture)
         self.loss = loss
