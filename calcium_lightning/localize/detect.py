@@ -105,7 +105,7 @@ def _localizer(
     half: bool,
 ) -> Callable[[Tensor], Coordinates]:
     """How cells are found in frames with their margin, in every ``stride``-th: the fastest way there is."""
-    half = half and _has_bfloat16(device.type)
+    half = half and has_bfloat16(device.type)
     if device.type == "cpu" and isinstance(detector, LocalizationNetwork) and can_stream(detector):
         network = StreamedNetwork(detector, weights, size, torch.bfloat16 if half else torch.float32)
         return lambda frames: network.localize(frames, threshold, stride=stride)
@@ -119,7 +119,8 @@ def _localizer(
     return localize
 
 
-def _has_bfloat16(kind: str) -> bool:
+def has_bfloat16(kind: str) -> bool:
+    """Whether a kind of device computes in bfloat16, and fast."""
     if kind == "cuda":
         return torch.cuda.is_bf16_supported()
     return (
