@@ -128,6 +128,8 @@ class NotSoClevr(L.LightningDataModule):
         sessions: None = None,
     ) -> None:
         super().__init__()
+        if not callable(split):
+            raise InputError("split=none: places must be held out; split=uniform or split=quadrant")
         positions = all_positions(size, square)
         held_out = split(positions, torch.Generator().manual_seed(seed))
         self.training, self.held_out = positions[~held_out], positions[held_out]

@@ -39,8 +39,9 @@ class CoordinateTask(L.LightningModule):
 
     Notes
     -----
-    ``val/…`` are the figures of the held-out positions, ``train/…`` those of the training positions; both are of
-    all positions and the same weights, at the end of an epoch. ``network/parameters`` is the number of weights.
+    ``val/…`` are the figures of the held-out positions, ``train/…`` those of the training positions; both are
+    of all positions and the same weights, at the end of an epoch. ``network/parameters`` is the number of
+    weights.
     """
 
     def __init__(

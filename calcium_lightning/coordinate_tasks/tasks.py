@@ -67,8 +67,8 @@ class Classification:
 class Rendering:
     """Coordinates in, the square around them out: lit or not for each pixel, binary cross-entropy.
 
-    Scores: ``iou``, intersection over union of the square with the pixels of probability above ½, and ``perfect``,
-    whether all pixels are right.
+    Scores: ``iou``, intersection over union of the square with the pixels of probability above ½, and
+    ``perfect``, whether all pixels are right.
 
     Parameters
     ----------

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from calcium_lightning.errors import InputError
 from calcium_lightning.nn.coordconv import CoordConv2d
 
+#: by how much a lit pixel stands above others at first; coordinates are in [-1, 1], times weights below 0.6
+LIFT = 4.0
+
 
 class DeconvolutionPainter(nn.Module):
     """Coordinates as a picture of one pixel, doubled by transposed convolutions until it is whole.
@@ -70,20 +73,22 @@ class DeconvolutionPainter(nn.Module):
 
 
 class CoordConvRegressor(nn.Module):
-    """Where the lit pixel of a picture is: CoordConv, pointwise and 3×3 convolutions, the greatest of all pixels.
+    """Where the lit pixel of a picture is: CoordConv, pointwise and 3×3 convolutions, greatest of all pixels.
 
-    There are no non-linearities but the last: a lit pixel lifts its coordinates above all others'.
+    There are no non-linearities but the last: a lit pixel lifts its coordinates above all others'. It does so
+    from the start (all layers but the first begin as identities), because the maximum learns nothing from a
+    pixel that isn't the greatest: begun at random, one or both coordinates stay unlearned.
 
     Parameters
     ----------
     features : int
-        Of each layer but the last, which has two. 8 make 906 parameters.
+        Of each layer but the last, which has two; 2 or more. 8 make 906 parameters.
     """
 
     def __init__(self, features: int = 8) -> None:
         super().__init__()
-        if features < 1:
-            raise InputError(f"layer.regressor.features={features}: 1 or more")
+        if features < 2:
+            raise InputError(f"layer.regressor.features={features}: 2 or more")
         self.architecture = {"regressor": {"features": features}}
         self.first = CoordConv2d(1, features, 1)
         self.rest = nn.Sequential(
@@ -92,6 +97,11 @@ class CoordConvRegressor(nn.Module):
             nn.Conv2d(features, features, 3, padding=1),
             nn.Conv2d(features, 2, 3, padding=1),
         )
+        nn.init.constant_(self.first.convolution.weight[:, 0].detach(), LIFT)
+        for layer in self.rest:
+            nn.init.dirac_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.rest[-1].bias, -LIFT)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Coordinates (N, 2), scaled to [-1, 1], of pictures (N, 1, H, W)."""
@@ -116,7 +126,8 @@ class ConvolutionRegressor(nn.Module):
         super().__init__()
         if size % 8 or min(size, features, hidden) < 1:
             raise InputError(
-                f"layer.regressor: size={size}: a multiple of 8; features={features}, hidden={hidden}: 1 or more"
+                f"layer.regressor: size={size}: a multiple of 8; "
+                f"features={features}, hidden={hidden}: 1 or more"
             )
         self.architecture = {"regressor": {"size": size, "features": features, "hidden": hidden}}
         self.convolutions = nn.ModuleList(

@@ -34,7 +34,16 @@ WITHOUT_EFFECT = (
     "data.folder",
 )
 #: the package's code that a result depends on
-DECISIVE = ("data", "nn", "preprocess", "simulation", "losses.py", "model.py")
+DECISIVE = (
+    "data",
+    "nn",
+    "preprocess",
+    "published",
+    "coordinate_tasks",
+    "simulation",
+    "losses.py",
+    "model.py",
+)
 
 
 def identify(cfg: DictConfig, sessions: Sequence[Path], **place: Any) -> Job:

@@ -108,7 +108,7 @@ class DeCoordConv(nn.Module):
     def logits(self, positions: Tensor, size: tuple[int, int]) -> Tensor:
         """What the softmax is taken of, over the whole picture, (N, H * W)."""
         pixels = torch.arange(size[0] * size[1], device=positions.device)
-        return self._logits_at(positions, pixels.expand(len(positions), -1), size)
+        return self._logits_at(positions, pixels[None], size)
 
     def _logits_at(self, positions: Tensor, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         scale = 2 / (positions.new_tensor(size) - 1)
