@@ -82,7 +82,7 @@ def _training(session: int, side: int) -> Case:
         optimizer.step()
 
     return Case(
-        f"step of training, {session}x{session} ({side}x{side} network pixels), float32, with loss and decoder",
+        f"step of training, {session}x{session} ({side}x{side} network pixels), float32, with the loss",
         f"{SIDE}x{SIDE} matrix products of as many FLOP",
         step,
         _products(_operations(step), torch.float32),
