@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,8 +43,10 @@ class TrialAddress:
 
     def as_override(self) -> str:
         """The override that hands it to a job."""
-        text = json.dumps(asdict(self)).replace("\\", "\\\\").replace("'", "\\'")
-        return f"+hydra.job.env_set.{VARIABLE}='{text}'"
+        text = re.sub(
+            r"(\\*)'", r"\1\1\'", json.dumps(asdict(self))
+        )  # a backslash counts before a quote only
+        return f"hydra.job.env_set.{VARIABLE}='{text}'"
 
     def connect(self) -> Reporter:
         """Open the study."""

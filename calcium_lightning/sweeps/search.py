@@ -74,9 +74,9 @@ class OptunaSweeper(SweeperBase):
         SweepFailed
             At the end, if trials of this process failed.
         """
-        from calcium_lightning.sweeps.storage import open_storage, shown, turn
+        from calcium_lightning.sweeps.storage import require_optuna, shown, turn
 
-        open_storage(self.storage)  # with its message where Optuna is missing
+        require_optuna()
         from calcium_lightning.sweeps.best import write_best
         from calcium_lightning.sweeps.trials import Trials
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import (
     ChoiceSweep,
-    Glob,
     IntervalSweep,
     Override,
     RangeSweep,
@@ -71,9 +70,8 @@ def _distribution(key: str, override: Override) -> BaseDistribution:
             values = list(sweep.range())
             if all(float(value).is_integer() for value in (*values, sweep.step)) and sweep.step > 0:
                 return IntDistribution(int(values[0]), int(values[-1]), step=int(sweep.step))
-            return CategoricalDistribution([str(value) for value in values])
-        if isinstance(sweep, ChoiceSweep | RangeSweep) and not isinstance(sweep, Glob):
-            return CategoricalDistribution([str(value) for value in override.sweep_string_iterator()])
+        if isinstance(sweep, ChoiceSweep | RangeSweep):
+            return CategoricalDistribution(list(override.sweep_string_iterator()))
     except (ValueError, IndexError) as error:
         raise InputError(f"{key}: {error}") from error
     raise InputError(f"{key}: no search space; choice(), range() or interval() make one")

@@ -7,65 +7,90 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+    from sqlalchemy import URL
 
+POSTGRESQL = "postgresql://USER@HOST/NAME"
 #: how long a process waits for others that write, seconds
 PATIENCE_S = 60
 
 
-def absolute(url: str) -> str:
-    """A SQLite URL with an absolute path: jobs may run in other folders. Others stay."""
-    from sqlalchemy import make_url
+def require_optuna() -> None:
+    """Tell at once what is missing.
 
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    Raises
+    ------
+    InputError
+        If Optuna isn't installed.
+    """
+    try:
+        import optuna  # noqa: F401
+        import sqlalchemy  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"sweep=optuna: {error.name} isn't installed; pip install 'calcium-lightning[optuna]'"
+        ) from error
+
+
+def _parsed(url: str) -> URL:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InputError(f"hydra.sweeper.storage={url}: sqlite:///FILE or {POSTGRESQL}") from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql") or not parsed.database:
+        shown = parsed.render_as_string(hide_password=True)
+        raise InputError(f"hydra.sweeper.storage={shown}: sqlite:///FILE or {POSTGRESQL}")
+    return parsed
+
+
+def absolute(url: str) -> str:
+    """A SQLite URL with an absolute path, as jobs may run in other folders; others stay.
+
+    Raises
+    ------
+    InputError
+        If it is no SQLite or PostgreSQL URL.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
         return url
-    path = str(Path(parsed.database).expanduser().resolve())
+    path = str(Path(str(parsed.database)).expanduser().resolve())
     return parsed.set(database=path).render_as_string(hide_password=False)
 
 
 def shown(url: str) -> str:
     """A URL without its password."""
-    from sqlalchemy import make_url
-
-    return make_url(url).render_as_string(hide_password=True)
+    return _parsed(url).render_as_string(hide_password=True)
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Open, and make if needed, the database of studies.
+    """Open, and make if needed, the database of studies. Who may be the first does it in his :func:`turn`.
 
     Raises
     ------
     InputError
-        If it is no SQLite or PostgreSQL URL, or can't be opened.
+        If it can't be opened.
     """
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if _parsed(url).get_backend_name() == "sqlite":
+        settings: dict[str, Any] = {"connect_args": {"timeout": PATIENCE_S}}
+    else:
+        settings = {"pool_pre_ping": True}
     try:
-        from optuna.storages import RDBStorage
-        from sqlalchemy import make_url
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError as error:
-        raise InputError(
-            f"sweep=optuna: {error.name} isn't installed; pip install 'calcium-lightning[optuna]'"
-        ) from error
-    try:
-        parsed = make_url(url)
-        kind = parsed.get_backend_name()
-        if kind not in ("sqlite", "postgresql"):
-            raise InputError(
-                f"hydra.sweeper.storage={shown(url)}: sqlite:///FILE or postgresql://USER@HOST/NAME"
-            )
-        if kind == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE_S}})
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(url, engine_kwargs=settings)
     except (SQLAlchemyError, ImportError, OSError) as error:
         line = " ".join(str(error).split())
-        raise InputError(f"hydra.sweeper.storage={url}: can't be opened ({line})") from error
+        raise InputError(f"hydra.sweeper.storage={shown(url)}: can't be opened ({line})") from error
 
 
 @contextmanager
@@ -74,9 +99,9 @@ def turn(url: str) -> Iterator[None]:
 
     A file lock beside a SQLite file, an advisory lock of a PostgreSQL server. Both end with the process.
     """
-    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy import create_engine, text
 
-    parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         path = Path(f"{parsed.database}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -92,3 +92,27 @@ def test_the_grid_can_come_from_a_file_and_the_command_line_wins(tmp_path):
     assert results(tmp_path / "many") == {"0": 5, "1": 6}
     assert sweep(write_seed, "+hydra.sweeper.params.seed='5,6'", "seed=7") == 0
     assert results(tmp_path / "many") == {"0": 7, "1": 6}
+
+
+def test_a_launcher_that_is_not_installed_names_its_extra(tmp_path, capfd, monkeypatch):
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], "ray.yaml")
+    assert sweep(write_seed, "launcher=ray") == 2
+    assert "pip install 'calcium-lightning[ray]'" in capfd.readouterr().err
+
+
+def test_a_launcher_that_breaks_is_told_with_its_jobs(tmp_path, capfd, monkeypatch):
+    """A worker was killed, a node went away: which jobs it had is all that is known."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    def launch(self, job_overrides, initial_job_idx):
+        raise RuntimeError("a worker process was killed")
+
+    monkeypatch.setattr(BasicLauncher, "launch", launch)
+    assert sweep(write_seed, "seed=1,2") == 1
+    told = capfd.readouterr().err
+    assert "error: 2 of 2 jobs failed\n  seed=1 (no folder): the launcher lost its jobs" in told
+    assert "a worker process was killed" in told
