@@ -177,7 +177,7 @@ def deconvolve(
     spikes = np.asarray(result.activity, np.float32).reshape(traces.shape)
     fitted = np.asarray(result.reconvolution, np.float32).reshape(traces.shape)
     # What the solver took for a drifting baseline is the baseline of the trace, too.
-    drift = fitted - _convolve(spikes, fps, kernel, fitted)
+    drift = fitted - _convolve(spikes, fps, kernel)
     return Activity(
         traces=((scaled - drift) * noise[:, None]).astype(np.float32),
         denoised=((fitted - drift) * noise[:, None]).astype(np.float32),
@@ -197,10 +197,12 @@ def shrinkage(activity: Activity) -> np.ndarray:
     return np.where(energy > 0, np.clip(gain, 1.0, MOST_SHRINKAGE), 1.0).astype(np.float32)
 
 
-def _convolve(spikes: np.ndarray, fps: float, kernel: Kernel, fitted: np.ndarray) -> np.ndarray:
+def _convolve(spikes: np.ndarray, fps: float, kernel: Kernel) -> np.ndarray:
     """Spikes through the solver's own kernel, (K, T)."""
     import calab
-    from scipy.signal import fftconvolve
 
     shape = np.asarray(calab.build_kernel(kernel.rise_s, kernel.decay_s, fps), np.float32)
-    return fftconvolve(spikes, shape[None, :], axes=1)[:, : spikes.shape[1]]
+    length = spikes.shape[1]
+    size = fft.next_fast_len(length + len(shape) - 1, real=True)
+    product = fft.rfft(spikes, size, axis=1) * fft.rfft(shape, size)
+    return fft.irfft(product, size, axis=1)[:, :length]
