@@ -61,11 +61,11 @@ class DeconvolutionPainter(nn.Module):
         InputError
             If the layers paint another size.
         """
-        side = 2 ** (len(self.architecture["painter"]["features"]) + 1)
+        count = len(self.layers) // 3
+        side = 2 ** (count + 1)
         if size != (side, side):
             raise InputError(
-                f"layer.painter.features: {len(self.architecture['painter']['features'])} layers paint "
-                f"{side}x{side} pixels, not {size[0]}x{size[1]}"
+                f"layer.painter.features: {count} layers paint {side}x{side} pixels, not {size[0]}x{size[1]}"
             )
         scaled = positions * (2 / (side - 1)) - 1
         painted: Tensor = self.layers(scaled[:, :, None, None])
@@ -91,17 +91,17 @@ class CoordConvRegressor(nn.Module):
             raise InputError(f"layer.regressor.features={features}: 2 or more")
         self.architecture = {"regressor": {"features": features}}
         self.first = CoordConv2d(1, features, 1)
-        self.rest = nn.Sequential(
+        rest = [
             nn.Conv2d(features, features, 1),
             nn.Conv2d(features, features, 1),
             nn.Conv2d(features, features, 3, padding=1),
             nn.Conv2d(features, 2, 3, padding=1),
-        )
+        ]
+        self.rest = nn.Sequential(*rest)
         nn.init.constant_(self.first.convolution.weight[:, 0].detach(), LIFT)
-        for layer in self.rest:
+        for layer in rest:
             nn.init.dirac_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.rest[-1].bias, -LIFT)
+            nn.init.constant_(layer.bias, 0.0 if layer is not rest[-1] else -LIFT)  # type: ignore[arg-type]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Coordinates (N, 2), scaled to [-1, 1], of pictures (N, 1, H, W)."""
