@@ -79,7 +79,7 @@ def identify(cfg: DictConfig, sessions: Sequence[Path], **place: Any) -> Job:
     if source is not None:
         begun = read_job(source.parent.parent)
         if begun is None or begun.hash != digest:
-            digest = _digest([digest, _file(source, "ckpt_path")])
+            digest = _digest([digest, _file(cfg.ckpt_path, "ckpt_path")])
     return Job(
         hash=digest,
         id=new_id(digest),

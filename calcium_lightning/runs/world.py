@@ -85,12 +85,19 @@ def started_by_others() -> World | None:
         raise InputError(
             f"{size} processes on {nodes} nodes: srun --ntasks-per-node= makes them equally many"
         )
+    rank = int(environment["SLURM_PROCID"])
+    local_size, node = size // nodes, int(environment.get("SLURM_NODEID", 0))
+    local_rank = int(environment.get("SLURM_LOCALID", rank))
+    seen = environment.get("CUDA_VISIBLE_DEVICES", "")
+    if seen and "," not in seen:
+        # srun --gpus-per-task=1: each sees its own GPU only, as if it were on a machine of its own.
+        local_size, local_rank, node = 1, 0, rank
     return World(
         size=size,
-        local_size=size // nodes,
-        rank=int(environment["SLURM_PROCID"]),
-        local_rank=int(environment.get("SLURM_LOCALID", environment["SLURM_PROCID"])),
-        node=int(environment.get("SLURM_NODEID", 0)),
+        local_size=local_size,
+        rank=rank,
+        local_rank=local_rank,
+        node=node,
         address=environment.get("MASTER_ADDR") or SLURMEnvironment.resolve_root_node_address(names),
         port=int(environment.get("MASTER_PORT") or 15000 + (job + 97 * step) % 10000),
     )

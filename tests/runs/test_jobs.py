@@ -179,11 +179,25 @@ def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path, monkeypatch):
             },
             World(4, 2, 2, 0, 1, "gpu07", 15042),
         ),
+        (  # srun --gpus-per-task=1
+            {
+                "SLURM_NTASKS": "4",
+                "SLURM_PROCID": "3",
+                "SLURM_LOCALID": "3",
+                "SLURM_JOB_ID": "20042",
+                "CUDA_VISIBLE_DEVICES": "3",
+            },
+            World(4, 1, 3, 0, 3, "127.0.0.1", 15042),
+        ),
     ],
 )
 def test_who_started_the_processes(monkeypatch, variables, world):
     for name in list(os.environ):
-        if name.startswith(("SLURM_", "TORCHELASTIC_", "MASTER_")) or "RANK" in name or "WORLD" in name:
+        if (
+            name.startswith(("SLURM_", "TORCHELASTIC_", "MASTER_", "CUDA_"))
+            or "RANK" in name
+            or "WORLD" in name
+        ):
             monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
