@@ -64,6 +64,7 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     except ValueError:  # not the main thread: signals are somebody else's
         previous = None
     try:
+        _register()
         if name in SETTLE:
             arguments = SETTLE[name](list(arguments))
         _hydra(name, main, arguments)
@@ -116,8 +117,8 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return flags + overrides
 
 
-def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
-    import hydra
+def _register() -> None:
+    """Make our schemas and sweepers known to Hydra."""
     from hydra.core.config_store import ConfigStore
 
     from calcium_lightning.sweeps.plugins import register
@@ -125,8 +126,12 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
         store.store(name=f"{command}_schema", node=schema)
-
     register()
+
+
+def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
+    import hydra
+
     job = Task(name, main)
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"calcium_lightning.{name}", *arguments]

@@ -50,7 +50,8 @@ class Trials:
     pruner : BasePruner
         Tells hopeless trials.
     seed : int
-        With the trial's number it seeds the sampler: two processes never propose the same by chance.
+        With the number of trials so far it seeds the sampler: two processes never propose the same by
+        chance, and a search that was broken off proposes what it would have.
     """
 
     def __init__(
@@ -88,9 +89,10 @@ class Trials:
             self._revive()
             trials = self.study.get_trials(deepcopy=False)
             waiting = any(trial.state is TrialState.WAITING for trial in trials)
-            if not waiting and len(self.counted(trials)) >= total:
+            begun = len(self.counted(trials))
+            if not waiting and begun >= total:
                 return None
-            self.study.sampler = self._sampler((self.seed * 1_000_003 + len(trials)) % 2**32)
+            self.study.sampler = self._sampler((self.seed * 1_000_003 + begun) % 2**32)
             trial = self.study.ask(space)
             self._sign(trial.number)
             return trial

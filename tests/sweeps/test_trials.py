@@ -143,6 +143,20 @@ def test_what_was_broken_off_goes_to_whoever_is_next_but_not_for_ever(tmp_path):
     assert len(Trials.counted(trials.study.trials)) == 1
 
 
+def test_a_search_that_was_broken_off_proposes_what_it_would_have(tmp_path):
+    drawn = []
+    for broken_at in (None, 4):
+        trials = study(tmp_path / str(broken_at))
+        while trial := trials.claim(8, SPACE):
+            if trial.number == broken_at:
+                trials.give_back([trial])
+            else:
+                trials.finish(trial, trial.params["x"] ** 2)
+        drawn.append([trial.params["x"] for trial in Trials.counted(trials.study.trials)])
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 8
+
+
 def test_signs_of_life_are_given(tmp_path, monkeypatch):
     from calcium_lightning.sweeps import trials as module
 
