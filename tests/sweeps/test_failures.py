@@ -74,10 +74,10 @@ def test_a_refused_key_scatters_no_folders(tmp_path, monkeypatch):
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
-    assert cli.run("extract", write_seed, ["-m", "session=a.h5", "seed=1,2", "+nokey=1"]) == 2
+    assert cli.run("train", write_seed, ["-m", "seed=1,2", "+nokey=1"]) == 2
     (folder,) = (tmp_path / "multirun").glob("*/*")
     assert (folder.parent.name, {path.name for path in folder.iterdir()}) == (
-        "extract",
+        "train",
         {"0", "1", "multirun.yaml"},
     )
 

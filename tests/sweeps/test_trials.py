@@ -40,7 +40,7 @@ def states(trials: Trials) -> list[str]:
 def test_processes_share_one_count(tmp_path):
     """Two that begin the study and ask at the same time get different trials, and no more than there shall be."""
     taken: list[list[int]] = [[], []]
-    begin = threading.Barrier(2)
+    begin = threading.Barrier(2, timeout=60)
 
     def work(index: int) -> None:
         begin.wait()
