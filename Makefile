@@ -43,6 +43,7 @@ check: .venv/installed ## formatting, lint and types
 
 bench: .venv/installed ## speed, as ratios to references measured in the same run
 	$(RUN) experiments/benchmark/speed.py
+	$(RUN) experiments/benchmark/streaming.py
 
 clean: ## remove the environment and everything that was made
 	rm -rf .venv $(DEMO) outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache

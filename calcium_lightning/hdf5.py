@@ -29,11 +29,8 @@ def load_plugins() -> None:
         return
 
 
-def open_file(path: Path, kind: str, version: int, chunk_cache: int | None = None) -> h5py.File:
+def open_file(path: Path, kind: str, version: int) -> h5py.File:
     """Open an HDF5 file of ours for reading and check what it says it is.
-
-    ``chunk_cache`` is HDF5's own, bytes per dataset: 0 for one that is read by whole chunks, which are then
-    copied once less.
 
     Raises
     ------
@@ -44,7 +41,7 @@ def open_file(path: Path, kind: str, version: int, chunk_cache: int | None = Non
         raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
     load_plugins()
     try:
-        file = h5py.File(path, "r", rdcc_nbytes=chunk_cache)
+        file = h5py.File(path, "r")
     except OSError as error:
         truncated = "truncated" in str(error)
         reason = (
@@ -143,6 +140,21 @@ def dataset(file: h5py.File, name: str, ndim: int | None = None, kinds: str = "f
     if node.dtype.kind not in kinds:
         raise InputError(f"{file.filename}: /{name} is of type {node.dtype}, expected numbers")
     return node
+
+
+def stream(node: h5py.Dataset) -> h5py.Dataset:
+    """The same dataset, to be read by whole chunks; ``node`` must not be used again.
+
+    Without HDF5's cache, chunks as they are in the file are copied once less. With filters it saves memory
+    from being made anew for each chunk, and stays.
+    """
+    if node.id.get_create_plist().get_nfilters():
+        return node
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_chunk_cache(1, 0, 0.0)
+    file, name = node.file, node.name.encode()
+    node.id.close()  # a dataset that is open already keeps its cache
+    return h5py.Dataset(h5py.h5d.open(file.id, name, access))
 
 
 def read(file: h5py.File, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray:

@@ -135,12 +135,12 @@ class Session:
 
     def _open(self) -> h5py.File:
         if self._file is None or not self._file:
-            self._file = hdf5.open_file(self.path, FORMAT, VERSION, chunk_cache=0)
+            self._file = hdf5.open_file(self.path, FORMAT, VERSION)
         return self._file
 
     def _frames(self) -> h5py.Dataset:
         if not self._dataset:
-            self._dataset = hdf5.dataset(self._open(), "frames", 3, "fiu")
+            self._dataset = hdf5.stream(hdf5.dataset(self._open(), "frames", 3, "fiu"))
         return self._dataset
 
     def frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:

@@ -7,9 +7,9 @@ For models that look at raw recordings, and for measuring what reading costs; wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,85 +29,93 @@ UNIT = 128
 
 
 @dataclass
-class RawBlock:
-    """Windows with neighbouring middles.
-
-    Attributes
-    ----------
-    session, start, count : int
-        The session, the middle frame of the first window, and how many windows there are.
-    unit : Tensor (n, H, W)
-        Frames that were read together.
-    offset : int
-        Where in ``unit`` the frames of the first window begin.
-    """
-
-    session: int
-    start: int
-    count: int
-    unit: Tensor
-    offset: int
-
-
-@dataclass
 class RawBatch:
     """Windows of file frames, in the file's type, as views of the frames that were read.
 
     Attributes
     ----------
-    blocks : list of RawBlock
-        Where the windows are.
-    taps, step : int
-        Frames in a window, and the distance from one to the next.
+    windows : list of Tensor (n, taps, H, W)
+        For each block of neighbouring middle frames its windows, which overlap; don't write to them.
+    session, start : list of int
+        For each block its session, and the middle frame of its first window.
+    step : int
+        Distance from one tap to the next, frames.
     """
 
-    blocks: list[RawBlock]
-    taps: int
+    windows: list[Tensor]
+    session: list[int]
+    start: list[int]
     step: int
 
     def __len__(self) -> int:
         """Number of windows."""
-        return sum(block.count for block in self.blocks)
-
-    def windows(self) -> list[Tensor]:
-        """Each block's windows (n, taps, H, W), views that overlap; don't write to them."""
-        frame, row, column = self.blocks[0].unit.stride()
-        strides, shape = (frame, self.step * frame, row, column), (self.taps, *self.blocks[0].unit.shape[1:])
-        return [
-            block.unit.as_strided(
-                (block.count, *shape), strides, block.unit.storage_offset() + block.offset * frame
-            )
-            for block in self.blocks
-        ]
+        return sum(map(len, self.windows))
 
     def frames(self) -> list[Tensor]:
         """For each block all frames that its windows look at, (n + (taps - 1) * step, H, W), views."""
-        reach = (self.taps - 1) * self.step
-        return [block.unit[block.offset : block.offset + block.count + reach] for block in self.blocks]
+        return [
+            part.as_strided(
+                (part.shape[0] + (part.shape[1] - 1) * self.step, *part.shape[2:]),
+                (part.stride(1) // self.step, *part.stride()[2:]),
+            )
+            for part in self.windows
+        ]
 
     def stacked(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:
         """All windows (B, taps, H, W), copied and converted on ``device``: only frames are sent there."""
-        blocks = [
-            replace(block, unit=part.to(device), offset=0)
-            for block, part in zip(self.blocks, self.frames(), strict=True)
-        ]
-        moved = RawBatch(blocks, self.taps, self.step)
-        return torch.cat([windows.to(dtype) for windows in moved.windows()])
+        _, *shape = self.windows[0].shape
+        out, start = torch.empty((len(self), *shape), dtype=dtype, device=device), 0
+        for part in self.frames():
+            windows = windows_of(part.to(device), shape[0], self.step)
+            out[start : start + len(windows)] = windows
+            start += len(windows)
+        return out
 
     def __reduce__(self) -> tuple[Any, ...]:
         """On the way from a worker: the frames of the windows alone, in one piece, not whole units."""
         frames = self.frames()
-        places = [(block.session, block.start, block.count) for block in self.blocks]
-        return _unpack, (torch.cat(frames), [len(part) for part in frames], places, self.taps, self.step)
+        lengths, taps = [len(part) for part in frames], self.windows[0].shape[1]
+        return _unpack, (torch.cat(frames), lengths, self.session, self.start, taps, self.step)
 
 
 def _unpack(
-    frames: Tensor, lengths: list[int], places: list[tuple[int, int, int]], taps: int, step: int
+    frames: Tensor, lengths: list[int], session: list[int], start: list[int], taps: int, step: int
 ) -> RawBatch:
-    parts = frames.split(lengths)
-    return RawBatch(
-        [RawBlock(*place, part, 0) for place, part in zip(places, parts, strict=True)], taps, step
-    )
+    return RawBatch([windows_of(part, taps, step) for part in frames.split(lengths)], session, start, step)
+
+
+def windows_of(frames: Tensor, taps: int, step: int) -> Tensor:
+    """All windows in consecutive frames (n, H, W), as views (n - (taps - 1) * step, taps, H, W)."""
+    frame, row, column = frames.stride()
+    shape = (len(frames) - (taps - 1) * step, taps, *frames.shape[1:])
+    return frames.as_strided(shape, (frame, step * frame, row, column))
+
+
+@dataclass(frozen=True)
+class _Views:
+    """All windows of a unit's frames, and each of them where they are drawn one by one."""
+
+    taps: int
+    step: int
+    each: bool
+
+    def __call__(self, frames: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if len(frames) <= (self.taps - 1) * self.step:
+            return frames[:0], ()
+        windows = windows_of(frames, self.taps, self.step)
+        return windows, windows.split(1) if self.each else ()
+
+
+class _Place(NamedTuple):
+    """Where a block's windows are: in which unit, from which of its frames on, or beyond an end."""
+
+    session: int
+    start: int
+    windows: int
+    unit: int
+    offset: int
+    lead: bool
+    beyond: bool
 
 
 class RawWindows(Dataset[RawBatch]):
@@ -155,7 +163,6 @@ class RawWindows(Dataset[RawBatch]):
                     f"{first.session.path} are {first.size} and {first.dtype}; take them one by one"
                 )
             source.session.close()
-        self.lengths = [source.n_frames for source in self.sources]
         least = max(UNIT, block, 2 * self.margin)
         self.blocks = [
             part
@@ -164,23 +171,47 @@ class RawWindows(Dataset[RawBatch]):
                 number, source.n_frames, block, unit_frames(source.chunk_frames, least), self.margin
             )
         ]
-        self.units = UnitCache(self.sources, self.blocks, [self.margin] * len(self.sources), least, capacity)
+        self.units = UnitCache(
+            self.sources,
+            self.blocks,
+            [self.margin] * len(self.sources),
+            least,
+            capacity,
+            _Views(taps, step, block == 1),
+        )
+        self.places = [self._place(block) for block in self.blocks]
+
+    def _place(self, block: Block) -> _Place:
+        layout = self.units.layouts[block.session]
+        unit, first = layout.unit(block), block.start - self.margin
+        beyond = first < 0 or block.start + block.count + self.margin > layout.n_frames
+        own = unit * layout.frames
+        return _Place(
+            block.session, block.start, block.count, unit, first - own + layout.lead, first < own, beyond
+        )
 
     def __len__(self) -> int:
         return len(self.blocks)
 
     def __getitem__(self, draws: Sequence[Draw]) -> RawBatch:
         """One batch, views of the units."""
-        return RawBatch([self._block(self.blocks[index]) for index, _ in draws], self.taps, self.step)
+        windows, sessions, starts = [], [], []
+        for index, _ in draws:
+            session, start, count, number, offset, lead, beyond = self.places[index]
+            if beyond:
+                windows.append(self._at_the_end(session, start, count))
+            else:
+                every, each = self.units.unit(session, number, lead).views
+                windows.append(each[offset] if each else every[offset : offset + count])
+            sessions.append(session)
+            starts.append(start)
+        return RawBatch(windows, sessions, starts, self.step)
 
-    def _block(self, block: Block) -> RawBlock:
-        session, start, count = block.session, block.start, block.count
-        first, last, length = start - self.margin, start + count + self.margin, self.lengths[session]
-        if first >= 0 and last <= length:
-            unit, offset = self.units.locate(session, first, last)
-            return RawBlock(session, start, count, unit, offset)
+    def _at_the_end(self, session: int, start: int, count: int) -> Tensor:
+        first, last = start - self.margin, start + count + self.margin
+        length = self.sources[session].n_frames
         frames = self.units.frames(session, max(0, first), min(length, last))
-        return RawBlock(session, start, count, edge_pad(frames, max(0, -first), max(0, last - length)), 0)
+        return windows_of(edge_pad(frames, max(0, -first), max(0, last - length)), self.taps, self.step)
 
 
 def raw_loader(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -70,10 +70,21 @@ class Layout:
 
 
 @dataclass
-class _Unit:
-    """Frames with the lead before them; ``led`` says whether the lead was filled."""
+class Unit:
+    """Frames that were read together.
+
+    Attributes
+    ----------
+    data : Tensor (lead + n, h, w)
+        The frames, after the last ones of the unit before.
+    led : bool
+        Whether the lead was filled.
+    views : object
+        What the cache's ``derive`` made of ``data``.
+    """
 
     data: Tensor
+    views: Any
     led: bool = False
 
 
@@ -92,6 +103,8 @@ class UnitCache:
         Frames in a unit, at least.
     capacity : int
         Units that are kept.
+    derive : callable, optional
+        Makes views of a unit's frames, once for all who want them.
     """
 
     def __init__(
@@ -101,9 +114,11 @@ class UnitCache:
         margins: Sequence[int],
         least: int,
         capacity: int = 1,
+        derive: Callable[[Tensor], Any] | None = None,
     ) -> None:
         self.sources = list(sources)
         self.capacity = capacity
+        self.derive = derive
         self.layouts = [
             Layout.around([block for block in blocks if block.session == number], source, margin, least)
             for number, (source, margin) in enumerate(zip(sources, margins, strict=True))
@@ -121,7 +136,7 @@ class UnitCache:
 
     def clear(self) -> None:
         """Forget all units, but not their memory."""
-        self._units: OrderedDict[tuple[int, int], _Unit] = OrderedDict()
+        self._units: OrderedDict[tuple[int, int], Unit] = OrderedDict()
 
     def detach(self) -> None:
         """Forget open files and units, at the beginning of a process."""
@@ -146,34 +161,37 @@ class UnitCache:
 
     def frames(self, session: int, start: int, stop: int) -> Tensor:
         """Frames [start, stop) of a session, what one block looks at: a view (n, h, w); don't write to it."""
-        unit, offset = self.locate(session, start, stop)
-        return unit[offset : offset + stop - start]
-
-    def locate(self, session: int, start: int, stop: int) -> tuple[Tensor, int]:
-        """The unit that holds frames [start, stop), and where in it they begin."""
         layout = self.layouts[session]
         number = (stop - 1) // layout.frames
-        own, key = number * layout.frames, (session, number)
+        own = number * layout.frames
+        offset = start - own + layout.lead
+        return self.unit(session, number, start < own).data[offset : offset + stop - start]
+
+    def unit(self, session: int, number: int, lead: bool) -> Unit:
+        """A unit of a session, its lead filled where that is asked for."""
+        key = (session, number)
         unit = self._units.get(key)
-        if unit is None or (start < own and not unit.led):
-            unit = self._load(session, number, lead=start < own)
+        if unit is None or (lead and not unit.led):
+            unit = self._load(session, number, lead)
         self._units.move_to_end(key)
         while len(self._units) > self.capacity:
             self._units.popitem(last=False)
-        return unit.data, start - own + layout.lead
+        return unit
 
-    def _load(self, session: int, number: int, lead: bool) -> _Unit:
+    def _load(self, session: int, number: int, lead: bool) -> Unit:
         """Read a unit unless it is there, and fill its lead if that is asked for."""
         layout, key = self.layouts[session], (session, number)
         unit = self._units.get(key)
         if unit is None:
             start = number * layout.frames
             count = min(layout.frames, layout.n_frames - start)
-            unit = self._units[key] = _Unit(self._memory(session, layout.lead + count))
-            self.sources[session].read_into(start, unit.data[layout.lead :])
+            data = self._memory(session, layout.lead + count)
+            self.sources[session].read_into(start, data[layout.lead :])
+            unit = self._units[key] = Unit(data, self.derive(data) if self.derive else None)
         if lead and not unit.led:
             before = self._load(session, number - 1, lead=False)
-            unit.data[: layout.lead] = before.data[len(before.data) - layout.lead :]
+            # NumPy's copy of bytes is faster than Torch's.
+            unit.data.numpy()[: layout.lead] = before.data.numpy()[len(before.data) - layout.lead :]
             unit.led = True
         return unit
 

@@ -11,33 +11,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import h5py
-import numpy as np
 import torch
+from network import network_cases
 from rich.console import Console
 from rich.table import Table
 from skimage.feature import peak_local_max
 from timing import Case, machine, markdown, measure
-from torch.utils.flop_counter import FlopCounterMode
 
-from calcium_lightning.data.sampler import BlockSampler
-from calcium_lightning.data.splits import chunk_blocks
 from calcium_lightning.data.windows import WindowSettings, take_windows, window_weights
-from calcium_lightning.nn.background import NoBackground
 from calcium_lightning.nn.coordinates import CoordinateMaps, find_peaks
-from calcium_lightning.nn.encoder import UShapeEncoder
 from calcium_lightning.nn.head import CoordinateHead
-from calcium_lightning.nn.network import LocalizationNetwork
-from calcium_lightning.nn.splat import SplatDecoder, splat, splat_dense
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.nn.splat import splat, splat_dense
 
 RESULTS = Path(__file__).resolve().parent / "results"
-FRAMES, SIDE, FPS, BLOCK, TAPS = 512, 256, 20.0, 8, 11
+FPS, TAPS = 20.0, 11
 
 
 def splat_cases() -> Iterator[Case]:
@@ -69,50 +60,6 @@ def splat_cases() -> Iterator[Case]:
         )
 
 
-def reading_cases(folder: Path) -> Iterator[Case]:
-    """Reading a session in order, and as training does, against h5py reading the file chunk by chunk."""
-    random = np.random.default_rng(0)
-    mean = 60 + 40 * np.sin(np.arange(SIDE) / 40)[:, None] * np.cos(np.arange(SIDE) / 30)
-    frames = random.poisson(mean, (FRAMES, SIDE, SIDE)).astype(np.uint8)
-    span = window_weights(FPS, WindowSettings(taps=TAPS)).shape[1]
-    for compression in ("none", "gzip", "lz4"):
-        path = folder / f"{compression}.h5"
-        with SessionWriter(path, SIDE, SIDE, "uint8", FPS, compression=compression) as writer:
-            writer.append(frames)
-        with Session(path) as session:
-            chunk = session.chunk_frames
-        blocks = chunk_blocks(0, range(FRAMES), BLOCK, chunk)
-        order = [draw[0] for batch in BlockSampler(len(blocks), 1, seed=0) for draw in batch]
-
-        def plain(path: Path = path, chunk: int = chunk) -> None:
-            with h5py.File(path) as file:
-                data = file["frames"]
-                for start in range(0, len(data), chunk):
-                    data[start : start + chunk]
-
-        def in_order(path: Path = path) -> None:
-            with Session(path) as session:
-                for _ in session.chunks():
-                    pass
-
-        def shuffled(path: Path = path, blocks=blocks, order=order) -> None:
-            with Session(path) as session:
-                for index in order:
-                    start = blocks[index].start
-                    session.frames(max(0, start - span // 2), start + BLOCK + span // 2)
-
-        name = {"none": "uncompressed"}.get(compression, compression)
-        yield Case(f"session in order, {name}", "h5py, chunk by chunk", in_order, plain, FRAMES, "frames/s")
-        yield Case(
-            f"shuffled blocks of {BLOCK} windows, {name}",
-            "h5py, chunk by chunk",
-            shuffled,
-            plain,
-            FRAMES,
-            "windows/s",
-        )
-
-
 def window_case() -> Case:
     """Windows around frames that are in memory, against one product over unfolded frames."""
     movie = torch.randn(160, 128, 128)
@@ -132,47 +79,6 @@ def window_case() -> Case:
         count,
         "windows/s",
     )
-
-
-def network_cases() -> Iterator[Case]:
-    """The network that ships (its shape, random weights), against a matrix product of as many operations."""
-    torch.manual_seed(0)
-    encoder = UShapeEncoder(TAPS)
-    network = LocalizationNetwork(
-        encoder, CoordinateHead(encoder.out_channels), NoBackground(), SplatDecoder()
-    )
-    network.eval()
-    windows = torch.randn(16, TAPS, 128, 128)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network.head(network.encoder(windows))
-    operations = counter.get_total_flops()
-    side = 1024
-    products = operations / (2 * side**3)
-    for dtype in (torch.float32, torch.bfloat16):
-        if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            continue
-        one, two = torch.randn(side, side).to(dtype), torch.randn(side, side).to(dtype)
-
-        def infer(dtype: torch.dtype = dtype) -> None:
-            with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                network.head(network.encoder(windows))
-
-        def multiply(one=one, two=two) -> None:
-            rows = round(side * (products % 1))
-            for _ in range(int(products)):
-                one @ two
-            if rows:
-                one[:rows] @ two
-
-        name = str(dtype).removeprefix("torch.")
-        yield Case(
-            f"network, {name}, 128x128 windows ({operations / len(windows) / 1e6:.0f} MFLOP each)",
-            f"{side}x{side} matrix products of as many FLOP",
-            infer,
-            multiply,
-            len(windows),
-            "windows/s",
-        )
 
 
 def peaks_case() -> Case:
@@ -211,11 +117,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     about = machine()
     console, results = Console(), []
-    with tempfile.TemporaryDirectory() as folder:
-        cases = [*splat_cases(), *reading_cases(Path(folder)), window_case(), *network_cases(), peaks_case()]
-        for case in cases:
-            with console.status(case.name):
-                results.append(measure(case, options.seconds))
+    for case in [*splat_cases(), window_case(), *network_cases(), peaks_case()]:
+        with console.status(case.name):
+            results.append(measure(case, options.seconds))
     table = Table(
         "part", "reference", "times", "quartiles", "rate", title="ours against the reference, in turn"
     )

@@ -27,7 +27,8 @@ def sessions(request, tmp_path_factory):
 
 
 def middles(batch):
-    return [(b.session, b.start + i) for b in batch.blocks for i in range(b.count)]
+    blocks = zip(batch.session, batch.start, batch.windows, strict=True)
+    return [(session, start + i) for session, start, windows in blocks for i in range(len(windows))]
 
 
 EVERY = [(number, frame) for number, length in enumerate(LENGTHS) for frame in range(length)]
@@ -42,8 +43,8 @@ def test_windows_are_frames_of_the_file_in_its_type(sessions, block, shuffle, st
         source.session.close()
     seen = []
     for batch in raw_loader(dataset, 4, shuffle=shuffle, buffer_mb=1):
-        windows = torch.cat([w.to(torch.int32) for w in batch.windows()])
-        assert {w.dtype for w in batch.windows()} == {torch.uint16}
+        windows = torch.cat([w.to(torch.int32) for w in batch.windows])
+        assert {w.dtype for w in batch.windows} == {torch.uint16}
         assert len(windows) == len(batch) == len(middles(batch))
         for (session, frame), window in zip(middles(batch), windows, strict=True):
             taps = np.clip(frame + step * np.arange(-2, 3), 0, LENGTHS[session] - 1)
@@ -60,7 +61,7 @@ def test_windows_are_frames_of_the_file_in_its_type(sessions, block, shuffle, st
 
 def test_overlapping_windows_share_memory(sessions):
     dataset = RawWindows(sessions, taps=5, block=8)
-    (windows,) = dataset[[(3, ())]].windows()
+    (windows,) = dataset[[(3, ())]].windows
     assert windows.stride(0) == windows.stride(1)
     assert windows[0, 1].data_ptr() == windows[1, 0].data_ptr()
 
