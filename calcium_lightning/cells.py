@@ -290,6 +290,21 @@ def _write_localizations(group: h5py.Group, cells: Cells | StreamedCells) -> Non
         written += len(block)
 
 
+def read_origin(path: Path | str) -> dict[str, str]:
+    """Where the cells of a file come from: its ``session_sha256``, ``config`` and ``package_version``.
+
+    Raises
+    ------
+    InputError
+        If it is no cells file.
+    """
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+        return {
+            name: hdf5.text(file.attrs.get(name, ""))
+            for name in ("session_sha256", "config", "package_version")
+        }
+
+
 def read_cells(path: Path | str) -> Cells:
     """Read a cells file whole.
 

@@ -171,7 +171,8 @@ def output_paths(inputs: Sequence[Path], output: Any, suffix: str) -> list[Path]
     inputs : sequence of Path
         One or several inputs.
     output : str, Path or None
-        A file for one input, a folder for several; ``None`` is the run's folder.
+        A file for one input, a folder for several (or for one, with a slash at its end); ``None`` is the
+        run's folder.
     suffix : str
         Ending of the results, such as ``".h5"`` or ``".cells.h5"``.
     """
@@ -179,7 +180,7 @@ def output_paths(inputs: Sequence[Path], output: Any, suffix: str) -> list[Path]
         raise InputError("an empty list of inputs; give a path, or a list [A.h5,B.h5]")
     if output is not None and len(inputs) == 1:
         path = Path(str(output)).expanduser()
-        if not path.is_dir():
+        if not path.is_dir() and not str(output).endswith("/"):
             return [path]
         return [path / f"{inputs[0].stem}{suffix}"]
     folder = run_folder() if output is None else Path(str(output)).expanduser()

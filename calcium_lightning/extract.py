@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.cli import as_paths, entry_point, output_paths
@@ -47,9 +50,13 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.session import Session
     from calcium_lightning.weights import load_network
 
-    for output in outputs:
-        check_output(output, cfg.overwrite)
     sessions = [Session(path) for path in paths]
+    made = [
+        not cfg.overwrite and _is_made(output, path, cfg) for output, path in zip(outputs, paths, strict=True)
+    ]
+    for output, there in zip(outputs, made, strict=True):
+        if not there:
+            check_output(output, cfg.overwrite)
     device = choose_device(cfg.device)
     published = None
     if cfg.detector == "network" and is_published(cfg.checkpoint):
@@ -61,43 +68,65 @@ def main(cfg: DictConfig) -> None:
         detector, window = BandpassDetector().to(device), WindowSettings(taps=11, seconds=0.5)
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
     preprocess = None if isinstance(chain, PublishedChain) else chain
-    for session, output in zip(sessions, outputs, strict=True):
+    common: dict[str, Any] = {
+        "fps": fps,
+        "pixel_size_um": pixel_size_um,
+        "config": OmegaConf.to_yaml(cfg, resolve=True),
+    }
+    for session, output, there in zip(sessions, outputs, made, strict=True):
+        if there:
+            print(
+                f"{output}: there already, of this session with these settings; overwrite=true makes it anew"
+            )
+            session.close()
+            continue
         torch.manual_seed(cfg.seed)
         if isinstance(chain, PublishedChain):
             session = preprocess_session(session, output, chain, cfg.overwrite)
         if published is not None:
-            found = coordinate_cells(
-                session,
-                published,
-                fps=fps,
-                pixel_size_um=pixel_size_um,
-                config=OmegaConf.to_yaml(cfg, resolve=True),
-            )
+            found = coordinate_cells(session, published, **common)
             write_cells(output, found, cfg.overwrite)
-            session.close()
             print(f"{output}: {len(found)} pixels held a coordinate, {found.n_frames} frames")
-            continue
-        diameter = cell_diameter_of(
-            session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um, preprocess
-        )
-        with streamed_cells(
-            session,
-            detector,
-            window,
-            diameter,
-            preprocess=preprocess,
-            settings=localize,
-            fps=fps,
-            pixel_size_um=pixel_size_um,
-            device=device,
-            config=OmegaConf.to_yaml(cfg, resolve=True),
-        ) as cells:
-            write_cells(output, cells, cfg.overwrite)
+        else:
+            diameter = cell_diameter_of(
+                session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um, preprocess
+            )
+            how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
+            with streamed_cells(session, detector, window, diameter, **how) as cells:
+                write_cells(output, cells, cfg.overwrite)
+            print(
+                f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
+                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px"
+            )
         session.close()
-        print(
-            f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, {cells.n_frames} "
-            f"frames, cell diameter {diameter:.1f} px"
-        )
+
+
+def _is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
+    """Whether a cells file is what would be made: a run that was broken off goes on with the rest."""
+    from calcium_lightning import __version__
+    from calcium_lightning.cells import read_origin
+    from calcium_lightning.fingerprint import sha256_of
+
+    try:
+        origin = read_origin(output)
+        settings = OmegaConf.create(origin["config"])
+    except Exception:  # something else is there, and it isn't for this function to say what to do about it
+        return False
+    if cfg.checkpoint is not None:
+        checkpoint = Path(str(cfg.checkpoint)).expanduser()
+        if not checkpoint.is_file() or checkpoint.stat().st_mtime >= output.stat().st_mtime:
+            return False
+    return (
+        origin["package_version"] == __version__
+        and _decisive(settings) == _decisive(cfg)
+        and origin["session_sha256"] == sha256_of(session)
+    )
+
+
+def _decisive(cfg: Any) -> Any:
+    """The settings that a result depends on."""
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {key: value for key, value in plain.items() if key not in ("session", "output", "overwrite")}
 
 
 if __name__ == "__main__":

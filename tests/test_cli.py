@@ -283,6 +283,7 @@ def test_outputs_go_where_they_belong(tmp_path):
     (tmp_path / "file").touch()
     assert cli.output_paths(one, "x.h5", ".h5") == [Path("x.h5")]
     assert cli.output_paths(one, "there", ".h5") == [Path("there/a.h5")]
+    assert cli.output_paths(one, "new/", ".h5") == [Path("new/a.h5")]
     assert cli.output_paths(two, "new", ".cells.h5") == [Path("new/a.cells.h5"), Path("new/b.cells.h5")]
     with pytest.raises(InputError, match="with several inputs the output is a folder"):
         cli.output_paths(two, "file", ".h5")

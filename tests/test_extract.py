@@ -151,6 +151,27 @@ def test_an_existing_output_is_replaced_only_on_request(run_command, session, tm
     assert len(read_cells(tmp_path / "c.h5")) > 0
 
 
+def test_a_run_that_was_broken_off_goes_on_with_the_rest(run_command, session, tmp_path):
+    other = simulate(tmp_path / "b.h5", seed=2)
+    assert run_command("extract", quoted(other), "output=cells/", *BANDPASS).status == 0
+    first = tmp_path / "cells/b.h5"
+    before = first.stat().st_mtime_ns
+    swept = ["-m", f'session="{session}","{other}"', "output=cells/", *BANDPASS]
+    outcome = run_command("extract", *swept)
+    assert outcome.status == 0, outcome.stderr
+    assert first.stat().st_mtime_ns == before
+    assert f"{Path('cells/b.h5')}: there already" in outcome.stdout
+    assert len(read_cells(tmp_path / "cells" / f"{session.stem}.h5")) > 0
+    # Other settings, or another recording of the same name, make other cells.
+    for change in ("localize.rounds=1", "seed=3"):
+        refused = run_command("extract", quoted(other), "output=cells/", *BANDPASS, change)
+        assert (refused.status, refused.stderr.count("exists; overwrite=true replaces it")) == (2, 1)
+    simulate(other.with_name("new.h5"), seed=3).replace(other)
+    assert run_command("extract", quoted(other), "output=cells/", *BANDPASS).status == 2
+    assert run_command("extract", quoted(other), "output=cells/", *BANDPASS, "overwrite=true").status == 0
+    assert first.stat().st_mtime_ns > before
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_constant_frames_hold_no_cells_and_that_is_a_result(run_command, tmp_path, dtype):
     with SessionWriter(tmp_path / "a.h5", 60, 80, dtype, 20.0) as writer:
