@@ -29,6 +29,8 @@ from calcium_lightning.runs.wandb_summary import best_so_far, better, kept_of
 
 #: seconds between writes of W&B's file, lost at most where a process is killed (W&B's own choice is 15)
 FLUSH_S = 0.5
+#: seconds beyond W&B's own limit that its end may take
+GRACE_S = 5.0
 #: where W&B keeps what is to be uploaded; the home folder by default, which a cluster's node may not share
 DATA_DIR = "WANDB_DATA_DIR"
 #: the x-axis of every curve
@@ -247,7 +249,7 @@ class WandbRun(WandbLogger):
         assert self._experiment is not None
         url, complete = self._experiment.url, True
         try:
-            self._experiment.finish(exit_code=exit_code)
+            self._finish(exit_code)
         except Exception as error:
             complete = False
             _abandon()
@@ -257,6 +259,25 @@ class WandbRun(WandbLogger):
             print(f"W&B: wandb sync{online} {shlex.quote(str(self.folder / 'wandb'))}")
         elif self.mode == "online":
             print(f"W&B: {url}")
+
+    def _finish(self, exit_code: int) -> None:
+        """End the run, and wait no longer than was said: W&B's own limit isn't that of all its waiting."""
+        raised: list[BaseException] = []
+
+        def finish() -> None:
+            try:
+                self._experiment.finish(exit_code=exit_code)  # type: ignore[union-attr]
+            except BaseException as error:
+                raised.append(error)
+
+        limit = self._timeouts["finish_timeout"]
+        thread = threading.Thread(target=finish, daemon=True, name="wandb_finish")
+        thread.start()
+        thread.join(limit + GRACE_S)
+        if thread.is_alive():
+            raise TimeoutError(f"no answer within {limit:g} s")
+        if raised:
+            raise raised[0]
 
     def _waiting(self, id: str | None) -> bool:
         """Whether an earlier, offline part of this run hasn't been uploaded yet."""
