@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from network import network_cases
+from processes import run
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 from skimage.feature import peak_local_max
+from splat_memory import draw_splats
 from timing import Case, machine, markdown, measure
 
 from calcium_lightning.data.windows import WindowSettings, take_windows, window_weights
@@ -28,36 +32,42 @@ from calcium_lightning.nn.head import CoordinateHead
 from calcium_lightning.nn.splat import splat, splat_dense
 
 RESULTS = Path(__file__).resolve().parent / "results"
+#: images, coordinates in each, and their side, pixels: a training crop, a small field, a large one
+SPLATS = ((8, 96, 64), (1, 50, 128), (1, 500, 512))
 FPS, TAPS = 20.0, 11
 
 
 def splat_cases() -> Iterator[Case]:
     """Painting coordinates, and the gradients to all of them, against the formula."""
-    generator = torch.Generator().manual_seed(0)
-    for batch, count, side, what in ((8, 96, 64, "training crop"), (2, 256, 128, "field")):
-
-        def draw(*shape: int) -> torch.Tensor:
-            return torch.rand(*shape, generator=generator)
-
-        values = (
-            draw(batch, count, 2) * side,
-            draw(batch, count),
-            draw(batch, count, 2) + 2.0,
-            draw(batch, count) * 3,
-        )
-        leaves = [value.clone().requires_grad_() for value in values]
+    for batch, count, side in SPLATS:
+        leaves = draw_splats(batch, count, side)
 
         def paint(function: Callable[..., torch.Tensor], leaves=leaves, side=side) -> None:
             function(*leaves, (side, side)).square().sum().backward()
 
         yield Case(
-            f"splat, forward and backward, {what} {side}x{side}, {count} coordinates",
+            f"splat, forward and backward, {count} coordinates on {side}x{side}",
             "splat_dense (the formula)",
             lambda paint=paint: paint(splat),
             lambda paint=paint: paint(splat_dense),
             batch,
             "images/s",
         )
+
+
+def splat_memory() -> str:
+    """Memory of the same, each in a process of its own that does nothing else."""
+    lines = ["| splat, forward and backward | MB | the formula, MB | times |", "| --- | --- | --- | --- |"]
+    for batch, count, side in SPLATS:
+        script = [sys.executable, str(Path(__file__).with_name("splat_memory.py"))]
+        numbers = [str(number) for number in (batch, count, side)]
+        base, ours, formula = (run([*script, how, *numbers]).peak_mb for how in ("none", "splat", "dense"))
+        ours, formula = max(ours - base, 1.0), formula - base
+        lines.append(
+            f"| {batch} x {count} coordinates on {side}x{side} | {ours:.0f} | {formula:.0f} "
+            f"| {formula / ours:.3g} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def window_case() -> Case:
@@ -131,7 +141,9 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     content = {"machine": about, "results": [asdict(item) for item in results]}
     (options.output / "speed.json").write_text(json.dumps(content, indent=1) + "\n")
-    (options.output / "speed.md").write_text(markdown(results, about))
+    memory = splat_memory()
+    (options.output / "speed.md").write_text(markdown(results, about) + "\n" + memory)
+    console.print(Markdown(memory))
     console.print(f"written to {options.output}/speed.json and speed.md")
 
 
