@@ -25,6 +25,9 @@ __all__ = ["Motion", "MotionSettings", "estimate_motion"]
 
 #: a frame with less contrast than this share of the usual one was lost (a black frame)
 LOST_CONTRAST = 0.1
+#: pixels of all frames that are worked on at a time, and that the model is learned on, at most: large fields
+#: tell more in each frame, and memory doesn't grow with them
+BLOCK_VALUES, LEARN_VALUES = 256 * 96**2, 1280 * 128**2
 #: how far an atom moves towards its new estimate in one round
 RELAXATION = 0.7
 #: frames that are filtered at a time: what is small stays in the processor's cache
@@ -87,7 +90,10 @@ class _Estimator:
         self.cell = cell_diameter / self.binning
         self.size = (height // self.binning, width // self.binning)
         self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device)
-        self.blocks = _blocks(count, settings.block_frames)
+        pixels = self.size[0] * self.size[1]
+        self.block_frames = int(np.clip(BLOCK_VALUES // pixels, MIN_FRAMES_IN_TIME, settings.block_frames))
+        self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
+        self.blocks = _blocks(count, self.block_frames)
         self.shifts = torch.zeros(count, 2, device=device)
         self.std = torch.full((count, 2), torch.inf, device=device)
         self.misfit = torch.full((count,), torch.nan, device=device)
@@ -95,7 +101,7 @@ class _Estimator:
         self.raw = getattr(session, "kind", "raw") != "dff"
 
     def run(self) -> Motion:
-        wanted = max(1, self.settings.learn_frames // self.settings.block_frames)
+        wanted = max(1, self.learn_frames // self.block_frames)
         chosen = sorted({round(i) for i in np.linspace(0, len(self.blocks) - 1, wanted)})
         sample = {i: self._read(*self.blocks[i]) for i in chosen}
         usual = torch.cat([self.contrast[slice(*self.blocks[i])] for i in chosen]).median()
