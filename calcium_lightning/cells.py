@@ -24,7 +24,7 @@ CENTER_LEVEL = 0.3
 #: what of a cell is as long as the recording
 TRACES = ("traces", "denoised", "spikes")
 #: traces are written in pieces of about so many bytes, and localisations in chunks of so many
-BLOCK_BYTES, LOCALIZATION_CHUNK = 8 << 20, 1 << 14
+BLOCK_BYTES, LOCALIZATION_CHUNK = 2 << 20, 1 << 14
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,10 @@ def create_file(path: Path) -> Iterator[h5py.File]:
 
     HDF5 keeps a file open that it can't flush (a full disk), and then crashes the process on its way out. So
     it writes through a file object, which takes what is left without writing it once anything has failed.
+    What is written in order needs no cache of 8 MB for each dataset.
     """
     with _OutputFile(path, "w+b") as output:
-        file = h5py.File(output, "w")
+        file = h5py.File(output, "w", rdcc_nbytes=CHUNK_BYTES)
         try:
             yield file
             file.close()
