@@ -1,7 +1,12 @@
-"""Whole processes: how long they take, and the most memory that they hold."""
+"""Whole processes: how long they take, and the most memory that they hold.
+
+A process is started by a small one, this file run as a script: Linux counts the memory of whoever starts a
+process as the process's own, until it runs something else.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,30 @@ def run(command: Sequence[str]) -> Run:
     SystemExit
         If it fails, with what it said.
     """
-    with tempfile.TemporaryFile() as said:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            told = said.read().decode(errors="replace")
-            sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{told}")
-    # Linux counts in kilobytes, macOS in bytes.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
+    with tempfile.TemporaryDirectory() as folder:
+        report, said = Path(folder) / "report.json", Path(folder) / "said"
+        with said.open("wb") as output:
+            starter = [sys.executable, "-I", __file__, str(report), *command]
+            status = subprocess.run(starter, stdout=output, stderr=output, check=False).returncode
+        if status:
+            told = said.read_text(errors="replace")
+            sys.exit(f"{' '.join(command)} ended with {status}:\n{told}")
+        return Run(**json.loads(report.read_text()))
+
+
+def _start(report: Path, command: Sequence[str]) -> int:
+    start = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    took = {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        # Linux counts in kilobytes, macOS in bytes.
+        "peak_mb": usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3),
+    }
+    report.write_text(json.dumps(took))
+    return os.waitstatus_to_exitcode(status)
+
+
+if __name__ == "__main__":
+    sys.exit(_start(Path(sys.argv[1]), sys.argv[2:]))
