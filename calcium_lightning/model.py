@@ -6,22 +6,20 @@ Knows batches of windows and the network, and nothing of files or of how cells a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
 from calcium_lightning.data.windows import WindowBatch, WindowSettings
+from calcium_lightning.learner import Learner
 from calcium_lightning.losses import LossTerms
 from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.nn.coordinates import CoordinateList, find_peaks
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
-from calcium_lightning.weights import FORMAT, VERSION
 
 
-class LocalizationModel(L.LightningModule):
+class LocalizationModel(Learner):
     """Learn to localise by painting the frames.
 
     Parameters
@@ -104,22 +102,6 @@ class LocalizationModel(L.LightningModule):
     def predict_step(self, batch: WindowBatch, index: int) -> CoordinateList:
         """Localisations of the middle frames; ``frame`` counts within the batch."""
         return find_peaks(self(batch).maps, self.threshold).to_list()
-
-    def configure_optimizers(self) -> Any:
-        """Optimizer and, per step, the schedule."""
-        optimizer = self.make_optimizer(self.parameters())
-        if self.make_scheduler is None:
-            return optimizer
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the weights are for, in plain containers."""
-        checkpoint["format"] = FORMAT
-        checkpoint["format_version"] = VERSION
-        checkpoint["architecture"] = self.network.architecture
-        checkpoint["window"] = asdict(self.window)
 
     def _log(self, stage: str, batch: WindowBatch, terms: LossTerms) -> None:
         values = {

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
 from calcium_lightning.coordinate_tasks.tasks import Task
 from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.errors import InputError
-from calcium_lightning.weights import FORMAT, VERSION
+from calcium_lightning.learner import Learner
 
 #: what the figures of the two validation loaders are called
 PARTS = ("val", "train")
 
 
-class CoordinateTask(L.LightningModule):
+class CoordinateTask(Learner):
     """A network that answers a question about positions.
 
     Parameters
@@ -84,19 +82,3 @@ class CoordinateTask(L.LightningModule):
         """Tell the network's size beside its figures, for tables of both."""
         count = sum(parameter.numel() for parameter in self.network.parameters())
         self.log("network/parameters", float(count))
-
-    def configure_optimizers(self) -> Any:
-        """One, with a schedule per step."""
-        optimizer = self.make_optimizer(self.parameters())
-        if self.make_scheduler is None:
-            return optimizer
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the weights are for, in plain containers."""
-        checkpoint["format"] = FORMAT
-        checkpoint["format_version"] = VERSION
-        checkpoint["architecture"] = self.network.architecture
-        checkpoint["window"] = asdict(self.window)

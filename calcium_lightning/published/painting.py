@@ -6,7 +6,6 @@ The published system did this first and froze the result. Knows no recordings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from calcium_lightning.atomic import atomic_path
 from calcium_lightning.data.windows import WindowSettings
+from calcium_lightning.learner import Learner
 from calcium_lightning.nn.published.painter import DeCoordConv
-from calcium_lightning.weights import FORMAT, VERSION
 
 #: pixels on either side of a coordinate that every step looks at, and how many others stand for the rest
 NEAR, FAR = 8, 512
@@ -91,7 +90,7 @@ class _Draws(IterableDataset[Tensor]):
             yield self.low + self.span * torch.rand(self.batch, 2, generator=generator)
 
 
-class PainterModel(L.LightningModule):
+class PainterModel(Learner):
     """Cross-entropy of the painted dot with the coordinate, shared bilinearly by the four pixels around it.
 
     Parameters
@@ -172,22 +171,6 @@ class PainterModel(L.LightningModule):
         share_of = (1 - (place - positions[:, None]).abs()).clamp_min(0).prod(-1)
         share_of[:, near.shape[1] :] = 0
         return place[..., 0] * size + place[..., 1], share_of, weight
-
-    def configure_optimizers(self) -> Any:
-        """One, with a schedule per step."""
-        optimizer = self.make_optimizer(self.parameters())
-        if self.make_scheduler is None:
-            return optimizer
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the weights are for, in plain containers."""
-        checkpoint["format"] = FORMAT
-        checkpoint["format_version"] = VERSION
-        checkpoint["architecture"] = self.network.architecture
-        checkpoint["window"] = asdict(self.window)
 
 
 def save_painter(painter: DeCoordConv, path: Path | str, overwrite: bool = False) -> None:

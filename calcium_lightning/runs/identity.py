@@ -41,6 +41,7 @@ DECISIVE = (
     "published",
     "coordinate_tasks",
     "simulation",
+    "learner.py",
     "losses.py",
     "model.py",
 )
