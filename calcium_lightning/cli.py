@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from calcium_lightning.config import SCHEMAS
 from calcium_lightning.errors import InputError, nearest
 from calcium_lightning.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
+from calcium_lightning.interrupts import heard
 from calcium_lightning.keys import conf_dir
 from calcium_lightning.task import JobFailed, Main, Task
 
@@ -60,14 +60,11 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     except InputError as error:
         return report(name, error)
     try:
-        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    except ValueError:  # not the main thread: signals are somebody else's
-        previous = None
-    try:
-        _register()
-        if name in SETTLE:
-            arguments = SETTLE[name](list(arguments))
-        _hydra(name, main, arguments)
+        with heard():
+            _register()
+            if name in SETTLE:
+                arguments = SETTLE[name](list(arguments))
+            _hydra(name, main, arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPT
@@ -75,9 +72,6 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
         return error.code if isinstance(error.code, int) else EXIT_FAILURE
     except BaseException as error:
         return report(name, error)
-    finally:
-        if previous is not None:
-            signal.signal(signal.SIGINT, previous)
     return 0
 
 

@@ -16,14 +16,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from calcium_lightning.interrupts import heard
+
 
 def main() -> int:
     """Train as one of several processes; the exit status is the command's."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    order = json.loads(sys.stdin.readline())
-    watch_parent()
     try:
-        return _train(order)
+        with heard():
+            order = json.loads(sys.stdin.readline())
+            watch_parent()
+            return _train(order)
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:

@@ -30,7 +30,7 @@ VARIANTS: dict[str, list[str]] = {
     "blurred_sparsity": ["loss.blur=2"],
     "black_white": ["loss=published_black_white"],
     "no_sparsity": ["loss.sparsity=none"],
-    "published_rates": ["optimizer.everything.lr=1e-5", "optimizer.sparsity.lr=1e-6"],
+    "published_rates": [f"{key}={rate}" for key, rate in RATES.items()],
     "splat_dots": ["painter=splat"],
     "splat_decoder": ["painter=splat", "decoder=splat", "optimizer.everything.lr=1e-3"],
     "coordinates_50": ["model.coordinates=50"],
@@ -40,8 +40,8 @@ VARIANTS: dict[str, list[str]] = {
     "filters_64": ["encoder.filters=64"],
     "seed_channels_16": ["decoder.seed_channels=16"],
 }
-#: ten times the published rates: at those a few epochs hardly move the network
-VARIANT_RATES = ["optimizer.everything.lr=1e-4", "optimizer.sparsity.lr=1e-5"]
+#: the published rates of the network; the coordinates' own (0.1 px) is never changed
+RATES = {"optimizer.everything.lr": 1e-5, "optimizer.sparsity.lr": 1e-6}
 #: glibc would hand back and fetch anew the 40 MB of the first layer in every step: a quarter of the time
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
 
@@ -53,6 +53,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=Path("published"))
     parser.add_argument("--epochs", type=int, default=30, help="of the published model (the paper: 1000)")
+    parser.add_argument(
+        "--rates",
+        type=float,
+        default=10,
+        help="times the published ones: a few epochs hardly move the network",
+    )
     parser.add_argument("--new-epochs", type=int, default=12, help="of adapting the new model; 0: as shipped")
     parser.add_argument("--variants", default="", help=f"all, or some of {', '.join(VARIANTS)}")
     parser.add_argument("--variant-epochs", type=int, default=3)
@@ -63,7 +69,8 @@ def main() -> None:
         ingest(session, options.output)
     seen = [session_file(session, options.output) for session in sessions if not session.test]
 
-    published = train("published", ["+experiment=published"], seen, options.epochs, options)
+    rates = [f"{key}={options.rates * rate:g}" for key, rate in RATES.items()]
+    published = train("published", ["+experiment=published", *rates], seen, options.epochs, options)
     new = (
         train("new", ["+experiment=adapt"], seen, options.new_epochs, options, best=True)
         if options.new_epochs
@@ -91,7 +98,7 @@ def main() -> None:
     if names:  # the published one for as many epochs at the same rates, to compare with
         names = ["as_published", *names]
     for name in names:
-        given = ["+experiment=published", *VARIANT_RATES, *VARIANTS.get(name, [])]
+        given = ["+experiment=published", *rates, *VARIANTS.get(name, [])]
         checkpoint = train(f"variant_{name}", given, seen, options.variant_epochs, options)
         variants[name] = {
             session.name: score_published(
