@@ -21,6 +21,8 @@ from dataset import PublishedSession, find_sessions, read_mask
 from scoring import introspect, overlay, score_cells, score_pictures, score_published
 from tables import write_tables
 
+#: the published rates of the network; the coordinates' own (0.1 px) is never changed
+RATES = {"optimizer.everything.lr": 1e-5, "optimizer.sparsity.lr": 1e-6}
 #: what the authors named as missing, and what the paper leaves open; overrides of +experiment=published
 VARIANTS: dict[str, list[str]] = {
     "blur_pool": ["encoder.blur_pool=true"],
@@ -40,8 +42,6 @@ VARIANTS: dict[str, list[str]] = {
     "filters_64": ["encoder.filters=64"],
     "seed_channels_16": ["decoder.seed_channels=16"],
 }
-#: the published rates of the network; the coordinates' own (0.1 px) is never changed
-RATES = {"optimizer.everything.lr": 1e-5, "optimizer.sparsity.lr": 1e-6}
 #: glibc would hand back and fetch anew the 40 MB of the first layer in every step: a quarter of the time
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
 
