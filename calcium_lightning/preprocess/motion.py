@@ -167,7 +167,7 @@ class _Estimator:
         searching = round_ in settings.search_rounds and count >= MIN_FRAMES_IN_TIME
         variance = torch.zeros(size, device=self.device)
         power = torch.zeros_like(variance)
-        numerator = torch.zeros_like(model.atoms)
+        numerator = model.atoms.zeros()
         denominator = torch.zeros(atoms, device=self.device)
         last_search = max(settings.search_rounds, default=0)
         for i, block in warped.items():
@@ -180,13 +180,12 @@ class _Estimator:
                     power += model.band_pass(some).square().sum(0)
             if atoms and round_ > settings.search_rounds[0] + 1:
                 brightness = found.atoms * share[:, None]
-                model.strips.accumulate(numerator, brightness, residual)
+                numerator.accumulate(brightness, residual)
                 denominator += brightness.square().sum(0)
         variance = smooth(variance / count, 0.5 * self.cell)
         floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
         if atoms:
-            numerator /= denominator.clamp_min(1e-12)[:, None]
-            model.atoms.add_(numerator, alpha=RELAXATION).mul_(model.support)
+            model.learn_atoms(numerator, denominator, RELAXATION)
         model.precision = (model.inside / variance.clamp_min(floor)).flatten()
         if searching and round_ <= last_search:
             noise = variance * self._band_gain(model)

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from calcium_lightning.preprocess.local_images import LocalImages
 from calcium_lightning.preprocess.motion_prior import conjugate_gradients, predict_from_neighbours
 from calcium_lightning.preprocess.registration import FWHM, smooth
-from calcium_lightning.preprocess.strips import Strips
 
 #: relative ridge that keeps the normal matrix invertible where there is no contrast
 RIDGE = 1e-5
@@ -79,13 +79,11 @@ class MotionModel:
     template : Tensor (h, w)
     precision : Tensor (h*w,)
         Inverse noise variance, 0 outside.
-    atoms : Tensor (K, h*w)
-        Local images, ordered by the rows of their places.
-    support : Tensor, bool (K, h*w)
-        Where they may be non-zero.
+    atoms : LocalImages
+        K local images, ordered by the rows of their places.
+    shapes : LocalImages
+        What they began as: zero where they may never shine.
     places : Tensor (K, 2)
-    strips : Strips
-        For products with atoms.
     """
 
     cell_diameter: float
@@ -94,14 +92,15 @@ class MotionModel:
     modulated: bool
     template: Tensor
     precision: Tensor
-    atoms: Tensor
-    support: Tensor
+    atoms: LocalImages
+    shapes: LocalImages
     places: Tensor
-    strips: Strips
-    _basis: Tensor = field(init=False, repr=False)
+    _smooth: Tensor = field(init=False, repr=False)
+    _smooth_weighted: Tensor = field(init=False, repr=False)
+    _local: LocalImages = field(init=False, repr=False)
+    _local_weighted: LocalImages = field(init=False, repr=False)
     _scale: Tensor = field(init=False, repr=False)
     _normal: Tensor = field(init=False, repr=False)
-    _weighted: Tensor = field(init=False, repr=False)
     _free: Tensor = field(init=False, repr=False)
 
     @classmethod
@@ -114,21 +113,9 @@ class MotionModel:
             for n in template.shape
         )
         modes = torch.einsum("ah,bw->abhw", rows, columns).flatten(0, 1).flatten(1)
-        none = torch.zeros(0, template.numel(), device=template.device)
         places = torch.zeros(0, 2, device=template.device)
-        strips = Strips(places[:, 0], SUPPORT * cell_diameter, (template.shape[0], template.shape[1]))
-        model = cls(
-            cell_diameter,
-            inside,
-            modes,
-            modulated,
-            template,
-            inside.flatten(),
-            none,
-            none.bool(),
-            places,
-            strips,
-        )
+        none = _atoms(places, cell_diameter, template)
+        model = cls(cell_diameter, inside, modes, modulated, template, inside.flatten(), none, none, places)
         model.update(template)
         return model
 
@@ -139,15 +126,29 @@ class MotionModel:
         gradient[0, 1:-1] = (template[2:] - template[:-2]) / 2
         gradient[1, :, 1:-1] = (template[:, 2:] - template[:, :-2]) / 2
         modes = self.modes * template.flatten() if self.modulated else self.modes
-        self._basis = self._weighted = template  # the old ones go first: they are the largest there is
-        self._basis = torch.cat([gradient.flatten(1), modes, self.atoms])
-        self._weighted = self._basis * self.precision
-        scale = torch.einsum("kp,kp->k", self._weighted, self._basis).sqrt()
+        self._smooth = torch.cat([gradient.flatten(1), modes])
+        self._smooth_weighted = self._smooth * self.precision
+        self._local, self._local_weighted = self.atoms, self.atoms.times(self.precision)
+        scale = torch.cat(
+            [
+                torch.einsum("kp,kp->k", self._smooth_weighted, self._smooth),
+                self._local_weighted.products(self._local),
+            ]
+        ).sqrt()
         # A basis image that is invisible (a constant template has no gradient) gets a coefficient of 0.
         self._scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.inf)
-        self._basis /= self._scale[:, None]
-        self._weighted /= self._scale[:, None]
-        self._normal = self._project(self._basis)
+        smooth_scale, local_scale = self._scale.split([len(self._smooth), len(self.atoms)])
+        self._smooth /= smooth_scale[:, None]
+        self._smooth_weighted /= smooth_scale[:, None]
+        self._local = self._local.scaled(1 / local_scale)
+        self._local_weighted = self._local_weighted.scaled(1 / local_scale)
+        mixed = self._local_weighted.project(self._smooth)
+        self._normal = torch.cat(
+            [
+                torch.cat([self._smooth @ self._smooth_weighted.T, mixed], 1),
+                torch.cat([mixed.T, self._local.overlaps(self._local_weighted)], 1),
+            ]
+        )
         self._normal.diagonal().add_(RIDGE + (self._scale == torch.inf))
         self._free = torch.linalg.inv(self._normal.double()).float()
 
@@ -168,34 +169,35 @@ class MotionModel:
         extra = torch.zeros_like(self._normal.diagonal())
         if in_time and len(frames) >= MIN_FRAMES_IN_TIME:
             theta, extra = self._with_prior(right, theta, self._free.diagonal())
-        first_atom = 2 + len(self.modes)
-        residual = torch.addmm(frames, theta[:, :first_atom], self._basis[:first_atom], alpha=-1)
-        self.strips.subtract(residual, theta[:, first_atom:], self._basis[first_atom:])
+        smooth_part, brightness = theta.split([len(self._smooth), len(self.atoms)], 1)
+        residual = torch.addmm(frames, smooth_part, self._smooth, alpha=-1)
+        self._local.subtract_from(residual, brightness)
         misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
         first_two = torch.eye(len(extra), 2, device=frames.device, dtype=torch.float64)
         covariance = torch.linalg.solve((self._normal + torch.diag(extra)).double(), first_two).float()
         std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:2]
         theta = theta / self._scale
-        return Solution(theta[:, :2], std.expand(len(frames), 2), theta[:, first_atom:], misfit, residual)
+        return Solution(
+            theta[:, :2], std.expand(len(frames), 2), theta[:, len(self._smooth) :], misfit, residual
+        )
 
     def _project(self, images: Tensor) -> Tensor:
         """Weighted products of images (n, h*w) with the basis, (n, 2 + M + K)."""
-        smooth_part, atoms = self._weighted.split([2 + len(self.modes), len(self.atoms)])
-        return torch.cat([images @ smooth_part.T, self.strips.project(images, atoms)], 1)
+        return torch.cat([images @ self._smooth_weighted.T, self._local_weighted.project(images)], 1)
 
     def _reweighted(self, frames: Tensor, theta: Tensor, rounds: int = 2) -> Tensor:
-        """Huber's regression by iteratively reweighted least squares."""
-        size = len(self._basis)
+        """Huber's regression by iteratively reweighted least squares; there are no atoms yet."""
+        size = len(self._smooth)
         upper = torch.triu_indices(size, size, device=frames.device)
-        products = self._basis[upper[0]] * self._basis[upper[1]]
+        products = self._smooth[upper[0]] * self._smooth[upper[1]]
         for _ in range(rounds):
-            residual = frames - theta @ self._basis
+            residual = frames - theta @ self._smooth
             spread = 1.2533 * residual.abs().mean(0).clamp_min(1e-6)
             weights = self.precision * (HUBER * spread / residual.abs().clamp_min(1e-6)).clamp_max(1)
             normal = torch.empty(len(frames), size, size, device=frames.device)
             normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = weights @ products.T
             normal.diagonal(dim1=1, dim2=2).add_(RIDGE + (self._scale == torch.inf))
-            theta = torch.linalg.solve(normal, (weights * frames) @ self._basis.T)
+            theta = torch.linalg.solve(normal, (weights * frames) @ self._smooth.T)
         return theta
 
     def _with_prior(self, right: Tensor, theta: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -232,21 +234,26 @@ class MotionModel:
         """Keep what has the size of a cell in images (..., h, w)."""
         return smooth(images, self.cell_diameter / FWHM) - smooth(images, self.cell_diameter)
 
+    def learn_atoms(self, numerator: LocalImages, denominator: Tensor, rate: float) -> None:
+        """Move each atom by ``rate`` times ``numerator / denominator`` (K,), within its reach."""
+        step = numerator.scaled(rate / denominator.clamp_min(1e-12))
+        for atom, change, shape in zip(self.atoms.blocks, step.blocks, self.shapes.blocks, strict=True):
+            atom.add_(change).mul_(shape > 0)
+
     def add_atoms(self, places: Tensor) -> None:
         """Add Gaussian atoms of a cell's size at places (P, 2)."""
-        height, width = self.template.shape
-        y = torch.arange(height, device=places.device) - places[:, :1]
-        x = torch.arange(width, device=places.device) - places[:, 1:]
-        distance2 = (y.square()[:, :, None] + x.square()[:, None]).flatten(1).float()
-        reach = SUPPORT * self.cell_diameter
-        support = distance2 <= reach**2
-        atoms = distance2.mul_(-0.5 / (self.cell_diameter / FWHM) ** 2).exp_().mul_(support)
-        self.places = torch.cat([self.places, places])
-        order = self.places[:, 0].argsort(stable=True)
-        self.places = self.places[order]
-        self.atoms = torch.cat([self.atoms, atoms])[order]
-        self.support = torch.cat([self.support, support])[order]
-        self.strips = Strips(self.places[:, 0], reach, (height, width))
+        known = len(self.atoms)
+        together = torch.cat([self.places, places])
+        order = together[:, 0].argsort(stable=True)
+        self.places, learned = together[order], self.atoms
+        self.shapes = _atoms(self.places, self.cell_diameter, self.template)
+        self.atoms = self.shapes.map(lambda block, *_: block.clone())
+        self.atoms.take(learned, order.argsort()[:known])
+
+
+def _atoms(places: Tensor, cell_diameter: float, field: Tensor) -> LocalImages:
+    height, width = field.shape
+    return LocalImages.gaussians(places, cell_diameter / FWHM, SUPPORT * cell_diameter, (height, width))
 
 
 def _cosines(length: int, count: int, device: torch.device) -> Tensor:
