@@ -32,6 +32,8 @@ RIDGE = 1e-5
 HUBER = 1.5
 #: fewer frames than this say nothing about time
 MIN_FRAMES_IN_TIME = 16
+#: pixels whose products of modes are held at a time
+FEW_PIXELS = 4096
 #: a coefficient that differs by more standard deviations from its neighbours in time is left free
 SURPRISE = 2.0
 #: where an atom may be non-zero, in cell diameters from its place
@@ -189,13 +191,17 @@ class MotionModel:
         """Huber's regression by iteratively reweighted least squares; there are no atoms yet."""
         size = len(self._smooth)
         upper = torch.triu_indices(size, size, device=frames.device)
-        products = self._smooth[upper[0]] * self._smooth[upper[1]]
         for _ in range(rounds):
             residual = frames - theta @ self._smooth
             spread = 1.2533 * residual.abs().mean(0).clamp_min(1e-6)
             weights = self.precision * (HUBER * spread / residual.abs().clamp_min(1e-6)).clamp_max(1)
+            products = frames.new_zeros(len(frames), upper.shape[1])
+            for images, some in zip(
+                self._smooth.split(FEW_PIXELS, 1), weights.split(FEW_PIXELS, 1), strict=True
+            ):
+                products.addmm_(some, (images[upper[0]] * images[upper[1]]).T)
             normal = torch.empty(len(frames), size, size, device=frames.device)
-            normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = weights @ products.T
+            normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = products
             normal.diagonal(dim1=1, dim2=2).add_(RIDGE + (self._scale == torch.inf))
             theta = torch.linalg.solve(normal, (weights * frames) @ self._smooth.T)
         return theta
