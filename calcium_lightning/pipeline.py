@@ -27,8 +27,8 @@ from calcium_lightning.preprocess.summary import RegisteredSummary
 from calcium_lightning.progress import progress
 from calcium_lightning.session import Session
 
-#: frames that are brought to the network's scale at a time
-CHUNK = 64
+#: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
+CHUNK_PIXELS = 64 * 256**2
 
 
 def extract_cells(
@@ -131,7 +131,7 @@ def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.devi
     session = prepared.session
     summary = RegisteredSummary(session.shape[1:])
     with progress("preparing", session.n_frames) as advance:
-        for start, frames in session.chunks(CHUNK):
+        for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
             movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
             span = slice(start, start + len(frames))
             summary.add(frames, prepared.shifts[span], prepared.gain[span], prepared.offset[span])
