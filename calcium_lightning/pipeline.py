@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from calcium_lightning import __version__
 from calcium_lightning.assembly import Images, assemble
 from calcium_lightning.cells import Cells, StreamedCells
 from calcium_lightning.data.windows import WindowSettings
@@ -20,6 +19,7 @@ from calcium_lightning.errors import InputError
 from calcium_lightning.localize.cells import CellFinder, LocalizeSettings
 from calcium_lightning.localize.detect import Detector, Movie, detect
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.made import made_by
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
@@ -122,7 +122,7 @@ def streamed_cells(
         kind=session.kind,
         pixel_size_um=pixel_size_um or session.pixel_size_um,
         config=config,
-        package_version=__version__,
+        package_version=made_by(),
     )
 
 

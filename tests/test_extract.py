@@ -16,6 +16,7 @@ import pytest
 import yaml
 from tiny_network import make_network
 
+from calcium_lightning import __version__
 from calcium_lightning.cells import read_cells
 from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.session import SessionWriter
@@ -166,6 +167,12 @@ def test_a_run_that_was_broken_off_goes_on_with_the_rest(run_command, session, t
     for change in ("localize.rounds=1", "seed=3"):
         refused = run_command("extract", quoted(other), "output=cells/", *BANDPASS, change)
         assert (refused.status, refused.stderr.count("exists; overwrite=true replaces it")) == (2, 1)
+    with h5py.File(first, "r+") as file:  # as other code made them, in a checkout of the same version
+        made_by, file.attrs["package_version"] = file.attrs["package_version"], f"{__version__}+0123456789ab"
+    assert run_command("extract", quoted(other), "output=cells/", *BANDPASS).status == 2
+    with h5py.File(first, "r+") as file:
+        file.attrs["package_version"] = made_by
+    assert run_command("extract", quoted(other), "output=cells/", *BANDPASS).status == 0
     simulate(other.with_name("new.h5"), seed=3).replace(other)
     assert run_command("extract", quoted(other), "output=cells/", *BANDPASS).status == 2
     assert run_command("extract", quoted(other), "output=cells/", *BANDPASS, "overwrite=true").status == 0

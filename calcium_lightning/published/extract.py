@@ -14,9 +14,9 @@ import torch
 from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
-from calcium_lightning import __version__
 from calcium_lightning.cells import Cells, Localizations
 from calcium_lightning.errors import InputError
+from calcium_lightning.made import made_by
 from calcium_lightning.nn.published.network import KIND, PublishedNetwork
 from calcium_lightning.progress import track
 from calcium_lightning.session import Session
@@ -175,7 +175,7 @@ def coordinate_cells(
         kind=session.kind,
         pixel_size_um=pixel_size_um or session.pixel_size_um,
         config=config,
-        package_version=__version__,
+        package_version=made_by(),
     )
 
 

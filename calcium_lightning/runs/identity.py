@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning import __version__
 from calcium_lightning.errors import InputError
-from calcium_lightning.fingerprint import sha256_of
+from calcium_lightning.fingerprint import code_of, sha256_of
 from calcium_lightning.runs.jobs import Job, read_job
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -75,7 +75,7 @@ def identify(cfg: DictConfig, sessions: Sequence[Path], **place: Any) -> Job:
     if cfg.weights is not None:
         default = str(cfg.weights) == "default"
         settings["weights"] = _file(PACKAGE / "weights/default.safetensors" if default else cfg.weights)
-    digest = _digest([settings, __version__, _code()])
+    digest = _digest([settings, __version__, code_of(DECISIVE)])
     source = origin(cfg)
     if source is not None:
         begun = read_job(source.parent.parent)
@@ -118,17 +118,6 @@ def _drop(settings: Any, key: list[str]) -> None:
         settings = settings.get(part) if isinstance(settings, dict) else None
     if isinstance(settings, dict):
         settings.pop(key[-1], None)
-
-
-@cache
-def _code() -> str:
-    """In a checkout, code changes while the version stays."""
-    digest = hashlib.sha256()
-    for name in DECISIVE:
-        path = PACKAGE / name
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            digest.update(f"{file.relative_to(PACKAGE).as_posix()}\0".encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 @cache

@@ -83,6 +83,10 @@ def test_a_raw_session_goes_through_the_published_chain_first(run_command, check
         assert tuple(cells.frame_shape) == session.shape[1:] == (32, 32)
         assert (session.kind, cells.kind) == ("dff", "dff")
     assert cells.session.endswith("raw.dff.h5")
+    # The cells' session is not the command's, and yet it is known that nothing is left to be done.
+    again = run_command("extract", *given)
+    assert (again.status, "there already" in again.stdout) == (0, True)
+    assert run_command("extract", *given, "preprocess.keep=0.7").status == 2
 
 
 def test_the_package_reads_it_for_what_it_is(run_command, session, checkpoint, tmp_path):
