@@ -4,7 +4,7 @@
 
 Runs in an environment of its own (``pip install suite2p oasis-deconv h5py``): Suite2p is GPL and no part of
 this project imports it. Its documented one-photon settings (smooth_sigma 4, spatial_taper 10 for the
-registration), its neuropil correction, its iscell classifier, and OASIS on the corrected traces.
+registration; rigid only where the field isn't larger than one of its blocks), its neuropil correction, its iscell classifier, and OASIS on the corrected traces.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import h5py
 import numpy as np
+from cells_file import Found, recording_of, write
+from scipy.sparse import csr_matrix
 
 
-def run(session: Path, scratch: Path) -> dict[str, np.ndarray]:
-    """Suite2p from raw frames to traces."""
+def run(session: Path, scratch: Path) -> Found:
+    """Suite2p from raw frames to traces, and OASIS."""
     import suite2p
 
-    with h5py.File(session) as file:
-        fps = float(file["frames"].attrs["fps"])
+    (_, height, width), fps = recording_of(session)
     settings = suite2p.default_settings()
     settings.update(fs=fps, torch_device="cpu")
     settings["run"]["do_regmetrics"] = False
-    settings["registration"].update(smooth_sigma=4.0, spatial_taper=10.0)
+    registration = settings["registration"]
+    registration.update(smooth_sigma=4.0, spatial_taper=10.0)
+    if min(height, width) <= min(registration["block_size"]):  # it fails on a field of a single block
+        registration["nonrigid"] = False
     database = {
         "data_path": [str(session.parent)],
         "file_list": [session.name],
@@ -39,11 +42,27 @@ def run(session: Path, scratch: Path) -> dict[str, np.ndarray]:
     plane = scratch / "suite2p" / "plane0"
     cells = np.load(plane / "stat.npy", allow_pickle=True)  # this run's own file
     fluorescence, neuropil = np.load(plane / "F.npy"), np.load(plane / "Fneu.npy")
-    return {
-        "stat": cells,
-        "accepted": np.load(plane / "iscell.npy")[:, 0] > 0,
-        "traces": fluorescence - settings["extraction"]["neuropil_coefficient"] * neuropil,
-    }
+    traces = fluorescence - settings["extraction"]["neuropil_coefficient"] * neuropil
+    denoised, spikes = deconvolve(traces)
+    accepted = np.load(plane / "iscell.npy")[:, 0] > 0
+    return Found(footprints(cells, height, width), traces, denoised, spikes, accepted, shifts(plane))
+
+
+def footprints(cells: np.ndarray, height: int, width: int) -> csr_matrix:
+    """The weights of each cell's pixels, (K, H*W)."""
+    rows = np.repeat(np.arange(len(cells)), [len(cell["lam"]) for cell in cells])
+    pixels = np.concatenate([cell["ypix"] * width + cell["xpix"] for cell in cells])
+    weights = np.concatenate([cell["lam"] for cell in cells])
+    return csr_matrix((weights, (rows, pixels)), shape=(len(cells), height * width))
+
+
+def shifts(plane: Path) -> np.ndarray:
+    """The motion that it removed, (T, 2): the whole field's and, where it has blocks, the mean of theirs."""
+    moved = np.load(plane / "reg_outputs.npy", allow_pickle=True).item()
+    motion = np.stack([moved["yoff"], moved["xoff"]], axis=1).astype(np.float64)
+    if moved.get("yoff1") is not None:
+        motion += np.stack([moved["yoff1"].mean(1), moved["xoff1"].mean(1)], axis=1)
+    return motion
 
 
 def deconvolve(traces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,46 +78,6 @@ def deconvolve(traces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return denoised, spikes
 
 
-def write(target: Path, found: dict[str, np.ndarray], session: Path) -> None:
-    """A cells file with what Suite2p knows; the rest is zero."""
-    with h5py.File(session) as file:
-        length, *field = file["frames"].shape
-        fps = float(file["frames"].attrs["fps"])
-    count = len(found["stat"])
-    data, indices, indptr = [], [], [0]
-    centers = np.zeros((count, 2), np.float32)
-    for row, cell in enumerate(found["stat"]):
-        weight = cell["lam"] / cell["lam"].max()
-        bright = weight > 0.3
-        centers[row] = [np.average(cell[axis][bright], weights=weight[bright]) for axis in ("ypix", "xpix")]
-        pixel = cell["ypix"] * field[1] + cell["xpix"]
-        order = np.argsort(pixel)
-        indices.append(pixel[order])
-        data.append(weight[order])
-        indptr.append(indptr[-1] + len(order))
-    denoised, spikes = deconvolve(found["traces"])
-    with h5py.File(target, "w") as file:
-        file.attrs.update(format="calcium-lightning-cells", version=1, session=str(session), fps=fps)
-        file.attrs.update(kind="raw", config="", package_version="suite2p", session_sha256="")
-        for name, values in (("traces", found["traces"]), ("denoised", denoised), ("spikes", spikes)):
-            file[name] = values.astype(np.float32)
-        file["centers"], file["center_std"] = centers, np.zeros_like(centers)
-        file["accepted"] = found["accepted"]
-        file["shifts"] = np.zeros((length, 2), np.float32)
-        file["baseline"] = np.zeros(count, np.float32)
-        file["timestamps"] = np.arange(length) / fps
-        file["quality/score"] = found["accepted"].astype(np.float32)
-        for name in ("mean", "max"):
-            file[f"images/{name}"] = np.zeros(field, np.float32)
-        for name in ("frame", "y", "x", "amplitude", "y_std", "x_std", "cell"):
-            file[f"localizations/{name}"] = np.zeros(0, np.int32 if name in ("frame", "cell") else np.float32)
-        footprints = file.create_group("footprints")
-        footprints.attrs["shape"] = (count, *field)
-        footprints["data"] = np.concatenate([np.zeros(0), *data]).astype(np.float32)
-        footprints["indices"] = np.concatenate([np.zeros(0, int), *indices])
-        footprints["indptr"] = np.array(indptr)
-
-
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(
@@ -110,7 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(dir=arguments.scratch, prefix="suite2p-"))
     try:
-        write(arguments.cells, run(arguments.session.resolve(), scratch), arguments.session)
+        write(arguments.cells, run(arguments.session.resolve(), scratch), arguments.session, "suite2p")
     finally:
         shutil.rmtree(scratch)
 
