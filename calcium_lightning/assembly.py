@@ -14,6 +14,7 @@ from torch import Tensor
 from calcium_lightning.cells import Localizations, StreamedCells, footprint_centers
 from calcium_lightning.localize.cells import Found, LocalizeSettings
 from calcium_lightning.localize.gather import assign
+from calcium_lightning.localize.places import claimed_means, put_together
 from calcium_lightning.localize.quality import accept, measure
 from calcium_lightning.localize.scratch import ScratchTraces
 from calcium_lightning.localize.spots import Spots
@@ -136,12 +137,18 @@ def assemble(
     """
     scale, statistics = prepared.scale, found.activity.statistics
     footprints, peaks = to_session(found.model.footprints, scale)
-    centers = footprint_centers(footprints, scale.field)
+    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
+    centers, center_std = put_together(
+        footprint_centers(footprints, scale.field),
+        found.center_std.numpy() / scale.factor,
+        scale.to_session(mean),
+        variance / np.square(scale.factor),
+    )
     quality = measure(
         statistics,
         found.consistency,
         _widths(found.model.footprints.values) / NETWORK_DIAMETER,
-        _claimed(found, settings.gather.reach),
+        count,
         _seen(prepared, centers),
     )
     order = np.argsort(-quality["score"], kind="stable")
@@ -157,7 +164,7 @@ def assemble(
     activity, gain = found.activity, statistics.gain
     return StreamedCells(
         centers=centers[order],
-        center_std=np.hypot(found.center_std.numpy() / scale.factor, CENTER_FLOOR)[order],
+        center_std=np.hypot(center_std, CENTER_FLOOR)[order],
         footprints=footprints[order],
         frame_shape=scale.field,
         traces=SortedRows(activity.traces, order, peaks),
@@ -173,15 +180,6 @@ def assemble(
         localizations=SessionSpots(found.spots, prepared, found.centers, settings.gather.reach, rank),
         **origin,  # type: ignore[arg-type]
     )
-
-
-def _claimed(found: Found, reach: float) -> np.ndarray:
-    """How many localisations each cell claims, (K,)."""
-    counts = np.zeros(len(found.centers) + 1, int)
-    for block in found.spots.blocks():
-        owner = assign(np.stack([block["y"], block["x"]], 1), found.centers, reach)
-        counts += np.bincount(owner + 1, minlength=len(counts))
-    return counts[1:]
 
 
 def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:
