@@ -134,6 +134,6 @@ def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.devi
         for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
             movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
             span = slice(start, start + len(frames))
-            summary.add(frames, prepared.shifts[span], prepared.gain[span], prepared.offset[span])
+            summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
             advance(len(frames))
     return Images(summary.mean, summary.max)

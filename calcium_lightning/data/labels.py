@@ -31,7 +31,7 @@ class LabelTable:
         (y, x) of the centres, network pixels.
     brightness : ndarray, float32 (K, T)
         At the peak of the footprint, units of the foreground's noise there.
-    drift : ndarray, float32 (T, 2)
+    drift : ndarray, float32 (T, K or 1, 2)
         What the estimated motion left over: added to the positions, network pixels.
     """
 
@@ -50,7 +50,7 @@ class LabelTable:
         """
         frames = slice(start, start + count)
         top, bottom, left, right = crop
-        positions = self.positions[None] + self.drift[frames, None] - np.array([top, left], np.float32)
+        positions = self.positions[None] + self.drift[frames] - np.array([top, left], np.float32)
         brightness = self.brightness[:, frames].T
         inside = (positions > -0.5).all(-1) & (positions < np.array([bottom - top, right - left]) - 0.5).all(
             -1
@@ -96,9 +96,10 @@ def label_table(prepared: Prepared) -> LabelTable:
     traces = truth.traces[known]
     # The quiet tissue is taken off the frames, and with it what a cell shows all the time.
     traces = traces - np.median(traces, axis=1, keepdims=True)
-    drift = np.zeros((session.n_frames, 2), np.float32)
+    drift = np.zeros((session.n_frames, 1, 2), np.float32)
     if truth.shifts is not None:
-        drift = ((truth.shifts - prepared.shifts) * prepared.scale.factor).astype(np.float32)
+        removed = prepared.shifts_at(centers[known])
+        drift = ((truth.shifts[:, None] - removed) * prepared.scale.factor).astype(np.float32)
     return LabelTable(
         positions, (_response(prepared, truth.footprints[known]) * traces).astype(np.float32), drift
     )
@@ -138,6 +139,7 @@ def _response(prepared: Prepared, footprints: csr_matrix) -> np.ndarray:
             shifts=np.zeros((len(images), 2), np.float32),
             gain=np.ones(len(images), np.float32),
             offset=np.zeros(len(images), np.float32),
+            patches=None,
         )
         peaks.append((still.resample(images, 0) / prepared.noise).flatten(1).amax(1).numpy())
     return np.concatenate([*peaks, np.zeros(0, np.float32)])[:, None]

@@ -9,7 +9,6 @@ over the session. Memory is bounded by those blocks, whatever the session's leng
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
+from calcium_lightning.preprocess.motion_blocks import binned, blocks, repaired
 from calcium_lightning.preprocess.motion_model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion_types import Frames, Motion, MotionSettings
 from calcium_lightning.preprocess.registration import REFERENCE_FRAMES, Correlator, shift_frames, smooth
@@ -63,15 +63,22 @@ def estimate_motion(
         If the cell diameter isn't positive or exceeds the field.
     """
     settings = settings or MotionSettings()
-    _, height, width = session.shape
-    if not 0 < cell_diameter_px <= min(height, width):
-        raise InputError(f"cell_diameter={cell_diameter_px:g} px: the field has {height}x{width} pixels")
+    check_diameter(cell_diameter_px, session.shape[1:])
     with torch.inference_mode():
-        return _Estimator(session, settings, cell_diameter_px, torch.device(device), advance).run()
+        return Estimator(session, settings, cell_diameter_px, torch.device(device), advance).run()
 
 
-class _Estimator:
+def check_diameter(cell_diameter: float, field: tuple[int, int]) -> None:
+    """Refuse cells that don't fit the field, pixels."""
+    if not 0 < cell_diameter <= min(field):
+        raise InputError(f"cell_diameter={cell_diameter:g} px: the field has {field[0]}x{field[1]} pixels")
+
+
+class Estimator:
     """The state of one estimate: which blocks were learned on, and every frame's result."""
+
+    #: share of each part of the field in every pixel's motion (P, h*w); None: the field moves as one
+    windows: Tensor | None = None
 
     def __init__(
         self,
@@ -93,12 +100,13 @@ class _Estimator:
         pixels = self.size[0] * self.size[1]
         self.block_frames = int(np.clip(BLOCK_VALUES // pixels, MIN_FRAMES_IN_TIME, settings.block_frames))
         self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
-        self.blocks = _blocks(count, self.block_frames)
+        self.blocks = blocks(count, self.block_frames)
         self.shifts = torch.zeros(count, 2, device=device)
         self.std = torch.full((count, 2), torch.inf, device=device)
         self.misfit = torch.full((count,), torch.nan, device=device)
         self.contrast = torch.zeros(count, device=device)
         self.raw = getattr(session, "kind", "raw") != "dff"
+        self.model: MotionModel | None = None
 
     def run(self) -> Motion:
         wanted = max(1, self.learn_frames // self.block_frames)
@@ -106,7 +114,7 @@ class _Estimator:
         sample = {i: self._read(*self.blocks[i]) for i in chosen}
         usual = torch.cat([self.contrast[slice(*self.blocks[i])] for i in chosen]).median()
         self.threshold = LOST_CONTRAST * usual
-        model = self._learn(sample)
+        self.model = model = self._learn(sample)
         if model is not None:
             for i, (start, stop) in enumerate(self.blocks):
                 if i not in sample:
@@ -118,7 +126,7 @@ class _Estimator:
         """Binned frames (n, h, w), float32; notes each frame's contrast."""
         (height, width), side = self.size, self.binning
         raw = self.session.frames(start, stop)[:, : height * side, : width * side]
-        frames = torch.from_numpy(_bin(raw, side)).to(self.device)
+        frames = torch.from_numpy(binned(raw, side)).to(self.device)
         self.contrast[start:stop] = frames.flatten(1).std(1)
         return frames
 
@@ -135,16 +143,15 @@ class _Estimator:
         if count == 0:
             return None
         step = max(1, count // REFERENCE_FRAMES)
-        some = torch.cat([sample[i][good[i].nonzero()[::step, 0]] for i in sample])
-        template = self.correlate.first_template(some)
-        for i, frames in sample.items():
-            self.shifts[spans[i]] = self.correlate(self.correlate.transform(frames), template)
+        some = {i: good[i].nonzero()[::step, 0] for i in sample}
+        template = self._first_template(sample, some)
         learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
         self._centre(learned)
         modulated = self.raw and bool(template.quantile(0.05) > 0)
         model = MotionModel.start(
             template, self._inside(learned), self.cell, settings.mode_diameters, modulated
         )
+        model.windows = self.windows
         for round_ in range(settings.rounds):
             warped = {i: self._warp(model, frames, spans[i]) for i, frames in sample.items()}
             total = torch.stack([block[good[i]].sum(0) for i, block in warped.items()]).sum(0)
@@ -152,6 +159,25 @@ class _Estimator:
             self._learn_round(model, warped, spans, good, round_, len(learned))
             self._centre(learned)
         return model
+
+    def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
+        """Template (h, w) of some frames of the sample, and the sample's first shifts."""
+        template = self.correlate.first_template(torch.cat([sample[i][some[i]] for i in sample]))
+        for i, frames in sample.items():
+            self._place(slice(*self.blocks[i]), frames, template)
+        return template
+
+    def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
+        """First shifts of frames."""
+        self.shifts[span] = self.correlate(self.correlate.transform(frames), template)
+
+    def _solve(
+        self, model: MotionModel, frames: Tensor, span: slice, *, robust: bool = False, in_time: bool = False
+    ) -> Solution:
+        """Fit registered frames (n, h*w), and move them by what was found."""
+        found = model.solve(frames, robust=robust, in_time=in_time)
+        self._move(span, found)
+        return found
 
     def _learn_round(
         self,
@@ -171,8 +197,8 @@ class _Estimator:
         denominator = torch.zeros(atoms, device=self.device)
         last_search = max(settings.search_rounds, default=0)
         for i, block in warped.items():
-            found = model.solve(block, robust=not atoms and round_ < 2, in_time=round_ >= 4)
-            self._move(spans[i], found)
+            robust = not atoms and round_ < 2 and self.windows is None
+            found = self._solve(model, block, spans[i], robust=robust, in_time=round_ >= 4)
             residual, share = found.residual, good[i].float()
             variance += (share @ residual.square()).view(size)
             if searching:
@@ -201,10 +227,9 @@ class _Estimator:
     def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 4) -> None:
         """Estimate the shifts of a block that the model wasn't learned on."""
         span = slice(start, start + len(frames))
-        self.shifts[span] = self.correlate(self.correlate.transform(frames), model.template)
+        self._place(span, frames, model.template)
         for round_ in range(rounds):
-            found = model.solve(self._warp(model, frames, span), in_time=True)
-            self._move(span, found)
+            found = self._solve(model, self._warp(model, frames, span), span, in_time=True)
             # The second step is small unless the FFT went astray somewhere.
             if round_ > 0 and found.steps.abs().max() < 0.5:
                 break
@@ -213,17 +238,18 @@ class _Estimator:
         """Registered frames (n, h*w); what they don't show is filled from the template."""
         shifts = self.shifts[span]
         warped = shift_frames(frames, shifts)
-        margin = (model.inside[:, self.size[1] // 2] == 0).sum() / 2
-        if shifts.abs().max() > margin:
+        if shifts.abs().max() > self._margin(model):
             seen = torch.ones(len(frames), *self.size, device=self.device)
             for axis, n in enumerate(self.size):
                 place = torch.arange(n, device=self.device) + shifts[:, axis, None]
                 visible = ((place >= 0) & (place <= n - 1)).float()
                 seen *= visible[:, :, None] if axis == 0 else visible[:, None]
-            gain = (warped * seen).sum((1, 2)) / (model.template * seen).sum((1, 2)).clamp_min(1e-6)
-            gain = gain.clamp(0.1, 10) if model.modulated else torch.ones_like(gain)
-            warped = warped * seen + (1 - seen) * model.template * gain[:, None, None]
+            warped = filled(model, warped, seen)
         return warped.flatten(1)
+
+    def _margin(self, model: MotionModel) -> Tensor:
+        """Rows at the top that aren't compared."""
+        return (model.inside[:, self.size[1] // 2] == 0).sum() / 2
 
     def _move(self, span: slice, found: Solution) -> None:
         limit = torch.tensor([self.settings.max_shift * n for n in self.size], device=self.device)
@@ -236,11 +262,15 @@ class _Estimator:
 
     def _inside(self, learned: Tensor) -> Tensor:
         """Return the field without the margin that motion uncovers in more than one frame of a hundred."""
-        reach = self.shifts[learned].abs().quantile(0.99, dim=0) + 1
+        reach = self._reach(learned) + 1
         inside = torch.zeros(self.size, device=self.device)
         top, left = (min(int(reach[i].ceil()), n // 10) for i, n in enumerate(self.size))
         inside[top : self.size[0] - top, left : self.size[1] - left] = 1
         return inside
+
+    def _reach(self, learned: Tensor) -> Tensor:
+        """How far the field moves in all but one frame of a hundred, (2,)."""
+        return self.shifts[learned].abs().quantile(0.99, dim=0)
 
     def _finish(self, model: MotionModel | None) -> Motion:
         count = len(self.shifts)
@@ -251,32 +281,14 @@ class _Estimator:
             lost = self._lost(0, count).cpu().numpy()
             template = model.template.cpu().numpy()
             shifts = self.shifts.cpu().numpy() * self.binning
-            good = np.flatnonzero(~lost)
-            shifts = np.stack([np.interp(np.arange(count), good, shifts[good, i]) for i in (0, 1)], 1)
-            shifts = (shifts - np.median(shifts[good], 0)).astype(np.float32)
+            shifts = repaired(shifts, lost)
         residual, std = self.misfit.cpu().numpy(), self.std.cpu().numpy() * self.binning
         residual[lost], std[lost] = np.nan, np.inf
         return Motion(shifts, std, residual, lost, template, self.binning)
 
 
-def _blocks(count: int, size: int) -> list[tuple[int, int]]:
-    """Spans of about ``size`` frames; no short one at the end."""
-    pieces = max(1, round(count / size))
-    edges = [round(i * count / pieces) for i in range(pieces + 1)]
-    return list(pairwise(edges))
-
-
-def _bin(frames: np.ndarray, side: int) -> np.ndarray:
-    """Mean over squares of ``side`` pixels, float32."""
-    if side == 1:
-        return frames.astype(np.float32)
-    # Integers are summed as integers, rows first: whole lines at a time.
-    kinds = {np.dtype(np.uint8): np.uint16, np.dtype(np.uint16): np.uint32}
-    rows = frames[:, ::side].astype(kinds.get(frames.dtype, np.float32))
-    for row in range(1, side):
-        np.add(rows, frames[:, row::side], out=rows)
-    total = rows[:, :, ::side].astype(np.float32)
-    for column in range(1, side):
-        np.add(total, rows[:, :, column::side], out=total)
-    total /= side**2
-    return total
+def filled(model: MotionModel, frames: Tensor, seen: Tensor) -> Tensor:
+    """Frames (n, h, w) with what they don't show (``seen`` is 0) from the template, as bright as they are."""
+    gain = (frames * seen).sum((1, 2)) / (model.template * seen).sum((1, 2)).clamp_min(1e-6)
+    gain = gain.clamp(0.1, 10) if model.modulated else torch.ones_like(gain)
+    return frames * seen + (1 - seen) * model.template * gain[:, None, None]

@@ -50,6 +50,8 @@ class Solution:
         Error of the shifts, pixels: to be subtracted from them.
     std : Tensor (n, 2)
         Its standard error from noise and from the coefficients' freedom, pixels.
+    covariance : Tensor (2, 2)
+        The same with what the steps have in common. (With P windows all three have 2 P in place of 2.)
     atoms : Tensor (n, K)
         Brightness of the atoms.
     misfit : Tensor (n,)
@@ -59,6 +61,7 @@ class Solution:
 
     steps: Tensor
     std: Tensor
+    covariance: Tensor
     atoms: Tensor
     misfit: Tensor
     residual: Tensor
@@ -86,6 +89,11 @@ class MotionModel:
     shapes : LocalImages
         What they began as: zero where they may never shine.
     places : Tensor (K, 2)
+    windows : Tensor (P, h*w), optional
+        Where the field moves by parts: the share of each in every pixel's motion. Steps are then (dy, dx) of
+        the first part, of the second, and so on.
+    stiffness : Tensor (2 P, 2 P), optional
+        Prior precision of the parts' shifts around zero, pixels to the power of -2.
     """
 
     cell_diameter: float
@@ -97,6 +105,8 @@ class MotionModel:
     atoms: LocalImages
     shapes: LocalImages
     places: Tensor
+    windows: Tensor | None = None
+    stiffness: Tensor | None = None
     _smooth: Tensor = field(init=False, repr=False)
     _smooth_weighted: Tensor = field(init=False, repr=False)
     _local: LocalImages = field(init=False, repr=False)
@@ -128,7 +138,10 @@ class MotionModel:
         gradient[0, 1:-1] = (template[2:] - template[:-2]) / 2
         gradient[1, :, 1:-1] = (template[:, 2:] - template[:, :-2]) / 2
         modes = self.modes * template.flatten() if self.modulated else self.modes
-        self._smooth = torch.cat([gradient.flatten(1), modes])
+        steps = gradient.flatten(1)
+        if self.windows is not None:
+            steps = (self.windows[:, None] * steps).flatten(0, 1)
+        self._smooth = torch.cat([steps, modes])
         self._smooth_weighted = self._smooth * self.precision
         self._local, self._local_weighted = self.atoms, self.atoms.times(self.precision)
         scale = torch.cat(
@@ -136,7 +149,10 @@ class MotionModel:
                 torch.einsum("kp,kp->k", self._smooth_weighted, self._smooth),
                 self._local_weighted.products(self._local),
             ]
-        ).sqrt()
+        )
+        if self.stiffness is not None:
+            scale[: self.steps] += self.stiffness.diagonal()
+        scale = scale.sqrt()
         # A basis image that is invisible (a constant template has no gradient) gets a coefficient of 0.
         self._scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.inf)
         smooth_scale, local_scale = self._scale.split([len(self._smooth), len(self.atoms)])
@@ -152,9 +168,19 @@ class MotionModel:
             ]
         )
         self._normal.diagonal().add_(RIDGE + (self._scale == torch.inf))
+        if self.stiffness is not None:
+            scale = self._scale[: self.steps]
+            self._normal[: self.steps, : self.steps] += self.stiffness / scale / scale[:, None]
         self._free = torch.linalg.inv(self._normal.double()).float()
 
-    def solve(self, frames: Tensor, *, robust: bool = False, in_time: bool = False) -> Solution:
+    @property
+    def steps(self) -> int:
+        """How many of the coefficients are errors of shifts."""
+        return 2 if self.windows is None else 2 * len(self.windows)
+
+    def solve(
+        self, frames: Tensor, *, robust: bool = False, in_time: bool = False, moved: Tensor | None = None
+    ) -> Solution:
         """Fit registered frames (n, h*w).
 
         Parameters
@@ -163,8 +189,12 @@ class MotionModel:
             Weigh down pixels that don't fit, while there are no atoms yet.
         in_time : bool
             Frames are consecutive: use the prior from neighbours.
+        moved : Tensor (n, 2 P), optional
+            The parts' shifts that were undone in ``frames``, for the prior on them.
         """
-        right = self._project(frames)
+        steps, right = self.steps, self._project(frames)
+        if self.stiffness is not None and moved is not None:
+            right[:, :steps] += moved @ self.stiffness / self._scale[:steps]
         theta = right @ self._free
         if robust:
             theta = self._reweighted(frames, theta)
@@ -175,13 +205,14 @@ class MotionModel:
         residual = torch.addmm(frames, smooth_part, self._smooth, alpha=-1)
         self._local.subtract_from(residual, brightness)
         misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
-        first_two = torch.eye(len(extra), 2, device=frames.device, dtype=torch.float64)
-        covariance = torch.linalg.solve((self._normal + torch.diag(extra)).double(), first_two).float()
-        std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:2]
+        first = torch.eye(len(extra), steps, device=frames.device, dtype=torch.float64)
+        covariance = torch.linalg.solve((self._normal + torch.diag(extra)).double(), first).float()[:steps]
+        std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:steps]
+        covariance = covariance / self._scale[:steps] / self._scale[:steps, None]
         theta = theta / self._scale
-        return Solution(
-            theta[:, :2], std.expand(len(frames), 2), theta[:, len(self._smooth) :], misfit, residual
-        )
+        brightness = theta[:, len(self._smooth) :]
+        std = std.expand(len(frames), steps)
+        return Solution(theta[:, :steps], std, covariance, brightness, misfit, residual)
 
     def _project(self, images: Tensor) -> Tensor:
         """Weighted products of images (n, h*w) with the basis, (n, 2 + M + K)."""
@@ -207,13 +238,14 @@ class MotionModel:
         return theta
 
     def _with_prior(self, right: Tensor, theta: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        mean, spread = predict_from_neighbours(theta[:, 2:])
-        noise = noise[2:]
+        steps = self.steps
+        mean, spread = predict_from_neighbours(theta[:, steps:])
+        noise = noise[steps:]
         prior = (spread - noise).clamp_min(0.05 * noise)
-        surprise = (theta[:, 2:] - mean).square()
+        surprise = (theta[:, steps:] - mean).square()
         variance = prior + (surprise - SURPRISE**2 * (prior + noise)).clamp_min(0)
-        precision = functional.pad(1 / variance, (2, 0))
-        target = right + functional.pad(mean / variance, (2, 0))
+        precision = functional.pad(1 / variance, (steps, 0))
+        target = right + functional.pad(mean / variance, (steps, 0))
         return conjugate_gradients(self._normal, precision, target, theta), precision.median(0).values
 
     def blinking(self, power: Tensor, noise: Tensor, threshold: float, limit: int) -> Tensor:

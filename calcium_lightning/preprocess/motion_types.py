@@ -5,6 +5,7 @@ Knows no tensors and no method.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +47,9 @@ class MotionSettings:
         Power of cell-sized residuals over that of noise, from which a place blinks.
     max_atoms : int
         Atoms added in one search, at most.
+    patches : (int, int), optional
+        Motion may differ over the field: it is estimated at so many places along y and x, from border to
+        border, and is bilinear between them. None: the whole field moves as one.
     """
 
     max_shift: float = 0.2
@@ -57,6 +61,28 @@ class MotionSettings:
     search_rounds: tuple[int, ...] = (1, 4, 6)
     atom_threshold: float = 1.4
     max_atoms: int = 250
+    patches: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class PatchShifts:
+    """Motion at a grid of places, as in :class:`~calcium_lightning.preprocess.patches.PatchGrid`.
+
+    Attributes
+    ----------
+    shifts : ndarray, float32 (T, Py, Px, 2)
+        (dy, dx) in pixels, all of it: what the whole field has in common is in there.
+    std : ndarray, float32 (Py, Px, 2)
+        Typical standard error of a frame's ``shifts``, pixels.
+    """
+
+    shifts: np.ndarray
+    std: np.ndarray
+
+    @property
+    def count(self) -> tuple[int, int]:
+        """Places along y and x."""
+        return self.std.shape[:2]  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -76,6 +102,11 @@ class Motion:
     template : ndarray, float32 (h, w)
         Mean of the registered frames that were learned on, averaged over ``binning`` pixels each way.
     binning : int
+    nonrigid : float
+        How much motion differs over the field: root mean square over field, axes and frames of what isn't
+        common to the field, pixels. Without ``patches`` it is an estimate of what was left.
+    patches : PatchShifts, optional
+        Motion over the field, where it was asked for; ``shifts`` is then its mean over the field.
     """
 
     shifts: np.ndarray
@@ -84,3 +115,5 @@ class Motion:
     lost: np.ndarray
     template: np.ndarray
     binning: int
+    nonrigid: float = 0.0
+    patches: PatchShifts | None = None

@@ -1,7 +1,8 @@
 """A session at the network's scale: motion-corrected, repaired, background removed, in units of its noise.
 
 Frames stay in their file; what is kept per session is a motion vector per frame and a handful of images.
-Every block of frames is computed when it is asked for, by two batched matrix products. Knows sessions and
+Every block of frames is computed when it is asked for, by two batched matrix products; motion that differs
+over the field is undone in two steps, what is common to the field and then the rest. Knows sessions and
 tensors, and nothing of networks or cells.
 """
 
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calcium_lightning.preprocess.motion_types import PatchShifts
+from calcium_lightning.preprocess.patches import PatchGrid, sample_undone
 from calcium_lightning.preprocess.resample import (
     CUT_SIGMAS,
     antialias_sigma,
@@ -25,6 +28,8 @@ from calcium_lightning.session import Session
 
 #: full width at half maximum of a typical cell at the network's scale, network pixels
 NETWORK_DIAMETER = 6.0
+#: tiles between neighbouring places at which the motion is known, where whole pixels will do
+TILES = 4
 Crop = tuple[int, int, int, int]
 
 
@@ -95,6 +100,8 @@ class Prepared:
         Share of the frames in which each pixel lay inside the sensor's field.
     held : Tensor, float16 (T, h, w), optional
         The whole foreground, where :meth:`hold` was asked for it.
+    patches : PatchShifts, optional
+        Motion that differs over the field; ``shifts`` is then what is common to it.
     """
 
     session: Session
@@ -110,6 +117,7 @@ class Prepared:
     noise: Tensor
     seen: Tensor
     held: Tensor | None = None
+    patches: PatchShifts | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,13 +140,43 @@ class Prepared:
         y = network_centers(height, rows)[top:bottom].to(device)
         x = network_centers(width, columns)[left:right].to(device)
         sigma_y, sigma_x = (antialias_sigma(factor) for factor in self.scale.factor)
-        still = sample(frames, (y, x), shifts, (sigma_y, sigma_x))
+        sigmas = (sigma_y, sigma_x)
+        if self.patches is None:
+            still = sample(frames, (y, x), shifts, sigmas)
+        else:
+            step_y, step_x = 1 / self.scale.factor
+            displacement = self.displacement(span, y, x)
+            still = sample_undone(frames, (y, x), (step_y, step_x), shifts, displacement, sigmas)
         if (self.gain[span] != 1).any() or (self.offset[span] != 0).any():
             gain, offset = (
                 torch.from_numpy(part[span]).to(device)[:, None, None] for part in (self.gain, self.offset)
             )
             still = (still - offset) / gain
         return still
+
+    def displacement(self, span: slice, y: Tensor, x: Tensor) -> Tensor:
+        """How far the tissue is displaced at rows y (h,) and columns x (w,), session pixels, (n, 2, h, w)."""
+        if self.patches is None:
+            shifts = torch.from_numpy(self.shifts[span]).to(y.device)
+            return shifts[:, :, None, None].expand(-1, -1, len(y), len(x))
+        shifts = torch.from_numpy(self.patches.shifts[span]).to(y.device)
+        grid = PatchGrid(self.scale.field, self.patches.count)
+        return torch.stack([grid.displacement(part, y, x) for part in shifts.unbind(-1)], 1)
+
+    def shifts_at(self, points: np.ndarray) -> np.ndarray:
+        """Motion that is removed at points (K, 2), session pixels, (T, K, 2); (T, 1, 2) if alike."""
+        if self.patches is None:
+            return self.shifts[:, None]
+        grid = PatchGrid(self.scale.field, self.patches.count)
+        return grid.at(self.patches.shifts, points)
+
+    def tiles(self, span: slice) -> np.ndarray:
+        """Motion of each tile of the field, session pixels: (n, 2), or (n, rows, columns, 2) for many."""
+        if self.patches is None:
+            return self.shifts[span]
+        count = (TILES * (places - 1) or 1 for places in self.patches.count)
+        centers = (network_centers(*part) for part in zip(self.scale.field, count, strict=True))
+        return self.displacement(span, *centers).movedim(1, -1).numpy()
 
     def high_pass(self, images: Tensor, crop: Crop | None = None) -> Tensor:
         """Remove what is smooth over a cell's surroundings, up to the border.
@@ -190,8 +228,7 @@ class Prepared:
         top, bottom, left, right = crop or (0, rows, 0, columns)
         detail = self.high_pass(self.resample(frames, start, self.margin(crop)), crop)
         detail -= self.baseline_at(start, start + len(frames))[:, top:bottom, left:right].to(frames.device)
-        inside_y, inside_x = self.inside(start, start + len(frames))
-        inside = inside_y[:, top:bottom, None] & inside_x[:, None, left:right]
+        inside = self.inside(start, start + len(frames), (top, bottom, left, right))
         return detail * inside.to(frames.device)
 
     def foreground(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
@@ -215,15 +252,29 @@ class Prepared:
         top, bottom, left, right = crop or (0, rows, 0, columns)
         return 1 / self.noise[top:bottom, left:right]
 
-    def inside(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Which rows (n, h) and columns (n, w) of the field lay on the sensor in each frame, bool."""
+    def inside(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
+        """Which pixels lay on the sensor in frames [start, stop), bool (n, h, w)."""
+        rows, columns = self.scale.size
+        top, bottom, left, right = crop or (0, rows, 0, columns)
+        if self.patches is None:
+            inside_y, inside_x = self.inside_lines(start, stop)
+            return inside_y[:, top:bottom, None] & inside_x[:, None, left:right]
+        y, x = (
+            network_centers(length, size)
+            for length, size in zip(self.scale.field, self.scale.size, strict=True)
+        )
+        y, x = y[top:bottom], x[left:right]
+        down, right_ = self.displacement(slice(start, stop), y, x).unbind(1)
+        return _on_line(y[:, None] + down, self.scale.field[0]) & _on_line(x + right_, self.scale.field[1])
+
+    def inside_lines(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Which rows (n, h) and columns (n, w) lay on the sensor, bool, where the field moves as one."""
         shifts = torch.from_numpy(self.shifts[start:stop])
         return tuple(  # type: ignore[return-value]
-            (moved >= -0.5) & (moved <= length - 0.5)
+            _on_line(
+                network_centers(length, self.scale.size[axis])[None, :] + shifts[:, axis : axis + 1], length
+            )
             for axis, length in enumerate(self.scale.field)
-            for moved in [
-                network_centers(length, self.scale.size[axis])[None, :] + shifts[:, axis : axis + 1]
-            ]
         )
 
     def baseline_at(self, start: int, stop: int) -> Tensor:
@@ -236,3 +287,8 @@ class Prepared:
             :, None, None
         ]
         return torch.lerp(self.baseline[right - 1], self.baseline[right], share)
+
+
+def _on_line(places: Tensor, length: int) -> Tensor:
+    """Whether places lie on a line of ``length`` pixels, bool."""
+    return (places >= -0.5) & (places <= length - 0.5)

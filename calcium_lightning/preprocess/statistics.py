@@ -14,7 +14,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.preprocess.motion import MotionSettings, estimate_motion
+from calcium_lightning.preprocess.motion import MotionSettings
+from calcium_lightning.preprocess.motion_patches import estimate_piecewise
+from calcium_lightning.preprocess.motion_types import PatchShifts
+from calcium_lightning.preprocess.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 from calcium_lightning.progress import progress
@@ -89,12 +92,13 @@ def prepare(
         gain, offset = stretch.gain.astype(np.float32), stretch.offset.astype(np.float32)
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
+    shifts, patches = _motion(session, cell_diameter, settings, device)
     prepared = Prepared(
         session=session,
         scale=scale,
         fps=rate,
         cell_diameter=cell_diameter,
-        shifts=_motion(session, cell_diameter, settings, device),
+        shifts=shifts,
         gain=gain,
         offset=offset,
         background_sigma=settings.background_diameters * NETWORK_DIAMETER,
@@ -102,6 +106,7 @@ def prepare(
         knots=torch.zeros(1),
         noise=torch.ones(scale.size),
         seen=torch.ones(scale.size),
+        patches=patches,
     )
     prepared.seen = _seen(prepared)
     _estimate_images(prepared, settings, device)
@@ -110,20 +115,29 @@ def prepare(
 
 def _motion(
     session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
-) -> np.ndarray:
+) -> tuple[np.ndarray, PatchShifts | None]:
+    if settings.motion is not None:
+        PatchGrid.of(settings.motion.patches, session.shape[1:], cell_diameter)  # even if it isn't needed
     known = session.shifts
     if known is not None:
-        return known
+        return known, None
     if session.motion_corrected or settings.motion is None or session.n_frames < 2:
-        return np.zeros((session.n_frames, 2), np.float32)
-    return estimate_motion(session, settings.motion, cell_diameter, device).shifts
+        return np.zeros((session.n_frames, 2), np.float32), None
+    motion = estimate_piecewise(session, settings.motion, cell_diameter, device)
+    return motion.shifts, motion.patches
 
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
     total = torch.zeros(prepared.scale.size)
+    if prepared.patches is not None:
+        chunk = 64
     for start in range(0, prepared.shape[0], chunk):
-        rows, columns = prepared.inside(start, min(start + chunk, prepared.shape[0]))
-        total += rows.float().T @ columns.float()
+        stop = min(start + chunk, prepared.shape[0])
+        if prepared.patches is None:
+            rows, columns = prepared.inside_lines(start, stop)
+            total += rows.float().T @ columns.float()
+        else:
+            total += prepared.inside(start, stop).sum(0)
     return total / prepared.shape[0]
 
 
@@ -163,8 +177,7 @@ def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.
         stop = min(int(start) + 8, end)
         frames = torch.from_numpy(prepared.session.frames(int(start), stop).astype(np.float32)).to(device)
         detail = prepared.high_pass(prepared.resample(frames, int(start)))
-        rows, columns = prepared.inside(int(start), stop)
-        detail[~(rows[:, :, None] & columns[:, None, :]).to(device)] = torch.nan
+        detail[~prepared.inside(int(start), stop).to(device)] = torch.nan
         blocks.append(detail[: len(detail) // 2 * 2] if len(detail) > 1 else detail)
     return torch.cat(blocks)
 

@@ -1,9 +1,11 @@
 """Mean and maximum of a recording whose motion is undone by whole pixels, gathered frame by frame.
 
-Knows arrays and shifts, not where they come from.
+Motion that differs over the field is undone tile by tile. Knows arrays and shifts, not where they come from.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -29,21 +31,33 @@ class RegisteredSummary:
         ----------
         frames : ndarray (n, H, W)
             Stored as ``true * gain + offset``.
-        shifts : ndarray (n, 2)
-            How far the tissue is displaced in each, pixels.
+        shifts : ndarray (n, 2) or (n, rows, columns, 2)
+            How far the tissue is displaced in each, pixels; or in each of the tiles into which so many rows
+            and columns of them cut the field.
         gain, offset : ndarray (n,)
         """
         if (gain != 1).any() or (offset != 0).any():
             frames = (frames - offset[:, None, None]) / gain[:, None, None]
+        tiles = shifts.reshape(len(shifts), *(shifts.shape[1:3] if shifts.ndim == 4 else (1, 1)), 2)
+        rows, columns = (
+            list(pairwise(np.round(np.linspace(0, length, count + 1)).astype(int)))
+            for length, count in zip(frames.shape[1:], tiles.shape[1:3], strict=True)
+        )
+        for (i, row), (j, column) in product(enumerate(rows), enumerate(columns)):
+            self._add_tile(frames, tiles[:, i, j], (row, column))
+
+    def _add_tile(
+        self, frames: np.ndarray, shifts: np.ndarray, tile: tuple[tuple[int, int], tuple[int, int]]
+    ) -> None:
         whole, group = np.unique(np.round(shifts).astype(int), axis=0, return_inverse=True)
         exact = np.dtype(np.float64 if frames.dtype.kind == "f" else np.uint64)
         for index, shift in enumerate(whole):
             # Frames that moved alike are summed before they are moved back, as the integers they are.
-            alike = frames[group.ravel() == index]
-            source, target = zip(*map(_overlap, shift, frames.shape[1:]), strict=True)
-            self._total[target] += alike.sum(0, dtype=exact)[source]
+            source, target = zip(*map(_overlap, shift, tile, frames.shape[1:]), strict=True)
+            alike = frames[:, *source][group.ravel() == index]
+            self._total[target] += alike.sum(0, dtype=exact)
             self._count[target] += len(alike)
-            np.maximum(self._peak[target], alike.max(0)[source], out=self._peak[target])
+            np.maximum(self._peak[target], alike.max(0), out=self._peak[target])
 
     @property
     def mean(self) -> np.ndarray:
@@ -56,8 +70,8 @@ class RegisteredSummary:
         return np.where(self._count > 0, self._peak, np.float32(0))
 
 
-def _overlap(shift: int, length: int) -> tuple[slice, slice]:
-    """Pixels of a moved line that lie in the field, and where they belong."""
-    begin, end = max(0, -shift), max(0, min(length, length - shift))
-    begin = min(begin, end)
-    return slice(begin + shift, end + shift) if begin < end else slice(0, 0), slice(begin, end)
+def _overlap(shift: int, part: tuple[int, int], length: int) -> tuple[slice, slice]:
+    """Pixels of a moved line that lie in a part [begin, end) of the field, and where they belong."""
+    begin, end = max(part[0], -shift), min(part[1], length - shift)
+    end = max(begin, end)
+    return (slice(begin + shift, end + shift), slice(begin, end)) if begin < end else (slice(0), slice(0))

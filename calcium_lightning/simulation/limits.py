@@ -67,6 +67,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "motion_time_s": (1e-3, 100),
     "motion_oscillation_hz": (0.1, 50),
     "motion_jumps_per_minute": (0, 600),
+    "motion_nonrigid_px": (0, 10),
     "motion_residual_px": (0, 5),
     "noise_smoothing_px": (0, 20),
 }

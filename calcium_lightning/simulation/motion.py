@@ -1,4 +1,4 @@
-"""How the tissue moves, and images moved by it: jerky rigid motion, sub-pixel interpolation in batches.
+"""How the tissue moves, and images moved by it: jerky rigid motion, bending, sub-pixel interpolation.
 
 Sign as in the session file: a point at c in the motion-corrected field lies at c + shifts[t] in frame t.
 """
@@ -6,15 +6,19 @@ Sign as in the session file: a point at c in the motion-corrected field lies at 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from scipy.signal import butter, lfilter, sosfilt
 
 from calcium_lightning.simulation.settings import SceneSettings
 
 LOBES = 3  # of the Lanczos kernel: six taps
 LIMIT = 4.5  # shifts are clipped to so many standard deviations
+#: half waves along y and x of what bends the field, and their share of its variance
+MODES = {(1, 0): 0.3, (0, 1): 0.3, (1, 1): 0.2, (2, 0): 0.1, (0, 2): 0.1}
 
 
 def draw_motion(settings: SceneSettings, rng: np.random.Generator) -> np.ndarray:
@@ -46,6 +50,46 @@ def draw_residual(settings: SceneSettings, rng: np.random.Generator) -> np.ndarr
     residual = settings.motion_residual_px * (0.8 * fast + 0.6 * slow)
     limit = LIMIT * settings.motion_residual_px
     return np.clip(residual, -limit, limit).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Bending:
+    """Motion that differs over the field: a few half waves along y and x.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Height and width of the field.
+    strength : ndarray, float32 (T, 2, modes)
+        Of each wave of :data:`MODES` in each frame, for dy and dx, pixels.
+    """
+
+    size: tuple[int, int]
+    strength: np.ndarray
+
+    @classmethod
+    def draw(cls, settings: SceneSettings, rng: np.random.Generator) -> Bending | None:
+        """Draw it, as jerky as the rigid motion; None where the field moves as one."""
+        if not settings.motion_nonrigid_px:
+            return None
+        courses = [
+            sum(_wander(settings.n_frames, settings.fps, tau, rng) for tau in settings.motion_time_s)
+            for _ in MODES
+        ]
+        spread = settings.motion_nonrigid_px * np.sqrt(0.5 * np.array(list(MODES.values())))
+        strength = np.clip(np.stack(courses, -1) * spread, -LIMIT * spread, LIMIT * spread)
+        return cls((settings.height_px, settings.width_px), strength.astype(np.float32))
+
+    def at(self, frame: int, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Displacement (2, ...), pixels, of what is seen at (y, x) on the sensor; their shapes broadcast."""
+        y, x = ((part + 0.5) * (math.pi / length) for part, length in zip((y, x), self.size, strict=True))
+        waves = [np.cos(k * y) * np.cos(m * x) * math.sqrt(2 ** ((k > 0) + (m > 0))) for k, m in MODES]
+        return np.tensordot(self.strength[frame], np.stack(waves), 1)
+
+    @property
+    def reach(self) -> float:
+        """The largest displacement that can be, pixels."""
+        return 2 * float(np.abs(self.strength).sum(-1).max())
 
 
 def _wander(n_frames: int, fps: float, time_s: float, rng: np.random.Generator) -> np.ndarray:
@@ -96,6 +140,21 @@ def shifted(images: torch.Tensor, shifts: np.ndarray, size: tuple[int, int]) -> 
     moved = _shifted_rows(images, shifts[:, 0], margin, size[0])
     moved = _shifted_rows(moved.transpose(1, 2), shifts[:, 1], margin, size[1])
     return moved.transpose(1, 2)
+
+
+def bent(
+    images: torch.Tensor, frames: np.ndarray, shifts: np.ndarray, bending: Bending, size: tuple[int, int]
+) -> torch.Tensor:
+    """As :func:`shifted`, of images that bend too in some frames (n,); by cubic splines, one by one."""
+    margin = (images.shape[1] - size[0]) // 2
+    y, x = np.arange(size[0], dtype=float)[:, None], np.arange(size[1], dtype=float)
+    result = np.empty((len(frames), *size), np.float32)
+    for target, frame, shift, image in zip(
+        result, frames, shifts, images.expand(len(frames), -1, -1).numpy(), strict=True
+    ):
+        down, right = shift[:, None, None] + bending.at(frame, y, x)
+        map_coordinates(image, (y + margin - down, x + margin - right), target, order=3, mode="nearest")
+    return torch.from_numpy(result)
 
 
 def _shifted_rows(images: torch.Tensor, shifts: np.ndarray, margin: int, size: int) -> torch.Tensor:

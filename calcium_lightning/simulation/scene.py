@@ -6,6 +6,7 @@ but the sparse footprints, the time courses and the last block.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -39,7 +40,7 @@ class Scene:
     Attributes
     ----------
     shifts : ndarray, float32 (T, 2)
-        True displacement of the tissue in each frame, pixels (dy, dx).
+        True displacement of the tissue in each frame, pixels (dy, dx), without what differs over the field.
     truth : Truth
         Footprints, traces in levels of the frames, spikes, amplitudes and shifts.
 
@@ -68,7 +69,9 @@ class Scene:
             self.shifts = motion.draw_residual(settings, self._rng("residual"))
             self._sensor_shifts = self.shifts - moved
             sensor_margin = motion.margin_px(self._sensor_shifts)
-        self._tissue = Tissue(settings, motion.margin_px(self.shifts), self._rng)
+        self._bending = motion.Bending.draw(settings, self._rng("bending"))
+        reach = self._bending.reach if self._bending else 0.0
+        self._tissue = Tissue(settings, motion.margin_px(self.shifts) + math.ceil(reach), self._rng)
         rng = self._rng("optics")
         self._optics, self._leak = background.draw_optics(self.size, sensor_margin, settings, rng)
         self._sensor = sensor.Sensor(settings, seed)
@@ -118,12 +121,28 @@ class Scene:
 
         1 is the background in the middle of the field, before bleaching.
         """
-        field = motion.shifted(self._tissue.at(indices), self.shifts[indices], self.size)
+        field = self._moved(self._tissue.at(indices), indices)
         optics, leak = self._optics_in(indices)
         field *= torch.from_numpy(self._bleaching[indices])[:, None, None]
         field *= optics
         field += leak
         return np.maximum(field.contiguous().numpy(), 0)
+
+    def _moved(self, tissue: torch.Tensor, indices: np.ndarray) -> torch.Tensor:
+        if self._bending is None:
+            return motion.shifted(tissue, self.shifts[indices], self.size)
+        return motion.bent(tissue, indices, self.shifts[indices], self._bending, self.size)
+
+    def displacement(self, points: np.ndarray) -> np.ndarray:
+        """True displacement (T, K, 2) of points (K, 2) of the tissue in every frame, pixels."""
+        moved = np.repeat(self.shifts[:, None], len(points), 1)
+        if self._bending is None:
+            return moved
+        for frame, shift in enumerate(self.shifts):
+            for _ in range(8):  # what is seen at a place of the sensor bends by what bends that place
+                y, x = (points + moved[frame]).T
+                moved[frame] = shift + self._bending.at(frame, y, x).T
+        return moved
 
     def _optics_in(self, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Transmission and stray light in some frames, (1 or n, height, width)."""
@@ -145,7 +164,7 @@ class Scene:
     def _mean_light(self) -> np.ndarray:
         """Mean image without noise: the mean tissue under a sample of the shifts."""
         optics, leak = self._optics_in(self._sampled)
-        field = motion.shifted(self._tissue.mean(), self.shifts[self._sampled], self.size)
+        field = self._moved(self._tissue.mean(), self._sampled)
         mean = (field * optics * float(self._bleaching.mean()) + leak).mean(0)
         return np.maximum(mean.numpy(), 1e-3)
 

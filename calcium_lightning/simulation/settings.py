@@ -128,6 +128,9 @@ class SceneSettings:
         Band of its oscillating part (breathing, steps).
     motion_jumps_per_minute : float
         Sudden displacements that decay with the slow time constant.
+    motion_nonrigid_px : float
+        Motion that differs over the field (stretch, shear, bending): standard deviation along each axis over
+        the field and time, on top of the rigid motion.
     motion_residual_px : float
         Standard deviation of what a motion correction left, along each axis.
     noise_smoothing_px : float
@@ -203,6 +206,7 @@ class SceneSettings:
     motion_time_s: Range = (0.15, 1.0)
     motion_oscillation_hz: Range = (5.0, 8.0)
     motion_jumps_per_minute: float = 2.0
+    motion_nonrigid_px: float = 0.0
     motion_residual_px: float = 0.3
     # earlier processing
     noise_smoothing_px: float = 0.0

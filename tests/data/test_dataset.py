@@ -129,7 +129,7 @@ def test_labels_follow_the_motion_that_is_left(both):
     part = both[0]
     part.shifts = part.shifts + np.array([1.5, -3.0], np.float32)
     table = label_table(part)
-    np.testing.assert_allclose(table.drift, np.tile([-1.0, 2.0], (part.shape[0], 1)), atol=1e-5)
+    np.testing.assert_allclose(table.drift, np.tile([-1.0, 2.0], (part.shape[0], 1, 1)), atol=1e-5)
 
 
 def test_a_pickled_dataset_opens_its_own_file(both):
