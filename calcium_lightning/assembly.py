@@ -136,14 +136,10 @@ def assemble(
         What else :class:`~calcium_lightning.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
-    footprints, peaks = to_session(found.model.footprints, scale)
     count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
-    centers, center_std = put_together(
-        footprint_centers(footprints, scale.field),
-        found.center_std.numpy() / scale.factor,
-        scale.to_session(mean),
-        variance / np.square(scale.factor),
-    )
+    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
+    footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
+    centers = footprint_centers(footprints, scale.field)
     quality = measure(
         statistics,
         found.consistency,
@@ -164,7 +160,7 @@ def assemble(
     activity, gain = found.activity, statistics.gain
     return StreamedCells(
         centers=centers[order],
-        center_std=np.hypot(center_std, CENTER_FLOOR)[order],
+        center_std=np.hypot(std / scale.factor, CENTER_FLOOR)[order],
         footprints=footprints[order],
         frame_shape=scale.field,
         traces=SortedRows(activity.traces, order, peaks),

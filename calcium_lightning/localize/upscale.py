@@ -14,7 +14,9 @@ from calcium_lightning.preprocess.prepared import Scale
 CUT = 0.02
 
 
-def to_session(footprints: Patches, scale: Scale) -> tuple[csr_matrix, np.ndarray]:
+def to_session(
+    footprints: Patches, scale: Scale, moved: np.ndarray | None = None
+) -> tuple[csr_matrix, np.ndarray]:
     """Interpolate footprints on the session's pixels.
 
     Parameters
@@ -23,6 +25,8 @@ def to_session(footprints: Patches, scale: Scale) -> tuple[csr_matrix, np.ndarra
         At the network's scale.
     scale : Scale
         The two grids.
+    moved : ndarray (K, 2), optional
+        By how much footprints are moved on the way, network pixels.
 
     Returns
     -------
@@ -32,13 +36,15 @@ def to_session(footprints: Patches, scale: Scale) -> tuple[csr_matrix, np.ndarra
         The peaks before scaling: traces of the network's footprints times these are those of the session's.
     """
     side = footprints.values.shape[-1]
+    moved = np.zeros((len(footprints), 2)) if moved is None else moved
     matrices, corners = [], []
     for axis, (field, factor) in enumerate(zip(scale.field, scale.factor, strict=True)):
         length = int(np.ceil(side / factor)) + 1
-        low = (footprints.corner[:, axis].numpy() - 0.5 + 0.5) / factor - 0.5
+        begin = footprints.corner[:, axis].numpy() + moved[:, axis]
+        low = begin / factor - 0.5
         corner = np.ceil(low).astype(np.int64)
         pixels = corner[:, None] + np.arange(length)
-        position = (pixels + 0.5) * factor - 0.5 - footprints.corner[:, axis : axis + 1].numpy()
+        position = (pixels + 0.5) * factor - 0.5 - begin[:, None]
         weights = _cubic(torch.from_numpy(position[:, :, None] - np.arange(side)).float())
         weights = _fold(weights, footprints.corner[:, axis], footprints.size[axis])
         matrices.append(weights * torch.from_numpy((pixels >= 0) & (pixels < field))[:, :, None])

@@ -103,6 +103,20 @@ def test_footprints_land_where_they_belong_in_the_session(field, diameter, place
         np.testing.assert_allclose(found, center, atol=0.2 + 0.06 / min(scale.factor))
 
 
+@PROPERTY
+@given(diameter=st.floats(5, 25), step=st.tuples(st.floats(-2, 2), st.floats(-2, 2)))
+def test_a_moved_footprint_is_that_of_the_moved_place(diameter, step):
+    scale = Scale.for_diameter((180, 160), diameter)
+    center = np.array(scale.size)[None] / 2 + [[0.3, -0.2]]
+    moved = np.array([step])
+    expected, height = to_session(gaussian_patches(center + moved, 2.55, scale.size), scale)
+    found, peak = to_session(gaussian_patches(center, 2.55, scale.size), scale, moved)
+    assert abs(found * peak[0] - expected * height[0]).max() < 0.04
+    np.testing.assert_allclose(
+        footprint_centers(found, scale.field), scale.to_session(center + moved), atol=0.1
+    )
+
+
 def test_no_footprints_are_no_trouble():
     scale = Scale((40, 50), (20, 25))
     footprints, peaks = to_session(Patches.at(np.zeros((0, 2)), (20, 25)), scale)
