@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,10 +123,7 @@ def _measure(kind: Kind, methods: list[Method], folders: Folders, options: argpa
     well = True
     for recording in recordings(kind, options.seeds, options.published):
         try:
-            make(
-                folders.session(recording.name),
-                lambda path, one=recording: one.command(path, options.minisim),
-            )
+            make(folders.session(recording.name), partial(recording.command, minisim=options.minisim))
         except Failed as failure:
             print(f"{recording.name}: can't be made: {failure}", file=sys.stderr, flush=True)
             well = False

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,11 +29,12 @@ from calcium_lightning.metrics.cells import match_cells
 from calcium_lightning.pages.pictures import OUTLINE, contrast, patch
 from calcium_lightning.session import Session, Truth
 
-FOUND, MISSED, FALSE = "#56b4e9", "#f0e442", "#d55e00"
-STROKES = {
-    "found": {"color": FOUND, "linewidth": 1.0},
-    "missed": {"color": MISSED, "linewidth": 1.0, "linestyle": (0, (2, 1.2))},
-    "false": {"color": FALSE, "linewidth": 1.6},
+#: colour, width and line style of a stroke
+STROKES: dict[str, tuple[str, float, Any]] = {
+    "mask": ("white", 0.7, "solid"),
+    "found": ("#56b4e9", 1.0, "solid"),
+    "missed": ("#f0e442", 1.2, (0, (2, 1.2))),
+    "false": ("#d55e00", 1.6, "solid"),
 }
 COLUMNS, PANEL = 4, 3.9  # most panels in a row; inches
 GAMMA = 0.6  # of the picture beneath, so that dim cells show
@@ -76,7 +78,7 @@ def draw(target: Path, session: Path, rows: list[Row]) -> None:
             background, origin = _flashes(cells), offset
     if background is None:  # no method that tells how the field looks
         background = np.zeros(shape)
-    panels.insert(0, Outlines("brightest less mean", {}))
+    panels.insert(0, _plain(truth, shape))
     lines = math.ceil(len(panels) / COLUMNS)
     columns = math.ceil(len(panels) / lines)
     size = (PANEL * columns, (PANEL * shape[0] / shape[1] + 0.35) * lines + 0.3)
@@ -87,8 +89,11 @@ def draw(target: Path, session: Path, rows: list[Row]) -> None:
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     _scale_bar(grid[0], shape, pixel_size)
-    named = _names(truth)
-    handles = [Line2D([], [], **STROKES[kind], label=text) for kind, text in named.items()]
+    handles = [
+        Line2D([], [], color=color, linewidth=width, linestyle=style, label=_names(truth)[kind])
+        for kind, (color, width, style) in STROKES.items()
+        if kind in _names(truth)
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     with atomic_path(target, overwrite=True) as temporary:
         figure.savefig(temporary, dpi=110, bbox_inches="tight", pad_inches=0.1)
@@ -134,11 +139,20 @@ def _in_mask(centers: np.ndarray, mask: np.ndarray, shape: tuple[int, int]) -> t
     y, x = np.clip(((centers + 0.5) * scale).astype(int), 0, np.array(mask.shape) - 1).T
     parts = label(mask > 0, connectivity=1)
     empty = (mask > 0) & ~np.isin(parts, parts[y, x])
-    lines = [
-        ((line - 1 + 0.5) / scale - 0.5)[:, ::-1]
-        for line in find_contours(np.pad(empty, 1).astype(float), 0.5)
-    ]
-    return mask[y, x] > 0, lines
+    return mask[y, x] > 0, _edges(empty, shape)
+
+
+def _edges(mask: np.ndarray, shape: tuple[int, int]) -> Lines:
+    """Lines (x, y), in pixels of frames (H, W), around what a mask of the same field marks."""
+    scale = np.array(mask.shape) / np.array(shape)
+    around = find_contours(np.pad(mask > 0, 1).astype(float), 0.5)
+    return [((line - 1 + 0.5) / scale - 0.5)[:, ::-1] for line in around]
+
+
+def _plain(truth: Truth, shape: tuple[int, int]) -> Outlines:
+    if truth.mask is None:
+        return Outlines("brightest less mean", {})
+    return Outlines("brightest less mean, annotators' mask", {"mask": _edges(truth.mask, shape)})
 
 
 def _title(row: Row, right: int, wrong: int) -> str:
@@ -168,17 +182,13 @@ def _panel(
 ) -> None:
     height, width = shape
     box = (origin[1] - 0.5, origin[1] + width - 0.5, origin[0] + height - 0.5, origin[0] - 0.5)
-    white = 1.6 if panel.lines else 1.0  # outlines need dark ground
+    white = 1.6 if "found" in panel.lines else 1.0  # outlines need dark ground
     axes.imshow(background, cmap="gray", vmin=0, vmax=white, extent=box)
-    for kind, stroke in STROKES.items():
-        axes.add_collection(LineCollection(panel.lines.get(kind, []), **_many(stroke)))
+    for kind, (color, linewidth, style) in STROKES.items():
+        lines = panel.lines.get(kind, [])
+        axes.add_collection(LineCollection(lines, colors=color, linewidths=linewidth, linestyles=[style]))
     axes.set_title(panel.title, fontsize=10, loc="left")
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[], facecolor="black")
-
-
-def _many(stroke: dict[str, object]) -> dict[str, object]:
-    plural = {"color": "colors", "linewidth": "linewidths", "linestyle": "linestyles"}
-    return {plural[name]: value for name, value in stroke.items()}
 
 
 def _scale_bar(axes: Axes, shape: tuple[int, int], pixel_size: float | None) -> None:

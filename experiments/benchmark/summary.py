@@ -36,6 +36,8 @@ MASK: list[Column] = [
     ("mask_parts_hit", "parts hit", ".0f"),
     ("mask_parts", "of", ".0f"),
 ]
+#: added up over recordings, not averaged
+SUMMED = {"mask_parts_hit", "mask_parts"}
 COST: list[Column] = [("seconds", "seconds", ".1f"), ("peak_mb", "peak MB", ".0f")]
 #: the first methods of every kind, others after them by name
 FIRST = ("this project", "this project, diameter given", "band-pass baseline", "Suite2p")
@@ -60,14 +62,15 @@ def write(folders: Folders) -> str:
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
-    """By kind as their table has them, then method, then seed."""
+    """By kind as their table has them, then recording, then method."""
     kinds = {name: place for place, name in enumerate(KINDS)}
 
     def place(row: Row) -> tuple[object, ...]:
         method = row["method"]
         first = FIRST.index(method) if method in FIRST else len(FIRST)
         seed = row["seed"]
-        return kinds.get(row["kind"], len(kinds)), first, method, int(seed) if seed.isdigit() else 0, seed
+        kind = kinds.get(row["kind"], len(kinds))
+        return kind, row["kind"], int(seed) if seed.isdigit() else 0, seed, first, method
 
     return sorted(rows, key=place)
 
@@ -85,9 +88,9 @@ def report(rows: Sequence[Row]) -> str:
         parts += [
             "## Published recordings",
             "Share of centres inside the annotators' mask, the share of the field that it covers (chance), "
-            "κ = (precision − chance) / (1 − chance), and how many of its connected parts hold a centre.",
-            table(published, MASK + COST, "seed"),
-            table(published, MASK + COST),
+            "κ = (precision − chance) / (1 − chance), and how many of its connected parts hold a centre. "
+            "*All*: means ± standard deviations over the recordings, sums of the parts.",
+            table([*published, *({**row, "seed": "all"} for row in published)], MASK + COST, "seed"),
         ]
     failed = [row for row in rows if "error" in row]
     if failed:
@@ -98,25 +101,24 @@ def report(rows: Sequence[Row]) -> str:
 
 def table(rows: Sequence[Row], columns: Sequence[Column], by: str = "kind") -> str:
     """Markdown, one line for each kind (or whatever ``by`` says) and method."""
-    flat = pd.DataFrame([_flat(row) for row in rows]).reindex(
-        columns=[by, "method", "failed", *(name for name, _, _ in columns)]
-    )
-    groups = flat.groupby([by, "method"], sort=False)
-    counts = groups["failed"].agg(["size", "sum"])
-    figures = flat.drop(columns="failed").groupby([by, "method"], sort=False)
-    means, spreads = figures.mean(), figures.std()
-    lines = [
-        f"| {'recording' if by == 'seed' else 'kind'} | method | n | "
-        + " | ".join(heading for _, heading, _ in columns)
-        + " |",
-        "| --- | --- " + "| --- " * (1 + len(columns)) + "|",
-    ]
-    for group in means.index:
-        size, failed = counts.loc[group]
-        cells = [f"{size - failed} of {size}" if failed else f"{size}"]
-        cells += [_shown(means.loc[group, name], spreads.loc[group, name], form) for name, _, form in columns]
-        lines.append(f"| {group[0]} | {group[1]} | " + " | ".join(cells) + " |")
+    names = [name for name, _, _ in columns]
+    flat = pd.DataFrame([_flat(row) for row in rows]).reindex(columns=[by, "method", "failed", *names])
+    headings = ["recording" if by == "seed" else by, "method", "n", *(heading for _, heading, _ in columns)]
+    lines = [f"| {' | '.join(headings)} |", "| --- " * len(headings) + "|"]
+    for (group, method), part in flat.groupby([by, "method"], sort=False):
+        size, failed = len(part), int(part["failed"].sum())
+        cells = [str(group), str(method), f"{size - failed} of {size}" if failed else f"{size}"]
+        cells += [_shown(part[name].dropna(), form, name in SUMMED) for name, _, form in columns]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _shown(values: pd.Series[float], form: str, summed: bool) -> str:
+    if values.empty:
+        return ""
+    if summed or len(values) == 1:
+        return f"{values.sum():{form}}"
+    return f"{values.mean():{form}} ± {values.std():{form}}"
 
 
 def _flat(row: Row) -> Row:
@@ -127,12 +129,6 @@ def _flat(row: Row) -> Row:
     cost = {name: row.get(name) if row.get(name) is not None else float("nan") for name, _, _ in COST}
     names = {name: row[name] for name in ("kind", "seed", "method")}
     return {**names, "failed": int("error" in row), **figures, **cost}
-
-
-def _shown(mean: float, spread: float, form: str) -> str:
-    if pd.isna(mean):
-        return ""
-    return f"{mean:{form}}" if pd.isna(spread) else f"{mean:{form}} ± {spread:{form}}"
 
 
 def _source(row: Row) -> str:

@@ -28,7 +28,7 @@ def read(results: Path, session: Path) -> Found:
     SystemExit
         If it isn't CaImAn's file, or isn't of this session.
     """
-    (length, height, width), _ = recording_of(session)
+    (length, height, width), _, _ = recording_of(session)
     with h5py.File(results) as file:
         estimates = file.get("estimates")
         if not isinstance(estimates, h5py.Group) or "A" not in estimates or "C" not in estimates:
@@ -41,8 +41,9 @@ def read(results: Path, session: Path) -> Found:
         calcium, spikes, noise, chosen = (
             _array(estimates.get(name)) for name in ("C", "S", "YrA", "idx_components")
         )
-    if dims is not None and tuple(int(n) for n in dims) != (height, width):
-        sys.exit(f"{results}: of frames of {tuple(dims)} pixels; those of {session} have {height, width}")
+    if dims is not None and tuple(dims.tolist()) != (height, width):
+        seen = tuple(dims.tolist())
+        sys.exit(f"{results}: of frames of {seen} pixels; those of {session} have {height, width}")
     if shape[0] != height * width or calcium is None or calcium.shape != (count, length):
         sys.exit(
             f"{results}: {shape[0]} pixels and traces of {np.shape(calcium)}; {session} has "

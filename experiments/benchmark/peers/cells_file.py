@@ -38,16 +38,18 @@ class Found:
     shifts: np.ndarray | None = None
 
 
-def recording_of(session: Path) -> tuple[tuple[int, int, int], float]:
-    """(T, H, W) and frames per second of a session file."""
+def recording_of(session: Path) -> tuple[tuple[int, int, int], float, bool]:
+    """(T, H, W), frames per second and whether the motion is corrected, of a session file."""
     with h5py.File(session) as file:
-        length, height, width = (int(n) for n in file["frames"].shape)
-        return (length, height, width), float(file["frames"].attrs["fps"])
+        frames = file["frames"]
+        length, height, width = (int(n) for n in frames.shape)
+        still = bool(frames.attrs.get("motion_corrected", False))
+        return (length, height, width), float(frames.attrs["fps"]), still
 
 
 def write(target: Path, found: Found, session: Path, peer: str) -> None:
     """Write a cells file, to another name first; what no peer knows is zero, and an untold motion NaN."""
-    (length, height, width), fps = recording_of(session)
+    (length, height, width), fps, _ = recording_of(session)
     footprints = _to_peak_one(found.footprints)
     count = footprints.shape[0]
     shifts = np.full((length, 2), np.nan) if found.shifts is None else found.shifts

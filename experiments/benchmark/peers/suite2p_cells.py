@@ -4,7 +4,8 @@
 
 Runs in an environment of its own (``pip install suite2p oasis-deconv h5py``): Suite2p is GPL and no part of
 this project imports it. Its documented one-photon settings (smooth_sigma 4, spatial_taper 10 for the
-registration; rigid only where the field isn't larger than one of its blocks), its neuropil correction, its iscell classifier, and OASIS on the corrected traces.
+registration; none where the session is motion corrected already, rigid only where the field isn't larger
+than one of its blocks), its neuropil correction, its iscell classifier, and OASIS on the corrected traces.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ def run(session: Path, scratch: Path) -> Found:
     """Suite2p from raw frames to traces, and OASIS."""
     import suite2p
 
-    (_, height, width), fps = recording_of(session)
+    (length, height, width), fps, still = recording_of(session)
     settings = suite2p.default_settings()
     settings.update(fs=fps, torch_device="cpu")
-    settings["run"]["do_regmetrics"] = False
+    settings["run"].update(do_regmetrics=False, do_registration=int(not still))
     registration = settings["registration"]
     registration.update(smooth_sigma=4.0, spatial_taper=10.0)
     if min(height, width) <= min(registration["block_size"]):  # it fails on a field of a single block
@@ -45,7 +46,8 @@ def run(session: Path, scratch: Path) -> Found:
     traces = fluorescence - settings["extraction"]["neuropil_coefficient"] * neuropil
     denoised, spikes = deconvolve(traces)
     accepted = np.load(plane / "iscell.npy")[:, 0] > 0
-    return Found(footprints(cells, height, width), traces, denoised, spikes, accepted, shifts(plane))
+    motion = np.zeros((length, 2)) if still else shifts(plane)
+    return Found(footprints(cells, height, width), traces, denoised, spikes, accepted, motion)
 
 
 def footprints(cells: np.ndarray, height: int, width: int) -> csr_matrix:
