@@ -23,6 +23,8 @@ FORMAT, VERSION = "calcium-lightning-cells", 1
 CENTER_LEVEL = 0.3
 #: what of a cell is as long as the recording
 TRACES = ("traces", "denoised", "spikes")
+#: what there is where motion was removed place by place
+PATCHES = ("patch_shifts", "patch_std")
 #: traces are written in pieces of about so many bytes, and localisations in chunks of so many
 BLOCK_BYTES, LOCALIZATION_CHUNK = 2 << 20, 1 << 14
 
@@ -136,6 +138,12 @@ class CellTable:
         The whole config of the run, YAML.
     package_version : str
         Version of this package that wrote the file.
+    nonrigid : float or None
+        Motion that differs over the field, root mean square of its length, pixels: removed where there are
+        ``patch_shifts``, left otherwise. None where it isn't known.
+    patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
+        The motion that was removed at places from border to border, and its standard error, pixels; between
+        them it is bilinear. ``shifts`` is then its mean over the field.
     """
 
     centers: np.ndarray
@@ -156,6 +164,9 @@ class CellTable:
     pixel_size_um: float | None = None
     config: str = ""
     package_version: str = ""
+    nonrigid: float | None = None
+    patch_shifts: np.ndarray | None = None
+    patch_std: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.centers)
@@ -255,6 +266,11 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             file.attrs["pixel_size_um"] = cells.pixel_size_um
         for name in ("centers", "center_std", "shifts", "baseline"):
             file.create_dataset(name, data=np.asarray(getattr(cells, name), np.float32))
+        if cells.nonrigid is not None:
+            file["shifts"].attrs["nonrigid"] = cells.nonrigid
+        for name in PATCHES:
+            if getattr(cells, name) is not None:
+                file[name] = np.asarray(getattr(cells, name), np.float32)
         for name in TRACES:
             _write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
         file["accepted"] = np.asarray(cells.accepted, bool)
@@ -327,12 +343,17 @@ def read_cells(path: Path | str) -> Cells:
             name: read(f"localizations/{name}", len(first), dtype=dtype)
             for name, dtype in LOCALIZATION_TYPES.items()
         }
+        patch_shifts = patch_std = None
+        if all(name in file for name in PATCHES):
+            patch_shifts = read("patch_shifts", length, None, None, 2)
+            patch_std = read("patch_std", *patch_shifts.shape[1:])
         quality = file.get("quality")
         attributes = {
             name: file.attrs.get(name, "")
             for name in ("session", "session_sha256", "kind", "config", "package_version")
         }
         pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
+        nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
         fps = hdf5.number(file.attrs.get("fps"))
         if not (np.isfinite(fps) and fps > 0):
             raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
@@ -347,6 +368,9 @@ def read_cells(path: Path | str) -> Cells:
             accepted=read("accepted", count, dtype=bool),
             quality={name: read(f"quality/{name}", count) for name in (quality or {})},
             shifts=read("shifts", length, 2),
+            nonrigid=nonrigid if np.isfinite(nonrigid) else None,
+            patch_shifts=patch_shifts,
+            patch_std=patch_std,
             baseline=read("baseline", count),
             mean_image=read("images/mean", *frame_shape),
             max_image=read("images/max", *frame_shape),

@@ -38,6 +38,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.detectors import WindowDetector, check_name, load_detector
     from calcium_lightning.device import choose_device
     from calcium_lightning.made import is_made, told
+    from calcium_lightning.moved import Moved
     from calcium_lightning.pipeline import streamed_cells
     from calcium_lightning.preprocess.diameter import cell_diameter_of
     from calcium_lightning.preprocess.published import PublishedChain
@@ -79,9 +80,10 @@ def main(cfg: DictConfig) -> None:
             how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
             with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
                 write_cells(output, cells, cfg.overwrite)
+            motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
             print(
                 f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
-                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px"
+                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}"
             )
         else:
             found = coordinate_cells(session, detector, **common)

@@ -49,6 +49,17 @@ def test_what_is_written_is_read(tmp_path, count, length, size, pixel_size, text
     same(read_cells(tmp_path / "c.h5"), cells)
 
 
+def test_motion_that_differs_over_the_field_goes_along(tmp_path):
+    cells, _ = make_example()
+    shifts = np.random.default_rng(0).normal(size=(cells.n_frames, 2, 3, 2)).astype(np.float32)
+    moved = replace(cells, nonrigid=0.7, patch_shifts=shifts, patch_std=np.abs(shifts[0]))
+    write_cells(tmp_path / "c.h5", moved)
+    same(read_cells(tmp_path / "c.h5"), moved)
+    left = replace(cells, nonrigid=0.7)
+    write_cells(tmp_path / "c.h5", left, overwrite=True)
+    same(read_cells(tmp_path / "c.h5"), left)
+
+
 def test_plain_h5py_finds_what_the_contract_says(tmp_path):
     cells, _ = make_example()
     write_cells(tmp_path / "c.h5", cells)

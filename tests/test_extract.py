@@ -20,7 +20,7 @@ from calcium_lightning import __version__
 from calcium_lightning.cells import read_cells
 from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.session import SessionWriter
-from calcium_lightning.simulation import Scene, SceneSettings
+from calcium_lightning.simulation import Scene, SceneSettings, write_session
 from calcium_lightning.weights import save_network
 
 BANDPASS = ("detector=bandpass", "cell_diameter=10")
@@ -309,3 +309,50 @@ def test_a_full_disk_is_one_line_and_1(tmp_path):
     assert "free some space and run again" in done.stderr
     assert left_in(tmp_path) == ["a.h5", "run", "scratch"]
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def bending(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("bending") / "bending.h5"
+    settings = SceneSettings(
+        height_px=84,
+        width_px=96,
+        seconds=8,
+        cell_diameter_px=(9.0, 11.0),
+        brightness=0.6,
+        motion_nonrigid_px=0.8,
+    )
+    write_session(path, settings, seed=2)
+    return path
+
+
+def test_motion_that_differs_over_the_field_is_told_and_removed_on_demand(run_command, bending, tmp_path):
+    plain = run_command("extract", f"session={bending}", "output=a.h5", *BANDPASS)
+    asked = run_command(
+        "extract", f"session={bending}", "output=b.h5", *BANDPASS, "preprocess.motion.patches=[2,2]"
+    )
+    for outcome in (plain, asked):
+        assert outcome.status == 0, outcome.stderr
+    assert "px that differs over the field left" in plain.stdout
+    assert "px that differs over the field removed" in asked.stdout
+    rigid, piecewise = (read_cells(tmp_path / name) for name in ("a.h5", "b.h5"))
+    assert rigid.patch_shifts is None
+    assert piecewise.patch_shifts.shape == (160, 2, 2, 2)
+    # Both tell of the 0.8 px along each axis; the cells took up some of what was left.
+    assert 0.3 < rigid.nonrigid < 1.8
+    assert 0.5 < piecewise.nonrigid < 1.8
+    assert piecewise.n_frames == 160
+    page = run_command("report", "cells=b.h5", "output=b.html")
+    assert page.status == 0, page.stderr
+    assert "2 × 2 places" in (tmp_path / "b.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("patches", ["[9,9]", "many"])
+def test_patches_that_do_not_fit_are_one_line(run_command, bending, tmp_path, patches):
+    outcome = run_command(
+        "extract", f"session={bending}", "output=c.h5", *BANDPASS, f"preprocess.motion.patches={patches}"
+    )
+    assert outcome.status == 2
+    assert "preprocess.motion.patches=" in outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) == 1
+    assert left_in(tmp_path) == []

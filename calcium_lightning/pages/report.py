@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.cells import Cells
+from calcium_lightning.moved import Moved
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
 
@@ -101,6 +102,7 @@ def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None =
         "activity": figures.activity(cells) if len(cells) else None,
         "qualities": figures.qualities(cells) if len(cells) and cells.quality else None,
         "motion": figures.motion(cells),
+        "places": Moved.of(cells).places,
         "localizations": figures.localizations(cells) if len(cells.localizations) else None,
         "n_localizations": len(cells.localizations),
         "rows": _table(cells, order),
@@ -163,10 +165,13 @@ def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
         rate = (cells.spikes[accepted] > 0).sum(1) / (cells.n_frames / cells.fps / 60)
         tiles.append(Fact("active frames", f"{np.median(rate):.1f} / min", "median of accepted cells"))
     if len(cells.shifts):
-        motion = cells.shifts - cells.shifts.mean(0)
-        length = np.hypot(*motion.T)
-        rms = np.sqrt((length**2).mean())
-        tiles.append(Fact("motion removed", f"{rms:.2f} px", f"RMS; largest {length.max():.1f} px"))
+        moved = Moved.of(cells)
+        tiles.append(
+            Fact("motion removed", f"{moved.removed:.2f} px", f"RMS; largest {moved.largest:.1f} px")
+        )
+        if moved.nonrigid is not None:
+            what = "removed" if moved.places else "left in the frames"
+            tiles.append(Fact("differs over the field", f"{moved.nonrigid:.2f} px", f"RMS of motion; {what}"))
     tiles.append(Fact("localisations", f"{len(cells.localizations):,}", _claimed(cells)))
     return tiles
 

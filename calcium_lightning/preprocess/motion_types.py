@@ -103,8 +103,8 @@ class Motion:
         Mean of the registered frames that were learned on, averaged over ``binning`` pixels each way.
     binning : int
     nonrigid : float
-        How much motion differs over the field: root mean square over field, axes and frames of what isn't
-        common to the field, pixels. Without ``patches`` it is an estimate of what was left.
+        How much motion differs over the field: root mean square, over field and frames, of the length of what
+        isn't common to the field, pixels. Without ``patches`` it is an estimate of what was left.
     patches : PatchShifts, optional
         Motion over the field, where it was asked for; ``shifts`` is then its mean over the field.
     """

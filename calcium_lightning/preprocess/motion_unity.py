@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 #: steps of expectation maximisation at a time
-STEPS = 30
+STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -87,5 +87,6 @@ class Unity:
         return learned.to(shifts), (scatter + covariance).to(shifts)
 
     def disagreement(self, moments: Tensor) -> float:
-        """Root mean square over field and axes of what isn't common to the field, pixels."""
-        return float(sum((self.spread * moments[axis::2, axis::2]).sum() for axis in (0, 1)) / 2) ** 0.5
+        """Root mean square over the field of the length of what isn't common to it, pixels."""
+        variance = sum((self.spread * moments[axis::2, axis::2]).sum() for axis in (0, 1))
+        return max(0.0, float(variance)) ** 0.5

@@ -69,7 +69,7 @@ class PatchGrid:
         """
         count = self.count[axis]
         if count == 1:
-            return torch.ones(*positions.shape, 1, device=positions.device)
+            return torch.ones_like(positions)[..., None]
         place = (positions * ((count - 1) / (self.field[axis] - 1))).clamp(0, count - 1)
         return (1 - (place[..., None] - torch.arange(count, device=positions.device)).abs()).clamp_min(0)
 

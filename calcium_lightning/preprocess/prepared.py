@@ -102,6 +102,8 @@ class Prepared:
         The whole foreground, where :meth:`hold` was asked for it.
     patches : PatchShifts, optional
         Motion that differs over the field; ``shifts`` is then what is common to it.
+    nonrigid : float, optional
+        How much it differs, root mean square, session pixels; left in the frames where ``patches`` is None.
     """
 
     session: Session
@@ -118,6 +120,7 @@ class Prepared:
     seen: Tensor
     held: Tensor | None = None
     patches: PatchShifts | None = None
+    nonrigid: float | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -144,7 +147,7 @@ class Prepared:
         if self.patches is None:
             still = sample(frames, (y, x), shifts, sigmas)
         else:
-            step_y, step_x = 1 / self.scale.factor
+            step_y, step_x = (1 / self.scale.factor).tolist()
             displacement = self.displacement(span, y, x)
             still = sample_undone(frames, (y, x), (step_y, step_x), shifts, displacement, sigmas)
         if (self.gain[span] != 1).any() or (self.offset[span] != 0).any():

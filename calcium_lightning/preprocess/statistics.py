@@ -14,9 +14,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.preprocess.motion import MotionSettings
+from calcium_lightning.preprocess.motion import Motion, MotionSettings
 from calcium_lightning.preprocess.motion_patches import estimate_piecewise
-from calcium_lightning.preprocess.motion_types import PatchShifts
 from calcium_lightning.preprocess.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
@@ -92,13 +91,13 @@ def prepare(
         gain, offset = stretch.gain.astype(np.float32), stretch.offset.astype(np.float32)
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
-    shifts, patches = _motion(session, cell_diameter, settings, device)
+    motion = _motion(session, cell_diameter, settings, device)
     prepared = Prepared(
         session=session,
         scale=scale,
         fps=rate,
         cell_diameter=cell_diameter,
-        shifts=shifts,
+        shifts=motion if isinstance(motion, np.ndarray) else motion.shifts,
         gain=gain,
         offset=offset,
         background_sigma=settings.background_diameters * NETWORK_DIAMETER,
@@ -106,7 +105,8 @@ def prepare(
         knots=torch.zeros(1),
         noise=torch.ones(scale.size),
         seen=torch.ones(scale.size),
-        patches=patches,
+        patches=None if isinstance(motion, np.ndarray) else motion.patches,
+        nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
     )
     prepared.seen = _seen(prepared)
     _estimate_images(prepared, settings, device)
@@ -115,16 +115,16 @@ def prepare(
 
 def _motion(
     session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
-) -> tuple[np.ndarray, PatchShifts | None]:
+) -> np.ndarray | Motion:
+    """Shifts that are known, or an estimate."""
     if settings.motion is not None:
         PatchGrid.of(settings.motion.patches, session.shape[1:], cell_diameter)  # even if it isn't needed
     known = session.shifts
     if known is not None:
-        return known, None
+        return known
     if session.motion_corrected or settings.motion is None or session.n_frames < 2:
-        return np.zeros((session.n_frames, 2), np.float32), None
-    motion = estimate_piecewise(session, settings.motion, cell_diameter, device)
-    return motion.shifts, motion.patches
+        return np.zeros((session.n_frames, 2), np.float32)
+    return estimate_piecewise(session, settings.motion, cell_diameter, device)
 
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:

@@ -14,6 +14,7 @@ from calcium_lightning.data.dataset import BlockDataset, Labelled
 from calcium_lightning.data.labels import label_table
 from calcium_lightning.data.splits import Block
 from calcium_lightning.data.windows import WindowSettings, window_weights
+from calcium_lightning.preprocess.motion_types import PatchShifts
 from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.session import Session
 
@@ -130,6 +131,19 @@ def test_labels_follow_the_motion_that_is_left(both):
     part.shifts = part.shifts + np.array([1.5, -3.0], np.float32)
     table = label_table(part)
     np.testing.assert_allclose(table.drift, np.tile([-1.0, 2.0], (part.shape[0], 1, 1)), atol=1e-5)
+
+
+def test_labels_follow_each_cell_where_motion_differed_over_the_field(both):
+    part = both[0]
+    shifts = np.zeros((part.shape[0], 2, 1, 2), np.float32)
+    shifts[:, 1, 0, 0] = 3.0  # the bottom moves, the top doesn't
+    part.patches = PatchShifts(shifts, np.zeros((2, 1, 2), np.float32))
+    table = label_table(part)
+    expected = -2.0 * part.scale.to_session(table.positions)[:, 0] / (part.session.height - 1)
+    np.testing.assert_allclose(table.drift[5, :, 0], expected, atol=1e-4)
+    assert not table.drift[:, :, 1].any()
+    lit = table.lit(5, 4, (0, part.scale.size[0], 0, part.scale.size[1]), 0.0)
+    assert torch.isfinite(lit.positions).all()
 
 
 def test_a_pickled_dataset_opens_its_own_file(both):

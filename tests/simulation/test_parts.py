@@ -154,6 +154,17 @@ def test_motion_has_its_spread_and_stays_within_bounds():
         ).all()
 
 
+def test_bending_has_its_spread_and_nothing_in_common():
+    scene = SceneSettings(height_px=60, width_px=80, seconds=200, motion_nonrigid_px=1.5)
+    bending = motion.Bending.draw(scene, np.random.default_rng(0))
+    y, x = np.arange(60.0)[:, None], np.arange(80.0)
+    fields = np.stack([bending.at(frame, y, x) for frame in range(0, 4000, 10)])
+    np.testing.assert_allclose(fields.mean((2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(fields.std((0, 2, 3)), 1.5, rtol=0.15)
+    assert np.abs(fields).max() <= bending.reach
+    assert motion.Bending.draw(scene.replace(motion_nonrigid_px=0), np.random.default_rng(0)) is None
+
+
 def test_a_residual_is_small():
     scene = SceneSettings(seconds=100, motion_residual_px=0.3)
     assert motion.draw_residual(scene, np.random.default_rng(0)).std() == pytest.approx(0.3, rel=0.2)

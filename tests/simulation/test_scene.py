@@ -118,6 +118,24 @@ def test_motion_moves_the_tissue_by_the_true_shifts():
     assert np.ptp(scene.shifts, 0).min() > 3
 
 
+def test_a_bending_tissue_is_seen_where_its_displacement_says():
+    bare = BARE.replace(haze_contrast=0.2, brightness=0, vessel_count=2, motion_std_px=(2, 3))
+    scene = Scene(bare.replace(motion_nonrigid_px=1.0), 2)
+    tissue = scene._tissue.still
+    margin = (tissue.shape[0] - 48) // 2
+    points = np.stack(np.meshgrid(np.arange(12, 36, 4.0), np.arange(12, 36, 4.0)), -1).reshape(-1, 2)
+    moved = scene.displacement(points)
+    assert 0.5 < (moved - scene.shifts[:, None]).std() < 2
+    for t in range(0, 200, 20):
+        light = scene.light(np.array([t]))[0]
+        seen = ndimage.map_coordinates(light, (points + moved[t]).T, order=3)
+        expected = ndimage.map_coordinates(tissue, (points + margin).T, order=3)
+        np.testing.assert_allclose(seen, expected, atol=0.01)
+    still = Scene(bare, 2)
+    np.testing.assert_array_equal(still.shifts, scene.shifts)  # bending has a stream of its own
+    np.testing.assert_array_equal(still.displacement(points), np.repeat(still.shifts[:, None], 36, 1))
+
+
 def test_bleaching_dims_and_leakage_stays():
     bleached = Scene(
         BARE.replace(bleach_fraction=0.5, bleach_time_s=1.0, leakage=0.3, bursts_per_second=1e-4), 0
