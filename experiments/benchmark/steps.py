@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
+from glob import escape
 from pathlib import Path
 
 from processes import Run, run
@@ -36,6 +37,8 @@ def make(target: Path, command: Callable[[Path], Sequence[str]]) -> Run | None:
     beside = target.with_suffix(".json")
     if target.is_file():
         return _read(beside)
+    for left in target.parent.glob(f".*{escape(target.stem)}.*.tmp*"):  # by one that was killed
+        left.unlink()
     with atomic_path(target) as temporary:
         arguments = list(command(temporary))
         load = os.getloadavg()[0]

@@ -58,7 +58,10 @@ def test_broken_off_it_goes_on_and_makes_nothing_twice(bench, tmp_path, capsys):
         bench("--output", str(tmp_path), "--seeds", "7")
     assert [path.name for path in (tmp_path / "cells").glob("*.h5")] == ["tiny_7.this_project.h5"]
     bench.breaks_at = None
+    left = tmp_path / "cells/.tiny_7.band_pass_baseline.0123abcd.tmp.h5"  # as a kill leaves it
+    left.touch()
     assert bench("--output", str(tmp_path), "--seeds", "7")
+    assert not left.exists()
     assert bench.ran == ["simulate", "extract", "extract_bandpass"]
     rows = json.loads((tmp_path / "accuracy.json").read_text())["recordings"]
     assert [row["method"] for row in rows] == ["this project", "band-pass baseline"]
