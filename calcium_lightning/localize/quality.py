@@ -33,7 +33,7 @@ COEFFICIENTS: dict[str, float] = {
 
 #: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in
 #: blobs that look like footprints, so a cell must stand out in time instead.
-LEAST_CONTRAST = {"raw": 2.0, "dff": 3.0}
+LEAST_CONTRAST = {"raw": 1.5, "dff": 3.0}
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class QualitySettings:
     Attributes
     ----------
     score : float
-        Least score: probability of being a cell.
+        Least score: probability of being a cell. The F1 is greatest where a score of half of it is accepted
+        (Lipton et al. 2014).
     contrast : float, optional
-        Least :attr:`TraceStatistics.contrast`; default 2 for raw sessions and 3 for ΔF/F.
+        Least :attr:`TraceStatistics.contrast`; default 1.5 for raw sessions and 3 for ΔF/F.
     snr : float
         Least peak of the denoised trace over the trace's noise.
     consistency : float
@@ -54,7 +55,7 @@ class QualitySettings:
         Least and greatest width of the footprint, relative to the session's cell diameter.
     """
 
-    score: float = 0.5
+    score: float = 0.4
     contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
