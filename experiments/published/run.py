@@ -39,6 +39,8 @@ VARIANTS: dict[str, list[str]] = {
     "coordinates_200": ["model.coordinates=200"],
     "l1_in_loss": ["model.l1_in_loss=true"],
     "plain_convolution": ["encoder.coordinates=false"],
+    "seed_1": ["seed=1"],
+    "seed_2": ["seed=2"],
     "filters_64": ["encoder.filters=64"],
     "seed_channels_16": ["decoder.seed_channels=16"],
 }
