@@ -81,7 +81,7 @@ class PatchEstimator(Estimator):
         grid: PatchGrid,
     ) -> None:
         super().__init__(session, settings, cell_diameter, device, None)
-        self.rigid, self.grid = rigid, grid
+        self.grid = grid
         self.y, self.x = (_centers(n, self.binning, device) for n in self.size)
         self.windows = _windows(grid, self.y, self.x)
         self.shares = self.windows.mean(1)
@@ -150,17 +150,17 @@ class PatchEstimator(Estimator):
         limit = torch.tensor([self.settings.max_shift * n for n in self.size], device=self.device)
         moved = self.moves[span] - found.steps.unflatten(1, (-1, 2)).clamp(-1, 1)
         self.moves[span] = torch.maximum(torch.minimum(moved, limit), -limit)
-        self._average()
+        self._average(span)
         self.covariance = found.covariance
         variance = [self.shares @ found.covariance[axis::2, axis::2] @ self.shares for axis in (0, 1)]
         self.std[span], self.misfit[span] = torch.stack(variance).clamp_min(0).sqrt(), found.misfit
 
-    def _average(self) -> None:
-        self.shifts = torch.einsum("p,tpa->ta", self.shares, self.moves)
+    def _average(self, span: slice) -> None:
+        self.shifts[span] = torch.einsum("p,tpa->ta", self.shares, self.moves[span])
 
     def _centre(self, learned: Tensor) -> None:
         self.moves -= self.moves[learned].median(0).values
-        self._average()
+        self._average(slice(None))
 
     def _reach(self, learned: Tensor) -> Tensor:
         return self.moves[learned].abs().amax(1).quantile(0.99, dim=0)

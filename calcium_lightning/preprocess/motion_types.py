@@ -49,7 +49,8 @@ class MotionSettings:
         Atoms added in one search, at most.
     patches : (int, int), optional
         Motion may differ over the field: it is estimated at so many places along y and x, from border to
-        border, and is bilinear between them. None: the whole field moves as one.
+        border, and is bilinear between them. None: the whole field moves as one. A session that knows its
+        shifts, or is corrected, is taken at its word.
     """
 
     max_shift: float = 0.2

@@ -73,7 +73,7 @@ class Unity:
         """
         flat, covariance = shifts.flatten(1).double(), covariance.double()
         scatter = flat.T @ flat / len(flat)
-        if stiffness is None:
+        if stiffness is None or not (covariance.diagonal() > 0).all():  # a place where nothing is to be seen
             moments = scatter + covariance
             return self.stiffness(moments).to(shifts), moments.to(shifts)
         learned, told = stiffness.double(), torch.linalg.inv(covariance)

@@ -138,6 +138,23 @@ def test_lost_and_constant_frames(movie):
     assert not estimate_piecewise(constant, MotionSettings(patches=(2, 2)), CELL).shifts.any()
 
 
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_few_frames_of_nothing_but_noise_or_of_stripes_give_finite_shifts(count):
+    noise = np.random.default_rng(0).standard_normal((count, *SIZE)).astype(np.float32)
+    stripes = 50 + 20 * np.sin(np.arange(SIZE[0]) / 3)[None, :, None] + noise
+    half = noise * 3 + 40
+    half[:, :, SIZE[1] // 2 :] = 7  # nothing at all
+    for frames, kind in ((noise, "dff"), (noise, "raw"), (stripes, "raw"), (half, "raw")):
+        recording = Recording(frames.astype(np.float32), kind)
+        for patches in (None, (3, 3)):
+            found = estimate_piecewise(recording, MotionSettings(patches=patches), CELL)
+            assert np.isfinite(found.shifts).all()
+            assert np.isfinite(found.nonrigid)
+            if found.patches is not None:
+                assert np.isfinite(found.patches.shifts).all()
+                assert np.isfinite(found.patches.std).all()
+
+
 def test_memory_is_that_of_a_block(movie):
     recording = Recording(movie)
     settings = MotionSettings(patches=(2, 2), learn_frames=60, block_frames=30)
