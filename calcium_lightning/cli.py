@@ -130,16 +130,19 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"calcium_lightning.{name}", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report
+    failed: JobFailed | None = None
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except JobFailed as failure:
-        raise failure.__cause__ or failure from None
+        failed = failure
     finally:
         sys.argv = argv
         if full_error is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+    if failed is not None:  # out here the job's error keeps its own cause
+        raise failed.__cause__ or failed
 
 
 def as_paths(value: Any) -> list[Path]:

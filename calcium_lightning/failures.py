@@ -66,6 +66,9 @@ def diagnose(name: str, error: BaseException) -> Failure:
     from omegaconf.errors import OmegaConfBaseException
 
     explained = True
+    # Hydra wraps what a component says of its settings in lines about itself.
+    if isinstance(error, HydraException) and isinstance(error.__cause__, InputError):
+        error = error.__cause__
     if isinstance(error, InputError):
         message, status = str(error), EXIT_INPUT
     elif isinstance(error, HydraException | OmegaConfBaseException):

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.config import SCHEMAS
 from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.value_types import described, fits, hints
 
 
 def conf_dir() -> Path:
@@ -94,7 +95,7 @@ def check_targets(node: Any, path: str = "") -> None:
     Raises
     ------
     InputError
-        For an unknown key, or a ``_target_`` that doesn't exist.
+        For an unknown key, a value of the wrong type, or a ``_target_`` that doesn't exist.
     """
     if isinstance(node, ListConfig):
         for index in range(len(node)):
@@ -110,10 +111,17 @@ def check_targets(node: Any, path: str = "") -> None:
         except (ImportError, AttributeError, ValueError) as error:
             raise InputError(f"{path}._target_: {target} can't be imported ({error})") from error
         parameters = inspect.signature(component).parameters
+        types = hints(component) if module.split(".")[0] == __package__ else {}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             for key in map(str, node):
                 if key not in parameters and not key.startswith("_"):
                     raise InputError(f"{path}.{key}: {target} has no such setting{nearest(key, parameters)}")
+        for key in map(str, node):
+            if key in types and not OmegaConf.is_missing(node, key) and not fits(node[key], types[key]):
+                wanted = described(types[key])
+                raise InputError(
+                    f"{path}.{key}={'null' if node[key] is None else node[key]}: {wanted} is wanted"
+                )
     for key in map(str, node):
         if not OmegaConf.is_missing(node, key):
             check_targets(node[key], f"{path}.{key}" if path else str(key))

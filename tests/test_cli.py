@@ -294,7 +294,17 @@ def test_conf_is_found_beside_the_package_and_inside_an_installed_one(tmp_path):
     # An installed package has conf inside.
     package = tmp_path / "site" / "calcium_lightning"
     package.mkdir(parents=True)
-    for name in ("__init__", "cli", "config", "errors", "failures", "interrupts", "keys", "task"):
+    for name in (
+        "__init__",
+        "cli",
+        "config",
+        "errors",
+        "failures",
+        "interrupts",
+        "keys",
+        "task",
+        "value_types",
+    ):
         (package / f"{name}.py").write_bytes((ROOT / "calcium_lightning" / f"{name}.py").read_bytes())
     (package / "conf").mkdir()
     code = "from calcium_lightning.cli import conf_dir; print(conf_dir())"

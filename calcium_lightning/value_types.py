@@ -1,0 +1,70 @@
+"""Whether a value of a config is of the type that a component's signature asks for.
+
+Knows the types that YAML can write: numbers, words, true and false, null, and lists of them. Of others it
+says nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, Union
+
+from omegaconf import ListConfig
+
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+    type(None): "null",
+}
+
+
+def hints(component: Any) -> dict[str, Any]:
+    """Types of a component's parameters, as far as they can be told."""
+    try:
+        return typing.get_type_hints(
+            vars(component)["__init__"] if isinstance(component, type) else component
+        )
+    except Exception:  # names that only a type checker sees
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value may be given where ``hint`` is asked for; True where that can't be told."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in arguments)
+    if origin is tuple:
+        return _is_list(value) and _tuple_fits(value, arguments)
+    if origin in (list, Sequence):
+        return _is_list(value) and all(fits(item, arguments[0]) for item in value)
+    if hint is bool or hint is type(None) or hint is str:
+        return isinstance(value, hint)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    return True
+
+
+def described(hint: Any) -> str:
+    """What is asked for, in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(described(part) for part in arguments))
+    if origin in (tuple, list, Sequence):
+        length = "" if origin is not tuple or Ellipsis in arguments else f"{len(arguments)} "
+        return f"a list of {length}{described(arguments[0]).removeprefix('a ')}s"
+    return WORDS.get(hint, str(getattr(hint, "__name__", hint)))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | ListConfig)
+
+
+def _tuple_fits(value: Sequence[Any], parts: tuple[Any, ...]) -> bool:
+    if len(parts) == 2 and parts[1] is Ellipsis:
+        return all(fits(item, parts[0]) for item in value)
+    return len(value) == len(parts) and all(fits(item, part) for item, part in zip(value, parts, strict=True))
