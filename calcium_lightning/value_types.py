@@ -26,9 +26,8 @@ WORDS: dict[Any, str] = {
 def hints(component: Any) -> dict[str, Any]:
     """Types of a component's parameters, as far as they can be told."""
     try:
-        return typing.get_type_hints(
-            vars(component)["__init__"] if isinstance(component, type) else component
-        )
+        made = inspect.getattr_static(component, "__init__") if isinstance(component, type) else component
+        return typing.get_type_hints(made)
     except Exception:  # names that only a type checker sees
         return {}
 
