@@ -51,7 +51,7 @@ def main() -> None:
         z = np.concatenate(parts)
         print(
             f"{name}, errors over standard errors: root mean square {np.sqrt(np.mean(z**2)):.2f}, "
-            f"by the median of squares {np.sqrt(np.median(z**2) / MEDIAN_OF_SQUARES):.2f}, {len(z)} coordinates"
+            f"by the median of squares {np.sqrt(np.median(z**2) / MEDIAN_OF_SQUARES):.2f}, {len(z)} in all"
         )
 
 
