@@ -129,5 +129,18 @@ def _blobs(
     response = np.where(significance > 5, np.abs(space), 0)
     border = int(2 * sigmas[0]) + 1
     peaks = peak_local_max(response, min_distance=2, num_peaks=most, exclude_border=(1, border, border))
-    strength = response[tuple(peaks.T)] if len(peaks) else np.zeros(0)
-    return np.stack([sigmas[peaks[:, 0]], strength], 1) if len(peaks) else np.zeros((0, 2))
+    if not len(peaks):
+        return np.zeros((0, 2))
+    strength = response[tuple(peaks.T)]
+    return np.stack([_between(np.abs(space), peaks, sigmas), strength], 1)
+
+
+def _between(response: np.ndarray, peaks: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """Scales (P,) of peaks (P, 3) between those that were tried: tops of parabolas over their logarithm."""
+    scale, y, x = peaks.T
+    inner = scale.clip(1, len(sigmas) - 2)
+    below, here, above = (response[inner + step, y, x] for step in (-1, 0, 1))
+    bend = below - 2 * here + above
+    top = np.divide(0.5 * (below - above), bend, out=np.zeros(len(peaks)), where=bend < 0)
+    ratio = np.log(sigmas[1] / sigmas[0])
+    return sigmas[scale] * np.exp(ratio * np.where(inner == scale, top.clip(-0.5, 0.5), 0.0))
