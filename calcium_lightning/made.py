@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning import __version__
@@ -77,12 +78,14 @@ def is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
     """
     try:
         origin = read_origin(output)
-    except InputError:  # nothing, or something else: it isn't for this function to say what to do about it
+        before = yaml.safe_load(origin["config"])
+    except (InputError, yaml.YAMLError):  # something else: it isn't said here what to do about it
         return False
-    before, now = (OmegaConf.create(text) for text in (origin["config"], told(cfg, session)))
+    now = yaml.safe_load(told(cfg, session))
     return origin["package_version"] == made_by() and _decisive(before) == _decisive(now)
 
 
 def _decisive(settings: Any) -> Any:
-    plain: Any = OmegaConf.to_container(settings)
-    return {key: value for key, value in plain.items() if key not in PLACES} if plain else {}
+    if not isinstance(settings, dict):
+        return settings
+    return {key: value for key, value in settings.items() if key not in PLACES}

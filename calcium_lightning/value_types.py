@@ -28,7 +28,7 @@ def hints(component: Any) -> dict[str, Any]:
     try:
         made = inspect.getattr_static(component, "__init__") if isinstance(component, type) else component
         return typing.get_type_hints(made)
-    except Exception:  # names that only a type checker sees
+    except (NameError, TypeError):  # names that only a type checker sees, or no annotations at all
         return {}
 
 

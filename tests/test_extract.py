@@ -167,6 +167,12 @@ def test_a_run_that_was_broken_off_goes_on_with_the_rest(run_command, session, t
     for change in ("localize.rounds=1", "seed=3"):
         refused = run_command("extract", quoted(other), "output=cells/", *BANDPASS, change)
         assert (refused.status, refused.stderr.count("exists; overwrite=true replaces it")) == (2, 1)
+    with h5py.File(first, "r+") as file:
+        config, file.attrs["config"] = file.attrs["config"], "a: [b"  # a stranger's, and no YAML
+    refused = run_command("extract", quoted(other), "output=cells/", *BANDPASS)
+    assert (refused.status, "exists; overwrite=true" in refused.stderr) == (2, True)
+    with h5py.File(first, "r+") as file:
+        file.attrs["config"] = config
     with h5py.File(first, "r+") as file:  # as other code made them, in a checkout of the same version
         made_by, file.attrs["package_version"] = file.attrs["package_version"], f"{__version__}+0123456789ab"
     assert run_command("extract", quoted(other), "output=cells/", *BANDPASS).status == 2

@@ -9,16 +9,14 @@ to, and a place without contrast follows its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from calcium_lightning.preprocess.motion import FEW, Estimator, check_diameter, filled
 from calcium_lightning.preprocess.motion_blocks import repaired
 from calcium_lightning.preprocess.motion_model import MotionModel, Solution
+from calcium_lightning.preprocess.motion_rigid import FEW, RigidEstimator, filled
 from calcium_lightning.preprocess.motion_types import Frames, Motion, MotionSettings, PatchShifts
 from calcium_lightning.preprocess.motion_unity import Unity
 from calcium_lightning.preprocess.patches import PatchGrid, undo
@@ -30,43 +28,7 @@ LEAST_DIFFERENCE = 0.01
 LOOK_FRAMES = 128
 
 
-def estimate_piecewise(
-    session: Frames,
-    settings: MotionSettings,
-    cell_diameter_px: float,
-    device: torch.device | str = "cpu",
-    advance: Callable[[int], Any] | None = None,
-) -> Motion:
-    """Estimate the motion of every frame at the places that ``settings.patches`` asks for.
-
-    The parameters are those of :func:`~calcium_lightning.preprocess.motion.estimate_motion`; the rigid motion
-    is the start.
-
-    Returns
-    -------
-    Motion
-        With ``patches``, but where the field was asked to move as one.
-
-    Raises
-    ------
-    InputError
-        If there are more places than the field has room for, or as from ``estimate_motion``.
-    """
-    field = session.shape[1:]
-    grid = PatchGrid.of(settings.patches, field, cell_diameter_px)
-    check_diameter(cell_diameter_px, field)
-    where = torch.device(device)
-    with torch.inference_mode():
-        estimator = Estimator(session, settings, cell_diameter_px, where, advance)
-        rigid = estimator.run()
-        if rigid.lost.all():
-            return rigid
-        if grid is None:
-            return replace(rigid, nonrigid=_left(estimator))
-        return PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()
-
-
-class PatchEstimator(Estimator):
+class PatchEstimator(RigidEstimator):
     """The state of an estimate of motion at P places; shifts are the mean over the field."""
 
     windows: Tensor
@@ -108,20 +70,13 @@ class PatchEstimator(Estimator):
         self._move(span, found)
         return found
 
-    def _learn_round(
-        self,
-        model: MotionModel,
-        warped: dict[int, Tensor],
-        spans: dict[int, slice],
-        good: dict[int, Tensor],
-        round_: int,
-        count: int,
-    ) -> None:
-        super()._learn_round(model, warped, spans, good, round_, count)
-        moves = torch.cat([self.moves[span][good[i]] for i, span in spans.items()])
-        model.stiffness, self.moments = self.unity.learn(moves, self.covariance, model.stiffness)
+    def _learn_parts(self, model: MotionModel, learned: Tensor) -> None:
+        model.stiffness, self.moments = self.unity.learn(
+            self.moves[learned], self.covariance, model.stiffness
+        )
 
-    def _warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
+    def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
+        """As for rigid motion, each pixel by its own."""
         height, width = self.size
         rows, columns = (torch.arange(n, device=self.device) for n in self.size)
         outside = self.moves[span].abs().max() > self._margin(model)
@@ -179,21 +134,21 @@ class PatchEstimator(Estimator):
         )
 
 
-def _left(rigid: Estimator) -> float:
+def remaining(rigid: RigidEstimator) -> float:
     """How much motion differs over the field after a rigid estimate, pixels: of a few frames."""
     model, grid = rigid.model, PatchGrid(rigid.session.shape[1:], (2, 2))
     if model is None:
         return 0.0
     start, stop = rigid.blocks[len(rigid.blocks) // 2]
     span = slice(start, min(stop, start + LOOK_FRAMES))
-    frames = rigid._warp(model, rigid._read(span.start, span.stop), span)
+    frames = rigid.warp(model, rigid.read(span.start, span.stop), span)
     y, x = (_centers(n, rigid.binning, rigid.device) for n in rigid.size)
     model.windows = _windows(grid, y, x)
     unity = Unity.of(grid.count, model.windows, LEAST_DIFFERENCE / rigid.binning)
     model.stiffness = unity.stiffness(torch.eye(model.steps, device=rigid.device))
     model.update(model.template)
     found = model.solve(frames, in_time=True)
-    good = ~rigid._lost(span.start, span.stop)
+    good = ~rigid.lost(span.start, span.stop)
     if not good.any():
         return 0.0
     steps = found.steps[good].unflatten(1, (-1, 2))

@@ -83,7 +83,8 @@ class PatchShifts:
     @property
     def count(self) -> tuple[int, int]:
         """Places along y and x."""
-        return self.std.shape[:2]  # type: ignore[return-value]
+        rows, columns, _ = self.std.shape
+        return rows, columns
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.preprocess.motion import Motion, MotionSettings
-from calcium_lightning.preprocess.motion_patches import estimate_piecewise
+from calcium_lightning.preprocess.motion import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
@@ -124,7 +123,7 @@ def _motion(
         return known
     if session.motion_corrected or settings.motion is None or session.n_frames < 2:
         return np.zeros((session.n_frames, 2), np.float32)
-    return estimate_piecewise(session, settings.motion, cell_diameter, device)
+    return estimate_motion(session, settings.motion, cell_diameter, device)
 
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:

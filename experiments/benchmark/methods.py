@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ CELLS = "calcium-lightning-cells"
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """Something that finds cells.
 
     Attributes
@@ -41,6 +42,7 @@ class Method:
         """Its name in those of files."""
         return re.sub(r"\W+", "_", self.title.lower()).strip("_")
 
+    @abstractmethod
     def cells(self, recording: Recording, session: Path, target: Path) -> tuple[Path, Run | None] | None:
         """The cells file of a recording, made unless it is there, and what that took.
 
@@ -51,7 +53,6 @@ class Method:
         Failed
             If it fails.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.errors import InputError
@@ -11,14 +10,6 @@ from calcium_lightning.preprocess.motion import MotionSettings, estimate_motion
 from .moving import Recording, moving_tissue, rmse, wandering
 
 CELL = 8.0
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

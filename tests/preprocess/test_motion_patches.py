@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.motion import MotionSettings, estimate_motion
-from calcium_lightning.preprocess.motion_patches import estimate_piecewise
+from calcium_lightning.preprocess.motion_rigid import RigidEstimator
 from calcium_lightning.preprocess.patches import PatchGrid
 
 from .bending import bending_tissue, displacement
@@ -17,14 +17,6 @@ from .moving import Recording, moving_tissue, rmse, wandering
 
 CELL, SIZE = 8.0, (112, 104)
 PLACES = np.random.default_rng(3).uniform(0.1, 0.9, (40, 2)) * SIZE
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +54,7 @@ def spread(shifts, stretch):
 
 
 def test_displacement_is_followed_where_the_rigid_motion_misses_it(movie, true, spread):
-    found = estimate_piecewise(Recording(movie), MotionSettings(patches=(2, 2)), CELL)
+    found = estimate_motion(Recording(movie), MotionSettings(patches=(2, 2)), CELL)
     at = PatchGrid(SIZE, (2, 2)).at(found.patches.shifts, PLACES)
     best_rigid = error(true.mean(1, keepdims=True), true)
     assert best_rigid > 0.4
@@ -79,10 +71,10 @@ def test_displacement_is_followed_where_the_rigid_motion_misses_it(movie, true, 
 
 
 def test_what_a_rigid_estimate_leaves_is_told(movie, shifts, spread):
-    found = estimate_piecewise(Recording(movie), MotionSettings(), CELL)
+    found = estimate_motion(Recording(movie), MotionSettings(), CELL)
     assert found.patches is None
     assert found.nonrigid == pytest.approx(spread, rel=0.3)
-    still = estimate_piecewise(Recording(moving_tissue(shifts, SIZE)), MotionSettings(), CELL)
+    still = estimate_motion(Recording(moving_tissue(shifts, SIZE)), MotionSettings(), CELL)
     assert still.nonrigid < 0.25 * found.nonrigid
 
 
@@ -90,8 +82,8 @@ def test_what_a_rigid_estimate_leaves_is_told(movie, shifts, spread):
 def test_without_patches_it_is_the_rigid_estimate_bit_by_bit(movie, patches):
     few = Recording(movie[:60])
     plain, asked = (
-        estimate_motion(few, cell_diameter_px=CELL),
-        estimate_piecewise(few, MotionSettings(patches=patches), CELL),
+        RigidEstimator(few, MotionSettings(), CELL, torch.device("cpu"), None).run(),
+        estimate_motion(few, MotionSettings(patches=patches), CELL),
     )
     for name in ("shifts", "std", "residual", "template"):
         np.testing.assert_array_equal(getattr(asked, name), getattr(plain, name))
@@ -101,7 +93,7 @@ def test_without_patches_it_is_the_rigid_estimate_bit_by_bit(movie, patches):
 def test_a_field_that_moves_as_one_is_left_to(shifts):
     movie = moving_tissue(shifts, SIZE, cells=40)
     rigid = estimate_motion(Recording(movie), cell_diameter_px=CELL)
-    found = estimate_piecewise(Recording(movie), MotionSettings(patches=(2, 3)), CELL)
+    found = estimate_motion(Recording(movie), MotionSettings(patches=(2, 3)), CELL)
     at = PatchGrid(SIZE, (2, 3)).at(found.patches.shifts, PLACES)
     true = np.repeat(shifts[:, None], len(PLACES), 1)
     assert error(at, true) < 1.4 * rmse(rigid.shifts, shifts).mean() + 0.01
@@ -113,7 +105,7 @@ def test_a_place_without_contrast_follows_the_others(movie, shifts, stretch):
     hidden = gaussian_filter(hidden, 6)
     noise = np.random.default_rng(4).normal(80, 6, movie.shape)
     blind = (movie * (1 - hidden) + noise * hidden).astype(np.float32)
-    found = estimate_piecewise(Recording(blind), MotionSettings(patches=(3, 3)), CELL).patches
+    found = estimate_motion(Recording(blind), MotionSettings(patches=(3, 3)), CELL).patches
     corners = np.array([[0.0, 0.0], [SIZE[0] - 1, SIZE[1] - 1]])
     true = np.moveaxis(displacement(shifts, stretch, *corners.T, SIZE), 1, -1)
     blind_error, other_error = (
@@ -130,12 +122,12 @@ def test_a_place_without_contrast_follows_the_others(movie, shifts, stretch):
 def test_lost_and_constant_frames(movie):
     damaged = movie[:60].copy()
     damaged[[10, 59]] = 0
-    found = estimate_piecewise(Recording(damaged), MotionSettings(patches=(2, 2)), CELL)
+    found = estimate_motion(Recording(damaged), MotionSettings(patches=(2, 2)), CELL)
     assert np.flatnonzero(found.lost).tolist() == [10, 59]
     between = found.patches.shifts[[9, 11]].mean(0)
     np.testing.assert_allclose(found.patches.shifts[10], between, atol=1e-5)
     constant = Recording(np.full((5, *SIZE), 7, np.uint8))
-    assert not estimate_piecewise(constant, MotionSettings(patches=(2, 2)), CELL).shifts.any()
+    assert not estimate_motion(constant, MotionSettings(patches=(2, 2)), CELL).shifts.any()
 
 
 @pytest.mark.parametrize("count", [2, 3, 20])
@@ -147,7 +139,7 @@ def test_few_frames_of_nothing_but_noise_or_of_stripes_give_finite_shifts(count)
     for frames, kind in ((noise, "dff"), (noise, "raw"), (stripes, "raw"), (half, "raw")):
         recording = Recording(frames.astype(np.float32), kind)
         for patches in (None, (3, 3)):
-            found = estimate_piecewise(recording, MotionSettings(patches=patches), CELL)
+            found = estimate_motion(recording, MotionSettings(patches=patches), CELL)
             assert np.isfinite(found.shifts).all()
             assert np.isfinite(found.nonrigid)
             if found.patches is not None:
@@ -158,7 +150,7 @@ def test_few_frames_of_nothing_but_noise_or_of_stripes_give_finite_shifts(count)
 def test_memory_is_that_of_a_block(movie):
     recording = Recording(movie)
     settings = MotionSettings(patches=(2, 2), learn_frames=60, block_frames=30)
-    estimate_piecewise(recording, settings, CELL)
+    estimate_motion(recording, settings, CELL)
     assert recording.read <= 30
 
 
@@ -176,4 +168,4 @@ def test_memory_is_that_of_a_block(movie):
 )
 def test_patches_that_make_no_sense_are_refused(movie, patches, said):
     with pytest.raises(InputError, match=rf"preprocess\.motion\.patches=.*{said}"):
-        estimate_piecewise(Recording(movie), MotionSettings(patches=patches), CELL)
+        estimate_motion(Recording(movie), MotionSettings(patches=patches), CELL)
