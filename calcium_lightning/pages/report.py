@@ -164,14 +164,14 @@ def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
     if accepted.any() and cells.n_frames:
         rate = (cells.spikes[accepted] > 0).sum(1) / (cells.n_frames / cells.fps / 60)
         tiles.append(Fact("active frames", f"{np.median(rate):.1f} / min", "median of accepted cells"))
-    if len(cells.shifts):
+    if np.any(cells.shifts):  # none was removed from a session that came registered
         moved = Moved.of(cells)
         tiles.append(
             Fact("motion removed", f"{moved.removed:.2f} px", f"RMS; largest {moved.largest:.1f} px")
         )
         if moved.nonrigid is not None:
             what = "removed" if moved.places else "left in the frames"
-            tiles.append(Fact("differs over the field", f"{moved.nonrigid:.2f} px", f"RMS of motion; {what}"))
+            tiles.append(Fact("non-rigid motion", f"{moved.nonrigid:.2f} px", f"RMS; {what}"))
     tiles.append(Fact("localisations", f"{len(cells.localizations):,}", _claimed(cells)))
     return tiles
 
