@@ -54,7 +54,7 @@ def evaluate(
     InputError
         If files can't be read, don't pair, or don't fit each other.
     """
-    from calcium_lightning.cells import read_cells
+    from calcium_lightning.cells_file import read_cells
     from calcium_lightning.metrics.scorecard import Scorecard
 
     truths = _paired(truth, len(cells), "truth")

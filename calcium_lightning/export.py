@@ -50,7 +50,7 @@ def export(
         If the file can't be read, the target exists or the format is unknown.
     """
     from calcium_lightning.atomic import check_output
-    from calcium_lightning.cells import read_cells
+    from calcium_lightning.cells_file import read_cells
 
     chosen = format or choose_format(target)
     check_format(chosen)

@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     from calcium_lightning.atomic import check_output
-    from calcium_lightning.cells import write_cells
+    from calcium_lightning.cells_file import write_cells
     from calcium_lightning.detectors import WindowDetector, check_name, load_detector
     from calcium_lightning.device import choose_device
     from calcium_lightning.made import is_made, told

@@ -1,6 +1,6 @@
 """What both HDF5 formats share: opening with clear errors, identity, sparse footprints.
 
-Only :mod:`calcium_lightning.session` and :mod:`calcium_lightning.cells` use it.
+Only :mod:`calcium_lightning.session` and :mod:`calcium_lightning.cells_file` use it.
 """
 
 from __future__ import annotations

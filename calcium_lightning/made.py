@@ -13,7 +13,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning import __version__
-from calcium_lightning.cells import read_origin
+from calcium_lightning.cells_file import read_origin
 from calcium_lightning.errors import InputError
 from calcium_lightning.fingerprint import code_of, sha256_of
 

@@ -31,7 +31,7 @@ def write_report(cells: Path, output: Path, metrics: Path | None = None, *, over
         If a file can't be read or the page exists.
     """
     from calcium_lightning.atomic import atomic_path, check_output
-    from calcium_lightning.cells import read_cells
+    from calcium_lightning.cells_file import read_cells
     from calcium_lightning.pages.report import render
 
     check_output(output, overwrite)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from skimage.measure import regionprops
 
-from calcium_lightning.cells import Cells, Localizations, footprint_centers, read_cells, write_cells
+from calcium_lightning.cells import Cells, Localizations, footprint_centers
+from calcium_lightning.cells_file import read_cells, write_cells
 from calcium_lightning.errors import InputError
 
 

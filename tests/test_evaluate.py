@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from example_cells import make_example, take, write_truth
 
-from calcium_lightning.cells import write_cells
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.session import SessionWriter, Truth
 
 REFEREE = Path(__file__).resolve().parents[2] / "shared" / "tools" / "referee.py"

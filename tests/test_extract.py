@@ -17,7 +17,7 @@ import yaml
 from tiny_network import make_network
 
 from calcium_lightning import __version__
-from calcium_lightning.cells import read_cells
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.session import SessionWriter
 from calcium_lightning.simulation import Scene, SceneSettings, write_session

@@ -10,7 +10,7 @@ import pytest
 from example_cells import make_example
 from hydra.core.override_parser.types import Override
 
-from calcium_lightning.cells import write_cells
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.cli import conf_dir
 from calcium_lightning.config import SCHEMAS
 

@@ -12,7 +12,8 @@ from example_cells import HOSTILE, make_example, take, write_truth
 from html_page import Page
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import Cells, Localizations, write_cells
+from calcium_lightning.cells import Cells, Localizations
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.pages.report import render
 
 

@@ -60,7 +60,7 @@ def _own(path: Path, shape: tuple[int, int, int]) -> Truth | None:
     with open_file(path) as file:
         identity = file.attrs.get("format")
     if identity == "calcium-lightning-cells":
-        from calcium_lightning.cells import read_cells
+        from calcium_lightning.cells_file import read_cells
 
         cells = read_cells(path)
         if tuple(cells.frame_shape) != shape[1:]:

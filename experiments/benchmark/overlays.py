@@ -24,7 +24,8 @@ from skimage.measure import find_contours
 from summary import in_order
 
 from calcium_lightning.atomic import atomic_path
-from calcium_lightning.cells import Cells, footprint_centers, read_cells
+from calcium_lightning.cells import Cells, footprint_centers
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.metrics.cells import match_cells
 from calcium_lightning.pages.pictures import OUTLINE, contrast, patch
 from calcium_lightning.session import Session, Truth

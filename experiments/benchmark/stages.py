@@ -27,7 +27,7 @@ from timing import machine
 from torch.utils.flop_counter import FlopCounterMode
 
 from calcium_lightning import pipeline
-from calcium_lightning.cells import write_cells
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.localize import cells, deconvolution
 from calcium_lightning.localize.demix import Demixer, Residual
 from calcium_lightning.localize.scratch import ScratchMovie

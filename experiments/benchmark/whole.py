@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from timing import machine
 
-from calcium_lightning.cells import read_cells
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.metrics.scorecard import Scorecard
 from calcium_lightning.session import Session
 

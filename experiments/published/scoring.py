@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calcium_lightning.cells import Cells, read_cells
+from calcium_lightning.cells import Cells
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.metrics.coordinates import Visited, coordinate_figures, visited_pixels
 from calcium_lightning.published.extract import BATCH, load_published
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from calcium_lightning.callbacks.localizations import draw
-from calcium_lightning.cells import footprint_centers, read_cells
+from calcium_lightning.cells import footprint_centers
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.metrics.calibration import LocalizationCalibration
 from calcium_lightning.metrics.matching import match_after_offset
 from calcium_lightning.session import Session

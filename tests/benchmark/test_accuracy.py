@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from example_cells import make_example, write_truth
 
-from calcium_lightning.cells import write_cells
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.errors import InputError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csc_matrix
 
-from calcium_lightning.cells import read_cells
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.session import SessionWriter
 
 SCRIPT = Path(__file__).resolve().parents[2] / "experiments/benchmark/peers/caiman_cells.py"

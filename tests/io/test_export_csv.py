@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import write_cells
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.export import accepted_cells
 from calcium_lightning.io.export_csv import cells_table, export_csv, footprint_shapes
 

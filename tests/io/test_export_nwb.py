@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from example_cells import make_example
 
-from calcium_lightning.cells import write_cells
+from calcium_lightning.cells_file import write_cells
 from calcium_lightning.errors import InputError
 from calcium_lightning.io.export_nwb import NwbSettings, export_nwb
 

@@ -112,7 +112,7 @@ def test_the_truth_of_another_session(tmp_path):
 def test_cells_as_truth(tmp_path):
     from example_cells import make_example
 
-    from calcium_lightning.cells import write_cells
+    from calcium_lightning.cells_file import write_cells
 
     cells, _ = make_example(3)
     write_cells(tmp_path / "c.h5", cells)

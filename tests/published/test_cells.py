@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.cells import read_cells
+from calcium_lightning.cells_file import read_cells
 from calcium_lightning.metrics.coordinates import visited_pixels
 from calcium_lightning.published.data import load_frames
 from calcium_lightning.published.extract import follow, is_published, load_published
