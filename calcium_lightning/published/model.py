@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from calcium_lightning.data.windows import WindowBatch, WindowSettings
 from calcium_lightning.errors import InputError
+from calcium_lightning.nn.published.decoder import SplatLatentDecoder
 from calcium_lightning.nn.published.network import PublishedNetwork, PublishedPrediction
 from calcium_lightning.published.losses import PublishedLoss, PublishedTerms
 from calcium_lightning.weights import FORMAT, VERSION
@@ -103,6 +104,14 @@ class PublishedModel(L.LightningModule):
                 "trainer.accumulate_grad_batches=1"
             )
         return []
+
+    def on_train_start(self) -> None:
+        """Start a splat decoder from the frames' mean, unless this run goes on with an earlier one."""
+        network = self.network
+        if isinstance(network.decoder, SplatLatentDecoder) and self.trainer.global_step == 0:
+            mean = self.trainer.datamodule.mean_frames.mean(0)  # type: ignore[attr-defined]
+            undecided = mean.new_zeros(1, self.network.size, self.network.size)
+            network.decoder.start_from(mean, network.read(undecided).latent)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Everything, the coordinates, and encoder with coordinates."""

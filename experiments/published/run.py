@@ -34,7 +34,7 @@ VARIANTS: dict[str, list[str]] = {
     "no_sparsity": ["loss.sparsity=none"],
     "published_rates": [f"{key}={rate}" for key, rate in RATES.items()],
     "splat_dots": ["painter=splat"],
-    "splat_decoder": ["painter=splat", "decoder=splat"],
+    "splat_decoder": ["painter=splat", "decoder=splat", "optimizer.everything.lr=1e-3"],
     "coordinates_50": ["model.coordinates=50"],
     "coordinates_200": ["model.coordinates=200"],
     "l1_in_loss": ["model.l1_in_loss=true"],

@@ -162,6 +162,14 @@ def test_the_splat_decoder_is_a_sum_of_its_coordinates():
     torch.testing.assert_close(sum(parts) + decoder.background, decoder(latent), rtol=1e-4, atol=1e-5)
 
 
+def test_the_splat_decoder_starts_as_the_mean_frame():
+    decoder = SplatLatentDecoder(5, 24, sigma=2.0)
+    mean, latent = torch.rand(24, 24), torch.rand(1, 5, 3) * 2 - 1
+    decoder.start_from(mean, latent)
+    torch.testing.assert_close(decoder(latent)[0], mean)
+    assert (decoder.background - mean).abs().max() > 0.1  # the splats are part of it
+
+
 def test_coordinates_stay_in_the_field():
     network = tiny()
     assert ((network.start >= 3) & (network.start <= 28)).all()

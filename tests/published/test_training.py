@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from tiny_published import TINY
 
-from calcium_lightning.nn.published.network import PublishedPrediction
+from calcium_lightning.nn.published.network import PublishedNetwork, PublishedPrediction
 from calcium_lightning.published.data import FrameBatches, load_frames
 from calcium_lightning.published.losses import PublishedLoss
 from calcium_lightning.runs.metrics_table import read_table
@@ -102,6 +102,21 @@ def test_decay_takes_from_weights_and_from_nothing_else(run_command, session, tm
         "decoder.dense.bias": still["decoder.dense.bias"],
     }.items():
         torch.testing.assert_close(now[name], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_splat_decoder_starts_from_the_frames_mean(run_command, session, tmp_path):
+    given = [item for item in quiet("decoder=splat", "model.l1=0") if not item.startswith("decoder.")]
+    rates = [f"optimizer.{name}.lr=0" for name in ("everything", "coordinates", "sparsity")]
+    done = run_command("train", *given, *rates, sessions(session), "hydra.run.dir=run")
+    assert done.status == 0, done.stderr
+    weights = read_weights(tmp_path / "run/checkpoints/last.ckpt")
+    network = PublishedNetwork.from_architecture(weights.architecture)
+    network.load_state_dict(weights.state)
+    with Session(session) as opened:
+        frames = load_frames(opened, 32).float()
+    undecided = network.read(torch.zeros(1, 32, 32)).reconstruction[0]
+    train = frames[: round(0.9 * len(frames))].mean(0)
+    torch.testing.assert_close(undecided, train, rtol=0, atol=2e-3)
 
 
 def test_a_run_that_is_broken_off_goes_on(run_command, session, trained, tmp_path):

@@ -95,6 +95,15 @@ class SplatLatentDecoder(nn.Module):
         self.gain = nn.Parameter(torch.ones(coordinates))
         self.background = nn.Parameter(torch.full((size, size), 0.5))
 
+    @torch.no_grad()
+    def start_from(self, mean: Tensor, latent: Tensor) -> None:
+        """Let a latent (1, N, 3) that says nothing yet be painted as the mean frame (H, W).
+
+        A picture that starts brighter than the frames teaches the encoder to be dark everywhere, and a dark
+        encoder learns nothing more.
+        """
+        self.background.copy_(mean - (self(latent)[0] - self.background))
+
     def forward(self, latent: Tensor) -> Tensor:
         """Paint (B, N, 3) as frames (B, H, W)."""
         batch = len(latent)
