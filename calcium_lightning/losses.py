@@ -227,7 +227,10 @@ class LabelLoss(nn.Module):
         self.amplitude_tolerance = amplitude_tolerance
 
     def forward(self, maps: CoordinateMaps, labels: Labels) -> LossTerms:
-        """Negative log-likelihood per frame of the labels' cells under the maps."""
+        """Negative log-likelihood per frame of the labels' cells under the maps.
+
+        All parts are told even where no cell is lit: the ranks of a run reduce the same figures.
+        """
         height, width = maps.size
         count = len(labels.positions)
         frame = torch.arange(count, device=labels.positions.device)[:, None].expand(labels.valid.shape)
@@ -242,8 +245,6 @@ class LabelLoss(nn.Module):
         target = torch.zeros_like(maps.logit)
         target[frame, pixel[:, 0], pixel[:, 1]] = 1.0
         presence = F.binary_cross_entropy_with_logits(maps.logit, target, reduction="sum") / count
-        if not len(frame):
-            return LossTerms(presence, {"presence": presence.detach()})
         step = torch.arange(-self.reach, self.reach + 1, device=pixel.device)
         around = torch.cartesian_prod(step, step)
         near = pixel[:, None] + around

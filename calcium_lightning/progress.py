@@ -5,10 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 Item = TypeVar("Item")
 DELAY_S = 2.0
+_SILENT: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars from this thread: what it does goes on behind another's."""
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
 
 
 @contextmanager
@@ -34,7 +46,7 @@ def progress(
     def advance(count: float) -> None:
         nonlocal bar, task, done
         done += count
-        if bar is None and time.monotonic() - begin > DELAY_S:
+        if bar is None and not _SILENT.get() and time.monotonic() - begin > DELAY_S:
             bar = _bar(unit)
             bar.start()
             task = bar.add_task(description, total=total)

@@ -227,6 +227,16 @@ def test_learning_from_labels_ends_at_the_labels():
     assert int((maps.probability > 0.5).sum()) == 3
 
 
+def test_frames_without_a_cell_tell_the_same_parts():
+    """Another process may have some: they would wait for each other for ever."""
+    raw = raw_maps([]).requires_grad_()
+    empty = label_loss(raw, labels_of([]))
+    assert empty.parts.keys() == label_loss(raw, labels_of(CELLS)).parts.keys()
+    assert float(empty.parts["placement"]) == 0
+    empty.total.backward()
+    assert torch.isfinite(raw.grad).all()
+
+
 @pytest.mark.parametrize("true_std", [0.1, 0.3, 0.8])
 def test_the_best_uncertainty_is_the_true_one(true_std):
     torch.manual_seed(0)

@@ -5,9 +5,9 @@ Knows Lightning, sessions and preprocessing; nothing of networks and nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -25,6 +25,7 @@ from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.session import Session
 
+Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells
 LEAST_CROP = 12
 
@@ -160,11 +161,15 @@ class SessionData(L.LightningDataModule):
         """Prepare the sessions: rank 0 does it, the others get the result, or the error."""
         if self.prepared:
             return
+        self.prepared, self.splits, self._labelled = self._on_first_rank(self._prepare)
+
+    def _on_first_rank(self, make: Callable[[], Result]) -> Result:
+        """What ``make`` gives, or raises, on rank 0: the others wait for it."""
         strategy = self.trainer.strategy if self.trainer is not None and self._world()[1] > 1 else None
         result: Any = None
         if self._world()[0] == 0:
             try:
-                result = self._prepare()
+                result = make()
             except InputError as error:
                 if strategy is None:
                     raise
@@ -173,7 +178,7 @@ class SessionData(L.LightningDataModule):
             result = strategy.broadcast(result)
         if isinstance(result, InputError):
             raise result
-        self.prepared, self.splits, self._labelled = result
+        return result  # type: ignore[no-any-return]
 
     def _prepare(self) -> tuple[list[Prepared], list[Splits], Labelled | None]:
         device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"

@@ -1,4 +1,4 @@
-"""Simulated sessions to pretrain on, drawn at random around presets and made when they are needed.
+"""Simulated sessions to pretrain on, drawn at random around presets: an endless stream.
 
 Beside :class:`~calcium_lightning.data.datamodule.SessionData` this knows the simulator, and nothing of
 networks.
@@ -6,38 +6,57 @@ networks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch.utils.data import DataLoader
 
 from calcium_lightning.data.datamodule import SessionData
+from calcium_lightning.data.dataset import Labelled
+from calcium_lightning.data.labels import LabelTable, label_table, true_diameter
+from calcium_lightning.data.splits import Splits
+from calcium_lightning.data.windows import WindowBatch
 from calcium_lightning.errors import InputError
-from calcium_lightning.progress import track
+from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.statistics import prepare
+from calcium_lightning.progress import quiet, track
 from calcium_lightning.session import Session, SessionWriter
 from calcium_lightning.simulation import Scene, SceneSettings
 from calcium_lightning.simulation.randomize import random_settings
+from calcium_lightning.simulation.streams import stream
 
 #: frames that are rendered at a time
 CHUNK = 64
+#: a scene that is ready to learn from
+Ready = tuple[Prepared, LabelTable]
 
 
 class SceneData(SessionData):
     """Windows of simulated sessions, with their truth as labels.
 
     Every scene differs in whatever a detector could come to rely on: cells, brightness, frame rate,
-    background, vessels, noise, and how well its motion and its cells' diameter are known. The same seed gives
-    the same scenes.
+    background, vessels, noise, and how well its motion and its cells' diameter are known. Scenes are
+    numbered without end; an epoch learns from ``scenes`` of them, and the next one from ``renew`` new ones in
+    place of the oldest, which are made in the meantime. The same seed gives the same scenes in the same
+    epochs, also after a break. Held-out scenes are others, and stay.
 
     Parameters
     ----------
     presets : mapping of str to SceneSettings
         What is varied; scenes take turns.
     scenes : int
-        How many are drawn.
+        How many an epoch draws from.
+    renew : int
+        How many of them the next epoch replaces, at most all. Takes
+        ``trainer.reload_dataloaders_every_n_epochs=1``.
     folder : path-like, optional
-        Where they are kept and found again; default ``scenes`` in the run's folder.
+        Where the files of held-out scenes are kept and found again, and others lie for a moment; default
+        ``scenes`` in the run's folder.
     side_px : int
         Height and width of the scenes, session pixels.
     seconds : (float, float)
@@ -46,6 +65,8 @@ class SceneData(SessionData):
         Least and greatest error of the motion that preprocessing is told, standard deviation.
     diameter_error : float
         How wrong the told cell diameter may be, relative.
+    validation, test : float
+        How many whole scenes are held out beside, relative to ``scenes``.
     sessions : None
         There are none; the key is that of the other data.
     **options
@@ -56,6 +77,7 @@ class SceneData(SessionData):
         self,
         presets: dict[str, SceneSettings],
         scenes: int = 64,
+        renew: int = 0,
         folder: Path | str | None = None,
         side_px: int = 160,
         seconds: tuple[float, float] = (15.0, 30.0),
@@ -67,39 +89,135 @@ class SceneData(SessionData):
         super().__init__(["scenes"], **{"labels": True, "in_memory": True, **options})
         if scenes < 1 or not presets:
             raise InputError(f"data.scenes={scenes} of {len(presets)} presets: at least one of both")
+        if not 0 <= renew <= scenes:
+            raise InputError(f"data.renew={renew}: from 0 to data.scenes={scenes}")
+        if not (self.labels and self.in_memory):
+            raise InputError("data.labels, data.in_memory: both are true for scenes, which are their labels")
         self.presets = list(presets.values())
         self.scenes = scenes
+        self.renew = renew
         self.folder = folder
         self.side_px = side_px
         self.seconds = (float(seconds[0]), float(seconds[1]))
         self.motion_error_px = motion_error_px
         self.diameter_error = diameter_error
+        self._held: list[Splits] = []
+        self._numbers: list[int] = []
+        self._ahead: dict[int, Future[Ready]] = {}
+        self._maker: ThreadPoolExecutor | None = None
 
-    def _prepare(self) -> Any:
+    def numbers(self, epoch: int) -> list[int]:
+        """The scenes of an epoch, in the order of their places: most keep theirs."""
+        first = epoch * self.renew
+        return [first + (place - first) % self.scenes for place in range(self.scenes)]
+
+    def _prepare(self) -> tuple[list[Prepared], list[Splits], Labelled]:
+        """Make the scenes that are held out; those to learn from come with each epoch."""
+        if self.renew and self.trainer is not None and self.trainer.reload_dataloaders_every_n_epochs != 1:
+            raise InputError(
+                f"data.renew={self.renew} takes trainer.reload_dataloaders_every_n_epochs=1 "
+                "(or data.renew=0: the same scenes in every epoch)"
+            )
+        made, splits = [], []
+        parts = {"validation": self.validation, "test": self.test}
+        names = [(part, n) for part, share in parts.items() for n in range(math.ceil(share * self.scenes))]
+        for part, number in track(names, "simulating held-out scenes", unit="scenes"):
+            made.append(self._ready(part, number))
+            frames = range(made[-1][0].shape[0])
+            empty = frames[:0]
+            splits.append(Splits(empty, *((frames, empty) if part == "validation" else (empty, frames))))
+        return [scene for scene, _ in made], splits, Labelled([t for _, t in made], self.label_threshold)
+
+    def train_dataloader(self) -> DataLoader[WindowBatch]:
+        """Shuffled, augmented crops of the epoch's scenes."""
+        epoch = self.trainer.current_epoch if self.trainer is not None else 0
+        wanted = self.numbers(epoch)
+        self._held = self._held or self.splits  # as setup left them
+        known = dict(zip(self._numbers, self._pool(), strict=True))
+        missing = [number for number in wanted if number not in known]
+        known |= self._on_first_rank(lambda: self._make(missing, epoch))
+        self._fill([known[number] for number in wanted])
+        self._numbers = wanted
+        return super().train_dataloader()
+
+    def _pool(self) -> list[Ready]:
+        """The scenes that are learned from now."""
+        assert self._labelled is not None
+        first = len(self._held)
+        return list(zip(self.prepared[first:], self._labelled.tables[first:], strict=True))
+
+    def _fill(self, pool: list[Ready]) -> None:
+        """Put scenes to learn from behind those that are held out."""
+        assert self._labelled is not None
+        first = len(self._held)
+        self.prepared = [*self.prepared[:first], *(scene for scene, _ in pool)]
+        tables = [*self._labelled.tables[:first], *(table for _, table in pool)]
+        self._labelled = Labelled(tables, self.label_threshold)
+        frames = [range(scene.shape[0]) for scene, _ in pool]
+        self.splits = [*self._held, *(Splits(part, part[:0], part[:0]) for part in frames)]
+
+    def _make(self, missing: Sequence[int], epoch: int) -> dict[int, Ready]:
+        """Make scenes, or take those that were made ahead; and begin with those of the next epoch."""
+        for number in missing:
+            self._begin(number)
+        # While epochs follow each other Lightning's own bar is on the screen.
+        waiting = missing if self._numbers else track(missing, "simulating", unit="scenes")
+        made = {number: self._ahead.pop(number).result() for number in waiting}
+        if self.trainer is None or epoch + 1 != self.trainer.max_epochs:
+            for number in sorted({*self.numbers(epoch + 1)} - {*self.numbers(epoch)}):
+                self._begin(number)
+        return made
+
+    def _begin(self, number: int) -> None:
+        """Have a scene made in the background, unless that is under way."""
+        if self._maker is None:
+            # One thread of computing: it runs beside the training, which wants the others.
+            self._maker = ThreadPoolExecutor(1, "scenes", initializer=torch.set_num_threads, initargs=(1,))
+        if number not in self._ahead:
+            self._ahead[number] = self._maker.submit(self._quietly, number)
+
+    def _quietly(self, number: int) -> Ready:
+        with quiet():
+            scene = self._ready("train", number)
+        scene[0].session.path.unlink()  # all of it is in memory
+        return scene
+
+    def teardown(self, stage: str) -> None:
+        """Make no more scenes."""
+        if self._maker is not None:
+            self._maker.shutdown(cancel_futures=True)
+            self._maker = None
+            self._ahead = {}
+        super().teardown(stage)
+
+    def _ready(self, part: str, number: int) -> Ready:
+        """A scene as the network sees it, all of it in memory, and its labels."""
+        path = self._folder() / f"{part}_{self.seed}_{number:05d}.h5"
+        self._write(path, number, stream(self.seed, f"{part} scene {number}"))
+        random = stream(self.seed, f"what is told of {part} scene {number}")
+        wrong = math.exp(math.log1p(self.diameter_error) * random.uniform(-1, 1))
+        device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"
+        with Session(path) as session:
+            prepared = prepare(
+                session, true_diameter(session) * wrong, self.preprocess, fps=self.fps, device=device
+            )
+            prepared.hold()
+            table = label_table(prepared)
+        return prepared, table
+
+    def _folder(self) -> Path:
         root = Path(self.trainer.default_root_dir) if self.trainer is not None else Path()
-        folder = Path(self.folder) if self.folder is not None else root / "scenes"
-        self.paths = [
-            self._scene(folder, index) for index in track(range(self.scenes), "simulating", unit="scenes")
-        ]
-        return super()._prepare()
+        return Path(self.folder) if self.folder is not None else root / "scenes"
 
-    def _scene(self, folder: Path, index: int) -> Path:
-        """Make one scene, unless it is there."""
-        path = folder / f"scene_{self.seed}_{index:04d}.h5"
+    def _write(self, path: Path, number: int, random: np.random.Generator) -> None:
         if path.is_file():
-            return path
-        random = np.random.default_rng([self.seed, index])
-        base = self.presets[index % len(self.presets)]
+            return
+        base = self.presets[number % len(self.presets)]
         seconds = random.uniform(*self.seconds)
         settings = random_settings(random, base.replace(height_px=self.side_px, width_px=self.side_px))
         # Slow recordings last longer: as many frames to learn from.
         settings = settings.replace(seconds=seconds * max(1.0, 12.0 / settings.fps))
         write_scene(path, Scene(settings, int(random.integers(1 << 31))), random, self.motion_error_px)
-        return path
-
-    def _diameter(self, session: Session) -> float:
-        error = np.random.default_rng([self.seed, self.paths.index(session.path), 1]).uniform(-1, 1)
-        return super()._diameter(session) * float(np.exp(np.log1p(self.diameter_error) * error))
 
 
 def write_scene(
