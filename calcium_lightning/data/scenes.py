@@ -113,7 +113,8 @@ class SceneData(SessionData):
 
     def _prepare(self) -> tuple[list[Prepared], list[Splits], Labelled]:
         """Make the scenes that are held out; those to learn from come with each epoch."""
-        if self.renew and self.trainer is not None and self.trainer.reload_dataloaders_every_n_epochs != 1:
+        trainer: Any = self.trainer
+        if self.renew and trainer is not None and trainer.reload_dataloaders_every_n_epochs != 1:
             raise InputError(
                 f"data.renew={self.renew} takes trainer.reload_dataloaders_every_n_epochs=1 "
                 "(or data.renew=0: the same scenes in every epoch)"
