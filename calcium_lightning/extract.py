@@ -40,6 +40,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.made import is_made, told
     from calcium_lightning.moved import Moved
     from calcium_lightning.pipeline import streamed_cells
+    from calcium_lightning.preprocess.defects import RepairedSession
     from calcium_lightning.preprocess.diameter import cell_diameter_of
     from calcium_lightning.preprocess.published import PublishedChain
     from calcium_lightning.published.extract import coordinate_cells
@@ -74,16 +75,18 @@ def main(cfg: DictConfig) -> None:
         if isinstance(chain, PublishedChain):
             session = preprocess_session(session, output, chain, cfg.overwrite)
         if isinstance(detector, WindowDetector):
-            diameter = cell_diameter_of(
-                session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um, preprocess
-            )
+            defects = ""
+            if preprocess is not None and preprocess.repair_defects:
+                session = RepairedSession.of(session)  # before anything looks at a frame
+                defects = f", {session.defects}" if str(session.defects) else ""
+            diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um)
             how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
             with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
                 write_cells(output, cells, cfg.overwrite)
             motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
             print(
                 f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
-                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}"
+                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}"
             )
         else:
             found = coordinate_cells(session, detector, **common)

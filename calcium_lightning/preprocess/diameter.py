@@ -31,7 +31,6 @@ def cell_diameter_of(
     cell_diameter: float | None = None,
     cell_diameter_um: float | None = None,
     pixel_size_um: float | None = None,
-    *_: object,
 ) -> float:
     """Full width at half maximum of a typical cell of a session, pixels.
 

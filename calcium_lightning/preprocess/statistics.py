@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from calcium_lightning.errors import InputError
+from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.motion import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
@@ -43,6 +44,8 @@ class PreprocessSettings:
         How many frames each estimate looks at.
     noise_floor : float
         Least noise, relative to the field's median: dark corners don't rule the picture.
+    repair_defects : bool
+        Fill hot, dead and blinking pixels of the sensor, where the session's motion isn't corrected.
     repair_stretch : bool
         Undo frames that were stretched to the full range one by one.
     """
@@ -52,6 +55,7 @@ class PreprocessSettings:
     baseline_seconds: float = 30.0
     baseline_frames: int = 120
     noise_floor: float = 0.5
+    repair_defects: bool = True
     repair_stretch: bool = True
 
 
@@ -63,7 +67,7 @@ def prepare(
     fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """Estimate motion, quiet tissue and noise of a session.
+    """Find the defects of a session's sensor; estimate motion, quiet tissue and noise.
 
     Parameters
     ----------
@@ -83,6 +87,8 @@ def prepare(
         raise InputError(
             "preprocess: the published chain is for ingest and extract; ingest the sessions with it"
         )
+    if settings.repair_defects:
+        session = RepairedSession.of(session)
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):

@@ -1,0 +1,229 @@
+"""Defective pixels of the sensor: hot, dead and blinking ones, found in a recording and filled as it is read.
+
+Motion is undone by moving frames, and a pixel that doesn't see the tissue is then smeared into blinking spots
+where there are no cells. So it is filled in the sensor's own coordinates, before anything else looks at a
+frame. Optics blur whatever is real over two pixels or more: a defect is sharper than that. Knows sessions and
+arrays.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+from scipy.ndimage import median_filter, rank_filter
+
+from calcium_lightning.session import Session
+
+#: places in the recording that are looked at, and neighbouring frames at each
+PLACES, RUN = 24, 8
+#: fewer frames than these tell too little of a pixel
+LEAST_FRAMES = 32
+#: a defect is farther from all its neighbours than so many times the span of theirs. 1.5 is what a spot of
+#: two pixels' width reaches at most; noise alone reaches 2 in less than one of a thousand fields
+SHARPNESS = 2.0
+#: what is less than this share of the usual noise does no harm
+LEAST_NOISE = 0.5
+#: ... nor less than this share of the usual brightness
+LEAST_LIGHT = 1e-3
+#: more than this share of all pixels isn't a sensor's defects, but the picture's own grain
+MOST = 0.005
+#: a pixel's neighbours, near and far
+NEAR, FAR = (np.arange(side**2).reshape(side, side) != side**2 // 2 for side in (3, 5))
+
+
+class Frames(Protocol):
+    """What is needed of a session."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of a pixel."""
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Frames [start, stop)."""
+
+
+@dataclass(frozen=True)
+class Defects:
+    """Pixels that are filled from their neighbours.
+
+    Attributes
+    ----------
+    pixels : ndarray of int (K,)
+        Flat indices into a frame.
+    neighbours : ndarray of int (K, M)
+        The sound pixels around each, flat indices.
+    weights : ndarray, float64 (K, M)
+        Their shares; the rows sum to 1.
+    left : int
+        So many pixels looked defective that none of them was taken for it.
+    """
+
+    pixels: np.ndarray
+    neighbours: np.ndarray
+    weights: np.ndarray
+    left: int = 0
+
+    @classmethod
+    def at(cls, defective: np.ndarray) -> Defects:
+        """Defects where ``defective``, bool (H, W), is set, each to be the mean of the sound ones around."""
+        width, sound = defective.shape[1], ~defective
+        if not sound.any():
+            raise ValueError("no sound pixel in the field")
+        found = np.argwhere(defective)
+        around: list[np.ndarray] = []
+        for y, x in found:
+            reach, near = 0, np.zeros((0, 2), int)
+            while not len(near):
+                reach += 1
+                corner = np.maximum(0, [y - reach, x - reach])
+                near = corner + np.argwhere(sound[corner[0] : y + reach + 1, corner[1] : x + reach + 1])
+            around.append(near @ (width, 1))
+        neighbours = np.zeros((len(found), max(map(len, around), default=0)), np.intp)
+        weights = np.zeros(neighbours.shape)
+        for row, near in enumerate(around):
+            neighbours[row, : len(near)], weights[row, : len(near)] = near, 1 / len(near)
+        return cls(found @ (width, 1), neighbours, weights)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __str__(self) -> str:
+        """What the user should know; nothing where there is nothing."""
+        if self.left:
+            return f"{self.left} pixels look defective, too many for a sensor: left as they are"
+        return f"{len(self)} defective pixel{'s' if len(self) > 1 else ''} filled" if len(self) else ""
+
+    def fill(self, frames: np.ndarray) -> None:
+        """Fill the defects of frames (n, H, W), contiguous, of any type, in place."""
+        if not len(self):
+            return
+        flat = frames.reshape(len(frames), -1)
+        filled = (flat[:, self.neighbours] * self.weights).sum(-1)
+        flat[:, self.pixels] = np.rint(filled) if frames.dtype.kind in "iu" else filled
+
+
+class RepairedSession(Session):
+    """A session whose defects are filled in all frames that are read; it shares the file of the original.
+
+    Parameters
+    ----------
+    session : Session
+        The recording.
+    defects : Defects
+        Its defects.
+    """
+
+    def __init__(self, session: Session, defects: Defects) -> None:
+        self.__dict__.update(session.__getstate__())
+        self._original = session
+        self.defects = defects
+
+    @classmethod
+    def of(cls, session: Session) -> RepairedSession:
+        """Find the defects of a session; where its pixels aren't the sensor's any more, there are none."""
+        if isinstance(session, RepairedSession):
+            return session
+        if session.kind != "raw" or session.motion_corrected:
+            return cls(session, Defects.at(np.zeros(session.shape[1:], bool)))
+        return cls(session, find_defects(session))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_original": copy.copy(self._original)}
+
+    def _open(self) -> h5py.File:
+        return self._original._open()
+
+    def _frames(self) -> h5py.Dataset:
+        return self._original._frames()
+
+    def close(self) -> None:
+        """Close the file; it opens again when it is needed."""
+        self._original.close()
+
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        """Read frames, and fill their defects."""
+        super().read_into(start, out)
+        self.defects.fill(out)
+
+
+def find_defects(session: Frames) -> Defects:
+    """Find pixels that stand out from all their neighbours, in brightness or in noise.
+
+    Cells, vessels and dust are blurred, and shot noise is averaged away: next to nothing else is one pixel
+    wide. Two defects may touch.
+
+    Parameters
+    ----------
+    session : Session or anything with ``shape``, ``dtype`` and ``frames(start, stop)``
+        Frames as the sensor saw them; a sample of them is looked at.
+
+    Returns
+    -------
+    Defects
+        None of a recording of a few frames; none, and how many there would have been, where they would be
+        improbably many.
+    """
+    count, *field = session.shape
+    if count < LEAST_FRAMES:
+        return Defects.at(np.zeros(field, bool))
+    mean, noise = _mean_and_noise(session)
+    typical = float(np.median(noise))
+    least = max(LEAST_NOISE * typical, LEAST_LIGHT * float(np.median(np.abs(mean))))
+    if session.dtype.kind in "iu":
+        least = max(least, 1.0)  # neighbours that are rounded to different levels
+    slopeless = mean - median_filter(mean, footprint=NEAR, mode="nearest")
+    defective = _stands_out(noise, noise, least)
+    for sign in (1, -1):  # hot and dead pixels
+        defective |= _stands_out(sign * slopeless, sign * mean, least)
+    found = int(defective.sum())
+    if found > max(1, MOST * defective.size):
+        return replace(Defects.at(np.zeros(field, bool)), left=found)
+    return Defects.at(defective)
+
+
+def _mean_and_noise(session: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over time, and standard deviation of what a pixel has beyond its neighbours, float64 (H, W)."""
+    count, *field = session.shape
+    total, beyond, squares = (np.zeros(field) for _ in range(3))
+    looked = 0
+    for start in np.unique(np.linspace(0, count - RUN, PLACES).astype(int)):
+        frames = session.frames(int(start), int(start) + RUN).astype(np.float32)
+        detail = frames - _smoothed(frames)
+        total += frames.sum(0)
+        beyond += detail.sum(0)
+        squares += (detail**2).sum(0)
+        looked += len(frames)
+    return total / looked, np.sqrt((squares / looked - (beyond / looked) ** 2).clip(0))
+
+
+def _smoothed(frames: np.ndarray) -> np.ndarray:
+    """Mean over 3x3 pixels of frames (n, H, W): a few sums of shifted frames, much faster than a filter."""
+    padded = np.pad(frames, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows = padded[:, :-2] + padded[:, 1:-1]
+    rows += padded[:, 2:]
+    total = rows[:, :, :-2] + rows[:, :, 1:-1]
+    total += rows[:, :, 2:]
+    total /= 9
+    return total
+
+
+def _stands_out(slopeless: np.ndarray, image: np.ndarray, least: float) -> np.ndarray:
+    """Which pixels are above all their neighbours, by far in the image without slopes, bool (H, W).
+
+    Above them in the image itself, too: the corners of a masked field aren't. One neighbour on each side
+    doesn't count: it may be a defect itself.
+    """
+    highest, top = (
+        rank_filter(part, -2, footprint=FAR, mode="constant", cval=-np.inf) for part in (slopeless, image)
+    )
+    lowest = rank_filter(slopeless, 1, footprint=FAR, mode="constant", cval=np.inf)
+    span = highest - lowest  # negative where a field has too few pixels for neighbours
+    return (span >= 0) & (slopeless - highest > SHARPNESS * span + least) & (image - top > least)
