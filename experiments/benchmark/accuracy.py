@@ -2,7 +2,7 @@
 
     python experiments/benchmark/accuracy.py --output OUT [--minisim ENV/bin/python]
         [--suite2p ENV/bin/python] [--published FOLDER] [--kinds ca1 'l23_*' ...] [--seeds 101 102 103]
-        [--peer CaImAn='FOLDER/{recording}.hdf5']
+        [--methods 'this project' Suite2p ...] [--peer CaImAn='FOLDER/{recording}.hdf5']
 
 Makes the recordings, runs the methods on them, each in a process of its own, and compares their cells with
 the truth. OUT/accuracy.md is the table, OUT/accuracy.json has every figure of every recording, OUT/pictures
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinds import KINDS, Kind, choose, recordings
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from methods import Method
@@ -63,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=PATH",
         help="results in files: CaImAn's HDF5 or our cells files; {recording} stands for KIND_SEED",
+    )
+    made.add_argument(
+        "--methods", nargs="+", metavar="METHOD", help="only these, by title or pattern; default: all"
     )
     made.add_argument("--given-diameter", action="store_true", help="this project told the true diameter too")
     made.add_argument("--table-only", action="store_true", help="table and pictures of what is there")
@@ -113,7 +117,22 @@ def chosen_methods(options: argparse.Namespace) -> list[Method]:
     for method in methods:
         if keys.count(method.key) > 1:
             raise InputError(f"--peer {method.title}: there is a method of this name already")
-    return methods
+    return named(methods, options.methods)
+
+
+def named(methods: list[Method], patterns: list[str] | None) -> list[Method]:
+    """The methods of some patterns, or all.
+
+    Raises
+    ------
+    InputError
+        If a pattern fits none.
+    """
+    titles = [method.title for method in methods]
+    for pattern in patterns or []:
+        if not any(fnmatchcase(title, pattern) for title in titles):
+            raise InputError(f"--methods {pattern}: no such method{nearest(pattern, titles)}")
+    return [one for one in methods if not patterns or any(fnmatchcase(one.title, part) for part in patterns)]
 
 
 def _measure(kind: Kind, methods: list[Method], folders: Folders, options: argparse.Namespace) -> bool:

@@ -38,7 +38,7 @@ MASK: list[Column] = [
 ]
 #: added up over recordings, not averaged
 SUMMED = {"mask_parts_hit", "mask_parts"}
-COST: list[Column] = [("seconds", "seconds", ".1f"), ("peak_mb", "peak MB", ".0f")]
+COST: list[Column] = [("cpu_seconds", "CPU s", ".0f"), ("peak_mb", "peak MB", ".0f")]
 #: the first methods of every kind, others after them by name
 FIRST = ("this project", "this project, diameter given", "band-pass baseline", "Suite2p")
 LEGEND = """\
@@ -47,8 +47,9 @@ Accepted cells only. Centres match one to one within 6 px, after the best offset
 Pearson of the denoised trace with the true calcium, median over matches. *Both*: F1 of cells that are found
 with r > 0.8. *Border*: within 12 px of an edge; *dim*, *bright*: below and above the median brightness of the
 recording's true cells, inside. *Motion*: per axis, after a constant offset; nothing where the method doesn't
-tell its motion or there is none. Seconds and the largest memory are of the whole process, from the raw
-recording to the cells file; nothing where a result came as a file.
+tell its motion or there is none. CPU seconds (of all cores together) and the largest memory are of the whole
+process, from the raw recording to the cells file; nothing where a result came as a file. Wall times, which
+other work on the machine changes, are in the JSON.
 """
 
 

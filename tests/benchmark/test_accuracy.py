@@ -139,6 +139,14 @@ def test_cells_of_a_peer_come_from_its_files(part, tmp_path):
     assert scores.measure(folders, recording, peer)["figures"]["recall"] == 0.5  # the file is newer
 
 
+def test_methods_are_chosen_by_title(bench, tmp_path):
+    assert bench("--output", str(tmp_path), "--seeds", "7", "--methods", "band*")
+    assert "| band-pass baseline |" in (tmp_path / "accuracy.md").read_text()
+    assert "| this project |" not in (tmp_path / "accuracy.md").read_text()
+    with pytest.raises(InputError, match="no such method; nearest: Suite2p"):
+        bench("--output", str(tmp_path), "--methods", "suite2p", "--suite2p", sys.executable)
+
+
 @pytest.mark.parametrize("given", ["x", "=a_{seed}.h5", "x=a.h5", "x={recording}{other}.h5"])
 def test_peers_that_make_no_sense_are_refused(part, given):
     with pytest.raises(InputError, match="--peer"):
@@ -146,14 +154,14 @@ def test_peers_that_make_no_sense_are_refused(part, given):
 
 
 def row(kind: str, seed: int | str, method: str, **figures) -> dict:
-    cost = {"seconds": figures.pop("seconds", None), "peak_mb": figures.pop("peak_mb", None)}
+    cost = {"cpu_seconds": figures.pop("cpu_seconds", None), "peak_mb": figures.pop("peak_mb", None)}
     names = {"recording": f"{kind}_{seed}", "kind": kind, "seed": str(seed), "method": method}
     return {**names, "figures": figures, **cost}
 
 
 def test_the_table_has_means_and_spreads_of_each_kind_and_method(part):
     summary = part("summary")
-    rows = [row("ca1", seed, "Suite2p", f1=0.5, seconds=30.0) for seed in (1, 2)]
+    rows = [row("ca1", seed, "Suite2p", f1=0.5, cpu_seconds=30.0) for seed in (1, 2)]
     rows += [row("ca1", seed, "this project", f1=f1, motion_rmse=None) for seed, f1 in ((1, 0.9), (2, 0.8))]
     rows += [{**row("ca1", 3, "Suite2p"), "error": "no cells"}, row("ca1_20s", 1, "Suite2p", f1=0.25)]
     text = summary.report(summary.in_order(reversed(rows)))
@@ -166,8 +174,8 @@ def test_the_table_has_means_and_spreads_of_each_kind_and_method(part):
         ["ca1_20s", "Suite2p", "1", "0.250"],
     ]
     header = next(line for line in text.splitlines() if line.startswith("| kind"))
-    place = [cell.strip() for cell in header.split("|")[1:-1]].index("seconds")
-    assert [line[place] for line in lines] == ["", "30.0 ± 0.0", ""]
+    place = [cell.strip() for cell in header.split("|")[1:-1]].index("CPU s")
+    assert [line[place] for line in lines] == ["", "30 ± 0", ""]
     assert "- ca1_3, Suite2p: no cells" in text
 
 
