@@ -20,6 +20,7 @@ from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
 from calcium_lightning.data.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.errors import InputError
+from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
@@ -186,6 +187,8 @@ class SessionData(L.LightningDataModule):
         sessions, splits, diameters = [], [], []
         for path in self.paths:
             session = Session(path)
+            if getattr(self.preprocess, "repair_defects", False):  # the published chain has no such key
+                session = RepairedSession.of(session)
             span = window_weights(self.fps or session.fps, self.window).shape[1]
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))
             diameters.append(self._diameter(session))
