@@ -43,8 +43,10 @@ addEventListener("load", () => {
   find("layer").value = "3";
   find("layer").dispatchEvent(new Event("change"));
   seen.push("layers " + [...document.querySelectorAll("#view .layer")].map((node) => node.getAttribute("visibility")[0]).join(""));
+  const rejected = () => getComputedStyle(document.querySelector("g.rejected:not(.chosen)")).display;
+  seen.push("hidden " + rejected());
   find("show-rejected").click();
-  seen.push("rejected " + getComputedStyle(document.querySelector("g.rejected")).display);
+  seen.push("rejected " + rejected());
   const broken = [...document.images].filter((image) => !image.complete || !image.naturalWidth);
   seen.push("broken " + broken.length);
   seen.push("overflow " + (document.documentElement.scrollWidth > innerWidth));
@@ -96,7 +98,8 @@ def test_a_visit(page):
     assert found["first"].startswith("Cell #")
     assert found["clicked"] == "Cell #7"
     expected = {
-        "inked": "true", "chosen": "1", "moved": "true", "layers": "hhhv", "rejected": "none", "broken": "0",
+        "inked": "true", "chosen": "1", "moved": "true", "layers": "hhhv", "hidden": "none",
+        "rejected": "inline", "broken": "0",
         "overflow": "false",
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
