@@ -34,7 +34,7 @@ COEFFICIENTS: dict[str, float] = {
 #: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in
 #: blobs that look like footprints, so a cell must stand out in time instead. How far was chosen on annotated
 #: sessions, each left out in turn (experiments/quality).
-LEAST_CONTRAST = {"raw": 1.5, "dff": 4.0}
+LEAST_CONTRAST = {"raw": 1.5, "dff": 3.5}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class QualitySettings:
         Least score: probability of being a cell. The F1 is greatest where a score of half of it is accepted
         (Lipton et al. 2014).
     contrast : float, optional
-        Least :attr:`TraceStatistics.contrast`; default 1.5 for raw sessions and 4 for ΔF/F.
+        Least :attr:`TraceStatistics.contrast`; default 1.5 for raw sessions and 3.5 for ΔF/F.
     snr : float
         Least peak of the denoised trace over the trace's noise.
     consistency : float
