@@ -223,7 +223,7 @@ def test_cfg_job_prints_a_whole_config(run_command, command):
     assert "overwrite" in printed
     if command == "extract":
         assert printed.session == "a.h5"
-        assert printed.localize.gather.separation == 2.0
+        assert printed.localize.gather.separation == 1.4
 
 
 def test_flags_may_stand_anywhere():

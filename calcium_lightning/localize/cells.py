@@ -1,8 +1,8 @@
 """From a movie and its localisations to cells: footprints, traces, activity, at the network's scale.
 
-Candidates gather from localisations; footprints and traces are regressed in turn; what the cells leave
-unexplained is searched again; cells that are one cell are merged. Knows a movie and a detector, not where
-they come from.
+Candidates gather from localisations, and two are made of one that is two; footprints and traces are regressed
+in turn; what the cells leave unexplained is searched again; cells that are one cell are merged. Knows a movie
+and a detector, not where they come from.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from calcium_lightning.localize.patches import Patches, Surround, concatenate, g
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
 from calcium_lightning.localize.shape import footprints_from_filtered
+from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.localize.spots import Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
@@ -46,6 +47,8 @@ class LocalizeSettings:
         Least probability of a localisation.
     gather : GatherSettings
         From localisations to candidates.
+    split : SplitSettings, optional
+        When a candidate is two cells; none is split where it is None.
     rounds : int
         Alternations of footprints and traces after each search.
     residual_searches : int
@@ -68,9 +71,10 @@ class LocalizeSettings:
 
     threshold: float = 0.3
     gather: GatherSettings = field(default_factory=GatherSettings)
+    split: SplitSettings | None = field(default_factory=SplitSettings)
     rounds: int = 2
     residual_searches: int = 1
-    merge_distance: float = 1.8
+    merge_distance: float = 0.9
     merge_reach: float = 6.0
     merge_correlation: float = 0.8
     least_evidence: float = 8.0
@@ -165,7 +169,10 @@ class CellFinder:
         """Search, alternate, search the rest, and finish."""
         settings = self.settings
         spots = Spots(self.movie.size).extend(self.detect(self.movie, 1))
-        footprints = self._new_footprints(spots, Patches.at(np.zeros((0, 2)), self.movie.size))
+        centers = gather(spots, settings.gather)
+        if settings.split:
+            centers = split(spots, centers, settings.gather.reach, self.fps, settings.split)
+        footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
         for search in range(settings.residual_searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
@@ -175,20 +182,17 @@ class CellFinder:
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
         return Found(model, _centers(footprints), activity, self.center_std, self.consistency, spots)
 
-    def _new_footprints(self, spots: Spots, known: Patches) -> Patches:
-        """Gaussians at the candidates that aren't known yet."""
-        centers = gather(spots, self.settings.gather)
-        if len(known) and len(centers):
-            distance, _ = cKDTree(_centers(known)).query(centers)
-            centers = centers[distance > self.settings.merge_distance]
-        return gaussian_patches(centers, CELL_SIGMA, self.movie.size)
-
     def _search_residual(self, footprints: Patches) -> Patches:
+        """Add Gaussians at the candidates that aren't known yet."""
         # Denoised traces are taken off: raw ones would take a neighbour's noise along.
         rest = Residual(self.movie, *self.explained)
         stride = max(1, int(self.fps * RESIDUAL_STEP_S))
         spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
-        return concatenate(footprints, self._new_footprints(spots, footprints))
+        centers = gather(spots, self.settings.gather)
+        if len(footprints) and len(centers):
+            distance, _ = cKDTree(_centers(footprints)).query(centers)
+            centers = centers[distance > self.settings.gather.separation]
+        return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
     def _alternate(self, footprints: Patches) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""

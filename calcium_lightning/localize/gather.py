@@ -38,8 +38,8 @@ class GatherSettings:
         How many times denser than its surroundings a candidate must be.
     """
 
-    blur: float = 0.7
-    separation: float = 2.0
+    blur: float = 0.5
+    separation: float = 1.4
     reach: float = 2.0
     least_localizations: float = 3.0
     contrast: float = 1.5

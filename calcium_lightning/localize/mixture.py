@@ -1,0 +1,174 @@
+"""One or two groups of points with known errors, fitted to many clouds of points at once.
+
+Each cloud is a mixture of one or two Gaussians and of chance points that are spread evenly over a disc. A
+group's points scatter by their own known errors and by a covariance that the groups of a cloud have in common
+(extreme deconvolution: Bovy, Hogg & Roweis 2011, Ann. Appl. Stat. 5, 1657). Knows points, not what they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: no point is better placed than this, pixels
+FLOOR = 0.15
+#: chance points at the start, share of a cloud
+CHANCE = 0.05
+#: how far from the middle two groups start, pixels: neither close nor distant ones are missed
+STARTS = (0.5, 1.0)
+#: variance within a group at the start, square pixels
+SCATTER = 0.05
+#: rounds of expectation and maximisation
+ROUNDS = 60
+#: added to a precision (yy, yx, xx): a group without points has an inverse, too
+TINY = 1e-9 * np.array([1, 0, 1])[:, None, None]
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """N points of K clouds, cloud by cloud.
+
+    Attributes
+    ----------
+    points, errors : ndarray, float64 (2, N)
+        Positions (y, x) and their standard errors, pixels.
+    weight : ndarray, float64 (N,)
+        How much each counts.
+    cloud : ndarray of int (N,)
+        Whose each is; ascending.
+    middle : ndarray, float64 (2, K)
+        Where each cloud is.
+    """
+
+    points: np.ndarray
+    errors: np.ndarray
+    weight: np.ndarray
+    cloud: np.ndarray
+    middle: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """How many points each has, int (K,)."""
+        return np.bincount(self.cloud, minlength=self.middle.shape[1])
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the points of each cloud, (..., K), of values (..., N)."""
+        sums = np.zeros((*values.shape[:-1], self.middle.shape[1]))
+        used, start = np.unique(self.cloud, return_index=True)
+        if len(used):
+            sums[..., used] = np.add.reduceat(values, start, axis=-1)
+        return sums
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What was fitted to K clouds of N points; G groups each.
+
+    Attributes
+    ----------
+    centers : ndarray, float64 (2, G, K)
+        Of the groups (y, x), pixels.
+    variance : ndarray, float64 (2, G, K)
+        Of the centres, were the points independent.
+    likelihood : ndarray, float64 (K,)
+        Its logarithm.
+    member : ndarray, float64 (G, N)
+        Probability that a point is a group's; the rest is chance.
+    """
+
+    centers: np.ndarray
+    variance: np.ndarray
+    likelihood: np.ndarray
+    member: np.ndarray
+
+
+def fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
+    """Fit one or two groups to every cloud.
+
+    Parameters
+    ----------
+    clouds : Clouds
+        Points.
+    radius : float
+        Of the disc over which chance points are spread, pixels.
+    groups : {1, 2}
+        How many.
+
+    Returns
+    -------
+    Mixture
+        The likeliest of several starts, cloud by cloud.
+    """
+    middle, axis = _principal(clouds)
+    sides = [[0.0]] if groups == 1 else [[-step, step] for step in STARTS]
+    best, *others = (
+        _climb(clouds, radius, middle[:, None] + np.array(side)[:, None] * axis[:, None]) for side in sides
+    )
+    for found in others:
+        better = found.likelihood > best.likelihood
+        best = Mixture(
+            np.where(better, found.centers, best.centers),
+            np.where(better, found.variance, best.variance),
+            np.where(better, found.likelihood, best.likelihood),
+            np.where(better[clouds.cloud], found.member, best.member),
+        )
+    return best
+
+
+def _principal(clouds: Clouds) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each cloud, and the direction in which it scatters more than its errors tell, (2, K) each."""
+    certain = clouds.weight / (np.square(clouds.errors).sum(0) + FLOOR**2)
+    mass = np.maximum(clouds.total(certain), 1e-9)
+    offset = clouds.points - clouds.middle[:, clouds.cloud]
+    mean = clouds.total(certain * offset) / mass
+    y, x = offset - mean[:, clouds.cloud]
+    y_var, x_var = np.square(clouds.errors)
+    yy, yx, xx = clouds.total(certain * np.stack([y * y - y_var, y * x, x * x - x_var]))
+    angle = 0.5 * np.arctan2(2 * yx, yy - xx)
+    return clouds.middle + mean, np.stack([np.cos(angle), np.sin(angle)])
+
+
+def _climb(clouds: Clouds, radius: float, centers: np.ndarray) -> Mixture:
+    """Expectation and maximisation from given centres (2, G, K)."""
+    groups, number = centers.shape[1:]
+    own, weight = clouds.cloud, clouds.weight
+    error = np.square(clouds.errors) + FLOOR**2
+    mass = np.maximum(clouds.total(weight), 1e-9)
+    share = np.full((groups, number), (1 - CHANCE) / groups)
+    # Symmetric matrices are (yy, yx, xx).
+    scatter = SCATTER * np.ones((3, number)) * [[1], [0], [1]]
+    even = 1 / (np.pi * radius**2)
+    for left in reversed(range(ROUNDS + 1)):
+        about = scatter[:, own]
+        precision, determinant = _inverse(about + np.stack([error[0], 0 * weight, error[1]]))
+        offset = clouds.points[:, None] - centers[..., own]
+        pull = _apply(precision[:, None], offset)
+        density = share[:, own] * np.exp(-0.5 * (offset * pull).sum(0)) / (2 * np.pi * np.sqrt(determinant))
+        whole = density.sum(0) + (1 - share.sum(0))[own] * even
+        member = density / whole
+        counted = member * weight
+        variance, _ = _inverse(clouds.total(counted * precision[:, None]) + TINY)
+        if not left:
+            break
+        centers = centers + _apply(variance, clouds.total(counted * pull))
+        share = (1 - 1e-6) * clouds.total(counted) / mass
+        # Where each point would lie without its error: its mean and covariance about the new centres.
+        y, x = _apply(about[:, None], _apply(precision[:, None], clouds.points[:, None] - centers[..., own]))
+        (ay, ax), (_, bx) = (_apply(about, _apply(precision, about[row : row + 2])) for row in (0, 1))
+        spread = np.stack([y * y + about[0] - ay, y * x + about[1] - ax, x * x + about[2] - bx])
+        scatter = clouds.total((counted * spread).sum(1)) / np.maximum(clouds.total(counted.sum(0)), 1e-9)
+    return Mixture(centers, variance[[0, 2]], clouds.total(weight * np.log(whole)), member)
+
+
+def _apply(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Product of symmetric matrices (3, ...) and vectors (2, ...)."""
+    (yy, yx, xx), (y, x) = matrix, vector
+    return np.stack([yy * y + yx * x, yx * y + xx * x])
+
+
+def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse (3, ...) and determinant (...) of symmetric matrices (3, ...)."""
+    yy, yx, xx = matrix
+    determinant = np.maximum(yy * xx - yx * yx, 1e-12)
+    return np.stack([xx, -yx, yy]) / determinant, determinant
