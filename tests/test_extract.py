@@ -93,7 +93,7 @@ def test_every_dataset_of_the_contract_is_written_with_real_values(run_command, 
     assert len(attributes["session_sha256"]) == 64
     config = yaml.safe_load(attributes["config"])
     assert (config["cell_diameter"], config["detector"], config["session"]) == (10, "bandpass", str(session))
-    assert config["localize"]["gather"]["separation"] == 2.0
+    assert config["localize"]["gather"]["separation"] == 1.4
     assert left_in(tmp_path) == ["out, 1"]
 
 

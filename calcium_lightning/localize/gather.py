@@ -71,10 +71,13 @@ def gather(spots: Spots, settings: GatherSettings | None = None) -> np.ndarray:
     strong = (density > settings.contrast * around) & (density > 0.3 * settings.least_localizations * unit)
     peaks = peak_local_max(
         np.where(strong, density, 0),
-        min_distance=max(1, int(settings.separation * OVERSAMPLE / 2)),
+        min_distance=1,
         exclude_border=False,
     )
     centers = (peaks + 0.5) / OVERSAMPLE - 0.5
+    centers, support = _mean_shift(centers, points, weights, settings)
+    # Peaks that came together are one, which then has the localisations of all of them.
+    centers = _thin(centers[np.argsort(-support, kind="stable")], settings.separation)
     centers, support = _mean_shift(centers, points, weights, settings)
     keep = support >= settings.least_localizations
     order = np.argsort(-support[keep], kind="stable")

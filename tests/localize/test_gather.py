@@ -61,6 +61,13 @@ def test_few_or_improbable_localisations_make_no_candidate():
     assert len(gather(spots(clouds(center, 2, 0.1), (40, 40)), least)) == 1
 
 
+def test_peaks_that_come_together_share_their_localisations():
+    """Two bins equally full are two peaks of the density, and one place that has both."""
+    pair = np.array([[20.0, 20.0], [20.6, 20.0]])
+    found = gather(spots(np.repeat(pair, 2, 0), (40, 40)), GatherSettings(blur=0.2))
+    np.testing.assert_allclose(found, [[20.3, 20.0]], atol=0.05)
+
+
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     size=st.tuples(st.integers(8, 50), st.integers(8, 50)),
@@ -76,7 +83,7 @@ def test_candidates_lie_in_the_field_and_apart(size, count, seed):
     assert ((found >= -0.5) & (found <= np.array(size) - 0.5)).all()
     if len(found) > 1:
         apart = cdist(found, found) + 99 * np.eye(len(found))
-        assert apart.min() > 2.0
+        assert apart.min() > GatherSettings().separation
 
 
 def test_cells_in_the_corners_are_found():
