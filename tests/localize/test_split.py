@@ -204,25 +204,37 @@ def test_one_long_transient_is_no_second_cell() -> None:
 
 def test_where_another_place_is_nothing_is_put() -> None:
     """Its localisations may reach over."""
-    found = seen(LIT, still(PAIR, 1200))
-    places = np.array([[20.0, 20.0], [20.0, 20 + APART / 2 + 0.5]])
-    np.testing.assert_array_equal(split(stored(found), places, 2.0, FPS), places)
+    turn = np.random.default_rng(0).random(60).repeat(20) < 0.5
+    near = np.array([[20.0, 19.3], [20.0, 20.6]])
+    found = stored(seen(30.0 * np.stack([turn, ~turn]), still(near, 1200)))
+    places = np.array([[20.0, 20.0], [20.0, 22.0]])
+    assert len(split(found, places, 2.0, FPS)) == 3
+    places[1, 1] = 21.4
+    np.testing.assert_array_equal(split(found, places, 2.0, FPS), places)
 
 
-@pytest.mark.parametrize("error", [1.0, 1.3])
-def test_single_cells_are_hardly_ever_split(error: float) -> None:
-    """Less than one in a hundred, also when errors are larger than they are said to be."""
+@pytest.mark.parametrize(("error", "common", "most"), [(1.3, 0.0, 1), (1.0, 0.4, 5)])
+def test_single_cells_are_hardly_ever_split(error: float, common: float, most: int) -> None:
+    """Of 200: also when errors are larger than they are said to be, or the same through a transient."""
     random = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(np.arange(5, 125, 6.0), np.arange(5, 65, 6.0)), -1).reshape(-1, 2)
     centers = grid + random.uniform(-0.5, 0.5, grid.shape)
     lit = random.uniform(5, 25, (len(grid), 1)) * calcium(len(grid), 1200, FPS, seed=1)[0]
     spots = Spots((130, 70))
     for k, center in enumerate(centers):
-        spots.add(seen(lit[k : k + 1], still([center], 1200), seed=k, error=error))
+        shift = random.normal(0, common, (1, 60, 2)).repeat(20, 1)
+        spots.add(seen(lit[k : k + 1], still([center], 1200) + shift, seed=k, error=error))
     clutter = random.uniform(0, 1, (10000, 2)) * (130, 70)
     spots.add(listed(random.integers(0, 1200, 10000), clutter, np.full((10000, 2), 0.4)))
     assert len(grid) == 200
-    assert len(split(spots, centers, 2.0, FPS)) - len(grid) < 2
+    assert len(split(spots, centers, 2.0, FPS)) - len(grid) <= most
+
+
+@pytest.mark.parametrize("strict", [{"separation": 1.4}, {"sigmas": 100}, {"evidence": 100}, {"events": 40}])
+def test_every_setting_can_forbid_it(strict: dict[str, float]) -> None:
+    found = seen(LIT, still(PAIR, 1200))
+    assert len(splits(found)) == 2
+    assert len(splits(found, **strict)) == 1
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
