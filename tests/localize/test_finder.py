@@ -141,7 +141,7 @@ def test_one_cell_seen_twice_becomes_one(planted):
             parts["y"] = torch.cat([spots.y - 1.3, spots.y + 1.3])
             yield CoordinateList(**parts)
 
-    settings = LocalizeSettings(rounds=3, residual_searches=0)
+    settings = LocalizeSettings()
     result = find(planted.movie, planted.noise, settings, twice)
     near = cdist(CENTERS[:6], places(result)) < 3
     assert near.sum(1).tolist() == [1] * 6
