@@ -187,7 +187,7 @@ class SessionData(L.LightningDataModule):
         sessions, splits, diameters = [], [], []
         for path in self.paths:
             session = Session(path)
-            if getattr(self.preprocess, "repair_defects", False):  # the published chain has no such key
+            if isinstance(self.preprocess, PreprocessSettings) and self.preprocess.repair_defects:
                 session = RepairedSession.of(session)
             span = window_weights(self.fps or session.fps, self.window).shape[1]
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))

@@ -22,8 +22,6 @@ from kinds import ours, quoted
 from scores import figures
 from steps import make
 
-from calcium_lightning.runs.metrics_table import read_table
-
 #: figure, heading, form; of recordings with true cells, and of those with a mask
 CELLS = [("f1", "F1", ".3f"), ("center_error", "centre px", ".2f"), ("correlation", "r", ".3f")]
 CELLS += [("both", "both", ".3f")]
@@ -68,12 +66,8 @@ def measure(name: str, run: Path, recordings: list[Path], output: Path) -> dict[
         )
         found[recording.stem] = figures(cells, recording)
         print(f"{name:<20} {recording.stem:<20}", shown(found[recording.stem]), flush=True)
-    held_out = [
-        float(row["val/reconstruction"])
-        for row in read_table(run / "metrics.csv")[1]
-        if row.get("val/reconstruction")
-    ]
-    return {"reconstruction": min(held_out), "recordings": found}
+    best = json.loads((run / "summary.json").read_text())["best"]
+    return {"reconstruction": best["val/reconstruction"], "recordings": found}
 
 
 def shown(values: dict[str, float | None]) -> str:

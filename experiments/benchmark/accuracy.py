@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kinds import KINDS, Kind, choose, recordings
+from kinds import KINDS, Kind, choose, matching, recordings
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.errors import InputError
 
 if TYPE_CHECKING:
     from methods import Method
@@ -128,11 +127,10 @@ def named(methods: list[Method], patterns: list[str] | None) -> list[Method]:
     InputError
         If a pattern fits none.
     """
-    titles = [method.title for method in methods]
-    for pattern in patterns or []:
-        if not any(fnmatchcase(title, pattern) for title in titles):
-            raise InputError(f"--methods {pattern}: no such method{nearest(pattern, titles)}")
-    return [one for one in methods if not patterns or any(fnmatchcase(one.title, part) for part in patterns)]
+    if patterns is None:
+        return methods
+    chosen = matching("--methods", patterns, [method.title for method in methods], "no such method")
+    return [method for method in methods if method.title in chosen]
 
 
 def _measure(kind: Kind, methods: list[Method], folders: Folders, options: argparse.Namespace) -> bool:

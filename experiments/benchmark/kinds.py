@@ -6,7 +6,7 @@ One table; nothing else knows what kinds there are.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -143,10 +143,25 @@ def choose(patterns: Sequence[str] | None, minisim: bool, published: bool) -> li
     if patterns is None:
         there = {OURS, *([MINISIM] if minisim else []), *([PUBLISHED] if published else [])}
         return [kind for kind in KINDS.values() if kind.source in there]
+    chosen = matching("--kinds", patterns, KINDS, "no such kind", "; --help lists them")
+    return [kind for name, kind in KINDS.items() if name in chosen]
+
+
+def matching(
+    option: str, patterns: Sequence[str], names: Iterable[str], wrong: str, help: str = ""
+) -> set[str]:
+    """The names that fit at least one pattern of an option.
+
+    Raises
+    ------
+    InputError
+        If a pattern fits none.
+    """
+    known = list(names)
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in KINDS):
-            raise InputError(f"--kinds {pattern}: no such kind{nearest(pattern, KINDS)}; --help lists them")
-    return [kind for name, kind in KINDS.items() if any(fnmatchcase(name, one) for one in patterns)]
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise InputError(f"{option} {pattern}: {wrong}{nearest(pattern, known)}{help}")
+    return {name for name in known if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def recordings(kind: Kind, seeds: Sequence[int], published: Path | None) -> list[Recording]:
