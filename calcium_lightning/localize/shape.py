@@ -71,7 +71,7 @@ def footprints_from_filtered(
     trust = SHAPE_PRIOR**2 / (SHAPE_PRIOR**2 + relative.square())
     shape = splat + trust * (torch.where(inside, estimate / height, 0.0) - splat)
     shape = shape.clamp_min(0) * disc
-    shape = _connected(shape, splat)
+    shape = _connected(shape, splat * inside)
     peak = shape.flatten(1).amax(1).clamp_min(1e-6)[:, None, None]
     # The centre of a matched filter: sigma over the signal-to-noise ratio of the whole footprint (Thompson
     # 2002).
@@ -103,11 +103,15 @@ def fit_splats(
     Returns
     -------
     center : Tensor (K, 2)
+        At most ``nominal_sigma`` beyond what is known.
     covariance : Tensor (K, 2, 2)
     """
     count, side = y.shape
     center = torch.stack([y.float().mean(1), x.float().mean(1)], 1)
-    start = center.clone()
+    # Of a cell that is cut off by the border, the flank is seen: centre and width can't both be told from it,
+    # and without a limit they run off together.
+    least, most = _reach(y, x, inside, nominal_sigma)
+    least, most = least.maximum(center - side / 3), most.minimum(center + side / 3)
     covariance = torch.eye(2).expand(count, 2, 2) * nominal_sigma**2
     low, high = (0.6 * nominal_sigma) ** 2, (1.7 * nominal_sigma) ** 2
     for _ in range(rounds):
@@ -126,7 +130,7 @@ def fit_splats(
             ],
             1,
         )
-        center = (center + (2 * step).clamp(-1, 1)).maximum(start - side / 3).minimum(start + side / 3)
+        center = (center + (2 * step).clamp(-1, 1)).maximum(least).minimum(most)
         moments = torch.stack(
             [
                 (mass * dy * dy).sum((1, 2)) / total,
@@ -144,6 +148,15 @@ def fit_splats(
     return center, covariance
 
 
+def _reach(y: Tensor, x: Tensor, inside: Tensor, beyond: float) -> tuple[Tensor, Tensor]:
+    """First and last row and column with a known pixel, and ``beyond`` pixels more, (K, 2) each."""
+    least, most = [], []
+    for place, known in ((y, inside.any(2)), (x, inside.any(1))):
+        least.append(torch.where(known, place, place[:, -1:]).amin(1) - beyond)
+        most.append(torch.where(known, place, place[:, :1]).amax(1) + beyond)
+    return torch.stack(least, 1), torch.stack(most, 1)
+
+
 def _paint(center: Tensor, covariance: Tensor, y: Tensor, x: Tensor) -> Tensor:
     precision = torch.linalg.inv(covariance)
     dy = y[:, :, None] - center[:, :1, None]
@@ -157,18 +170,19 @@ def _paint(center: Tensor, covariance: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 
 def _connected(shape: Tensor, splat: Tensor) -> Tensor:
-    """Keep the part above the floor that hangs together with the splat's middle."""
+    """Keep the part above the floor that hangs together with the middle of what is seen of the splat."""
     count, side, _ = shape.shape
     if not count:
         return shape
-    peak = (shape * (splat > 0.5)).flatten(1).amax(1).clamp_min(1e-6)
+    middle = splat > 0.5 * splat.flatten(1).amax(1)[:, None, None]
+    peak = (shape * middle).flatten(1).amax(1).clamp_min(1e-6)
     above = (shape > FLOOR * peak[:, None, None]).numpy()
     # One mosaic with gaps, labelled at once.
     mosaic = np.zeros((count, side + 1, side + 1), bool)
     mosaic[:, :side, :side] = above
     labels, _ = label(mosaic.reshape(-1, side + 1))
     labels = labels.reshape(count, side + 1, side + 1)[:, :side, :side]
-    seed = (shape * (splat > 0.5)).flatten(1).argmax(1).numpy()
+    seed = (shape * middle).flatten(1).argmax(1).numpy()
     own = labels.reshape(count, -1)[np.arange(count), seed]
     keep = torch.from_numpy((labels == own[:, None, None]) & (own > 0)[:, None, None])
     return shape * keep

@@ -151,6 +151,37 @@ def test_adaptive_moments_find_an_ellipse():
     torch.testing.assert_close(spread, covariance, rtol=0.1, atol=0.3)
 
 
+@pytest.mark.parametrize("beyond", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("noise_std", [1.0, 3.0])
+def test_a_cell_whose_middle_is_out_of_sight_keeps_its_footprint(beyond, noise_std):
+    """Its flank says little of where its middle is: the fitted splat must not run off with it."""
+    places = [
+        [-beyond, 16],
+        [-beyond, 40],
+        [63 + beyond, 24],
+        [63 + beyond, 60],
+        [30, -beyond],
+        [40, 79 + beyond],
+    ]
+    planted = plant(places, brightness=15, noise_std=noise_std)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    traces = stored(planted.traces, 128)
+    footprints = planted.truth
+    for _ in range(6):
+        filtered, error = demixer.footprints(demixer.model(footprints), traces)
+        footprints, moments, _ = footprints_from_filtered(
+            footprints, filtered, error, planted.surround, SIGMA
+        )
+        assert footprints.values.flatten(1).amax(1).numpy() == pytest.approx(1)
+        footprints = footprints.recentred(moments[:, :2])
+        limit = torch.tensor([63.0, 79.0])
+        assert (moments[:, :2] >= -SIGMA - 1e-3).all()
+        assert (moments[:, :2] <= limit + SIGMA + 1e-3).all()
+    true = planted.truth.to_csr().toarray()
+    for found, expected in zip(footprints.to_csr().toarray(), true, strict=True):
+        assert correlation(found, expected) > 0.9
+
+
 def test_no_cells_are_no_trouble():
     planted = plant(np.zeros((0, 2)), length=40)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)
