@@ -145,6 +145,7 @@ def assemble(
         found.consistency,
         _widths(found.model.footprints.values) / NETWORK_DIAMETER,
         count,
+        prepared.session.n_frames,
         _seen(prepared, centers),
     )
     order = np.argsort(-quality["score"], kind="stable")

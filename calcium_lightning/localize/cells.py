@@ -59,6 +59,9 @@ class LocalizeSettings:
         Candidates closer than this are one cell if their activity is the same.
     merge_correlation : float
         Correlation of denoised traces that counts as the same.
+    merge_near, merge_near_correlation : float
+        Closer than this, activity need be no more alike than that: two pieces of one cell share what lights
+        both, and each takes noise of its own.
     least_evidence : float
         Candidates with less signal (root of the energy over the noise) are dropped while cells are sought.
     sparsity : float
@@ -77,6 +80,8 @@ class LocalizeSettings:
     merge_distance: float = 0.9
     merge_reach: float = 6.0
     merge_correlation: float = 0.8
+    merge_near: float = 3.0
+    merge_near_correlation: float = 0.5
     least_evidence: float = 8.0
     sparsity: float = 1.0
     rise_s: float | None = None
@@ -245,7 +250,10 @@ class CellFinder:
         # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
         ratio = np.minimum(evidence[first], evidence[second]) / np.maximum(evidence[first], evidence[second])
         near = (distance < 0.75 * settings.merge_reach) | (ratio < HALO_RATIO)
-        same = (distance < settings.merge_distance) | (near & (correlation > settings.merge_correlation))
+        alike = np.where(
+            distance < settings.merge_near, settings.merge_near_correlation, settings.merge_correlation
+        )
+        same = (distance < settings.merge_distance) | (near & (correlation > alike))
         weaker = np.where(evidence[first] < evidence[second], first, second)
         stronger = np.where(evidence[first] < evidence[second], second, first)
         # The strongest decide first; a dropped cell drops nobody.

@@ -1,6 +1,6 @@
 """Fit the score of cells on simulated sessions, and check that it is calibrated on others.
 
-    python experiments/quality/fit.py [--scenes 12] [--held-out 6] [--detector network|bandpass]
+    python experiments/quality/fit.py [--scenes 18] [--held-out 6] [--detector network|bandpass]
 
 Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a reliability table of held-out
 scenes.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from itertools import cycle, product
 from pathlib import Path
 
 import numpy as np
@@ -29,26 +30,29 @@ from calcium_lightning.session import Session
 from calcium_lightning.simulation import SceneSettings, write_session
 from calcium_lightning.weights import load_network
 
-PRESETS = ("miniscope_ca1", "miniscope_cortex", "dff_5fps")
+#: raw sessions: what is accepted of ΔF/F is decided by its contrast
+PRESETS = ("miniscope_ca1", "miniscope_cortex")
 RADIUS = 0.5  # of a cell diameter
 SEED = 500
+#: durations over a preset's own: what a longer recording shows of what is no cell must not pass for one
+DURATIONS = (1.0, 0.3, 4.0)
 
 
-def settings_of(preset: str) -> SceneSettings:
+def settings_of(preset: str, duration: float) -> SceneSettings:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         node = compose(f"simulation/{preset}").simulation
     settings: SceneSettings = instantiate(node)
-    return settings.replace(height_px=176, width_px=176, seconds=min(settings.seconds, 90.0))
+    return settings.replace(height_px=176, width_px=176, seconds=duration * min(settings.seconds, 90.0))
 
 
 def candidates(
-    preset: str, seed: int, folder: Path, detector: str
+    preset: str, duration: float, seed: int, folder: Path, detector: str
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Features of a scene's candidates, and which of them are cells."""
     import torch
 
     path = folder / f"{preset}_{seed}.h5"
-    write_session(path, settings_of(preset), seed)
+    write_session(path, settings_of(preset, duration), seed)
     with Session(path) as session:
         found, window = (
             load_network() if detector == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
@@ -63,7 +67,10 @@ def candidates(
     match = match_points(torch.from_numpy(cells.centers), torch.from_numpy(centers), radius)
     real = np.zeros(len(cells), bool)
     real[np.asarray(match.first)] = True
-    print(f"{preset} {seed}: {len(cells)} candidates, {real.sum()} of {len(centers)} cells", flush=True)
+    print(
+        f"{preset} x{duration:g} {seed}: {len(cells)} candidates, {real.sum()} of {len(centers)} cells",
+        flush=True,
+    )
     return features(cells.quality), real
 
 
@@ -82,14 +89,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenes", type=int, default=12)
+    parser.add_argument("--scenes", type=int, default=18)
     parser.add_argument("--held-out", type=int, default=6)
     parser.add_argument("--detector", choices=("network", "bandpass"), default="network")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         parts = [
-            candidates(PRESETS[index % len(PRESETS)], SEED + index, Path(folder), options.detector)
-            for index in range(options.scenes + options.held_out)
+            candidates(preset, duration, SEED + index, Path(folder), options.detector)
+            for index, (duration, preset) in zip(
+                range(options.scenes + options.held_out), cycle(product(DURATIONS, PRESETS)), strict=False
+            )
         ]
     names = list(parts[0][0])
     tables = [np.column_stack([part[name] for name in names]) for part, _ in parts]

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from planted import BACKGROUND_SIGMA, SIGMA, plant
+from planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.bandpass import BandpassDetector
-from calcium_lightning.localize.cells import CellFinder, Found, LocalizeSettings
+from calcium_lightning.localize.cells import CellFinder, Detect, Found, LocalizeSettings
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.patches import gaussian_patches
+from calcium_lightning.localize.places import claimed_means
 from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, measure, score
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
 from calcium_lightning.localize.spots import RECORD, Spots
@@ -65,6 +66,29 @@ def found(planted):
     return find(planted.movie, planted.noise)
 
 
+def one_by_one(traces: np.ndarray, centers: np.ndarray) -> Detect:
+    """A detector that sees cells frame by frame, as the network does, when they are brighter than 9."""
+
+    def told(movie: Movie, stride: int) -> list[CoordinateList]:
+        random = np.random.default_rng(0)
+        cell, frame = (torch.from_numpy(part) for part in np.nonzero(traces > 9))
+        place = torch.from_numpy((centers[cell] + random.normal(0, 0.5, (len(cell), 2))).astype(np.float32))
+        one = torch.ones(len(cell))
+        half = 0.5 * one
+        wide = one[:, None].expand(-1, 2)
+        return [CoordinateList(frame, place[:, 0], place[:, 1], one, one, wide, one, one, half, half)]
+
+    return told
+
+
+def measured(found: Found) -> dict[str, np.ndarray]:
+    """Quality of what was found, all as wide as a cell and always in sight."""
+    one = np.ones(len(found.model))
+    claimed, _, _ = claimed_means(found.spots, found.centers, 2.0)
+    length = found.activity.traces.n_frames
+    return measure(found.activity.statistics, found.consistency, one, claimed, length, one)
+
+
 def places(found: Found) -> np.ndarray:
     y, x = found.model.footprints.grid()
     values = found.model.footprints.values
@@ -95,7 +119,7 @@ def test_every_planted_cell_is_found_once_with_its_activity(planted, found):
     np.testing.assert_allclose(slope[inner], 1, atol=0.3)
     # Others are rejected.
     count = len(found.model)
-    quality = measure(found.activity.statistics, found.consistency, *(np.ones(count) for _ in range(3)))
+    quality = measured(found)
     accepted = accept(quality)
     others = np.setdiff1d(np.arange(count), match)
     assert accepted[match].sum() >= 7
@@ -148,20 +172,12 @@ def test_one_cell_seen_twice_becomes_one(planted):
 
 
 def test_two_cells_half_a_diameter_apart_stay_two():
-    """With a detector that sees them frame by frame, as the network does."""
     pair = np.array([[30, 30], [30, 33.2]])
     planted = plant(pair, length=600, brightness=18)
 
-    def told(movie: Movie, stride: int) -> list[CoordinateList]:
-        random = np.random.default_rng(0)
-        cell, frame = (torch.from_numpy(part) for part in np.nonzero(planted.traces > 9))
-        place = torch.from_numpy((pair[cell] + random.normal(0, 0.5, (len(cell), 2))).astype(np.float32))
-        one = torch.ones(len(cell))
-        half = 0.5 * one
-        wide = one[:, None].expand(-1, 2)
-        return [CoordinateList(frame, place[:, 0], place[:, 1], one, one, wide, one, one, half, half)]
-
-    result = find(planted.movie, planted.noise, LocalizeSettings(residual_searches=0), told)
+    result = find(
+        planted.movie, planted.noise, LocalizeSettings(residual_searches=0), one_by_one(planted.traces, pair)
+    )
     assert len(result.model) == 2
     order = places(result)[:, 1].argsort()
     np.testing.assert_allclose(places(result)[order], pair, atol=0.5)
@@ -170,6 +186,26 @@ def test_two_cells_half_a_diameter_apart_stay_two():
         assert np.corrcoef(denoised[k], planted.traces[k])[0, 1] > 0.95
     crossed, true = (np.corrcoef(traces)[0, 1] for traces in (denoised, planted.traces))
     assert abs(crossed - true) < 0.12
+
+
+@pytest.mark.parametrize(("gap", "stay"), [(2.4, 1), (3.6, 2)])
+def test_near_places_whose_activity_is_alike_are_one_cell(gap, stay):
+    """Half of what two places show is the same: pieces of a cell, or neighbours that fire together."""
+    pair = np.array([[30, 30], [30, 30 + gap]])
+    planted = plant(pair, length=1200, brightness=16, seed=4)
+    shared = 22 * calcium(1, 1200, 20.0, seed=9)[0][0]
+    shape = torch.from_numpy(planted.truth.to_csr().sum(0)).view(64, 80)
+    shape = shape - planted.surround.rows @ shape @ planted.surround.columns.T
+    traces = planted.traces + shared
+    assert 0.55 < np.corrcoef(traces)[0, 1] < 0.75
+
+    with ScratchMovie((64, 80), block_frames=128) as movie:
+        movie.append(
+            planted.movie.read(0, 1200) + torch.from_numpy(shared)[:, None, None] * shape / planted.noise
+        )
+        for how, number in (({}, stay), ({"merge_near_correlation": 0.95}, 2)):
+            settings = LocalizeSettings(residual_searches=0, split=None, **how)
+            assert len(find(movie, planted.noise, settings, one_by_one(traces, pair)).model) == number
 
 
 def test_what_the_first_search_missed_is_found_in_the_residual(planted):
@@ -193,10 +229,8 @@ def test_what_the_first_search_missed_is_found_in_the_residual(planted):
 def test_noise_alone_holds_no_good_cells():
     quiet = plant(np.zeros((0, 2)), length=300)
     result = find(quiet.movie, quiet.noise)
-    count = len(result.model)
-    assert count <= 8
-    quality = measure(result.activity.statistics, result.consistency, *(np.ones(count) for _ in range(3)))
-    assert not accept(quality).any()
+    assert len(result.model) <= 8
+    assert not accept(measured(result)).any()
 
 
 @pytest.mark.parametrize("length", [4, 30])
@@ -264,10 +298,12 @@ def statistics_of(denoised: np.ndarray, noise: float = 1.0, seed: int = 0) -> Tr
 def test_better_cells_score_higher_and_are_accepted():
     time = np.arange(600)
     traces = np.stack([strength * np.exp(-(time % 150) / 10) for strength in (0.5, 2, 12)])
-    quality = measure(statistics_of(traces), np.array([0.2, 0.6, 0.95]), np.ones(3), np.arange(3), np.ones(3))
+    consistency, localized = np.array([0.2, 0.6, 0.95]), np.array([0, 3, 60])
+    quality = measure(statistics_of(traces), consistency, np.ones(3), localized, 600, np.ones(3))
     assert (np.diff(quality["score"]) > 0).all()
     assert ((quality["score"] >= 0) & (quality["score"] <= 1)).all()
     np.testing.assert_allclose(quality["snr"], [0.5, 2, 12])
+    np.testing.assert_allclose(quality["localized"], [0, 0.005, 0.1])
     np.testing.assert_allclose(quality["evidence"], np.sqrt((traces**2).sum(1)), rtol=1e-5)
     accepted = accept(quality).tolist()
     assert (accepted[0], accepted[2]) == (False, True)
@@ -276,7 +312,8 @@ def test_better_cells_score_higher_and_are_accepted():
     assert accept(quality, QualitySettings(score=0, contrast=0, snr=0, consistency=-1)).all()
     wide = {**quality, "width": np.full(3, 3.0)}
     assert not accept(wide).any()
-    assert (score(wide) < quality["score"]).all()
+    dull = {**quality, "consistency": quality["consistency"] - 0.1}
+    assert (score(dull) < quality["score"]).all()
     assert all(values.dtype == np.float32 for values in quality.values())
 
 
@@ -295,10 +332,24 @@ def test_contrast_is_about_one_for_noise_whatever_it_is_like():
     assert contrast(flashing)[3] > 4
 
 
+def test_localisations_are_counted_per_frame():
+    """What comes by chance in a minute comes five times in five minutes, and is no better a cell for it."""
+    trace = 5 * np.exp(-(np.arange(6000)[None] % 150) / 10)
+    one = np.ones(1)
+
+    def scored(localizations: int, n_frames: int) -> float:
+        statistics = statistics_of(trace)
+        return float(measure(statistics, 0.9 * one, one, localizations * one, n_frames, one)["score"][0])
+
+    assert scored(6, 6000) < scored(6, 1200) < scored(60, 1200)
+    assert scored(6, 1200) == pytest.approx(scored(30, 6000))
+
+
 def test_nothing_has_no_quality_and_silence_no_good_one():
-    none = measure(statistics_of(np.zeros((0, 5))), *(np.zeros(0) for _ in range(4)))
+    nobody = np.zeros(0)
+    none = measure(statistics_of(np.zeros((0, 5))), nobody, nobody, nobody, 5, nobody)
     assert accept(none).shape == (0,)
     silence = statistics_of(np.zeros((1, 5)), noise=1e-9)
-    silent = measure(silence, np.zeros(1), np.zeros(1), np.zeros(1), np.ones(1))
+    silent = measure(silence, np.zeros(1), np.zeros(1), np.zeros(1), 5, np.ones(1))
     assert np.isfinite(list(silent.values())).all()
     assert not accept(silent).any()
