@@ -22,6 +22,8 @@ from calcium_lightning.simulation.tissue import Tissue
 
 BLOCK_FRAMES = 32
 SAMPLED_FRAMES = 64  # for the mean image and the typical stretch of ΔF/F
+#: least visible part of a cell's peak: the border may run through a cell, but not past it
+LEAST_VISIBLE = 0.5
 
 
 class Scene:
@@ -191,8 +193,8 @@ class Scene:
         """
         tissue = self._tissue
         footprints, peaks = tissue.footprints
-        inside = ((tissue.places > -0.5) & (tissue.places < np.array(self.size) - 0.5)).all(1)
-        seen = inside & (self.detectability >= self.settings.truth_min_detectability) & (peaks > 0)
+        bright = self.detectability >= self.settings.truth_min_detectability
+        seen = (tissue.visible >= LEAST_VISIBLE) & bright
         level = (peaks * tissue.at_places(self._levels)).astype(np.float32)
         traces = tissue.light[seen] * level[seen, None]
         return Truth(

@@ -61,9 +61,9 @@ class SceneSettings:
     resting_fraction : (float, float)
         Brightness at rest, relative to `brightness`.
     truth_min_detectability : float
-        A cell is in the truth if its centre is in the field and its brightest transient, summed over the
-        pixels of its footprint with the best weights, exceeds this many standard deviations of the sensor's
-        noise.
+        A cell is in the truth if its half maximum reaches into the field and its brightest transient, summed
+        over the visible pixels of its footprint with the best weights, exceeds this many standard deviations
+        of the sensor's noise.
     bursts_per_second : (float, float)
         Rate of bursts, log-uniform between cells.
     spikes_per_burst : (float, float)

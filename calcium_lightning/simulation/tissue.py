@@ -151,3 +151,9 @@ class Tissue:
         footprints.eliminate_zeros()
         footprints.sort_indices()
         return footprints, peaks
+
+    @cached_property
+    def visible(self) -> np.ndarray:
+        """Each cell's brightest pixel in the field over its brightest anywhere, 0 to 1 (K,)."""
+        whole = self._images.max(1).toarray().ravel() if len(self.light) else np.zeros(0)
+        return self.footprints[1] / np.where(whole > 0, whole, 1)

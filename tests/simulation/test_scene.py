@@ -95,12 +95,29 @@ def test_only_cells_that_can_be_seen_are_in_the_truth(scene):
     np.testing.assert_array_equal(strict.frames(0, 4), scene.frames(0, 4))
 
 
+def test_a_cell_is_in_the_truth_if_its_half_maximum_is_in_the_field():
+    """As an observer sees it: the border may run through a cell, and its middle lie beyond."""
+    settings = BARE.replace(
+        density_per_1000_px2=20, cell_diameter_px=(10, 10), cell_elongation=(1, 1), defocus_sigma_px=(0, 0)
+    )
+    scene = Scene(settings, 4)
+    places, size = scene._tissue.places, np.array(scene.size)
+    beyond = np.maximum(-places, places - (size - 1)).max(1)
+    listed = {tuple(row) for row in scene.truth.spikes}
+    known = np.array([tuple(spikes) in listed for spikes in scene._tissue.spikes])
+    active = scene._tissue.light.max(1) > 0
+    assert known[active & (beyond < 2)].all()
+    assert known[active & (beyond > 2) & (beyond < 3.5)].any()
+    assert not known[beyond > 8].any()
+    assert (beyond > 8).any()
+
+
 def test_footprints_times_traces_are_the_light_of_the_cells():
     scene = Scene(BARE, 1)
     truth = scene.truth
     levels = scene.light(np.arange(scene.n_frames)) * BARE.mean_level * 65535
     model = (truth.footprints.T @ truth.traces).T.reshape(levels.shape)
-    inner = (slice(None), slice(16, -16), slice(16, -16))  # cells centred outside are no part of the truth
+    inner = (slice(None), slice(16, -16), slice(16, -16))  # cells beyond the border are no part of the truth
     change = levels[inner] - levels[inner].min(0)
     assert change.max() > 1000
     np.testing.assert_allclose(change, model[inner] - model[inner].min(0), atol=0.012 * change.max())
