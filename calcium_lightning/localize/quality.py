@@ -23,10 +23,10 @@ THOUSAND = 1000
 
 #: properties that the score looks at, after :func:`features`
 COEFFICIENTS: dict[str, float] = {
-    "intercept": -5.82,
-    "log_contrast": 0.391,
-    "consistency": 4.112,
-    "log_localized": 0.786,
+    "intercept": -6.63,
+    "log_contrast": 0.983,
+    "consistency": 5.084,
+    "log_localized": 0.732,
 }
 
 
