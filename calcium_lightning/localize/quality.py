@@ -18,8 +18,8 @@ from calcium_lightning.localize.activity import Activity, shrinkage
 SMOOTH_S = 0.2
 #: share of the frames that counts as extreme
 EXTREME = 0.002
-#: frames of which the score counts how often a cell is localised
-THOUSAND = 1000
+#: the score looks at how often a cell is localised in so many frames
+PER_FRAMES = 1000
 
 #: properties that the score looks at, after :func:`features`
 COEFFICIENTS: dict[str, float] = {
@@ -192,15 +192,14 @@ def measure(
 def features(quality: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the logistic regression sees.
 
-    The signal-to-noise ratio says no more than the contrast does, and widths differ between simulators more
-    than between cells and what is none: the score was no better for them on a simulator that it wasn't fitted
-    on.
+    Not the signal-to-noise ratio and the width: the score was no better for them on a simulator that it wasn't
+    fitted on.
     """
     return {
         "log_contrast": np.log(np.maximum(quality["contrast"], 0.1)),
         "consistency": np.asarray(quality["consistency"], float),
         # What a place claims by chance grows with the recording, so it is counted per frame.
-        "log_localized": np.log1p(THOUSAND * quality["localized"]),
+        "log_localized": np.log1p(PER_FRAMES * quality["localized"]),
     }
 
 
