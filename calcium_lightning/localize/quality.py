@@ -192,8 +192,8 @@ def measure(
 def features(quality: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the logistic regression sees.
 
-    Not the signal-to-noise ratio and the width: the score was no better for them on a simulator that it wasn't
-    fitted on.
+    Not the signal-to-noise ratio and the width: the score was no better for them on a simulator that it
+    wasn't fitted on.
     """
     return {
         "log_contrast": np.log(np.maximum(quality["contrast"], 0.1)),
