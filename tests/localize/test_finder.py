@@ -172,6 +172,7 @@ def test_one_cell_seen_twice_becomes_one(planted):
 
 
 def test_two_cells_half_a_diameter_apart_stay_two():
+    """With a detector that sees them frame by frame, as the network does."""
     pair = np.array([[30, 30], [30, 33.2]])
     planted = plant(pair, length=600, brightness=18)
 
@@ -198,7 +199,6 @@ def test_near_places_whose_activity_is_alike_are_one_cell(gap, stay):
     shape = shape - planted.surround.rows @ shape @ planted.surround.columns.T
     traces = planted.traces + shared
     assert 0.55 < np.corrcoef(traces)[0, 1] < 0.75
-
     with ScratchMovie((64, 80), block_frames=128) as movie:
         movie.append(
             planted.movie.read(0, 1200) + torch.from_numpy(shared)[:, None, None] * shape / planted.noise
@@ -312,6 +312,7 @@ def test_better_cells_score_higher_and_are_accepted():
     assert accept(quality, QualitySettings(score=0, contrast=0, snr=0, consistency=-1)).all()
     wide = {**quality, "width": np.full(3, 3.0)}
     assert not accept(wide).any()
+    np.testing.assert_array_equal(score(wide), score(quality))  # widths are a test of their own
     dull = {**quality, "consistency": quality["consistency"] - 0.1}
     assert (score(dull) < quality["score"]).all()
     assert all(values.dtype == np.float32 for values in quality.values())
