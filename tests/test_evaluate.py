@@ -15,7 +15,8 @@ import pytest
 from example_cells import make_example, take, write_truth
 
 from calcium_lightning.cells_file import write_cells
-from calcium_lightning.session import SessionWriter, Truth
+from calcium_lightning.session import Truth
+from calcium_lightning.session_writer import SessionWriter
 
 REFEREE = Path(__file__).resolve().parents[2] / "shared" / "tools" / "referee.py"
 

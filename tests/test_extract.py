@@ -19,7 +19,7 @@ from tiny_network import make_network
 from calcium_lightning import __version__
 from calcium_lightning.cells_file import read_cells
 from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.session import SessionWriter
+from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.simulation import Scene, SceneSettings, write_session
 from calcium_lightning.weights import save_network
 

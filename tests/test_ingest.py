@@ -305,7 +305,7 @@ def test_a_full_disk_is_one_line(run_command, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     array(tmp_path / "a.hdf5", movie(9))
-    monkeypatch.setattr("calcium_lightning.session.SessionWriter.append", full)
+    monkeypatch.setattr("calcium_lightning.session_writer.SessionWriter.append", full)
     refused(run_command("ingest", "input=a.hdf5", "output=s.h5"), "No space left on device", status=1)
     assert left_behind(tmp_path) == []
 

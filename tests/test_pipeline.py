@@ -16,7 +16,8 @@ from calcium_lightning.localize.bandpass import BandpassDetector
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.pipeline import extract_cells, write_foreground
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.simulation import Scene, SceneSettings
 
 WINDOW = WindowSettings(taps=11, seconds=0.5)

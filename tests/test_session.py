@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.session import Session, SessionWriter, Truth
+from calcium_lightning.session import Session, Truth
+from calcium_lightning.session_writer import SessionWriter
 
 ROUND_TRIPS = settings(
     max_examples=20,

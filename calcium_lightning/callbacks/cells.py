@@ -23,7 +23,8 @@ from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.metrics.scorecard import Scorecard
 from calcium_lightning.pages.pictures import patch, thumbnail
 from calcium_lightning.pipeline import extract_cells
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.weights import load_network
 
 

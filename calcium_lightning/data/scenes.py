@@ -25,7 +25,8 @@ from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.statistics import prepare
 from calcium_lightning.progress import quiet, track
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.simulation import Scene, SceneSettings
 from calcium_lightning.simulation.randomize import random_settings
 from calcium_lightning.simulation.streams import stream

@@ -16,7 +16,8 @@ from calcium_lightning.hdf5 import chunk_frames
 from calcium_lightning.io.base import Recording
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.progress import progress
-from calcium_lightning.session import SessionWriter, Truth
+from calcium_lightning.session import Truth
+from calcium_lightning.session_writer import SessionWriter
 
 #: frames are read in blocks of about this size
 BLOCK_BYTES = 4 << 20

@@ -36,7 +36,8 @@ from calcium_lightning.data.dataset import BlockDataset
 from calcium_lightning.data.raw import UNIT, RawWindows, raw_loader
 from calcium_lightning.data.windows import edge_pad, take_windows
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SIDE, FPS, TAPS, DIAMETER = 256, 20.0, 11, 12.6

@@ -7,7 +7,7 @@ from counted import Counted
 
 from calcium_lightning.data.raw import RawWindows, raw_loader
 from calcium_lightning.errors import InputError
-from calcium_lightning.session import SessionWriter
+from calcium_lightning.session_writer import SessionWriter
 
 LENGTHS, SIZE = (150, 67), (9, 300)
 

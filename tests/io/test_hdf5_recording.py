@@ -8,7 +8,8 @@ from recordings import cut, movie, read_all
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.io.base import open_recording
-from calcium_lightning.session import SessionWriter, Truth
+from calcium_lightning.session import Truth
+from calcium_lightning.session_writer import SessionWriter
 
 
 def store(path, name="mov", frames=None, **options):

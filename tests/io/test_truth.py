@@ -8,7 +8,8 @@ from scipy.io import savemat
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.io.truth import read_truth
-from calcium_lightning.session import SessionWriter, Truth
+from calcium_lightning.session import Truth
+from calcium_lightning.session_writer import SessionWriter
 
 FIELD = (24, 38)
 SHAPE = (11, *FIELD)

@@ -15,7 +15,8 @@ from scipy.ndimage import generic_filter
 
 from calcium_lightning.preprocess.defects import Defects, RepairedSession, find_defects
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.simulation.scene import Scene
 from calcium_lightning.simulation.settings import SceneSettings
 from tests.preprocess.moving import Recording, moving_tissue

@@ -7,7 +7,8 @@ import pytest
 
 from calcium_lightning.errors import InputError
 from calcium_lightning.preprocess.diameter import cell_diameter_of, estimate_diameter
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 
 
 def write(path, frames, **options) -> Session:

@@ -19,7 +19,8 @@ from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.resample import network_centers, sample
 from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.preprocess.summary import RegisteredSummary
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 COUNT = st.tuples(st.integers(1, 5), st.integers(1, 5))

@@ -129,7 +129,8 @@ def test_what_makes_no_sense_is_refused(make, message):
 
 
 def test_ingest_and_extract_take_it(run_command, tmp_path):
-    from calcium_lightning.session import Session, SessionWriter
+    from calcium_lightning.session import Session
+    from calcium_lightning.session_writer import SessionWriter
 
     movie, _ = moving(30)
     with SessionWriter(tmp_path / "raw.h5", 120, 100, "uint8", 20.0, pixel_size_um=1.0) as writer:

@@ -13,7 +13,8 @@ from calcium_lightning.metrics.coordinates import visited_pixels
 from calcium_lightning.published.data import load_frames
 from calcium_lightning.published.extract import follow, is_published, load_published
 from calcium_lightning.published.introspection import draw, leave_one_out, reduced_latents
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from calcium_lightning.nn.published.network import PublishedNetwork, PublishedPr
 from calcium_lightning.published.data import FrameBatches, load_frames
 from calcium_lightning.published.losses import PublishedLoss
 from calcium_lightning.runs.metrics_table import read_table
-from calcium_lightning.session import Session, SessionWriter
+from calcium_lightning.session import Session
+from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.weights import read_weights
 
 
