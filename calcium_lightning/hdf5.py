@@ -1,6 +1,7 @@
 """What both HDF5 formats share: opening with clear errors, identity, sparse footprints.
 
-Only :mod:`calcium_lightning.session` and :mod:`calcium_lightning.cells_file` use it.
+Only the rooms of sessions (:mod:`calcium_lightning.session`, :mod:`calcium_lightning.session_writer`) and
+:mod:`calcium_lightning.cells_file` use it.
 """
 
 from __future__ import annotations
