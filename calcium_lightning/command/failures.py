@@ -12,8 +12,8 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from calcium_lightning.errors import InputError, ProcessFailed, nearest
-from calcium_lightning.keys import conf_dir, known_keys
+from calcium_lightning.command.keys import conf_dir, known_keys
+from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
 
 EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
 #: Hydra's plugins that are extras of ours: config group -> choice -> extra

@@ -13,8 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.failures import diagnose, report
-from calcium_lightning.keys import check_complete, check_keys, check_targets
+from calcium_lightning.command.failures import diagnose, report
+from calcium_lightning.command.keys import check_complete, check_keys, check_targets
 
 Main = Callable[[DictConfig], Any]
 
@@ -52,7 +52,7 @@ class Task:
         Returns
         -------
         Any
-            What the command returns; :class:`~calcium_lightning.failures.Failure` or :class:`Stopped`
+            What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
             instead, in a sweep.
         """
         from calcium_lightning.runs.jobs import Pruned

@@ -17,12 +17,12 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from calcium_lightning.config import SCHEMAS
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
-from calcium_lightning.interrupts import heard
-from calcium_lightning.keys import conf_dir
-from calcium_lightning.task import JobFailed, Main, Task
+from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
+from calcium_lightning.command.interrupts import heard
+from calcium_lightning.command.job import JobFailed, Main, Task
+from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.schemas import SCHEMAS
+from calcium_lightning.core.errors import InputError, nearest
 
 Settle = Callable[[list[str]], list[str]]
 #: commands whose jobs go on in the folder that they have already: what adds it to their arguments

@@ -1,6 +1,6 @@
 """Runs side by side: which settings differ, what came out, which run is the best and how to repeat it.
 
-Knows :class:`~calcium_lightning.runs.results.Run`; knows nothing of how a comparison is shown.
+Knows :class:`~calcium_lightning.comparison.runs.Run`; knows nothing of how a comparison is shown.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calcium_lightning.runs.ranking import METRICS, Metric, choose_metric, results_of
-from calcium_lightning.runs.results import Run
+from calcium_lightning.comparison.ranking import METRICS, Metric, choose_metric, results_of
+from calcium_lightning.comparison.runs import Run
 
 #: settings that say how a run was started, not what it is
 INCIDENTAL = (

@@ -1,6 +1,6 @@
 """What came out of runs, and what to order them by.
 
-Knows :class:`~calcium_lightning.runs.results.Run`; knows nothing of settings.
+Knows :class:`~calcium_lightning.comparison.runs.Run`; knows nothing of settings.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.runs.results import Run
+from calcium_lightning.comparison.runs import Run
+from calcium_lightning.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd

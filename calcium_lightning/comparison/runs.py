@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

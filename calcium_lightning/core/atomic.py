@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 
 def check_output(target: Path, overwrite: bool) -> None:

@@ -1,7 +1,7 @@
 """Cells: what ``extract`` finds, and all that an export or a report needs.
 
 Knows arrays; knows nothing of how cells were found, nor of the file that holds them
-(:mod:`~calcium_lightning.cells_file`).
+(:mod:`~calcium_lightning.io.cells_file`).
 """
 
 from __future__ import annotations

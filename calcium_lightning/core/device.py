@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 
 def choose_device(name: str) -> torch.device:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 #: smaller files, bytes, are read faster than it takes to remember them
 LEAST = 1 << 25
 #: a file that was written so many seconds ago may be written again without its time stamp telling

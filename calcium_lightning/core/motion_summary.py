@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from calcium_lightning.cells import CellTable
+from calcium_lightning.core.cells import CellTable
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from calcium_lightning import hdf5
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.cells import LOCALIZATION_TYPES, TRACES, Cells, Localizations, Rows, StreamedCells
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.cells import LOCALIZATION_TYPES, TRACES, Cells, Localizations, Rows, StreamedCells
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
 
 FORMAT, VERSION = "calcium-lightning-cells", 1
 #: what there is where motion was removed place by place

@@ -1,7 +1,7 @@
 """What both HDF5 formats share: opening with clear errors, identity, sparse footprints.
 
-Only the rooms of sessions (:mod:`calcium_lightning.session`, :mod:`calcium_lightning.session_writer`) and
-:mod:`calcium_lightning.cells_file` use it.
+Only :mod:`~calcium_lightning.io.session`, :mod:`~calcium_lightning.io.session_writer` and
+:mod:`~calcium_lightning.io.cells_file` use it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError, nearest
 
 #: chunk size of frame stacks, bytes: large enough to decompress fast, small enough to seek
 CHUNK_BYTES = 2 << 20

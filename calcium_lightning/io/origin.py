@@ -13,9 +13,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning import __version__
-from calcium_lightning.cells_file import read_origin
-from calcium_lightning.errors import InputError
-from calcium_lightning.fingerprint import code_of, sha256_of
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.hashing import code_of, sha256_of
+from calcium_lightning.io.cells_file import read_origin
 
 #: the package's files that decide what cells come out
 DECISIVE = (
@@ -23,12 +23,11 @@ DECISIVE = (
     "localize",
     "nn",
     "preprocess",
-    "published",
+    "replications",
     "weights",
-    "assembly.py",
-    "device.py",
+    "core",
+    "io/session.py",
     "pipeline.py",
-    "session.py",
 )
 #: keys that say where things are and not what they are
 PLACES = ("session", "output", "overwrite", "checkpoint")

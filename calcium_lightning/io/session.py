@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from calcium_lightning import hdf5
-from calcium_lightning.errors import InputError
-from calcium_lightning.fingerprint import sha256_of
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.io import hdf5
 
 FORMAT, VERSION = "calcium-lightning-session", 1
 DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))

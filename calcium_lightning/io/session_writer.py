@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning import hdf5
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.errors import InputError
-from calcium_lightning.session import DTYPES, FORMAT, KINDS, VERSION, Truth
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
+from calcium_lightning.io.session import DTYPES, FORMAT, KINDS, VERSION, Truth
 
 
 class SessionWriter:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from calcium_lightning.cells import Localizations, StreamedCells, footprint_centers
-from calcium_lightning.localize.cells import Found, LocalizeSettings
+from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
+from calcium_lightning.localize.finder import Found, LocalizeSettings
 from calcium_lightning.localize.gather import assign
+from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.places import claimed_means, put_together
 from calcium_lightning.localize.quality import accept, measure
 from calcium_lightning.localize.scratch import ScratchTraces
-from calcium_lightning.localize.spots import Spots
 from calcium_lightning.localize.upscale import to_session
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
 
@@ -133,7 +133,7 @@ def assemble(
     timestamps : ndarray (T,)
         Seconds.
     **origin
-        What else :class:`~calcium_lightning.cells.CellTable` says of where they come from.
+        What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
     count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)

@@ -15,18 +15,18 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.localize.bandpass import CELL_SIGMA
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
+from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
+from calcium_lightning.localize.footprints import footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
+from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.localize.shape import footprints_from_filtered
 from calcium_lightning.localize.split import SplitSettings, split
-from calcium_lightning.localize.spots import Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
 #: a companion with less than this share of a cell's evidence may be its halo

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 #: W&B's own server, by its names of before and since 2026
 HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
@@ -65,7 +65,7 @@ def wandb_logger(
         import wandb  # noqa: F401
     except ImportError as error:
         raise InputError("logger=wandb needs wandb: pip install wandb") from error
-    from calcium_lightning.runs.wandb_run import WandbRun
+    from calcium_lightning.loggers.wandb_run import WandbRun
 
     os.environ.setdefault("WANDB_SILENT", "true")  # it would tell what is told in one line already
     return WandbRun(

@@ -14,7 +14,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from calcium_lightning.atomic import atomic_path
+from calcium_lightning.core.atomic import atomic_path
 
 FIRST = ("epoch", "step")
 

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
 
 #: by the last part of a figure's name; of all others the last value is kept
 KEPT: dict[str, Literal["min", "max"]] = {

@@ -14,16 +14,16 @@ from typing import Any
 
 import torch
 
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.network import LocalizationNetwork
+from calcium_lightning.nn.windows import WindowSettings
 
 FORMAT, VERSION = "calcium-lightning-model", 1
 #: prefix of the network's weights among a LightningModule's
 NETWORK = "network."
 #: the weights that ship with the package
-DEFAULT = Path(__file__).resolve().parent / "weights" / "default.safetensors"
+DEFAULT = Path(__file__).resolve().parent.parent / "weights" / "default.safetensors"
 
 
 def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Weights:
     architecture : dict
         Plain settings of each part.
     window : dict
-        What it looks at; see :class:`~calcium_lightning.data.windows.WindowSettings`.
+        What it looks at; see :class:`~calcium_lightning.nn.windows.WindowSettings`.
     """
 
     state: dict[str, torch.Tensor]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 #: frames resampled in one matrix product; the product's cost grows with it, the number of products falls
 STRIDE = 16

@@ -13,14 +13,14 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import progress
+from calcium_lightning.io.session import Session
 from calcium_lightning.preprocess.defects import RepairedSession
-from calcium_lightning.preprocess.motion import Motion, MotionSettings, estimate_motion
-from calcium_lightning.preprocess.patches import PatchGrid
+from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
+from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
-from calcium_lightning.progress import progress
-from calcium_lightning.session import Session
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0

@@ -17,12 +17,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.errors import InputError, ProcessFailed
+from calcium_lightning.core.errors import InputError, ProcessFailed
+from calcium_lightning.processes.process import LocalMember, Member
+from calcium_lightning.processes.rendezvous import Leader
+from calcium_lightning.processes.world import World
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Job
-from calcium_lightning.runs.meeting import Leader
-from calcium_lightning.runs.process import LocalMember, Member
-from calcium_lightning.runs.world import World
 
 #: seconds that processes get to save and end after Ctrl-C or SIGTERM, and after another's failure
 GRACE_STOP_S, GRACE_FAILURE_S = 120.0, 5.0

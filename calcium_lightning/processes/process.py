@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from calcium_lightning.errors import ProcessFailed
-from calcium_lightning.runs.world import World
+from calcium_lightning.core.errors import ProcessFailed
+from calcium_lightning.processes.world import World
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Member(Protocol):
 
 
 class LocalMember:
-    """A process of this machine: ``python -m calcium_lightning.runs.rank``.
+    """A process of this machine: ``python -m calcium_lightning.processes.rank``.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class LocalMember:
         environment |= world.variables()
         environment.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // world.local_size)))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "calcium_lightning.runs.rank"],
+            [sys.executable, "-m", "calcium_lightning.processes.rank"],
             stdin=subprocess.PIPE,
             stdout=None if speaks else subprocess.DEVNULL,
             stderr=None if speaks else subprocess.DEVNULL,

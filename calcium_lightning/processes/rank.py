@@ -1,5 +1,4 @@
-"""``python -m calcium_lightning.runs.rank``: one process of a job; :mod:`~calcium_lightning.runs.launch`
-starts it.
+"""One process of a job, as :mod:`~calcium_lightning.processes.launch` starts it.
 
 Reads one line of JSON from standard input: the job's composed config, its folder, where to tell a failure.
 """
@@ -16,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from calcium_lightning.interrupts import heard
+from calcium_lightning.command.interrupts import heard
 
 
 def main() -> int:
@@ -35,12 +34,12 @@ def main() -> int:
 def _train(order: dict[str, Any]) -> int:
     from omegaconf import OmegaConf
 
+    from calcium_lightning.processes.process import Failure
     from calcium_lightning.runs.jobs import Job
-    from calcium_lightning.runs.process import Failure
 
     rank = int(os.environ["RANK"])
     try:
-        from calcium_lightning.runs.training import train
+        from calcium_lightning.training.fit import train
 
         train(OmegaConf.create(order["config"]), Path(order["folder"]), Job(**order["job"]), ranked=True)
     except Exception as error:

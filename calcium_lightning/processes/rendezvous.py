@@ -20,9 +20,9 @@ from datetime import timedelta
 from types import FrameType
 from typing import Any
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.runs.process import Failure, LocalMember, Member
-from calcium_lightning.runs.world import World
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.processes.process import Failure, LocalMember, Member
+from calcium_lightning.processes.world import World
 
 #: seconds within which all processes must have been started, and have looked for a job
 ARRIVAL_S = 300.0

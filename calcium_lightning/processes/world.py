@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which folder a command's job or sweep has already, before Hydra gives it a new one.
 
 A sweep that was killed goes on in its own folder, and a run too. Where this finds nothing a new folder is
-made, and nothing is lost: :mod:`~calcium_lightning.runs.work` knows jobs by their hash, wherever they are.
+made, and nothing is lost: :mod:`~calcium_lightning.runs.run` knows jobs by their hash, wherever they are.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning.cli import as_paths, conf_dir
-    from calcium_lightning.config import SCHEMAS
+    from calcium_lightning.command.schemas import SCHEMAS
+    from calcium_lightning.command.start import as_paths, conf_dir
 
     ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
     GlobalHydra.instance().clear()

@@ -1,7 +1,7 @@
 """A job from its config to its result: run, gone on with, or read where it was finished before.
 
 Only here is decided what of a job's past counts, and only here does ``job.json`` change its status. Knows
-jobs and folders; how a training goes is :mod:`~calcium_lightning.runs.training`'s business.
+jobs and folders; how a training goes is :mod:`~calcium_lightning.training.fit`'s business.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
+from calcium_lightning.processes.rendezvous import Leader
+from calcium_lightning.processes.world import rank_count
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
 from calcium_lightning.runs.jobs import Job, Pruned, find_jobs, read_job, write_job
-from calcium_lightning.runs.meeting import Leader
-from calcium_lightning.runs.world import rank_count
 
 
 def run_job(
@@ -73,10 +73,10 @@ def run_job(
 def _run(cfg: DictConfig, folder: Path, job: Job, leader: Leader | None) -> dict[str, Any]:
     count = rank_count(cfg.trainer) if leader is None else leader.world.size
     if count > 1:
-        from calcium_lightning.runs.launch import launch
+        from calcium_lightning.processes.launch import launch
 
         return launch(cfg, folder, job, count, leader)
-    from calcium_lightning.runs.training import train
+    from calcium_lightning.training.fit import train
 
     return train(cfg, folder, job)
 

@@ -12,8 +12,8 @@ from typing import Any
 import lightning as L
 import torch
 
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.weights import FORMAT, VERSION
+from calcium_lightning.nn.checkpoint import FORMAT, VERSION
+from calcium_lightning.nn.windows import WindowSettings
 
 
 class Learner(L.LightningModule):

@@ -16,9 +16,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.errors import InputError
-from calcium_lightning.weights import DEFAULT, read_weights
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn.checkpoint import DEFAULT, read_weights
 
 
 class RunCheckpoint(ModelCheckpoint):

@@ -17,14 +17,14 @@ from lightning.pytorch.plugins.environments import LightningEnvironment, TorchEl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.callbacks.lines import EpochLines
-from calcium_lightning.callbacks.stop import OrderlyStop
-from calcium_lightning.errors import InputError
-from calcium_lightning.runs.checkpoints import WholeFiles, check_resumable, load_weights
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
+from calcium_lightning.nn.checkpoint import read_checkpoint
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Job, write_job
-from calcium_lightning.runs.metrics_table import MetricsTable, forget_after, read_table
-from calcium_lightning.weights import read_checkpoint
+from calcium_lightning.training.callbacks.lines import EpochLines
+from calcium_lightning.training.callbacks.stop import OrderlyStop
+from calcium_lightning.training.checkpoints import WholeFiles, check_resumable, load_weights
 
 #: config groups that are parts of a model's network
 PARTS = ("encoder", "head", "painter", "decoder", "background")
@@ -40,9 +40,9 @@ def build_model(cfg: DictConfig) -> L.LightningModule:
     InputError
         For parts of the published model in another one.
     """
-    if ".published." not in cfg.model["_target_"]:
+    if ".teng2021." not in cfg.model["_target_"]:
         for name in (*PARTS, "loss", "data"):
-            if cfg[name] and ".published." in cfg[name].get("_target_", ""):
+            if cfg[name] and ".teng2021." in cfg[name].get("_target_", ""):
                 raise InputError(f"{name}: only model=published takes this one; see +experiment=published")
     parts = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in PARTS if cfg.get(name)}
     scheduled = "scheduler" not in cfg.model or (cfg.scheduler and "_target_" in cfg.scheduler)

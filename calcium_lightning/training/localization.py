@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.data.windows import WindowBatch, WindowSettings
-from calcium_lightning.learner import Learner
-from calcium_lightning.losses import LossTerms
 from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.nn.coordinates import CoordinateList, find_peaks
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
+from calcium_lightning.nn.windows import WindowBatch, WindowSettings
+from calcium_lightning.training.base import Learner
+from calcium_lightning.training.losses import LossTerms
 
 
 class LocalizationModel(Learner):
@@ -27,7 +27,8 @@ class LocalizationModel(Learner):
     encoder, head, decoder, background : nn.Module
         The network's parts.
     loss : nn.Module
-        Called with (network, prediction, batch, step); gives :class:`~calcium_lightning.losses.LossTerms`.
+        Called with (network, prediction, batch, step); gives
+        :class:`~calcium_lightning.training.losses.LossTerms`.
     optimizer : callable
         Gives an optimizer for parameters.
     scheduler : callable, optional

@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calcium_lightning.data.windows import Labels, WindowBatch
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
 from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, CELL_SIGMA, LOGIT, OFFSET, OFFSET_STD
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
+from calcium_lightning.nn.windows import Labels, WindowBatch
 
 Gather = Callable[[Tensor], Tensor]
 

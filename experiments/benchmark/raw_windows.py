@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.dataset import Draw, detach_worker
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.sources import FileFrames
 from calcium_lightning.data.splits import Block, unit_blocks
 from calcium_lightning.data.units import UnitCache, unit_frames
-from calcium_lightning.data.windows import edge_pad
-from calcium_lightning.errors import InputError
-from calcium_lightning.session import Session
+from calcium_lightning.io.session import Session
+from calcium_lightning.nn.windows import edge_pad
 
 #: frames that are read at once, at least
 UNIT = 128

@@ -3,11 +3,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from counted import Counted
+from helpers.counted import Counted
+from raw_windows import RawWindows, raw_loader
 
-from calcium_lightning.data.raw import RawWindows, raw_loader
-from calcium_lightning.errors import InputError
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session_writer import SessionWriter
 
 LENGTHS, SIZE = (150, 67), (9, 300)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calcium_lightning.config import SCHEMAS
+from calcium_lightning.command.schemas import SCHEMAS
 
 HEAVY = ("torch", "lightning", "skimage", "matplotlib", "pandas", "pynwb", "av", "wandb", "scipy", "h5py")
 SCRIPT = """

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from calcium_lightning.interrupts import heard
+from calcium_lightning.command.interrupts import heard
 
 
 class Thing:

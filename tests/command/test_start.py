@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from calcium_lightning import cli
-from calcium_lightning.errors import InputError
+from calcium_lightning.command import start as cli
+from calcium_lightning.core.errors import InputError
 
 COMMANDS = ("ingest", "simulate", "train", "extract", "evaluate", "export", "report", "compare")
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,7 +102,7 @@ def test_a_failure_of_ours_is_1_with_the_traceback(capsys):
         (
             "extract",
             ["session=a.h5", "+localize.foo=1"],
-            "localize.foo: calcium_lightning.localize.cells.LocalizeSettings has no such setting",
+            "localize.foo: calcium_lightning.localize.finder.LocalizeSettings has no such setting",
         ),
         (
             "extract",
@@ -170,7 +170,7 @@ def test_a_mistake_in_the_command_is_2_and_one_line(run_command, tmp_path, comma
 def test_help_lists_the_keys_and_choices(run_command, command):
     import dataclasses
 
-    from calcium_lightning.config import SCHEMAS
+    from calcium_lightning.command.schemas import SCHEMAS
 
     for flag in ("--help", "-h"):
         outcome = run_command(command, flag)
@@ -307,7 +307,7 @@ def test_conf_is_found_beside_the_package_and_inside_an_installed_one(tmp_path):
     ):
         (package / f"{name}.py").write_bytes((ROOT / "calcium_lightning" / f"{name}.py").read_bytes())
     (package / "conf").mkdir()
-    code = "from calcium_lightning.cli import conf_dir; print(conf_dir())"
+    code = "from calcium_lightning.command.start import conf_dir; print(conf_dir())"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     found = subprocess.run(
         [sys.executable, "-c", code],

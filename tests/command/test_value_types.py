@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from helpers.tiny_session import make_session
 from omegaconf import OmegaConf
-from tiny_session import make_session
 
-from calcium_lightning.value_types import described, fits, hints
+from calcium_lightning.command.value_types import described, fits, hints
 
 
 @pytest.mark.parametrize(

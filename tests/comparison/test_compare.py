@@ -6,12 +6,12 @@ import math
 import shlex
 
 import pytest
-from example_runs import HOSTILE, make_run
+from helpers.example_runs import HOSTILE, make_run
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.runs.comparison import command_of, compare_runs
-from calcium_lightning.runs.results import Run, read_run, read_runs
+from calcium_lightning.comparison.compare import command_of, compare_runs
+from calcium_lightning.comparison.runs import Run, read_run, read_runs
+from calcium_lightning.core.errors import InputError
 
 QUOTED = '"' + HOSTILE.replace('"', r"\"") + '"'
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from example_runs import make_run
+from helpers.example_runs import make_run
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.runs.results import read_run, read_runs
+from calcium_lightning.comparison.runs import read_run, read_runs
+from calcium_lightning.core.errors import InputError
 
 
 def test_a_finished_run(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from calcium_lightning.atomic import atomic_path, check_output
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.core.atomic import atomic_path, check_output
+from calcium_lightning.core.errors import InputError, nearest
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):

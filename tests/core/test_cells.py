@@ -7,15 +7,15 @@ from dataclasses import fields, replace
 import h5py
 import numpy as np
 import pytest
-from example_cells import make_example, take
+from helpers.example_cells import make_example, take
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from skimage.measure import regionprops
 
-from calcium_lightning.cells import Cells, Localizations, footprint_centers
-from calcium_lightning.cells_file import read_cells, write_cells
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.cells import Cells, Localizations, footprint_centers
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import read_cells, write_cells
 
 
 def same(first: Cells, second: Cells) -> None:

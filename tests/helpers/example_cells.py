@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import Cells, Localizations, footprint_centers
-from calcium_lightning.session import Truth
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.core.cells import Cells, Localizations, footprint_centers
+from calcium_lightning.io.session import Truth
+from calcium_lightning.io.session_writer import SessionWriter
 
 HOSTILE = 'rec <script>alert(1)</script> & "quoted" {{ 7*7 }}.h5'
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.session import Truth
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.io.session import Truth
+from calcium_lightning.io.session_writer import SessionWriter
 
 
 def make_session(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
 
 HERE = Path(__file__).resolve().parent
 TINY = (

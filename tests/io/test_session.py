@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random_array
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.session import Session, Truth
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Session, Truth
+from calcium_lightning.io.session_writer import SessionWriter
 
 ROUND_TRIPS = settings(
     max_examples=20,

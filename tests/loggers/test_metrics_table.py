@@ -1,4 +1,4 @@
-from calcium_lightning.runs.metrics_table import MetricsTable, forget_after, read_table
+from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 
 
 def test_new_names_make_new_columns_and_old_rows_stay(tmp_path):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import wandb
-from tiny_session import make_session
-from tiny_training import TINY, sessions
-from wandb_files import pieces
-from wandb_server import wandb_server
+from helpers.tiny_session import make_session
+from helpers.tiny_training import TINY, sessions
+from helpers.wandb_files import pieces
+from helpers.wandb_server import wandb_server
 
 from calcium_lightning.runs.jobs import read_job
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from calcium_lightning.loggers.wandb_job import identify
 from calcium_lightning.runs.jobs import Job, write_job
-from calcium_lightning.runs.wandb_job import identify
 
 
 def make_run(folder: Path, choices: dict[str, str] | None = None, **job) -> Path:

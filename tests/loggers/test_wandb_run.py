@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wandb
-from wandb_files import pieces
-from wandb_server import wandb_server
+from helpers.wandb_files import pieces
+from helpers.wandb_server import wandb_server
 
+from calcium_lightning.loggers.make import wandb_logger
+from calcium_lightning.loggers.metrics_table import MetricsTable
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Job, Pruned, write_job
-from calcium_lightning.runs.loggers import wandb_logger
-from calcium_lightning.runs.metrics_table import MetricsTable
 
 RUN_ID = "0123456789ab-1"
 

@@ -9,15 +9,15 @@ import pickle
 
 import pytest
 import torch
+from helpers.tiny_network import ARCHITECTURE, make_network
 from safetensors.torch import save_file
-from tiny_network import ARCHITECTURE, make_network
 
-from calcium_lightning import weights
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.errors import InputError
-from calcium_lightning.model import LocalizationModel
-from calcium_lightning.runs.checkpoints import load_weights
-from calcium_lightning.weights import load_network, read_checkpoint, save_network
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn import checkpoint as weights
+from calcium_lightning.nn.checkpoint import load_network, read_checkpoint, save_network
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.training.checkpoints import load_weights
+from calcium_lightning.training.localization import LocalizationModel
 
 WINDOW = WindowSettings(taps=5, seconds=0.5)
 

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calcium_lightning.data.windows import WindowSettings, edge_pad, take_windows, window_weights
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn.windows import WindowSettings, edge_pad, take_windows, window_weights
 
 FPS = st.floats(1, 120)
 SETTINGS = st.builds(

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 import pytest
-from tiny_session import make_session
-from tiny_training import (
+from helpers.tiny_session import make_session
+from helpers.tiny_training import (
     TINY,
     finish,
     kill_once,
@@ -18,12 +18,12 @@ from tiny_training import (
     stop_at,
     weights,
 )
-from wandb_files import pieces
+from helpers.wandb_files import pieces
 
+from calcium_lightning.loggers.metrics_table import read_table
+from calcium_lightning.processes.launch import free_port
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import read_job
-from calcium_lightning.runs.launch import free_port
-from calcium_lightning.runs.metrics_table import read_table
 
 FILES = {".hydra", "checkpoints", "figures", "job.json", "metrics.csv", "summary.json", "train.log"}
 

@@ -11,8 +11,6 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.distributions import Normal
 
-from calcium_lightning.data.windows import Labels, WindowBatch
-from calcium_lightning.losses import CombinedLoss, EvidenceLoss, LabelLoss, grain, remove_smooth
 from calcium_lightning.nn.maps import (
     AMPLITUDE,
     AMPLITUDE_STD,
@@ -25,6 +23,8 @@ from calcium_lightning.nn.maps import (
 )
 from calcium_lightning.nn.network import Prediction
 from calcium_lightning.nn.splat import SplatDecoder
+from calcium_lightning.nn.windows import Labels, WindowBatch
+from calcium_lightning.training.losses import CombinedLoss, EvidenceLoss, LabelLoss, grain, remove_smooth
 
 SIZE = (40, 48)
 RANGES = CoordinateRanges()

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError, nearest
 
 VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg")
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
@@ -120,26 +120,26 @@ def open_recording(path: Path | str, key: str | None = None, axes: str | None = 
     if (key or axes) and family not in ("hdf5", "matlab"):
         raise InputError(f"{path}: key= and axes= are for HDF5, NWB and MATLAB files; leave them out")
     if family == "folder":
-        from calcium_lightning.io.folder import open_folder
+        from calcium_lightning.io.readers.folder import open_folder
 
         return open_folder(path)
     if family == "video":
-        from calcium_lightning.io.video import VideoRecording
+        from calcium_lightning.io.readers.video import VideoRecording
 
         return VideoRecording(path)
     if family == "tiff":
-        from calcium_lightning.io.tiff import TiffRecording
+        from calcium_lightning.io.readers.tiff import TiffRecording
 
         return TiffRecording(path)
     if family == "matlab":
-        from calcium_lightning.io.matlab import open_matlab
+        from calcium_lightning.io.readers.matlab import open_matlab
 
         return open_matlab(path, key, axes)
     if family == "isxd":
-        from calcium_lightning.io.inscopix import InscopixRecording
+        from calcium_lightning.io.readers.inscopix import InscopixRecording
 
         return InscopixRecording(path)
-    from calcium_lightning.io.hdf5_recording import open_hdf5
+    from calcium_lightning.io.readers.hdf5 import open_hdf5
 
     return open_hdf5(path, key, axes)
 

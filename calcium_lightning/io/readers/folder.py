@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import PICTURE_ENDINGS, TIFF_ENDINGS, VIDEO_ENDINGS, Recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import PICTURE_ENDINGS, TIFF_ENDINGS, VIDEO_ENDINGS, Recording
 
 _KIND = {**{ending: "TIFF" for ending in TIFF_ENDINGS}, ".jpg": "JPG", ".jpeg": "JPG", ".png": "PNG"}
 
@@ -29,11 +29,11 @@ def open_folder(path: Path) -> Recording:
     if videos or any(
         (path / name).is_file() for name in ("metaData.json", "timeStamps.csv", "timestamp.dat")
     ):
-        from calcium_lightning.io.miniscope import open_miniscope
+        from calcium_lightning.io.readers.miniscope import open_miniscope
 
         return open_miniscope(path)
     if not pictures:
-        from calcium_lightning.io.miniscope import find_miniscope
+        from calcium_lightning.io.readers.miniscope import find_miniscope
 
         inner = find_miniscope(path)
         if inner is not None:
@@ -52,11 +52,11 @@ def open_folder(path: Path) -> Recording:
             "own"
         )
     if "TIFF" in kinds:
-        from calcium_lightning.io.sequence import Sequenced
-        from calcium_lightning.io.tiff import TiffRecording, is_stack
+        from calcium_lightning.io.readers.sequence import Sequenced
+        from calcium_lightning.io.readers.tiff import TiffRecording, is_stack
 
         if is_stack(pictures[0]):
             return Sequenced(path, pictures, TiffRecording)
-    from calcium_lightning.io.images import ImageFolder
+    from calcium_lightning.io.readers.images import ImageFolder
 
     return ImageFolder(path, pictures)

@@ -10,9 +10,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.hdf5 import load_plugins
-from calcium_lightning.io.base import Recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.hdf5 import load_plugins
+from calcium_lightning.io.readers.base import Recording
 
 #: names under which frame rates are found beside datasets in the wild (CaImAn's is "fr")
 RATE_NAMES = ("fps", "frame_rate", "framerate", "frameRate", "fr", "Fs", "sampling_rate")
@@ -26,13 +26,13 @@ def open_hdf5(path: Path, key: str | None, axes: str | None) -> Recording:
         identity = file.attrs.get("format")
         is_nwb = "nwb_version" in file.attrs or path.suffix.lower() == ".nwb"
     if identity == "calcium-lightning-session" and key in (None, "frames", "/frames"):
-        from calcium_lightning.io.session_recording import SessionRecording
+        from calcium_lightning.io.readers.session import SessionRecording
 
         return SessionRecording(path)
     if identity == "calcium-lightning-cells" and key is None:
         raise InputError(f"{path}: a cells file, not a recording")
     if is_nwb:
-        from calcium_lightning.io.nwb import NwbRecording
+        from calcium_lightning.io.readers.nwb import NwbRecording
 
         return NwbRecording(path, key, axes)
     return Hdf5Recording(path, key, axes or "tyx")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import TIFF_ENDINGS, Recording
-from calcium_lightning.io.grey import to_grey
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import TIFF_ENDINGS, Recording
+from calcium_lightning.io.readers.grey import to_grey
 
 
 def read_picture(path: Path) -> np.ndarray:

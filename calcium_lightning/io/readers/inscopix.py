@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import Recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
 
 
 class InscopixRecording(Recording):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.io.base import Recording
-from calcium_lightning.io.hdf5_recording import RATE_NAMES, Hdf5Recording, _positive
+from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positive
 
 
 def open_matlab(path: Path, key: str | None, axes: str | None) -> Recording:

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import VIDEO_ENDINGS, Recording
-from calcium_lightning.io.sequence import Sequenced
-from calcium_lightning.io.video import VideoRecording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import VIDEO_ENDINGS, Recording
+from calcium_lightning.io.readers.sequence import Sequenced
+from calcium_lightning.io.readers.video import VideoRecording
 
 #: how far the metadata's frame rate may lie from the measured one (which may have been changed in use)
 RATE_TOLERANCE = 0.2

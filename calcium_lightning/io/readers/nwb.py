@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.hdf5_recording import Hdf5Recording, nearest_name, open_file
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.hdf5 import Hdf5Recording, nearest_name, open_file
 
 #: series that hold a calcium recording, the one-photon one first
 SERIES = ("OnePhotonSeries", "TwoPhotonSeries", "ImageSeries")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import Recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
 
 
 class Sequenced(Recording):

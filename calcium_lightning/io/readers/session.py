@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.io.base import Recording
-from calcium_lightning.session import Session, Truth
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.session import Session, Truth
 
 
 class SessionRecording(Recording):

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import Recording
-from calcium_lightning.io.grey import to_grey
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.grey import to_grey
 
 
 class TiffRecording(Recording):

@@ -1,6 +1,6 @@
 """Cells as CSV, for spreadsheets and R: one table of cells, or a folder with the time courses too.
 
-Knows :class:`~calcium_lightning.cells.Cells`, pandas and the region properties of scikit-image.
+Knows :class:`~calcium_lightning.core.cells.Cells`, pandas and the region properties of scikit-image.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calcium_lightning.atomic import atomic_path, check_output
-from calcium_lightning.cells import CENTER_LEVEL, Cells
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.atomic import atomic_path, check_output
+from calcium_lightning.core.cells import CENTER_LEVEL, Cells
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

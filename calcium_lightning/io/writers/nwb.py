@@ -1,7 +1,8 @@
 """Cells as Neurodata Without Borders (NWB), to go on with in any of its tools.
 
-Knows :class:`~calcium_lightning.cells.Cells` and pynwb. NWB's axes are (x, y) and (time, ...), ours (y, x)
-and (cell, time): every turn between the two is in this file, and is tested on a field that isn't square.
+Knows :class:`~calcium_lightning.core.cells.Cells` and pynwb. NWB's axes are (x, y) and (time, ...), ours
+(y, x) and (cell, time): every turn between the two is in this file, and is tested on a field that is not
+square.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from uuid import uuid4
 import numpy as np
 
 from calcium_lightning import __version__
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.cells import Cells
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     from pynwb import NWBFile

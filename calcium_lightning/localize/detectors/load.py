@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.localize.bandpass import BandpassDetector
+from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.localize.detect import Detector
-from calcium_lightning.nn.published.network import PublishedNetwork
-from calcium_lightning.published.extract import is_published, load_published
-from calcium_lightning.weights import load_network
+from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.nn.checkpoint import load_network
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.replications.teng2021.extract import is_published, load_published
+from calcium_lightning.replications.teng2021.network import PublishedNetwork
 
 NAMES = ("network", "bandpass")
 #: what the band-pass baseline looks at

@@ -1,7 +1,7 @@
 """The motion of a session, sub-pixel, in one stream over its frames: of the whole field, or by places.
 
-Where to ask for it; how it is found is in :mod:`~calcium_lightning.preprocess.motion_rigid` and
-:mod:`~calcium_lightning.preprocess.motion_patches`.
+Where to ask for it; how it is found is in :mod:`~calcium_lightning.preprocess.motion.rigid` and
+:mod:`~calcium_lightning.preprocess.motion.nonrigid`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from calcium_lightning.preprocess.motion_patches import PatchEstimator, remaining
-from calcium_lightning.preprocess.motion_rigid import RigidEstimator, check_diameter
-from calcium_lightning.preprocess.motion_types import Frames, Motion, MotionSettings
-from calcium_lightning.preprocess.patches import PatchGrid
+from calcium_lightning.preprocess.motion.nonrigid import PatchEstimator, remaining
+from calcium_lightning.preprocess.motion.patches import PatchGrid
+from calcium_lightning.preprocess.motion.rigid import RigidEstimator, check_diameter
+from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings
 
 __all__ = ["Motion", "MotionSettings", "estimate_motion"]
 

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from calcium_lightning.preprocess.local_images import LocalImages
-from calcium_lightning.preprocess.motion_prior import conjugate_gradients, predict_from_neighbours
-from calcium_lightning.preprocess.registration import FWHM, smooth
+from calcium_lightning.preprocess.motion.local_images import LocalImages
+from calcium_lightning.preprocess.motion.prior import conjugate_gradients, predict_from_neighbours
+from calcium_lightning.preprocess.motion.registration import FWHM, smooth
 
 #: relative ridge that keeps the normal matrix invertible where there is no contrast
 RIDGE = 1e-5

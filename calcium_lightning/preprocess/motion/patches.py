@@ -2,7 +2,7 @@
 
 The places lie on a regular grid from border to border, the displacement between them is bilinear. So a grid
 of 2 x 2 follows stretch, shear and a small turn of the whole field. Knows tensors and the grid, not how the
-displacements are found (:mod:`~calcium_lightning.preprocess.motion_patches`).
+displacements are found (:mod:`~calcium_lightning.preprocess.motion.nonrigid`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.preprocess.resample import sample
 
 #: least distance of neighbouring places, cell diameters: fewer cells between them tell little of their motion

@@ -1,8 +1,8 @@
 """Rigid registration of a block of frames: warping, band-passed FFT correlation, a first template.
 
 Knows tensors only. What a frame shows besides the tissue (cells that light up, a drifting background) is
-:mod:`~calcium_lightning.preprocess.motion_model`'s business, where frames come from is
-:mod:`~calcium_lightning.preprocess.motion`'s.
+:mod:`~calcium_lightning.preprocess.motion.model`'s business, where frames come from is
+:mod:`~calcium_lightning.preprocess.motion.estimate`'s.
 """
 
 from __future__ import annotations

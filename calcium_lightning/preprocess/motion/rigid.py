@@ -2,7 +2,7 @@
 
 Frames are averaged over small squares (a cell keeps about four pixels across: nothing that carries motion in
 one-photon data is finer), registered by FFT against a template, and refined against
-:class:`~calcium_lightning.preprocess.motion_model.MotionModel`, which is learned on blocks of frames from all
+:class:`~calcium_lightning.preprocess.motion.model.MotionModel`, which is learned on blocks of frames from all
 over the session. Memory is bounded by those blocks, whatever the session's length.
 """
 
@@ -15,11 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.preprocess.motion_blocks import binned, blocks, repaired
-from calcium_lightning.preprocess.motion_model import MIN_FRAMES_IN_TIME, MotionModel, Solution
-from calcium_lightning.preprocess.motion_types import Frames, Motion, MotionSettings
-from calcium_lightning.preprocess.registration import REFERENCE_FRAMES, Correlator, shift_frames, smooth
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
+from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
+from calcium_lightning.preprocess.motion.registration import (
+    REFERENCE_FRAMES,
+    Correlator,
+    shift_frames,
+    smooth,
+)
+from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings
 
 #: a frame with less contrast than this share of the usual one was lost (a black frame)
 LOST_CONTRAST = 0.1

@@ -67,7 +67,7 @@ class MotionSettings:
 
 @dataclass(frozen=True)
 class PatchShifts:
-    """Motion at a grid of places, as in :class:`~calcium_lightning.preprocess.patches.PatchGrid`.
+    """Motion at a grid of places, as in :class:`~calcium_lightning.preprocess.motion.patches.PatchGrid`.
 
     Attributes
     ----------

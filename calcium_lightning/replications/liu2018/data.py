@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.dataset import Draw
 from calcium_lightning.data.sampler import BlockSampler
-from calcium_lightning.errors import InputError
 
 #: positions in a batch of which nothing is learned
 EVALUATED = 64

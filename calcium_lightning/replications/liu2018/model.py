@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.coordinate_tasks.tasks import Task
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.errors import InputError
-from calcium_lightning.learner import Learner
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.replications.liu2018.tasks import Task
+from calcium_lightning.training.base import Learner
 
 #: what the figures of the two validation loaders are called
 PARTS = ("val", "train")

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import progress
 from calcium_lightning.data.splits import split_in_time
-from calcium_lightning.data.windows import WindowBatch
-from calcium_lightning.errors import InputError
-from calcium_lightning.progress import progress
-from calcium_lightning.session import Session
+from calcium_lightning.io.session import Session
+from calcium_lightning.nn.windows import WindowBatch
 
 #: frames that are read at a time
 CHUNK = 64

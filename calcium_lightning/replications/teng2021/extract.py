@@ -14,13 +14,13 @@ import torch
 from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
-from calcium_lightning.cells import Cells, Localizations
-from calcium_lightning.errors import InputError
-from calcium_lightning.made import made_by
-from calcium_lightning.nn.published.network import KIND, PublishedNetwork
-from calcium_lightning.progress import track
-from calcium_lightning.session import Session
-from calcium_lightning.weights import read_weights
+from calcium_lightning.core.cells import Cells, Localizations
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import track
+from calcium_lightning.io.origin import made_by
+from calcium_lightning.io.session import Session
+from calcium_lightning.nn.checkpoint import read_weights
+from calcium_lightning.replications.teng2021.network import KIND, PublishedNetwork
 
 if TYPE_CHECKING:
     from calcium_lightning.metrics.coordinates import Visited
@@ -135,7 +135,7 @@ def coordinate_cells(
     """
     # Lightning and torchmetrics take two seconds to import: every extraction comes by here.
     from calcium_lightning.metrics.coordinates import visited_pixels
-    from calcium_lightning.published.data import load_frames
+    from calcium_lightning.replications.teng2021.data import load_frames
 
     frames = load_frames(session, network.size)
     tracks = follow(network, frames)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calcium_lightning.nn.published.network import PublishedNetwork
+from calcium_lightning.replications.teng2021.network import PublishedNetwork
 
 #: coordinates that are taken away, as shares of all: name -> (which of the ordered ones)
 HALVES: dict[str, Callable[[int], slice | list[int]]] = {

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.nn.published.network import PublishedPrediction
-from calcium_lightning.preprocess.registration import smooth
+from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.preprocess.motion.registration import smooth
+from calcium_lightning.replications.teng2021.network import PublishedPrediction
 
 SPARSITY = ("bce", "black_white", "none")
 

@@ -13,12 +13,12 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.data.windows import WindowBatch, WindowSettings
-from calcium_lightning.errors import InputError
-from calcium_lightning.nn.published.decoder import SplatLatentDecoder
-from calcium_lightning.nn.published.network import PublishedNetwork, PublishedPrediction
-from calcium_lightning.published.losses import PublishedLoss, PublishedTerms
-from calcium_lightning.weights import FORMAT, VERSION
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn.checkpoint import FORMAT, VERSION
+from calcium_lightning.nn.windows import WindowBatch, WindowSettings
+from calcium_lightning.replications.teng2021.decoder import SplatLatentDecoder
+from calcium_lightning.replications.teng2021.losses import PublishedLoss, PublishedTerms
+from calcium_lightning.replications.teng2021.network import PublishedNetwork, PublishedPrediction
 
 #: the optimisers, in the order of :meth:`PublishedModel.configure_optimizers`
 OPTIMIZERS = ("everything", "coordinates", "sparsity")
@@ -34,7 +34,7 @@ class PublishedModel(L.LightningModule):
     Parameters
     ----------
     encoder, painter : nn.Module
-        See :mod:`calcium_lightning.nn.published`.
+        See :mod:`calcium_lightning.replications.teng2021`.
     loss : PublishedLoss
         Both losses.
     optimizer : mapping of str to callable

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.nn.published.decoder import PublishedDecoder, SplatLatentDecoder
-from calcium_lightning.nn.published.encoder import PublishedEncoder
-from calcium_lightning.nn.published.painter import DeCoordConv, GaussianPainter
+from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.nn.splat import SplatDecoder
+from calcium_lightning.replications.teng2021.decoder import PublishedDecoder, SplatLatentDecoder
+from calcium_lightning.replications.teng2021.encoder import PublishedEncoder
+from calcium_lightning.replications.teng2021.painter import DeCoordConv, GaussianPainter
 
 #: the key of a checkpoint's architecture that tells these networks from the package's own
 KIND = "published"

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError, nearest
 
 #: frozen weights that come with the package
 WEIGHTS = Path(__file__).resolve().parent.parent.parent / "weights"

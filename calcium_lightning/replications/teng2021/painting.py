@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.learner import Learner
-from calcium_lightning.nn.published.painter import DeCoordConv
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.replications.teng2021.painter import DeCoordConv
+from calcium_lightning.training.base import Learner
 
 #: pixels on either side of a coordinate that every step looks at, and how many others stand for the rest
 NEAR, FAR = 8, 512

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import Recording
-from calcium_lightning.preprocess.registration import shift_frames, smooth
-from calcium_lightning.progress import progress
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import progress
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.preprocess.motion.registration import shift_frames, smooth
 
 #: frames that tell contrast and usual brightness, and frames in a block
 SAMPLE, BLOCK = 32, 32

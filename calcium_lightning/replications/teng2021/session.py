@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from calcium_lightning.io.convert import IngestSettings, ingest_recording
-from calcium_lightning.io.session_recording import SessionRecording
-from calcium_lightning.preprocess.published import PublishedChain, PublishedRecording
-from calcium_lightning.session import Session
+from calcium_lightning.io.readers.session import SessionRecording
+from calcium_lightning.io.session import Session
+from calcium_lightning.replications.teng2021.preprocessing import PublishedChain, PublishedRecording
 
 
 def preprocess_session(session: Session, output: Path, chain: PublishedChain, overwrite: bool) -> Session:

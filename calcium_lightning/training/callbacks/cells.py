@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from calcium_lightning.callbacks.media import show_table, takes_tables
-from calcium_lightning.cells import Cells
+from calcium_lightning.core.cells import Cells
 from calcium_lightning.data.datamodule import SessionData
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.metrics.scorecard import Scorecard
+from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.pages.pictures import patch, thumbnail
 from calcium_lightning.pipeline import extract_cells
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
-from calcium_lightning.weights import load_network
+from calcium_lightning.training.callbacks.media import show_table, takes_tables
 
 
 class CellTable(Callback):

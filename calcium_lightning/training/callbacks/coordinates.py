@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from calcium_lightning.callbacks.media import is_due, show_figure
+from calcium_lightning.training.callbacks.media import is_due, show_figure
 
 COLUMNS = ("frame", "encoder", "dots", "reconstruction")
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from calcium_lightning.callbacks.media import is_due, show_figure, show_table, takes_tables
-from calcium_lightning.callbacks.pictures import corner
-from calcium_lightning.data.windows import WindowBatch
 from calcium_lightning.metrics.calibration import Z_EDGES, Calibration, LocalizationCalibration
 from calcium_lightning.nn.coordinates import Coordinates, find_peaks
+from calcium_lightning.nn.windows import WindowBatch
+from calcium_lightning.training.callbacks.media import is_due, show_figure, show_table, takes_tables
+from calcium_lightning.training.callbacks.pictures import corner
 
 COLUMNS = ["session", "frame", "y", "x", "probability", "amplitude", "y_std", "x_std"]
 

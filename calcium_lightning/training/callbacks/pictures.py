@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from calcium_lightning.callbacks.media import is_due, show_figure
-from calcium_lightning.data.windows import WindowBatch
+from calcium_lightning.nn.windows import WindowBatch
+from calcium_lightning.training.callbacks.media import is_due, show_figure
 
 COLUMNS = ("input", "foreground", "coordinates", "reconstruction", "residual")
 #: what is painted black and white, units of the noise

@@ -2,14 +2,14 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from helpers.recordings import cut, movie, read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import cut, movie, read_all
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
-from calcium_lightning.session import Truth
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.session import Truth
+from calcium_lightning.io.session_writer import SessionWriter
 
 
 def store(path, name="mov", frames=None, **options):

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 import tifffile
+from helpers.recordings import cut, damage, movie, read_all
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
-from recordings import cut, damage, movie, read_all
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
-from calcium_lightning.io.grey import to_grey
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.grey import to_grey
 
 
 def save(folder, frames, ending, names="frame_{}"):

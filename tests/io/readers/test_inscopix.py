@@ -3,10 +3,10 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from recordings import movie, read_all
+from helpers.recordings import movie, read_all
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
 
 
 @pytest.fixture

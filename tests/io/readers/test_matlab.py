@@ -1,11 +1,11 @@
 import h5py
 import numpy as np
 import pytest
-from recordings import cut, movie, read_all
+from helpers.recordings import cut, movie, read_all
 from scipy.io import savemat
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
 
 
 def version5(path, compressed=True, **variables):

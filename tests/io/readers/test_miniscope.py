@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from recordings import movie, read_all, write_video
+from helpers.recordings import movie, read_all, write_video
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
-from calcium_lightning.io.miniscope import repair_first
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.miniscope import repair_first
 
 V4 = {
     "ROI": {"height": 24, "leftEdge": 0, "topEdge": 0, "width": 38},

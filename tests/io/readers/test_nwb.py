@@ -2,10 +2,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from recordings import movie, read_all
+from helpers.recordings import movie, read_all
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
 
 
 def write(path, *names, external=False, spacing=(2.5e-6, 2.5e-6), **times):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tifffile
-from recordings import cut, movie, read_all
+from helpers.recordings import cut, movie, read_all
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

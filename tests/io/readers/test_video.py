@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from recordings import cut, damage, movie, packets, read_all, write_video
+from helpers.recordings import cut, damage, movie, packets, read_all, write_video
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
-from calcium_lightning.io.grey import to_grey
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.grey import to_grey
 
 EXACT = [
     ("a.avi", "ffv1", "gray", "uint8"),

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from example_cells import make_example, take
+from helpers.example_cells import make_example, take
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells_file import write_cells
 from calcium_lightning.export import accepted_cells
-from calcium_lightning.io.export_csv import cells_table, export_csv, footprint_shapes
+from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.writers.csv import cells_table, export_csv, footprint_shapes
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from example_cells import make_example
+from helpers.example_cells import make_example
 
-from calcium_lightning.cells_file import write_cells
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.export_nwb import NwbSettings, export_nwb
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.writers.nwb import NwbSettings, export_nwb
 
 pynwb = pytest.importorskip("pynwb")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calcium_lightning.preprocess.local_images import LocalImages
+from calcium_lightning.preprocess.motion.local_images import LocalImages
 
 SIZE, REACH, SIGMA = (37, 20), 4.0, 1.7
 

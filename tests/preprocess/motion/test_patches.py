@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from calcium_lightning.preprocess.motion_types import PatchShifts
-from calcium_lightning.preprocess.motion_unity import Unity
-from calcium_lightning.preprocess.patches import PatchGrid, sample_undone, undo
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.preprocess.motion.coherence import Unity
+from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone, undo
+from calcium_lightning.preprocess.motion.types import PatchShifts
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.resample import network_centers, sample
-from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.preprocess.summary import RegisteredSummary
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 COUNT = st.tuples(st.integers(1, 5), st.integers(1, 5))

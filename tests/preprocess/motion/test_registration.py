@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, shift
 
-from calcium_lightning.preprocess.motion_prior import conjugate_gradients, predict_from_neighbours
-from calcium_lightning.preprocess.registration import Correlator, cubic_weights, shift_frames, smooth
+from calcium_lightning.preprocess.motion.prior import conjugate_gradients, predict_from_neighbours
+from calcium_lightning.preprocess.motion.registration import Correlator, cubic_weights, shift_frames, smooth
 
 
 @settings(max_examples=40, deadline=None)

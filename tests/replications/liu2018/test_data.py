@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calcium_lightning.coordinate_tasks.data import (
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.replications.liu2018.data import (
     NotSoClevr,
     all_positions,
     hold_out_quadrant,
     hold_out_share,
 )
-from calcium_lightning.errors import InputError
 
 
 def places(positions: torch.Tensor) -> set[tuple[int, ...]]:

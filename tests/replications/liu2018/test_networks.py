@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calcium_lightning.coordinate_tasks.tasks import Regression
-from calcium_lightning.errors import InputError
-from calcium_lightning.nn.coordinate_tasks import (
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.replications.liu2018.networks import (
     ConvolutionRegressor,
     CoordConvRegressor,
     DeconvolutionPainter,
 )
-from calcium_lightning.nn.published.painter import DeCoordConv
+from calcium_lightning.replications.liu2018.tasks import Regression
+from calcium_lightning.replications.teng2021.painter import DeCoordConv
 
 
 def size_of(network: torch.nn.Module) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calcium_lightning.coordinate_tasks.tasks import Classification, Regression, Rendering
+from calcium_lightning.replications.liu2018.tasks import Classification, Regression, Rendering
 
 POSITIONS = torch.tensor([[4, 4], [30, 17], [59, 59]])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
 
 #: a canvas of 16x16 pixels: a sixteenth of the work
 TINY = ("data.size=16", "data.square=5", "trainer.precision=32-true", "trainer.max_epochs=1")

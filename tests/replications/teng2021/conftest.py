@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_published import TINY
-from tiny_session import make_session
+from helpers.tiny_published import TINY
+from helpers.tiny_session import make_session
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.cells_file import read_cells
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.metrics.coordinates import visited_pixels
-from calcium_lightning.published.data import load_frames
-from calcium_lightning.published.extract import follow, is_published, load_published
-from calcium_lightning.published.introspection import draw, leave_one_out, reduced_latents
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.replications.teng2021.data import load_frames
+from calcium_lightning.replications.teng2021.extract import follow, is_published, load_published
+from calcium_lightning.replications.teng2021.introspection import draw, leave_one_out, reduced_latents
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +115,9 @@ def test_halves_of_the_latent_reconstruct_worse_and_the_whole_is_the_model(check
 
 
 def test_leave_one_out_is_exact_for_splats(frames):
-    from calcium_lightning.nn.published.encoder import PublishedEncoder
-    from calcium_lightning.nn.published.network import PublishedNetwork
-    from calcium_lightning.nn.published.painter import GaussianPainter
+    from calcium_lightning.replications.teng2021.encoder import PublishedEncoder
+    from calcium_lightning.replications.teng2021.network import PublishedNetwork
+    from calcium_lightning.replications.teng2021.painter import GaussianPainter
 
     torch.manual_seed(0)
     decoder = {"_target_": "calcium_lightning.nn.splat.SplatDecoder", "sigma": 2.0}

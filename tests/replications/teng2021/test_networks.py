@@ -6,25 +6,25 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.nn.published.decoder import PublishedDecoder, SplatLatentDecoder
-from calcium_lightning.nn.published.encoder import BlurPool2d, PublishedEncoder, ReducingBlock
-from calcium_lightning.nn.published.network import PublishedNetwork
-from calcium_lightning.nn.published.painter import DeCoordConv, GaussianPainter
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.replications.teng2021.decoder import PublishedDecoder, SplatLatentDecoder
+from calcium_lightning.replications.teng2021.encoder import BlurPool2d, PublishedEncoder, ReducingBlock
+from calcium_lightning.replications.teng2021.network import PublishedNetwork
+from calcium_lightning.replications.teng2021.painter import DeCoordConv, GaussianPainter
 
 DECODER = {
-    "_target_": "calcium_lightning.nn.published.decoder.PublishedDecoder",
+    "_target_": "calcium_lightning.replications.teng2021.decoder.PublishedDecoder",
     "seed_channels": 2,
     "filters": (4, 4),
 }
 SPLAT = {"_target_": "calcium_lightning.nn.splat.SplatDecoder", "sigma": 2.0, "shape": "isotropic"}
 ENCODER = {
-    "_target_": "calcium_lightning.nn.published.encoder.PublishedEncoder",
+    "_target_": "calcium_lightning.replications.teng2021.encoder.PublishedEncoder",
     "filters": 6,
     "reducing": 3,
     "back": [4, 4],
 }
-PAINTER = {"_target_": "calcium_lightning.nn.published.painter.GaussianPainter", "sigma": 1.2}
+PAINTER = {"_target_": "calcium_lightning.replications.teng2021.painter.GaussianPainter", "sigma": 1.2}
 
 
 def tiny(decoder: dict = DECODER, coordinates: int = 7, size: int = 32) -> PublishedNetwork:

@@ -10,9 +10,13 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, shift
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import Recording
-from calcium_lightning.preprocess.published import PublishedChain, PublishedRecording, displacement
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.replications.teng2021.preprocessing import (
+    PublishedChain,
+    PublishedRecording,
+    displacement,
+)
 
 
 class Frames(Recording):
@@ -129,8 +133,8 @@ def test_what_makes_no_sense_is_refused(make, message):
 
 
 def test_ingest_and_extract_take_it(run_command, tmp_path):
-    from calcium_lightning.session import Session
-    from calcium_lightning.session_writer import SessionWriter
+    from calcium_lightning.io.session import Session
+    from calcium_lightning.io.session_writer import SessionWriter
 
     movie, _ = moving(30)
     with SessionWriter(tmp_path / "raw.h5", 120, 100, "uint8", 20.0, pixel_size_um=1.0) as writer:

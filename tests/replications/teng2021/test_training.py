@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_published import TINY
+from helpers.tiny_published import TINY
 
-from calcium_lightning.nn.published.network import PublishedNetwork, PublishedPrediction
-from calcium_lightning.published.data import FrameBatches, load_frames
-from calcium_lightning.published.losses import PublishedLoss
-from calcium_lightning.runs.metrics_table import read_table
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
-from calcium_lightning.weights import read_weights
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.loggers.metrics_table import read_table
+from calcium_lightning.nn.checkpoint import read_weights
+from calcium_lightning.replications.teng2021.data import FrameBatches, load_frames
+from calcium_lightning.replications.teng2021.losses import PublishedLoss
+from calcium_lightning.replications.teng2021.network import PublishedNetwork, PublishedPrediction
 
 
 def state(run: Path, name: str = "last") -> dict[str, torch.Tensor]:

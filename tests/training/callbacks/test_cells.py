@@ -1,9 +1,9 @@
 import numpy as np
-from example_cells import make_example, take
-from tiny_session import make_session
+from helpers.example_cells import make_example, take
+from helpers.tiny_session import make_session
 
-from calcium_lightning.callbacks.cells import as_table, beginning
-from calcium_lightning.session import Session
+from calcium_lightning.io.session import Session
+from calcium_lightning.training.callbacks.cells import as_table, beginning
 
 
 def test_a_row_per_cell_with_its_footprint():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.callbacks.localizations import LocalizationCheck, draw
 from calcium_lightning.metrics import LocalizationCalibration
+from calcium_lightning.training.callbacks.localizations import LocalizationCheck, draw
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from calcium_lightning.callbacks.pictures import draw
-from calcium_lightning.data.windows import Labels, WindowBatch
-from calcium_lightning.losses import CombinedLoss, EvidenceLoss
-from calcium_lightning.model import LocalizationModel
 from calcium_lightning.nn.background import NoBackground
 from calcium_lightning.nn.encoder import UShapeEncoder
 from calcium_lightning.nn.head import CoordinateHead
 from calcium_lightning.nn.splat import SplatDecoder
+from calcium_lightning.nn.windows import Labels, WindowBatch
+from calcium_lightning.training.callbacks.pictures import draw
+from calcium_lightning.training.localization import LocalizationModel
+from calcium_lightning.training.losses import CombinedLoss, EvidenceLoss
 
 
 @pytest.fixture
