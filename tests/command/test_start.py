@@ -15,7 +15,7 @@ from calcium_lightning.command import start as cli
 from calcium_lightning.core.errors import InputError
 
 COMMANDS = ("ingest", "simulate", "train", "extract", "evaluate", "export", "report", "compare")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_main(main, *arguments: str, name: str = "extract") -> int:
