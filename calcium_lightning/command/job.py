@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.failures import diagnose, report
 from calcium_lightning.command.keys import check_complete, check_keys, check_targets
+from calcium_lightning.command.own import find_from_job, own_modules
 
 Main = Callable[[DictConfig], Any]
 
@@ -61,6 +62,8 @@ class Task:
             logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
             check_keys(cfg, self.name)
             check_complete(cfg)
+            find_from_job()
+            own_modules(cfg)
             check_targets(cfg)
             return self.main(cfg)
         except Pruned:

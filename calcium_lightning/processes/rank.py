@@ -37,7 +37,10 @@ def _train(order: dict[str, Any]) -> int:
     from calcium_lightning.processes.process import Failure
     from calcium_lightning.runs.jobs import Job
 
+    from calcium_lightning.core.parts import add_folders
+
     rank = int(os.environ["RANK"])
+    add_folders(order["modules"])
     try:
         from calcium_lightning.training.fit import train
 
