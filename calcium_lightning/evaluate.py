@@ -211,12 +211,15 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from calcium_lightning.metrics.own import own_metrics
+
     # a pipe has no width: lines must not break there
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
     rows = [(Path(item["cells"]).stem, item["figures"]) for item in result["recordings"]]
     if len(rows) > 1:
         rows.append(("together", result["together"]))
-    for title, columns in TABLES.items():
+    own = {"of one's own": [(name, name, ".4g") for name in own_metrics()]}
+    for title, columns in {**TABLES, **own}.items():
         measured = [column for column in columns if any(column[0] in figures for _, figures in rows)]
         if not measured:
             continue

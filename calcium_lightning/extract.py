@@ -41,9 +41,9 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.session import Session
     from calcium_lightning.localize.detectors.base import WindowDetector, ready
     from calcium_lightning.pipeline import streamed_cells
+    from calcium_lightning.preprocess.chain import SessionChain
     from calcium_lightning.preprocess.defects import RepairedSession
     from calcium_lightning.preprocess.diameter import cell_diameter_of
-    from calcium_lightning.preprocess.chain import SessionChain
 
     sessions = [Session(path) for path in paths]
     device = choose_device(cfg.device)

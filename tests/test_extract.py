@@ -235,7 +235,10 @@ def bad_files(tmp_path_factory) -> Path:
         (["fps=-3"], "fps=-3"),
         (["fps=fast"], "fps=fast"),
         (["pixel_size_um=-1"], "pixel_size_um=-1"),
-        (["detector=netwrk"], "detector=netwrk: no such choice; there are bandpass, network; nearest: network"),
+        (
+            ["detector=netwrk"],
+            "detector=netwrk: no such choice; there are bandpass, network; nearest: network",
+        ),
         (["device=gpu"], "device=gpu: auto, cpu, cuda, mps"),
         (["detector=network", "checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: no such file"),
         (["detector=network", "checkpoint=a.h5"], "checkpoint=a.h5: not a checkpoint"),

@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command import own
 from calcium_lightning.command.failures import diagnose, report
 from calcium_lightning.command.keys import check_complete, check_keys, check_targets
-from calcium_lightning.command.own import find_from_job, own_modules
 
 Main = Callable[[DictConfig], Any]
 
@@ -56,14 +56,19 @@ class Task:
             What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
             instead, in a sweep.
         """
+        from hydra.core.hydra_config import HydraConfig
+
         from calcium_lightning.runs.jobs import Pruned
 
         try:
             logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
             check_keys(cfg, self.name)
+            hydra = HydraConfig.get()
+            own.find_from_job(hydra)
+            own.own_modules(cfg)
+            own.check_features(cfg)
+            own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
-            find_from_job()
-            own_modules(cfg)
             check_targets(cfg)
             return self.main(cfg)
         except Pruned:

@@ -110,7 +110,7 @@ class ExportConfig:
 
     cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
     output: Any = option(None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables")
-    format: str | None = option(None, "nwb | csv; default: by the output's ending")
+    format: str | None = option(None, "nwb | csv, or one of parts=; default: by the output's ending")
     rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")

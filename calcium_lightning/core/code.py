@@ -143,7 +143,7 @@ def _file_of(name: str) -> Path | None:
     top, *rest = name.split(".")
     found = None if top in sys.stdlib_module_names else _top_level(top)
     for part in rest:
-        if found is None or os.path.isfile(found) and os.path.basename(found) != INIT:
+        if found is None or (os.path.isfile(found) and os.path.basename(found) != INIT):
             return None
         found = _inside(os.path.dirname(found) if os.path.basename(found) == INIT else found, part)
     return Path(found) if found is not None and os.path.isfile(found) else None

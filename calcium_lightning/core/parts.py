@@ -92,9 +92,14 @@ def module_name(given: str) -> str:
     add_folders([path.resolve().parent])
     known = sys.modules.get(path.stem)
     place = getattr(known, "__file__", None)
-    if known is not None and place is not None and path.resolve() not in (
-        Path(place).resolve(),
-        Path(place).resolve().parent,
+    if (
+        known is not None
+        and place is not None
+        and path.resolve()
+        not in (
+            Path(place).resolve(),
+            Path(place).resolve().parent,
+        )
     ):
         raise InputError(f"parts={given}: there is another module {path.stem} ({place}); rename yours")
     return path.stem
@@ -106,10 +111,19 @@ def know(module: str) -> None:
 
 
 def know_target(target: str) -> None:
-    """Make known the module of a ``_target_`` that the user's config names; it is imported already."""
-    module, _, _ = target.rpartition(".")
-    if module in sys.modules:
-        know(module)
+    """Make known the module of a ``_target_`` that the user's config names.
+
+    Raises
+    ------
+    InputError
+        If it can't be imported.
+    """
+    module = target.rpartition(".")[0]
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever a stranger's module raises
+        raise InputError(f"_target_={target}: {module} can't be imported ({describe(error)})") from error
+    know(module)
 
 
 def known_modules() -> list[str]:
@@ -226,7 +240,9 @@ def _load_installed() -> None:
             importlib.import_module(entry.module)
         except Exception as error:  # whatever a stranger's module raises
             package = entry.dist.name if entry.dist is not None else entry.value
-            raise InputError(f"{package}: its parts ({entry.value}) can't be imported ({describe(error)})") from error
+            raise InputError(
+                f"{package}: its parts ({entry.value}) can't be imported ({describe(error)})"
+            ) from error
         know(entry.module)
 
 
@@ -236,7 +252,7 @@ def _is_in(module: str, rooms: Sequence[str]) -> bool:
 
 def _origin(value: Any) -> str:
     """Where a registered thing was made: a module that is imported anew registers the same again."""
-    made: Any = value if isinstance(value, type) or callable(value) else type(value)
+    made = getattr(value, "function", value)
     return f"{getattr(made, '__module__', '?')}.{getattr(made, '__qualname__', '?')}"
 
 
@@ -249,4 +265,3 @@ def _is_users(file: str) -> bool:
         and not {"site-packages", "dist-packages"} & set(path.parts)
         and not path.is_relative_to(Path(traceback.__file__).parent)
     )
-

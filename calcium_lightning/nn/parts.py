@@ -53,7 +53,9 @@ def find_part(part: str, target: str, rooms: Sequence[str] = ROOMS) -> type[nn.M
         return found
     module = current_name(target, rooms).rpartition(".")[0]
     if not module or module.partition(".")[0] == PACKAGE:
-        raise InputError(f"{part} {target!r} is unknown here{nearest(target, known_classes(nn.Module, rooms))}")
+        raise InputError(
+            f"{part} {target!r} is unknown here{nearest(target, known_classes(nn.Module, rooms))}"
+        )
     raise InputError(
         f"{part} {target!r} is unknown here: a checkpoint never chooses what is imported. "
         f"Name the module that has this class (an nn.Module): parts=[{module}]"

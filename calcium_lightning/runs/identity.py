@@ -18,8 +18,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning import __version__
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.code import code_of
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.parts import module_name, targets_of
 from calcium_lightning.runs.jobs import Job, read_job
@@ -38,6 +38,8 @@ WITHOUT_EFFECT = (
 )
 #: what trains; with what a config names, all code that a result depends on follows from it
 ENTRY = f"{PACKAGE.name}.training.fit"
+#: groups whose components may read the files that their settings name
+READERS = ("data", "encoder", "head", "painter", "decoder", "background", "loss")
 #: looks at the finished training, by way of everything that finds cells: its settings count, its code doesn't
 AFTERWARDS = ("callbacks.cells",)
 
@@ -66,11 +68,14 @@ def identify(cfg: DictConfig, sessions: Sequence[Path], **place: Any) -> Job:
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in WITHOUT_EFFECT:
         _drop(settings, key.split("."))
-    settings["data"]["sessions"] = list(data.values())  # the same file is the same data under any name
+    if data:  # the same file is the same data under any name
+        settings["data"]["sessions"] = list(data.values())
     if cfg.weights is not None:
         default = str(cfg.weights) == "default"
         settings["weights"] = _file(PACKAGE / "weights/default.safetensors" if default else cfg.weights)
-    digest = _digest([_with_files(settings), __version__, code_of(_names(settings))])
+    named = _names(settings)
+    settings |= {group: _with_files(settings[group]) for group in READERS if group in settings}
+    digest = _digest([settings, __version__, code_of(named)])
     source = origin(cfg)
     if source is not None:
         begun = read_job(source.parent.parent)

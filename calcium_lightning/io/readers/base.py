@@ -114,6 +114,11 @@ def open_recording(path: Path | str, key: str | None = None, axes: str | None = 
     if not path.exists():
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
+    from calcium_lightning.io.readers.own import own_recording
+
+    own = own_recording(path)
+    if own is not None:
+        return own
     if axes is not None and sorted(axes) != ["t", "x", "y"]:
         raise InputError(f"axes={axes}: expected an order of the letters t, y and x, such as tyx")
     family = _family(path)
