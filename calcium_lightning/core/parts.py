@@ -37,6 +37,7 @@ def add_folders(folders: Iterable[Path | str]) -> None:
         path = str(Path(folder).expanduser().resolve())
         if path not in sys.path and Path(path).is_dir():
             sys.path.append(path)
+            importlib.invalidate_caches()  # its files may be younger than what was looked at before
 
 
 def import_parts(names: Iterable[Any]) -> list[str]:
@@ -157,6 +158,7 @@ def known_classes(base: type, rooms: Sequence[str] = ()) -> list[str]:
     return [
         f"{module}.{name}"
         for module in dict.fromkeys([*names, *known_modules()])
+        if module in sys.modules
         for name, value in vars(sys.modules[module]).items()
         if isinstance(value, type) and issubclass(value, base) and value.__module__ == module
     ]
