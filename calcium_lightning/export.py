@@ -33,7 +33,7 @@ def export(
     target : Path
         The file or folder to make.
     format : str, optional
-        A row of :mod:`calcium_lightning.io.writers.table`; default: by the target's ending, see :func:`choose_format`.
+        A row of :mod:`calcium_lightning.io.writers.table`; default: by the target's ending.
     rejected : bool
         Write the cells that failed the quality tests too, marked as such.
     overwrite : bool

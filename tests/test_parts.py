@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -14,12 +13,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.tiny_network import ARCHITECTURE
 from helpers.tiny_training import TINY, finish, start
 from helpers.wandb_files import pieces
 
+from calcium_lightning.core import parts as core_parts
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.nn.checkpoint import save_network
+from calcium_lightning.nn.network import LocalizationNetwork
+from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.simulation import Scene, SceneSettings
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "parts.md").read_text()
@@ -68,8 +72,7 @@ def lab(made, tmp_path, monkeypatch) -> Iterator[Path]:
     """The same in a folder of the test's own, whose modules are forgotten afterwards."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield Path(shutil.copytree(made, tmp_path / "work"))
-    for name in [name for name in sys.modules if name.startswith("lab_")]:
-        del sys.modules[name]
+    forget()
 
 
 def test_every_kind_takes_one_python_and_at_most_one_yaml_file():
@@ -92,31 +95,36 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def test_an_own_encoder_and_loss_train_and_extract_and_a_changed_line_trains_anew(lab):
-    """In processes of their own, outside of the package, without PYTHONPATH to the lab."""
+def forget() -> None:
+    """Forget the lab's modules, as a new process would."""
+    for name in [name for name in sys.modules if name.startswith("lab_")]:
+        del sys.modules[name]
 
-    def run(name: str, *arguments: str):
-        return finish(start("-m", f"calcium_lightning.{name}", *arguments, cwd=lab))
 
-    train, extract = commands("Train, then find cells")
-    first = run(*train, *SHORT, "logger=wandb")
+def test_an_own_encoder_and_loss_train_and_extract_and_a_changed_line_trains_anew(lab, run_command):
+    """In processes of their own, outside of the package, without PYTHONPATH to the lab; then in this one."""
+    train, extract = ([name, *arguments] for name, *arguments in commands("Train, then find cells"))
+    extract = [*extract, "cell_diameter=10"]
+    first = finish(start("-m", f"calcium_lightning.{train[0]}", *train[1:], *SHORT, "logger=wandb", cwd=lab))
     assert first.returncode == 0, first.stderr
     assert "no table of cells" not in first.stderr
     assert "cells/found" in pieces(lab / "outputs/plain")[-1].summary
     value = figure(first.stdout)
-
-    refused = run(*(item for item in extract if not item.startswith("parts=")))
-    assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
-    assert "encoder 'lab_encoder.Plain' is unknown here" in refused.stderr
-    assert refused.stderr.rstrip().endswith("parts=[lab_encoder]")
-    assert not (lab / "cells.h5").exists()
-    found = run(*extract, "cell_diameter=10")
+    found = finish(start("-m", f"calcium_lightning.{extract[0]}", *extract[1:], cwd=lab))
     assert found.returncode == 0, found.stderr
     assert read_cells(lab / "cells.h5").n_frames == 120
+
+    def run(*arguments: str):
+        forget()
+        return run_command(*arguments, cwd=lab)
+
+    assert "there already" in run(*extract).stdout
+    refused = run(*(item for item in extract if not item.startswith("parts=")), "output=a.h5")
+    assert (refused.status, refused.stderr.count("\n")) == (2, 1)
+    assert "encoder 'lab_encoder.Plain' is unknown here" in refused.stderr
+    assert refused.stderr.rstrip().endswith("parts=[lab_encoder]")
     by_path = ["parts=lab/lab_encoder.py" if item.startswith("parts=") else item for item in extract]
-    assert "there already" in run(*extract, "cell_diameter=10").stdout
-    assert run(*by_path, "cell_diameter=10", "output=b.h5").returncode == 0
+    assert run(*by_path, "output=b.h5").status == 0
 
     again = (*train, *SHORT, "hydra.run.dir=outputs/again")
     assert "finished before" in run(*again).stdout
@@ -126,13 +134,13 @@ def test_an_own_encoder_and_loss_train_and_extract_and_a_changed_line_trains_ane
         ("lab_loss.py", "error + self.price", "error + 0.5 * self.price"),
     ):
         change(lab / "lab" / file, old, new)
-        anew = run(*again, "overwrite=false")
-        assert anew.returncode == 0, anew.stderr
+        anew = run(*again)
+        assert anew.status == 0, anew.stderr
         assert "finished before" not in anew.stdout
         assert figure(anew.stdout) != value
         shutil.rmtree(lab / "outputs/again")
-    stale = run(*extract, "cell_diameter=10")
-    assert stale.returncode == 2
+    stale = run(*extract)
+    assert stale.status == 2
     assert "exists; overwrite=true replaces it" in stale.stderr
 
 
@@ -288,30 +296,40 @@ def test_modules_that_cannot_be_imported_are_one_line(lab, run_command, parts, l
 
 def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab):
     train, _ = commands("Train, then find cells")
-    swept = (*train, *SHORT, "-m", "seed=1,2", "hydra.sweep.dir=many")
-    for extra in (("trainer=ddp_cpu",), ("launcher=joblib", "hydra.sweep.dir=joblib")):
-        done = finish(start("-m", "calcium_lightning.train", *swept[1:], *extra, cwd=lab))
+    for extra in (
+        ("trainer=ddp_cpu",),
+        ("-m", "seed=1,2", "launcher=joblib", "hydra.launcher.n_jobs=1", "hydra.sweep.dir=many"),
+    ):
+        done = finish(start("-m", "calcium_lightning.train", *train[1:], *SHORT, *extra, cwd=lab))
         assert done.returncode == 0, done.stderr
-    for sweep in ("many", "joblib"):
-        assert len(list(lab.glob(f"{sweep}/*/summary.json"))) == 2
+    assert len(list(lab.glob("many/*/summary.json"))) == 2
 
 
-def test_an_installed_package_makes_its_parts_known(lab):
+def test_an_installed_package_makes_its_parts_known(lab, run_command, monkeypatch):
     """An entry point of a distribution, as pip would leave it."""
-    train, extract = commands("Train, then find cells")
     site = lab / "site"
     info = site / "my_lab-1.0.dist-info"
     info.mkdir(parents=True)
-    shutil.move(lab / "lab/lab_encoder.py", site / "lab_encoder.py")
+    (site / "lab_installed.py").write_text(FILES["lab/lab_encoder.py"])
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-lab\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[calcium_lightning.parts]\nmy_lab = lab_encoder\n")
-    place = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-
-    def run(*arguments: str):
-        return finish(start("-m", *arguments, cwd=lab, PYTHONPATH=place))
-
-    done = run("calcium_lightning.train", *train[1:], *SHORT)
-    assert done.returncode == 0, done.stderr
-    plain = [item for item in extract[1:] if not item.startswith("parts=")]
-    done = run("calcium_lightning.extract", *plain, "cell_diameter=10")
-    assert done.returncode == 0, done.stderr
+    (info / "entry_points.txt").write_text("[calcium_lightning.parts]\nmy_lab = lab_installed\n")
+    settings = {"_target_": "lab_installed.Plain", "in_channels": 5, "out_channels": 8}
+    architecture = {**ARCHITECTURE, "encoder": settings}
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
+    monkeypatch.setattr(core_parts, "_modules", {})
+    core_parts._load_installed.cache_clear()
+    save_network(
+        lab / "w.safetensors", LocalizationNetwork.from_architecture(architecture), WindowSettings(taps=5)
+    )
+    core_parts._load_installed.cache_clear()
+    forget()
+    arguments = ("session=A.h5", "output=cells.h5", "checkpoint=w.safetensors", "cell_diameter=10")
+    outcome = run_command("extract", *arguments, cwd=lab)
+    core_parts._load_installed.cache_clear()
+    assert outcome.status == 0, outcome.stderr
+    (site / "lab_installed.py").write_text("raise OSError('no luck')")
+    forget()
+    broken = run_command("extract", *arguments, cwd=lab)
+    core_parts._load_installed.cache_clear()
+    assert (broken.status, broken.stderr.count("\n")) == (2, 1)
+    assert "my-lab: its parts (lab_installed) can't be imported (OSError: no luck" in broken.stderr

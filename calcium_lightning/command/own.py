@@ -1,7 +1,7 @@
 """What is the user's own: modules, where they are looked for, and components that experiments don't know.
 
-All before a job's config is checked. Knows configs; which parts are known is
-:mod:`calcium_lightning.core.parts`' business.
+All before a job's config is checked. Knows configs; which parts are known is the business of
+:mod:`calcium_lightning.core.parts`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def find_from(arguments: Sequence[str]) -> None:
     add_folders([*([given] if given else []), Path.cwd()])
 
 
-def find_from_job(hydra: DictConfig) -> None:
+def find_from_job(hydra: Any) -> None:
     """The same for a job, in whichever process a launcher runs it.
 
     Parameters
@@ -51,7 +51,7 @@ def own_modules(cfg: DictConfig) -> list[str]:
     return import_parts(given if isinstance(given, list | tuple | ListConfig) else [given])
 
 
-def leave_out(cfg: DictConfig, hydra: DictConfig) -> list[str]:
+def leave_out(cfg: DictConfig, hydra: Any) -> list[str]:
     """Take from own components the settings that an experiment makes for the package's.
 
     ``+experiment=unsupervised`` sets ``data.steps_per_epoch``, which an own dataset needn't have. What is
@@ -132,7 +132,7 @@ def show(lines: Sequence[str]) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _sources(hydra: DictConfig) -> list[Path]:
+def _sources(hydra: Any) -> list[Path]:
     """Folders of YAML files that a job was composed from."""
     return [Path(item.path) for item in hydra.runtime.config_sources if item.schema == "file"]
 
@@ -149,7 +149,7 @@ def _settings_of(target: str) -> list[str] | None:
     return list(parameters)
 
 
-def _keys_of_file(hydra: DictConfig, group: str, choice: str) -> list[str]:
+def _keys_of_file(hydra: Any, group: str, choice: str) -> list[str]:
     """What stands in the YAML file of a choice itself."""
     for folder in _sources(hydra):
         path = folder / group / f"{choice}.yaml"

@@ -1,8 +1,8 @@
-"""Which code a result depends on: all that the modules behind it import, and theirs, found without running any.
+"""Which code a result depends on: the modules behind it and all that they import, found without running any.
 
-A result of yesterday's code must never pass for one of today's. So the modules that a command and its config name
-are read, not imported, and what they import is followed: through this package, and through the user's own
-modules. Installed packages are taken as they are.
+A result of yesterday's code must never pass for one of today's. So the modules that a command and its config
+name are read, not imported, and what they import is followed: through this package, and through the user's
+own modules. Installed packages are taken as they are.
 
 Knows files and syntax; knows nothing of what the code does.
 """
@@ -105,7 +105,7 @@ def modules_of(names: Iterable[str]) -> dict[str, Path]:
             continue
         package = name if path.name == INIT else name.rpartition(".")[0]
         for item in _scanner().read(path)[1]:
-            # A package that imports in functions does so for those who ask it by name; they are seen themselves.
+            # A package that imports in functions does so for who asks it by name, and is seen itself.
             if item.at_import or path.name != INIT:
                 waiting += [(module, False) for module in _imported(item, package)]
     return found

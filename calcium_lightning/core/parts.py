@@ -1,8 +1,8 @@
 """Parts of one's own: which modules the user has made known, and what they have registered.
 
-A module is known because the user names it (``parts=[my_parts]``, or the ``_target_`` of a training's config),
-or because an installed package has an entry point of the group ``calcium_lightning.parts``. A file never
-chooses what is imported: what a checkpoint names is looked up among the modules that are known already.
+A module is known because the user names it (``parts=[my_parts]``, or the ``_target_`` of a training's
+config), or because an installed package has an entry point of the group ``calcium_lightning.parts``. A file
+never chooses what is imported: what a checkpoint names is looked up among the modules that are known already.
 
 Knows modules and names; knows nothing of what a part does.
 """
@@ -32,7 +32,7 @@ _former: dict[str, str] = {}
 
 
 def add_folders(folders: Iterable[Path | str]) -> None:
-    """Let modules be found in some folders, after all other places: the user's never hide an installed one."""
+    """Let modules be found in some folders, after all other places: they never hide an installed one."""
     for folder in folders:
         path = str(Path(folder).expanduser().resolve())
         if path not in sys.path and Path(path).is_dir():

@@ -27,7 +27,7 @@ PLACES = ("session", "output", "overwrite", "checkpoint")
 
 @cache
 def made_by() -> str:
-    """The version, and a digest of the code that finds cells: in a checkout it changes at the same version."""
+    """The version, and a digest of the code that finds cells: it changes in a checkout of one version."""
     return f"{__version__}+{code_of(ENTRY)[:12]}"
 
 

@@ -1,6 +1,7 @@
 """What makes another recording of a recording, such as ΔF/F of raw frames (config group ``preprocess``).
 
-For: preprocessing that is done once and kept, in place of the package's own, which is done while frames are read.
+For: preprocessing that is done once and kept, in place of the package's own, which is done while frames are
+read.
 Must not know: how, nor what cells are found in the result.
 """
 

@@ -1,8 +1,8 @@
 """Whether parts fit together, before any data are read: each is tried once on two windows of noise.
 
-Knows what a network's parts and a loss take and give; nothing of what they mean. Nothing that is trained is touched:
-the parts that are tried are built anew, from the settings that a checkpoint keeps, so that it can be loaded
-later.
+Knows what a network's parts and a loss take and give; nothing of what they mean. Nothing that is trained is
+touched: the parts that are tried are built anew, from the settings that a checkpoint keeps, so that it can be
+loaded later.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _rebuilt(network: LocalizationNetwork) -> LocalizationNetwork:
     wrong = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
     if wrong:
         raise InputError(
-            f"{wrong[0].partition('.')[0]}: its settings don't build the same again, so a checkpoint couldn't be "
-            f"loaded ({len(wrong)} tensors differ, the first is {wrong[0]})"
+            f"{wrong[0].partition('.')[0]}: its settings don't build the same again, so a checkpoint "
+            f"couldn't be loaded ({len(wrong)} tensors differ, the first is {wrong[0]})"
         )
     return fresh
 
@@ -125,15 +125,17 @@ def check_network(network: LocalizationNetwork, batch: WindowBatch) -> Predictio
         or _shape(features, 1) != (count, height, width)
     ):
         raise InputError(
-            f"encoder: {_name(network.encoder)} gives {_given(features)} for windows {tuple(batch.windows.shape)}; "
-            f"features ({count}, C, {height}, {width}) are wanted, for windows of any height and width"
+            f"encoder: {_name(network.encoder)} gives {_given(features)} for windows "
+            f"{tuple(batch.windows.shape)}; features ({count}, C, {height}, {width}) are wanted, for windows "
+            "of any height and width"
         )
     of = f"features {tuple(features.shape)}"
     with _tried("head", network.head, of):
         maps = network.head(features)
     if not isinstance(maps, CoordinateMaps) or _shape(maps.raw, 1) != (count, height, width):
         raise InputError(
-            f"head: {_name(network.head)} gives {_given(maps)} for {of}; CoordinateMaps of that size are wanted"
+            f"head: {_name(network.head)} gives {_given(maps)} for {of}; "
+            "CoordinateMaps of that size are wanted"
         )
     with _tried("background", network.background, of):
         background = network.background(features)
@@ -192,8 +194,8 @@ def as_batch(given: Any, taps: int) -> WindowBatch:
     Parameters
     ----------
     given : WindowBatch or mapping
-        ``windows`` and ``target`` at least. Without ``extent`` it is whole fields, without ``session`` and ``frame``
-        the first session's first frames.
+        ``windows`` and ``target`` at least. Without ``extent`` it is whole fields, without ``session`` and
+        ``frame`` the first session's first frames.
     taps : int
         Channels of the windows.
 
@@ -241,7 +243,10 @@ def as_batch(given: Any, taps: int) -> WindowBatch:
 
 
 def _wanted() -> str:
-    return "it holds windows (B, taps, h, w) and target (B, h, w), and may hold extent, session, frame and labels"
+    return (
+        "it holds windows (B, taps, h, w) and target (B, h, w), and may hold extent, session, frame and "
+        "labels"
+    )
 
 
 def _batch(taps: int, labels: bool) -> WindowBatch:

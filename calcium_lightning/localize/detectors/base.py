@@ -80,7 +80,8 @@ def ready(detector: Any, device: torch.device) -> WindowDetector | SessionDetect
             raise InputError(f"detector: {kind} has no {SIGNATURE}")
         if not isinstance(getattr(detector, "window", None), WindowSettings):
             raise InputError(
-                f"detector: {kind} doesn't say what it looks at: an attribute window, a WindowSettings(taps=, seconds=)"
+                f"detector: {kind} doesn't say what it looks at: an attribute window, a "
+                "WindowSettings(taps=, seconds=)"
             )
         detector = WindowDetector(detector, detector.window)
     if isinstance(detector.detector, torch.nn.Module):

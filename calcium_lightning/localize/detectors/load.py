@@ -1,7 +1,7 @@
 """The network of a checkpoint as a detector (``detector=network``).
 
-Knows checkpoints; a model that isn't a :class:`~calcium_lightning.nn.network.LocalizationNetwork` registers what
-loads it (:func:`calcium_lightning.core.parts.register`, ``"model"``).
+Knows checkpoints; a model that isn't a :class:`~calcium_lightning.nn.network.LocalizationNetwork` registers
+what loads it (:func:`calcium_lightning.core.parts.register`, ``"model"``).
 """
 
 from __future__ import annotations
