@@ -132,8 +132,11 @@ class IngestConfig:
         None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits"
     )
     axes: str | None = option(
-        None, "order of that array's axes, such as tyx, where it isn't the format's usual one"
+        None, "order of an array's axes, such as tyx or tcyx (c channels, z planes), where the file doesn't say"
     )
+    channel: int | None = option(None, "which of several channels, from 0")
+    plane: int | None = option(None, "which of several planes, from 0")
+    shape: Any = option(None, "[T,H,W] or [H,W] of a file of nothing but numbers; dtype= is then of its numbers")
     fps: float | None = option(None, "frame rate of the recording, Hz; default: from the file")
     pixel_size_um: float | None = option(
         None, "micrometres per pixel of the recording; default: from the file"

@@ -214,6 +214,15 @@ class Session:
         return np.zeros(self.n_frames, bool) if known is None else known
 
     @property
+    def about(self) -> dict[str, str]:
+        """Who, what and when, where the recorder said so.
+
+        ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ``experimenter``, ``device``.
+        """
+        group = self._open().get("metadata")
+        return {} if group is None else {name: hdf5.text(value) for name, value in group.attrs.items()}
+
+    @property
     def truth(self) -> Truth | None:
         """The truth, where the file has any. For evaluation and the labels of pretraining only."""
         file = self._open()

@@ -63,9 +63,10 @@ def cut(path: Path, keep: float | int) -> None:
 
 def read_all(path: Path, **options: str | None) -> np.ndarray:
     """All frames of a recording, read in blocks of five."""
-    from calcium_lightning.io.base import open_recording
+    from calcium_lightning.io.formats import open_recording
 
     with open_recording(path, **options) as recording:
+        recording.check_whole(0, None)
         frames = np.concatenate(list(recording.blocks(0, recording.n_frames, 5)))
         assert frames.shape == recording.shape
         assert frames.dtype == recording.dtype

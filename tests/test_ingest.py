@@ -262,9 +262,11 @@ def command(*overrides: str, cwd: Path, **options) -> subprocess.Popen:
 
 
 def endless(path: Path) -> Path:
-    """Two million frames that take no space: chunks that were never written."""
+    """Two million frames that take no space: of their chunks only the last was written."""
     with h5py.File(path, "w") as file:
-        file.create_dataset("mov", (2_000_000, 128, 128), "u1", chunks=(64, 128, 128)).attrs["fps"] = 20.0
+        frames = file.create_dataset("mov", (2_000_000, 128, 128), "u1", chunks=(64, 128, 128))
+        frames.attrs["fps"] = 20.0
+        frames[-1, 0, 0] = 1
     return path
 
 

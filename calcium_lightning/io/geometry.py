@@ -118,6 +118,14 @@ class Cut:
         rows = frames.reshape(count, height // bins, bins, width).sum(axis=2, dtype=np.float32)
         return rows.reshape(count, height // bins, width // bins, bins).sum(axis=3) / np.float32(bins * bins)
 
+    def field(self, known: np.ndarray | None) -> np.ndarray:
+        """Which of the new pixels are recording: those of which all old ones are (H, W); None is all."""
+        if known is None:
+            return np.ones(self.shape[1:], bool)
+        kept = known[self.y0 : self.y1, self.x0 : self.x1]
+        height, width = self.shape[1:]
+        return kept.reshape(height, self.spatial, width, self.spatial).all(axis=(1, 3))
+
     def times(self, values: np.ndarray, total: bool = False) -> np.ndarray:
         """Cut (T, ...) to the frame range and average its temporal bins, or add them up (counts)."""
         values = values[self.start : self.stop]

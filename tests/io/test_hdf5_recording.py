@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from recordings import cut, movie, read_all
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.io.formats import open_recording
 from calcium_lightning.session import Truth
 from calcium_lightning.session_writer import SessionWriter
 

@@ -8,7 +8,7 @@ from PIL import Image
 from recordings import cut, damage, movie, read_all
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.io.formats import open_recording
 from calcium_lightning.io.grey import to_grey
 
 

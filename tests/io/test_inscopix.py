@@ -6,7 +6,7 @@ import pytest
 from recordings import movie, read_all
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.io.formats import open_recording
 
 
 @pytest.fixture

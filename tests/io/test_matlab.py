@@ -5,7 +5,7 @@ from recordings import cut, movie, read_all
 from scipy.io import savemat
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.io.formats import open_recording
 
 
 def version5(path, compressed=True, **variables):

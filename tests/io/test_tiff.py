@@ -4,7 +4,7 @@ import tifffile
 from recordings import cut, movie, read_all
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.io.formats import open_recording
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

@@ -3,7 +3,7 @@ import pytest
 from recordings import cut, damage, movie, packets, read_all, write_video
 
 from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import open_recording
+from calcium_lightning.io.formats import open_recording
 from calcium_lightning.io.grey import to_grey
 
 EXACT = [
@@ -117,5 +117,5 @@ def test_no_video_at_all(tmp_path, content):
 
 
 def test_a_key_means_nothing_to_a_video(tmp_path):
-    with pytest.raises(InputError, match="key= and axes= are for"):
+    with pytest.raises(InputError, match="key= means nothing to video"):
         open_recording(write_video(tmp_path / "a.avi", movie(5)), key="data")
