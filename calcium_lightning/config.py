@@ -157,6 +157,9 @@ class IngestConfig:
         None, "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input"
     )
     truth_key: str | None = option(None, "dataset or variable of the truth's file")
+    join: bool = option(
+        False, "make one session of all inputs, in their order: levels matched, pauses kept in the time stamps"
+    )
     timestamps: bool = option(True, "take the recording's time stamps along")
     preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")

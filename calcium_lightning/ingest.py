@@ -27,14 +27,15 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.errors import InputError
     from calcium_lightning.io.formats import open_recording
     from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
     from calcium_lightning.preprocess.published import PublishedRecording
 
     inputs = as_paths(cfg.input)
-    given = [None] * len(inputs) if cfg.truth is None else cfg.truth
+    given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     truths = [None if item is None else as_paths(item)[0] for item in given]
-    if len(truths) != len(inputs):
+    if len(truths) != (1 if cfg.join else len(inputs)):
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
@@ -59,6 +60,9 @@ def main(cfg: DictConfig) -> None:
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
     with ExitStack() as stack:  # everything is looked at before the first long copy begins
         recordings = [stack.enter_context(open_recording(path, **told)) for path in inputs]
+        if cfg.join:
+            recordings = [JoinedRecording(recordings, cfg.fps)]
+            inputs = inputs[:1]
         if chain is not None:
             recordings = [PublishedRecording(recording, chain) for recording in recordings]
         known = [

@@ -23,7 +23,7 @@ from calcium_lightning.errors import InputError
 from calcium_lightning.io.base import Recording
 from calcium_lightning.io.clock import rate_of
 from calcium_lightning.io.sequence import Sequenced
-from calcium_lightning.io.stamps import measured_rate, read_stamps
+from calcium_lightning.io.stamps import count_stamps, measured_rate, read_stamps
 
 METADATA = "metaData.json"
 SETTINGS = "settings_and_notes.dat"
@@ -95,6 +95,8 @@ def add_side_files(recording: Recording, folder: Path, candidates: tuple[Path, .
 
 
 def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:
+    if isinstance(recording, Sequenced):
+        recording.expect(count_stamps(file))
     promised = recording.promised if isinstance(recording, Sequenced) else _promised(recording)
     clock = read_stamps(file, promised, nominal)
     places = recording.places if isinstance(recording, Sequenced) else np.arange(recording.n_frames)

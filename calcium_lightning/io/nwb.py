@@ -170,9 +170,11 @@ class NwbRecording(Hdf5Recording):
             if isinstance(node := self._file.get(place), h5py.Dataset) and node.size:
                 value = node[()]
                 about[name] = _text(value if not isinstance(value, np.ndarray) else value.reshape(-1)[0])
-        device = group.get("imaging_plane/device", group.get("device"))
-        if isinstance(device, h5py.Group):
-            about["device"] = str(device.name).rpartition("/")[2]
+        for place in ("imaging_plane/device", "device"):
+            link = group.get(place, getlink=True) if place in group else None
+            if isinstance(link, h5py.SoftLink):
+                about["device"] = str(link.path).rpartition("/")[2]
+                break
         self.about = about
 
 

@@ -33,7 +33,7 @@ class Sequenced(Recording):
         For each frame its place in the recording as it was before anything was lost, int (T,): what time
         stamps count.
     promised : int
-        How many frames that recording had.
+        How many frames that recording had, those of files that can't be opened not counted.
     """
 
     def __init__(self, path: Path, files: Sequence[Path], reader: Callable[[Path], Recording]) -> None:
@@ -43,14 +43,15 @@ class Sequenced(Recording):
         self._first: Recording | None = None
         places: list[np.ndarray] = []
         self.promised = count = 0
-        unknown = False  # whether a lost file's number of frames is
+        self._unreadable: list[int] = []  # frames before which a file of unknown length is lost
         for file in files:
             try:
                 part = reader(file)
             except InputError as error:
-                reason = str(error).removeprefix(f"{file}: ")
+                empty = file.is_file() and not file.stat().st_size
+                reason = "is empty" if empty else str(error).removeprefix(f"{file}: ")
                 self.breaks = (*self.breaks, Break(count, f"{file.name}: {reason}"))
-                unknown = True
+                self._unreadable.append(count)
                 continue
             with part:
                 if part.n_frames == 0 and not part.breaks:
@@ -70,11 +71,16 @@ class Sequenced(Recording):
             problem = self.breaks[0].reason if self.breaks else f"no frames in {len(files)} files"
             raise InputError(f"{path}: {problem}")
         self.places = np.concatenate(places)
-        self.places_known = not unknown
         self.shape = (count, *self._first.shape[1:])
         self.dtype = self._first.dtype
         self.fps, self.pixel_size_um = self._first.fps, self._first.pixel_size_um
         self.about, self.kind = self._first.about, self._first.kind
+
+    def expect(self, total: int) -> None:
+        """Give the frames of the one file that can't be opened their number: what is missing of ``total``."""
+        if len(self._unreadable) == 1 and total > self.promised:
+            self.places[self._unreadable[0] :] += total - self.promised
+            self.promised = total
 
     def _check(self, part: Recording, file: Path) -> None:
         if self._first is None:

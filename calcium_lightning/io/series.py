@@ -73,10 +73,10 @@ class Series:
                 own = next((run for run in reversed(digits) if int(run) == second), str(second))
                 missing = str(max(first, 0) + 1).zfill(len(own) if own.startswith("0") else 0)
                 head, _, tail = following.name.rpartition(own)
-                parts = ",".join(str(other) for other in self.files[:2])
+                parts = ",".join(str(other) for other in self.files)
                 raise InputError(
                     f"{file.parent}: {head}{missing}{tail} is missing between {file.name} and "
-                    f"{following.name}; what is there is read with input=[{parts},...] join=true"
+                    f"{following.name}; what is there is read with input=[{parts}] join=true"
                 )
 
 

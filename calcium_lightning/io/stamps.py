@@ -92,6 +92,16 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
     return Clock(result.times, tuple(note for note in said if note), result.after_gap, result.start)
 
 
+def count_stamps(path: Path) -> int:
+    """How many frames a file has times for, as far as its numbers or rows tell; 0 for one of several cameras."""
+    table = read_table(path)
+    if "camnum" in table.names:
+        return 0
+    if "reconstructed_frame_index" in table.names:
+        return len(np.unique(table.values[:, table.names.index("reconstructed_frame_index")]))
+    return len(table.values)
+
+
 def measured_rate(path: Path, nominal: float | None = None) -> float | None:
     """The frame rate, Hz, of a file of time stamps of any recording.
 

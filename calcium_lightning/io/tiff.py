@@ -49,8 +49,9 @@ class TiffRecording(Recording):
     def __init__(self, path: Path, options: Options | None = None) -> None:
         import tifffile
 
-        self.path = path
+        self.path = self._source = path
         self._options = options or Options()
+        self._opened: list[Any] = []
         complaints = _Complaints()
         logger = logging.getLogger("tifffile")
         logger.addHandler(complaints)
@@ -164,12 +165,12 @@ class TiffRecording(Recording):
         names: dict[str, None] = {}
         if self._file.is_ome:
             names = dict.fromkeys(str(page.parent.filehandle.path) for page in pages if page is not None)
-        return [Path(name) for name in names] or [self.path]
+        return [Path(name) for name in names] or [self._source]
 
     def _there(self, count: int, complaints: _Complaints) -> int:
         """How many frames of the stack are in the file, whole."""
         if self._offset is not None:
-            size = self.path.stat().st_size
+            size = self._source.stat().st_size
             return min(count, max(0, size - self._offset) // self._frame_bytes())
         if len(self._pages) < count:  # fewer pages than the header says
             count = len(self._pages)
@@ -259,7 +260,7 @@ class TiffRecording(Recording):
         runs = np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1)
         flat = [
             np.fromfile(
-                self.path,
+                self._source,
                 stored,
                 len(run) * each,
                 offset=self._offset + int(run[0]) * each * stored.itemsize,
@@ -293,6 +294,9 @@ class TiffRecording(Recording):
     def _page(self, index: int, frame_number: int) -> np.ndarray:
         try:
             page: Any = self._pages[index]
+            if page.parent.filehandle.closed:  # another file of the recording
+                page.parent.filehandle.open()
+                self._opened.append(page.parent)
             return page_grey(page)
         except MemoryError:
             raise
@@ -301,8 +305,9 @@ class TiffRecording(Recording):
             raise FrameError(self.path, frame_number, f"is corrupt or cut off ({reason})") from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, and others of the same recording."""
+        for file in (*self._opened, self._file):
+            file.close()
 
 
 def page_grey(page: Any) -> np.ndarray:

@@ -47,7 +47,7 @@ class VideoRecording(Recording):
     def __init__(self, path: Path) -> None:
         from av.video.reformatter import VideoReformatter
 
-        self.path = path
+        self.path = self._source = path
         self._reformatter = VideoReformatter()
         container = self._open()
         try:
@@ -71,7 +71,7 @@ class VideoRecording(Recording):
         import av
 
         try:
-            container = av.open(str(self.path))
+            container = av.open(str(self._source))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise InputError(
                 f"{self.path}: not a video that can be read, or one that was cut off ({_reason(error)})"
