@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.io.base import Recording
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.missing import Missing
+from calcium_lightning.io.readers.base import Recording
 
 #: frames that are looked at to tell ΔF/F from counts
 SAMPLE = 16
@@ -22,9 +22,7 @@ def tell_kind(recording: Recording, cut: Cut) -> str:
     if recording.dtype.kind != "f":
         return "raw"
     spread = np.unique(np.linspace(cut.start, cut.stop - 1, SAMPLE).astype(int))
-    values = np.concatenate(
-        [next(iter(recording.blocks(int(t), int(t) + 1, 1))).ravel() for t in spread]
-    )
+    values = np.concatenate([next(iter(recording.blocks(int(t), int(t) + 1, 1))).ravel() for t in spread])
     values = values[np.isfinite(values)]
     if not len(values) or not (negative := values < 0).any():
         return "raw"
@@ -66,4 +64,6 @@ class Constancy:
         """Say so, if they are."""
         if self._constant and self._value is not None:
             black = "all black: " if self._value == 0 else ""
-            recording.note(f"{black}every pixel of every frame is {self._value:g}; there is nothing to find in it")
+            recording.note(
+                f"{black}every pixel of every frame is {self._value:g}; there is nothing to find in it"
+            )

@@ -1,0 +1,188 @@
+"""The protocol that every foreign recording is read through.
+
+A recording is a stream of grey frames with what its file says about itself. It doesn't know what will be done
+with the frames (crops, bins and number types are :mod:`calcium_lightning.io.convert`'s business), nor which
+formats there are (:mod:`calcium_lightning.io.readers.formats`).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+import numpy as np
+
+from calcium_lightning.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Break:
+    """A place where frames are missing that should be there.
+
+    Attributes
+    ----------
+    frame : int
+        The frames before this one are whole; what lies behind it (another file) is whole again.
+    reason : str
+        What is missing, and in which file.
+    lost : int
+        How many frames are missing, as far as that is known.
+    """
+
+    frame: int
+    reason: str
+    lost: int = 0
+
+
+class FrameError(InputError):
+    """A frame that can't be read.
+
+    Parameters
+    ----------
+    path : Path
+        The recording.
+    frame : int
+        Of the recording, from 0.
+    reason : str
+        What is wrong with it.
+    skips : bool
+        Whether the frames behind it can be read without it.
+    """
+
+    def __init__(self, path: Path, frame: int, reason: str, skips: bool = True) -> None:
+        self.path, self.frame, self.reason, self.skips = path, frame, reason, skips
+        if frame >= 2:
+            advice = f"stop={frame} takes the frames before it"
+        else:
+            advice = f"start={frame + 1} takes those behind it" if skips else "copy the file again"
+        super().__init__(f"{path}: frame {frame} {reason}; {advice}")
+
+    def within(self, path: Path, offset: int) -> FrameError:
+        """The same error, counted in the frames of the recording that this file is a part of."""
+        return FrameError(path, offset + self.frame, f"({self.path.name}) {self.reason}", self.skips)
+
+
+class Recording(abc.ABC):
+    """A foreign recording: what its file says of itself, and its frames in order.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder.
+    shape : tuple of int
+        (T, H, W): the frames that are there, whatever the headers promise.
+    dtype : numpy.dtype
+        Type of the frames as stored.
+    fps : float or None
+        Frame rate, Hz, where the file says.
+    pixel_size_um : float or None
+        Micrometres per pixel, where the file says.
+    timestamps : ndarray or None
+        Seconds, float64 (T,), where the file has them.
+    kind : {"raw", "dff"} or None
+        Where the file says.
+    motion_corrected : bool or None
+        Where the file says.
+    bad_frames : ndarray or None
+        Frames that the file itself says hold no picture, bool (T,).
+    breaks : tuple of Break
+        Where frames are missing. A recording isn't read across a break unless it is asked for.
+    clock_problem : str or None
+        Why the time stamps that lie beside it can't be used.
+    notes : tuple of str
+        What its user should know: what was chosen, left out, mended.
+    about : mapping
+        Who, what and when: ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``,
+        ``experimenter``, ``device``, where the files say.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    fps: float | None = None
+    pixel_size_um: float | None = None
+    timestamps: np.ndarray | None = None
+    kind: str | None = None
+    motion_corrected: bool | None = None
+    bad_frames: np.ndarray | None = None
+    breaks: tuple[Break, ...] = ()
+    clock_problem: str | None = None
+    notes: tuple[str, ...] = ()
+    about: Mapping[str, str] = MappingProxyType({})
+
+    @abc.abstractmethod
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """Yield frames [start, stop) in order, stored type, as (n, H, W) blocks of about ``size`` frames.
+
+        Raises
+        ------
+        InputError
+            Naming the frame that can't be read.
+        """
+
+    def close(self) -> None:  # noqa: B027  (most readers hold nothing open)
+        """Release whatever is open."""
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return self.shape[0]
+
+    def note(self, text: str) -> None:
+        """Add to what the user should know."""
+        self.notes = (*self.notes, text)
+
+    def wrong_size(self, frame: int, found: tuple[int, ...]) -> InputError:
+        """Give the error for a frame whose size is not the first one's."""
+        return InputError(
+            f"{self.path}: frame {frame} has the size {found}, the first has {self.shape[1:]}; all must agree"
+        )
+
+    def short(self, promised: int, found: int) -> None:
+        """Note that frames are missing at the end; more of them than promised are good."""
+        if found < promised:
+            reason = f"cut off, its header promises {promised} frames and {found} are there"
+            self.breaks = (*self.breaks, Break(found, reason, promised - found))
+        elif found > promised:
+            self.note(f"its header promises {promised} frames, {found} are there and taken")
+
+    def check_whole(self, start: int, stop: int | None) -> None:
+        """Refuse a range of frames that reaches across a break.
+
+        Raises
+        ------
+        InputError
+            Saying which range can be read.
+        """
+        for number, gap in enumerate(self.breaks):
+            if start < gap.frame and (stop is None or stop > gap.frame):
+                raise InputError(f"{self.path}: {gap.reason}; copy it again{self._around(number)}")
+
+    def _around(self, number: int) -> str:
+        """The ranges before and behind a break, as advice that works."""
+        edges = [0, *(gap.frame for gap in self.breaks), self.n_frames]
+        before, at, behind = edges[number : number + 3]
+        ways = []
+        if at - before >= 2:
+            since = f"start={before} " if before else ""
+            ways.append(f"{since}stop={at} takes the {at - before} frames before it")
+        if behind - at >= 2:
+            until = f" stop={behind}" if behind < self.n_frames else ""
+            ways.append(f"start={at}{until} the {behind - at} behind it")
+        return f", or {' and '.join(ways)}" if ways else ""
+
+
+def shifted(gap: Break, offset: int, name: str) -> Break:
+    """A file's break as one of the recording that the file is a part of."""
+    return replace(gap, frame=gap.frame + offset, reason=f"{name}: {gap.reason}")
