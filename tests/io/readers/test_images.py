@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import tifffile
+from helpers.recordings import cut, damage, movie, read_all
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
-from recordings import cut, damage, movie, read_all
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording

@@ -1,7 +1,7 @@
 import h5py
 import numpy as np
 import pytest
-from recordings import cut, movie, read_all
+from helpers.recordings import cut, movie, read_all
 from scipy.io import savemat
 
 from calcium_lightning.core.errors import InputError

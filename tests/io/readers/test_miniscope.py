@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from recordings import movie, read_all, write_video
+from helpers.recordings import movie, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.clock import repair_first

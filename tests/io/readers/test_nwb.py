@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from recordings import movie, read_all
+from helpers.recordings import movie, read_all
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording

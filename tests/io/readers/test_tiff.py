@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tifffile
-from recordings import cut, movie, read_all
+from helpers.recordings import cut, movie, read_all
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from recordings import cut, damage, movie, packets, read_all, write_video
+from helpers.recordings import cut, damage, movie, packets, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
