@@ -11,11 +11,13 @@ import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
 
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,17 @@ class Recording(abc.ABC):
     def note(self, text: str) -> None:
         """Add to what the user should know."""
         self.notes = (*self.notes, text)
+
+    def use_clock(self, clock: Clock, name: str = "") -> None:
+        """Take the time of each frame, and say what was mended in it."""
+        self.timestamps = clock.times
+        if clock.after_gap.any():
+            self.bad_frames = clock.after_gap
+        for text in clock.notes:
+            self.note(f"{name}: {text}" if name else text)
+        if clock.start is not None:
+            began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
+            self.about = {"session_start_time": began, **self.about}
 
     def wrong_size(self, frame: int, found: tuple[int, ...]) -> InputError:
         """Give the error for a frame whose size is not the first one's."""

@@ -6,7 +6,7 @@ Knows numbers: rows in, seconds out. Which file they come from and how it is lai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Clock:
     notes: tuple[str, ...]
     after_gap: np.ndarray
     start: float | None = None
+
+    def at(self, places: np.ndarray) -> Clock:
+        """The clock of some of the frames."""
+        return replace(self, times=self.times[places], after_gap=self.after_gap[places])
 
 
 def rate_of(times: np.ndarray) -> float | None:

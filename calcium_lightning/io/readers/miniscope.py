@@ -102,14 +102,7 @@ def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:
     promised = recording.promised if isinstance(recording, Sequenced) else _promised(recording)
     clock = read_stamps(file, promised, nominal)
     places = recording.places if isinstance(recording, Sequenced) else np.arange(recording.n_frames)
-    recording.timestamps = clock.times[places]
-    if clock.after_gap.any():
-        recording.bad_frames = clock.after_gap[places]
-    for note in clock.notes:
-        recording.note(f"{file.name}: {note}")
-    if clock.start is not None:
-        began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
-        recording.about = {"session_start_time": began, **recording.about}
+    recording.use_clock(clock.at(places), file.name)
     measured = rate_of(clock.times)
     if measured is None:
         return

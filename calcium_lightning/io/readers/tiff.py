@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.array import CHOOSES, chosen
-from calcium_lightning.io.readers.base import FrameError, Recording
+from calcium_lightning.io.readers.base import Break, FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
 from calcium_lightning.io.readers.tiff_metadata import Facts, imagej_facts, micromanager_interval, ome_facts
@@ -93,26 +95,32 @@ class TiffRecording(Recording):
         self._planar = first.planarconfig == 2 and self._samples > 1
         self.dtype = np.dtype(series.dtype)
         self.files = self._files_of(pages)
-        lying = len(self.files) == 1 and len(self._file.pages) > count
-        if lying and not self._others(number):  # written one by one, or more than the header says
-            pages = self._file.pages
+        told = self._file.is_imagej or self._file.is_shaped or self._file.is_ome
+        if len(self.files) == 1 and len(self._file.pages) > count and not self._elsewhere(number):
+            # written one by one, or more than the header says
+            pages = self._plain_pages()
             self._mixed(pages)
-            if self._file.is_imagej:
+            if self._file.is_imagej or self._file.is_ome:
                 self.short(count, len(pages))
-            self._offset, count, planes = None, len(pages), [("T", len(pages))]
+            self._offset, count, planes, told = None, len(pages), [("T", len(pages))], False
+        elif (more := self._imagej_count()) > count:
+            count, planes = more, [("T", more)]
         self._pages = pages
-        self._promised = count
         there = self._there(count, complaints)
         self._frames = self._selection(planes, count, series.axes)
-        whole = int((self._frames < there).sum()) if there < count else len(self._frames)
+        whole = int((self._frames < there).sum())
         if whole < len(self._frames):
             self.short(len(self._frames), whole)
             self._frames = self._frames[:whole]
-        elif complaints.first and there >= count:
-            raise InputError(f"{self.path}: cut off or damaged ({complaints.first}); copy it again")
+            self._name_missing()
+        elif complaints.first and told and self._offset is not None:  # its index is, its frames aren't
+            self.note(f"damaged behind its {whole} frames, which are whole")
+        elif complaints.first:
+            self.breaks = (Break(whole, f"cut off or damaged ({complaints.first})"),)
         self.shape = (len(self._frames), self._height, self._width)
         if not len(self._frames):
-            raise InputError(f"{self.path}: cut off, of {count} frames none is whole; copy it again")
+            missing = self.breaks[0].reason if self.breaks else "no frame is whole"
+            raise InputError(f"{self.path}: its first frames aren't there ({missing}); copy it again")
         self._take(facts)
 
     def _choose_series(self) -> int:
@@ -138,6 +146,41 @@ class TiffRecording(Recording):
         return [
             other for index, other in enumerate(self._file.series) if index != number and len(other.pages) > 1
         ]
+
+    def _elsewhere(self, number: int) -> bool:
+        """Whether further pages belong to other images of an OME file."""
+        return self._file.is_ome and len(self._file.series) > 1
+
+    def _plain_pages(self) -> Any:
+        """All pages of the file, whatever its metadata say of them."""
+        if self._file.is_ome:
+            import tifffile
+
+            self._opened.append(tifffile.TiffFile(self._source, is_ome=False))
+            return self._opened[-1].pages
+        return self._file.pages
+
+    def _imagej_count(self) -> int:
+        """Frames of an ImageJ stack that has lost its later pages: its frames lie one behind the other."""
+        pages = self._file.pages
+        count = int((self._file.imagej_metadata or {}).get("images", 0)) if self._file.is_imagej else 0
+        first = self._first
+        if count <= len(pages) or first.compression != 1:
+            return count if self._file.is_imagej and first.compression != 1 else 0
+        start = int(first.dataoffsets[0])
+        if len(pages) == 1 or pages[1].dataoffsets[0] == start + self._frame_bytes():
+            self._offset = start
+        return count
+
+    def _name_missing(self) -> None:
+        """Say which other files of an OME recording aren't there."""
+        if not self._file.is_ome:
+            return
+        named = dict.fromkeys(re.findall(r'FileName="([^"]+)"', self._file.ome_metadata or ""))
+        gone = [name for name in named if not (self._source.parent / name).is_file()]
+        if gone:
+            last = self.breaks[-1]
+            self.breaks = (*self.breaks[:-1], replace(last, reason=f"{last.reason}, {', '.join(gone[:3])} isn't"))
 
     def _facts(self, number: int) -> Facts:
         if self._file.is_ome:

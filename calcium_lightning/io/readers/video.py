@@ -10,6 +10,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import FrameError, Recording
+from calcium_lightning.io.readers.clock import clock
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
 from calcium_lightning.io.readers.video_index import read_index
@@ -59,7 +60,9 @@ class VideoRecording(Recording):
             self.lossless = context.name in LOSSLESS
         finally:
             container.close()
-        self.fps, self.timestamps = index.fps, index.times
+        self.fps = index.fps
+        if index.times is not None:
+            self.use_clock(clock(index.times))
         self.shape = (index.count, *size)
         self.dtype = np.dtype(np.uint8 if self._bits <= 8 else np.uint16)
         self.short(index.promised, index.count)
@@ -94,15 +97,22 @@ class VideoRecording(Recording):
         import av
         from av.video.reformatter import ColorRange
 
+        outside = []
         try:
             with self._open() as container:
-                frame = next(container.decode(video=0))
+                stream = container.streams.video[0]
+                for share in (0, 1 / 3, 2 / 3):
+                    if share and not stream.duration:
+                        break
+                    container.seek(int(share * (stream.duration or 0)), stream=stream)
+                    frame = next(container.decode(video=0))
+                    if not frame.format.name.startswith("yuv") or frame.color_range != ColorRange.UNSPECIFIED:
+                        return False
+                    luma = _plane(frame, 1 if self._bits <= 8 else 2) >> max(0, self._bits - 8)
+                    outside.append(((luma < NARROW[0]) | (luma > NARROW[1])).mean())
         except (av.FFmpegError, OSError, ValueError, StopIteration):
-            return False  # the frame is named when it is read
-        if not frame.format.name.startswith("yuv") or frame.color_range != ColorRange.UNSPECIFIED:
-            return False
-        luma = _plane(frame, 1 if self._bits <= 8 else 2) >> max(0, self._bits - 8)
-        full = bool(((luma < NARROW[0]) | (luma > NARROW[1])).mean() > OUTSIDE)
+            pass  # a damaged frame is named when it is read
+        full = max(outside, default=0) > OUTSIDE
         if full:
             self.note("its levels are taken as they are: they go beyond the narrow (TV) range of 16 to 235")
         return full

@@ -13,7 +13,7 @@ import numpy as np
 #: containers whose index lists each frame with its place
 INDEXED = ("avi", "mov")
 #: bytes behind the last frame of a complete file that an index and such may take, and those per frame
-SLACK, SLACK_PER_FRAME = 16384, 40
+SLACK, SLACK_PER_FRAME = 256, 24
 
 
 @dataclass(frozen=True)
