@@ -10,8 +10,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 import numpy as np
@@ -179,7 +179,8 @@ class Recording(abc.ABC):
             Saying which range can be read.
         """
         for number, gap in enumerate(self.breaks):
-            if start < gap.frame and (stop is None or stop > gap.frame):
+            # what is missing before the first frame is only left out where a start is asked for
+            if start < max(gap.frame, 1) and (stop is None or stop > gap.frame):
                 raise InputError(f"{self.path}: {gap.reason}; copy it again{self._around(number)}")
 
     def _around(self, number: int) -> str:
@@ -190,9 +191,10 @@ class Recording(abc.ABC):
         if at - before >= 2:
             since = f"start={before} " if before else ""
             ways.append(f"{since}stop={at} takes the {at - before} frames before it")
-        if behind - at >= 2:
+        since = max(at, 1)
+        if behind - since >= 2:
             until = f" stop={behind}" if behind < self.n_frames else ""
-            ways.append(f"start={at}{until} the {behind - at} behind it")
+            ways.append(f"start={since}{until} {'the' if ways else 'takes the'} {behind - since} behind it")
         return f", or {' and '.join(ways)}" if ways else ""
 
 

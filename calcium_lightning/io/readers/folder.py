@@ -262,8 +262,14 @@ def _holds_deeper(folder: Path, depth: int) -> bool:
 
 
 def _say(recording: Recording, left: Sequence[Path]) -> None:
-    if left:
-        names = ", ".join(item.name for item in left[:6]) + (
-            f" and {len(left) - 6} more" if len(left) > 6 else ""
-        )
+    """Say what was left out, in the line that says what was taken."""
+    if not left:
+        return
+    names = ", ".join(item.name for item in left[:6]) + (
+        f" and {len(left) - 6} more" if len(left) > 6 else ""
+    )
+    if not recording.notes:
         recording.note(f"left out: {names}")
+        return
+    first, *rest = recording.notes
+    recording.notes = (f"{first}{', ' if 'left out' in first else '; left out: '}{names}", *rest)

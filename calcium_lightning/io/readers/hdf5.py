@@ -213,9 +213,8 @@ class Hdf5Recording(ArrayRecording):
             if end - begin > 1:
                 for index in range(begin, end):
                     self.read(index, index + 1)
-            raise FrameError(
-                self.path, begin, f"of {self.key} can't be read ({reason}): the file is damaged"
-            ) from error
+            reason = f"of {self.key} can't be read ({reason}): the file is damaged"
+            raise FrameError(self.path, begin, reason, skips=not self._dataset.chunks) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -27,11 +27,12 @@ def open_numpy(path: Path, options: Options) -> Recording:
     try:
         if path.suffix.lower() == ".npz":
             array, name, fps = _of_archive(path, options.key)
-            recording.fps = fps
+            recording.fps, promised = fps, len(array)
         else:
             if options.key:
                 raise InputError(f"{path}: key= means nothing to a file of one array; leave out")
-            array, name = np.load(path, mmap_mode="r", allow_pickle=False), ""
+            array, promised = _mapped(path)
+            name = ""
     except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
@@ -44,11 +45,31 @@ def open_numpy(path: Path, options: Options) -> Recording:
             "x), or axes= for more, such as axes=tcyx"
         )
     recording.use(path, array, axes, options, name)
+    if axes[0] == "t":
+        recording.short(promised, recording.n_frames)
     return recording
 
 
 class NumpyRecording(ArrayRecording):
     """An array that is mapped (``.npy``) or held (``.npz``) in memory."""
+
+
+def _mapped(path: Path) -> tuple[np.ndarray, int]:
+    """An array in its file, and how long its header says it is: of one that was cut off what is there."""
+    with path.open("rb") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(stream)
+        start = stream.tell()
+    each = int(np.prod(shape[1:])) * dtype.itemsize
+    there = (path.stat().st_size - start) // each if shape and each else 0
+    if fortran or not shape or there >= shape[0] or dtype.hasobject:
+        return np.load(path, mmap_mode="r", allow_pickle=False), shape[0] if shape else 0
+    if not there:
+        raise ValueError("nothing behind its header")
+    return np.memmap(path, dtype, "r", start, (there, *shape[1:])), shape[0]
 
 
 def _of_archive(path: Path, key: str | None) -> tuple[Any, str, float | None]:

@@ -180,7 +180,10 @@ class TiffRecording(Recording):
         gone = [name for name in named if not (self._source.parent / name).is_file()]
         if gone:
             last = self.breaks[-1]
-            self.breaks = (*self.breaks[:-1], replace(last, reason=f"{last.reason}, {', '.join(gone[:3])} isn't"))
+            self.breaks = (
+                *self.breaks[:-1],
+                replace(last, reason=f"{last.reason}, {', '.join(gone[:3])} isn't"),
+            )
 
     def _facts(self, number: int) -> Facts:
         if self._file.is_ome:

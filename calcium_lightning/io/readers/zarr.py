@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,20 +117,16 @@ class ZarrRecording(ArrayRecording):
                 f"they are read as {array.fill_value}"
             )
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
-        """Yield frames [start, stop); a damaged piece is named."""
-        begin = start
-        iterator = super().blocks(start, stop, size)
-        while True:
-            try:
-                block = next(iterator)
-            except StopIteration:
-                return
-            except (OSError, ValueError, RuntimeError) as error:
-                reason = " ".join(str(error).split())
-                raise FrameError(self.path, begin, f"or one behind it can't be read ({reason})") from error
-            yield block
-            begin += len(block)
+    def read(self, begin: int, end: int) -> np.ndarray:
+        """Read frames [begin, end); a damaged one is named."""
+        try:
+            return super().read(begin, end)
+        except (OSError, ValueError, RuntimeError) as error:
+            if end - begin > 1:
+                for index in range(begin, end):
+                    self.read(index, index + 1)
+            reason = " ".join(str(error).split())
+            raise FrameError(self.path, begin, f"can't be read ({reason})", skips=False) from error
 
 
 def _multiscales(attributes: dict[str, Any]) -> dict[str, Any]:
