@@ -219,8 +219,7 @@ class Session:
 
         ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ``experimenter``, ``device``.
         """
-        group = self._open().get("metadata")
-        return {} if group is None else {name: hdf5.text(value) for name, value in group.attrs.items()}
+        return hdf5.texts(self._open().get("metadata"))
 
     @property
     def truth(self) -> Truth | None:

@@ -18,8 +18,10 @@ from calcium_lightning.io.readers.base import FrameError, Recording, shifted
 
 #: frames at either side of a seam that tell the levels there
 SAMPLE = 32
-#: percentiles over the field that are made to agree; between them the gain, at their middle the offset
-LOW, MIDDLE, HIGH = 10, 50, 90
+#: percentiles over the field that are made to agree
+PERCENTILES = np.arange(5, 96)
+#: share of the frames at either end of each pixel's values that doesn't count (black frames, transients)
+TRIMMED = 0.25
 #: a gain nearer to 1 than this, and an offset below this share of the levels, are left alone
 SAME = 0.02
 
@@ -40,7 +42,7 @@ class Levels:
 class JoinedRecording(Recording):
     """Recordings one after the other.
 
-    At each seam the percentiles of the field's median image are made to agree (a small motion between the
+    At each seam the percentiles of the field's usual picture are made to agree (a small motion between the
     recordings doesn't matter to them, and bleaching goes on from where it was): where they do already, values
     stay as they are stored; else the frames become float32.
 
@@ -110,11 +112,11 @@ class JoinedRecording(Recording):
             wanted = _percentiles(before, max(0, before.n_frames - SAMPLE), before.n_frames)
             wanted = found[-1].gain * wanted + found[-1].offset
             own = _percentiles(part, 0, min(SAMPLE, part.n_frames))
-            spread = own[2] - own[0]
-            gain = float((wanted[2] - wanted[0]) / spread) if spread > 0 else 1.0
+            around = own - own.mean()
+            gain = float(around @ wanted / (around @ around)) if np.ptp(own) > 0 else 1.0
             gain = 1.0 if abs(gain - 1) < SAME else gain
-            offset = float(wanted[1] - gain * own[1])
-            offset = 0.0 if gain == 1 and abs(offset) < SAME * max(abs(wanted[1]), 1e-9) else offset
+            offset = float(wanted.mean() - gain * own.mean())
+            offset = 0.0 if gain == 1 and abs(offset) < SAME * max(abs(wanted.mean()), 1e-9) else offset
             found.append(Levels(gain, offset))
             if not found[-1].same:
                 self.note(
@@ -163,9 +165,12 @@ class JoinedRecording(Recording):
 
 
 def _percentiles(part: Recording, start: int, stop: int) -> np.ndarray:
-    """Levels of the median of some frames: three percentiles over the field."""
+    """Levels of the usual picture of some frames."""
+    from scipy.stats import trim_mean
+
     frames = np.concatenate([block.astype(np.float32) for block in part.blocks(start, stop, SAMPLE)])
-    return np.nanpercentile(np.nanmedian(frames, axis=0), (LOW, MIDDLE, HIGH))
+    usual = trim_mean(frames, TRIMMED, axis=0)
+    return np.nanpercentile(usual, PERCENTILES)
 
 
 def _moment(text: str | None) -> datetime | None:
