@@ -185,7 +185,7 @@ def ingest_recording(
         if not (field := missing.field & known_field).all():
             writer.set_field(field)
         if bad.any():
-            writer.set_bad_frames(cut.binned(bad).any(1))
+            writer.set_bad_frames(np.any(cut.binned(bad), axis=1))
         writer.set_about(recording.about)
         if stamps is not None:
             writer.set_timestamps(cut.times(stamps))

@@ -18,7 +18,7 @@ BELOW, SMALL = 0.05, 30.0
 
 
 def tell_kind(recording: Recording, cut: Cut) -> str:
-    """Tell ΔF/F from counts where neither the file nor its user says: fractions about zero can't be counts."""
+    """Tell ΔF/F from counts where nobody says: fractions about zero can't be counts."""
     if recording.dtype.kind != "f":
         return "raw"
     spread = np.unique(np.linspace(cut.start, cut.stop - 1, SAMPLE).astype(int))
@@ -32,7 +32,8 @@ def tell_kind(recording: Recording, cut: Cut) -> str:
         recording.note("fractions about zero: taken for ΔF/F (kind=dff); kind=raw says otherwise")
         return "dff"
     recording.note(
-        "some values are negative: taken for counts with a background removed (kind=raw); kind=dff says otherwise"
+        "some values are negative: taken for counts with a background removed (kind=raw); kind=dff says "
+        "otherwise"
     )
     return "raw"
 

@@ -124,7 +124,7 @@ class Cut:
             return np.ones(self.shape[1:], bool)
         kept = known[self.y0 : self.y1, self.x0 : self.x1]
         height, width = self.shape[1:]
-        return kept.reshape(height, self.spatial, width, self.spatial).all(axis=(1, 3))
+        return np.all(kept.reshape(height, self.spatial, width, self.spatial), axis=(1, 3))
 
     def times(self, values: np.ndarray, total: bool = False) -> np.ndarray:
         """Cut (T, ...) to the frame range and average its temporal bins, or add them up (counts)."""

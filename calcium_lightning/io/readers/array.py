@@ -125,8 +125,9 @@ def chosen(path: Path, option: str, number: int | None, size: int, axes: str = "
     if number is None:
         if size > 1:
             raise InputError(
-                f"{path}: holds {size} {option}s of the same frames{axes and f' (axes {axes})'}; choose one of {option}=0 to "
-                f"{option}={size - 1}"
+                f"{path}: holds {size} {option}s of the same frames{axes and f' (axes {axes})'}; choose one "
+                "of "
+                f"{option}=0 to {option}={size - 1}"
             )
         return 0
     if not 0 <= number < size:

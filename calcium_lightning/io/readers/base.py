@@ -186,15 +186,15 @@ class Recording(abc.ABC):
     def _around(self, number: int) -> str:
         """The ranges before and behind a break, as advice that works."""
         edges = [0, *(gap.frame for gap in self.breaks), self.n_frames]
-        before, at, behind = edges[number : number + 3]
+        first, at, last = edges[number : number + 3]
         ways = []
-        if at - before >= 2:
-            since = f"start={before} " if before else ""
-            ways.append(f"{since}stop={at} takes the {at - before} frames before it")
-        since = max(at, 1)
-        if behind - since >= 2:
-            until = f" stop={behind}" if behind < self.n_frames else ""
-            ways.append(f"start={since}{until} {'the' if ways else 'takes the'} {behind - since} behind it")
+        if at - first >= 2:
+            since = f"start={first} " if first else ""
+            ways.append(f"{since}stop={at} takes the {at - first} frames before it")
+        begin = max(at, 1)
+        if last - begin >= 2:
+            until = f" stop={last}" if last < self.n_frames else ""
+            ways.append(f"start={begin}{until} {'the' if ways else 'takes the'} {last - begin} behind it")
         return f", or {' and '.join(ways)}" if ways else ""
 
 

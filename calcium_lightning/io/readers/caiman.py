@@ -1,7 +1,7 @@
 """CaImAn's memory-mapped movies, and the results that name one.
 
-A memory map's name says all about it: ``Yr_d1_123_d2_108_d3_1_order_C_frames_63.mmap`` holds float32 pixels in Fortran
-order (y fastest), time running fastest (order C) or slowest (order F).
+A memory map's name says all about it: ``Yr_d1_123_d2_108_d3_1_order_C_frames_63.mmap`` holds float32 pixels
+in Fortran order (y fastest), time running fastest (order C) or slowest (order F).
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ def _open_pictures(
     if len(kinds) > 1:
         found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         raise InputError(
-            f"{path}: holds frames of different formats ({found}); keep the recording's in a folder of their own"
+            f"{path}: holds frames of different formats ({found}); keep the recording's in a folder of their "
+            "own"
         )
     doubles = copies(pictures)
     pictures = [file for file in pictures if file not in doubles]
@@ -223,10 +224,8 @@ def _open_below(path: Path, options: Options, depth: int) -> Recording:
         )
     ]
     if len(scopes) > 1:
-        raise InputError(
-            f"{path}: holds several miniscopes ({', '.join(folder.name for folder in scopes)}); give one, as in "
-            f"input={scopes[0]}"
-        )
+        names = ", ".join(folder.name for folder in scopes)
+        raise InputError(f"{path}: holds several miniscopes ({names}); give one, as in input={scopes[0]}")
     inner = [folder for folder in folders if _holds_something(folder)]
     if scopes:
         recording = open_folder(scopes[0], options, depth + 1)

@@ -42,7 +42,7 @@ def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path
 
 
 def _original(path: Path, candidates: Sequence[Series]) -> Series:
-    """Of series with the same names in several formats the one that the others were made of: the lossless one."""
+    """Of series with the same names in several formats the lossless one, which the others were made of."""
     stems = {
         tuple(file.stem.lower() for file in series.files if file.stat().st_size) for series in candidates
     }
@@ -60,8 +60,7 @@ def _original(path: Path, candidates: Sequence[Series]) -> Series:
 
 
 def _lossless(series: Series) -> bool:
-    with VideoRecording(series.files[0]) as video:
-        return video.lossless
+    return VideoRecording(series.files[0]).lossless  # holds nothing open
 
 
 def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:

@@ -131,7 +131,7 @@ def open_recording(
     Examples
     --------
     >>> with open_recording("rec/My_V4_Miniscope") as recording:  # doctest: +SKIP
-    ...     print(recording.shape, recording.fps, *recording.notes, sep="\\n")
+    ...     print(recording.shape, recording.fps, *recording.notes)
     """
     path = Path(path)
     if not path.exists():

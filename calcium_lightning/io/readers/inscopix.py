@@ -1,6 +1,7 @@
 """Inscopix ``.isxd`` movies: uncompressed ones from their bytes, others through the ``isx`` package.
 
-An uncompressed movie is its frames one after the other and a footer of JSON, whose length is in the last eight bytes.
+An uncompressed movie is its frames one after the other and a footer of JSON, whose length is in the last
+eight bytes.
 ``isx`` isn't free for all uses, so that it is no dependency and no extra of ours.
 """
 
@@ -18,7 +19,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 
-DTYPES = {0: np.dtype("<u2"), 1: np.dtype("<f4"), 2: np.dtype("u1")}
+DTYPES: dict[int, np.dtype] = {0: np.dtype("<u2"), 1: np.dtype("<f4"), 2: np.dtype("u1")}
 #: a footer is no longer than this
 FOOTER_BYTES = 64 << 20
 
@@ -60,8 +61,8 @@ def read_footer(path: Path) -> tuple[dict[str, Any], int] | None:
 class IsxdRecording(Recording):
     """An uncompressed movie.
 
-    Frames that were dropped while it was recorded keep their place: the one before is shown again, and they are
-    among ``bad_frames``. Stretches that were cut out in editing are a jump in the time stamps.
+    Frames that were dropped while it was recorded keep their place: the one before is shown again, and they
+    are among ``bad_frames``. Stretches that were cut out in editing are a jump in the time stamps.
 
     Parameters
     ----------
@@ -117,7 +118,8 @@ class IsxdRecording(Recording):
             self._head = (self._each - picture) // 2
         elif padded:
             raise InputError(
-                f"{self.path}: cut off, its {count} frames can't be told apart; copy it again, or export it as TIFF"
+                f"{self.path}: cut off, its {count} frames can't be told apart; copy it again, or export it "
+                "as TIFF"
             )
         return size // self._each
 
@@ -191,9 +193,9 @@ class InscopixRecording(Recording):
             import isx
         except ImportError as error:
             raise InputError(
-                f"{path}: its layout isn't the plain one (compressed, or cut off); reading it needs Inscopix's "
-                "package isx (non-commercial licence): pip install isx, or export the movie as TIFF from Inscopix "
-                "Data Processing"
+                f"{path}: its layout isn't the plain one (compressed, or cut off); reading it needs their "
+                "package isx (non-commercial licence): pip install isx, or export the movie as TIFF from "
+                "Inscopix Data Processing"
             ) from error
         self.path = path
         try:

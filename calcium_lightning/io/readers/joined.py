@@ -1,4 +1,4 @@
-"""Several recordings of one field as one: the files or folders of a day, their levels matched, their pauses kept.
+"""Several recordings of one field as one: the files or folders of a day, levels matched, pauses kept.
 
 A recorder that is stopped and started again, or an LED that was set anew, leaves a step in brightness between
 recordings, which would be taken for activity. Knows recordings; nothing of formats.
@@ -91,8 +91,8 @@ class JoinedRecording(Recording):
     def _check(first: Recording, part: Recording, fps: float | None) -> None:
         if part.shape[1:] != first.shape[1:]:
             raise InputError(
-                f"{part.path}: a field of {part.shape[1:]}, but {first.path} has {first.shape[1:]}; only the same "
-                "field can be joined"
+                f"{part.path}: a field of {part.shape[1:]}, but {first.path} has {first.shape[1:]}; only the "
+                "same field can be joined"
             )
         if part.kind != first.kind:
             raise InputError(
@@ -100,7 +100,8 @@ class JoinedRecording(Recording):
             )
         if fps is None and part.fps and first.fps and not np.isclose(part.fps, first.fps, rtol=0.02):
             raise InputError(
-                f"{part.path}: {part.fps:.4g} Hz, but {first.path} has {first.fps:.4g} Hz; fps= says which is right"
+                f"{part.path}: {part.fps:.4g} Hz, but {first.path} has {first.fps:.4g} Hz; fps= says which "
+                "is right"
             )
 
     def _match(self) -> list[Levels]:
@@ -120,12 +121,13 @@ class JoinedRecording(Recording):
             found.append(Levels(gain, offset))
             if not found[-1].same:
                 self.note(
-                    f"{part.path.name}: levels times {gain:.3g} and {offset:+.3g}, to go on from the one before"
+                    f"{part.path.name}: levels times {gain:.3g} and {offset:+.3g}, to go on from the one "
+                    "before"
                 )
         return found
 
     def _times(self, fps: float) -> np.ndarray:
-        """Seconds since the first frame's clock began, pauses between the recordings kept where they are known."""
+        """Seconds on the first recording's clock, pauses kept where it is known when each began."""
         began = [_moment(part.about.get("session_start_time")) for part in self._parts]
         known = all(moment is not None for moment in began)
         times: list[np.ndarray] = []
@@ -139,8 +141,8 @@ class JoinedRecording(Recording):
                 start = (this - first).total_seconds() if known and first and this else end + 1 / fps - own[0]
                 if start + own[0] <= end:
                     raise InputError(
-                        f"{part.path}: began before {self._parts[number - 1].path} ended; give them in the order "
-                        "of time"
+                        f"{part.path}: began before {self._parts[number - 1].path} ended; give them in the "
+                        "order of time"
                     )
                 times.append(start + own)
             end = float(times[-1][-1])

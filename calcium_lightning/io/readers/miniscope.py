@@ -1,10 +1,10 @@
 """Folders as UCLA Miniscope-DAQ writes them.
 
-V4 software (also for V3 scopes): a session's folder with ``metaData.json`` (animal, start, which devices), in it a
-folder for each device: ``0.avi 1.avi …``, ``timeStamps.csv`` (milliseconds), ``metaData.json`` with
-``"frameRate": "20FPS"``. The older V3 software: ``msCam1.avi …`` beside the behaviour camera's videos, ``timestamp.dat``
-and ``settings_and_notes.dat``. The first row of the times may hold the camera's own clock (-1, 4294967264, …) in
-place of the recording's.
+V4 software (also for V3 scopes): a session's folder with ``metaData.json`` (animal, start, which devices), in
+it a folder for each device: ``0.avi 1.avi …``, ``timeStamps.csv`` (milliseconds), ``metaData.json`` with
+``"frameRate": "20FPS"``. The older V3 software: ``msCam1.avi …`` beside the behaviour camera's videos,
+``timestamp.dat`` and ``settings_and_notes.dat``. The first row of the times may hold the camera's own clock
+(-1, 4294967264, …) in place of the recording's.
 """
 
 from __future__ import annotations
@@ -149,8 +149,11 @@ def _about(metadata: Mapping[str, Any]) -> dict[str, str]:
 def _start(began: Mapping[str, Any]) -> str | None:
     """The start as ISO 8601: the local time with its distance from UTC, where both are given."""
     try:
-        local = datetime(*(int(began[name]) for name in ("year", "month", "day", "hour", "minute", "second")))
-        local += timedelta(milliseconds=int(began.get("msec", 0)))
+        year, month, day, hour, minute, second = (
+            int(began[name]) for name in ("year", "month", "day", "hour", "minute", "second")
+        )
+        passed = timedelta(milliseconds=int(began.get("msec", 0)))
+        local: datetime | None = datetime(year, month, day, hour, minute, second) + passed
     except (KeyError, TypeError, ValueError):
         local = None
     try:

@@ -41,8 +41,8 @@ def open_numpy(path: Path, options: Options) -> Recording:
     axes = options.axes or guess_axes(array.shape, array.dtype)
     if axes is None or len(axes) != array.ndim:
         raise InputError(
-            f"{path}: {f'{name} ' if name else ''}has shape {array.shape}, expected three dimensions (time, y, "
-            "x), or axes= for more, such as axes=tcyx"
+            f"{path}: {f'{name} ' if name else ''}has shape {array.shape}, expected three dimensions (time, "
+            "y, x), or axes= for more, such as axes=tcyx"
         )
     recording.use(path, array, axes, options, name)
     if axes[0] == "t":

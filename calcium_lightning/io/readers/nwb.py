@@ -40,8 +40,8 @@ def open_nwb(path: Path, options: Options) -> Recording:
         missing = [name for name in recording.external if not (path.parent / name).is_file()]
         if missing:
             raise InputError(
-                f"{path}: {recording.key} holds no frames, they are in {', '.join(missing[:3])}; ingest that, or put "
-                "it beside this file"
+                f"{path}: {recording.key} holds no frames, they are in {', '.join(missing[:3])}; ingest "
+                "that, or put it beside this file"
             )
         files = [path.parent / name for name in recording.external]
         outer = Sequenced(path, files, lambda file: choose(file, Options()))

@@ -14,8 +14,8 @@ from calcium_lightning.io.readers.base import Break, FrameError, Recording, shif
 class Sequenced(Recording):
     """The frames of several files of one size and type, in the order given.
 
-    Only the headers are kept: each file is open while its own frames are read. A file that is cut off, or that
-    can't be opened at all, is a break in the recording.
+    Only the headers are kept: each file is open while its own frames are read. A file that is cut off, or
+    that can't be opened at all, is a break in the recording.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Sequenced(Recording):
         if self._first is None:
             problem = self.breaks[0].reason if self.breaks else f"no frames in {len(files)} files"
             raise InputError(f"{path}: {problem}")
-        self.places = np.concatenate(places)
+        self.places: np.ndarray = np.concatenate(places)
         self.shape = (count, *self._first.shape[1:])
         self.dtype = self._first.dtype
         self.fps, self.pixel_size_um = self._first.fps, self._first.pixel_size_um

@@ -1,9 +1,9 @@
 """Files of time stamps beside recordings, however they are laid out: to seconds for each frame.
 
-UCLA's DAQ writes ``timeStamps.csv`` (milliseconds) and, in its older form, ``timestamp.dat`` with the rows of all
-cameras; wireless scopes (mio) a row for each buffer of a frame; Bonsai what its user has put together. People
-lose headers, export with semicolons, and crash in mid-line. What the numbers mean is told from the numbers, the
-header only helps.
+UCLA's DAQ writes ``timeStamps.csv`` (milliseconds) and, in its older form, ``timestamp.dat`` with the rows of
+all cameras; wireless scopes (mio) a row for each buffer of a frame; Bonsai what its user has put together.
+People lose headers, export with semicolons, and crash in mid-line. What the numbers mean is told from the
+numbers, the header only helps.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
 
 
 def count_stamps(path: Path) -> int:
-    """How many frames a file has times for, as far as its numbers or rows tell; 0 for one of several cameras."""
+    """How many frames a file has times for, as far as its rows tell; 0 for one of several cameras."""
     table = read_table(path)
     if "camnum" in table.names:
         return 0
@@ -216,7 +216,8 @@ def _rises(values: np.ndarray) -> bool:
 
 def _columns(path: Path, table: Table, rows: np.ndarray) -> tuple[int | None, int, list[str]]:
     """Which column numbers the frames (None without one), and which is the time."""
-    names, notes = table.names, []
+    names = table.names
+    notes: list[str] = []
     if "reconstructed_frame_index" in names:  # mio: a row for each buffer
         for name in ("buffer_recv_unix_time", "timestamp"):
             if name in names:

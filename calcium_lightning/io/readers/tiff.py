@@ -1,4 +1,4 @@
-"""TIFF stacks through tifffile: multi-page TIFF, BigTIFF, ImageJ and OME (in several files too), compressed or not."""
+"""TIFF stacks through tifffile: multi-page, BigTIFF, ImageJ, OME (in several files), compressed or not."""
 
 from __future__ import annotations
 
@@ -294,8 +294,8 @@ class TiffRecording(Recording):
                 where.append(0)
             else:
                 raise InputError(
-                    f"{self.path}: a stack of the dimensions {sizes}; say which is time, with t, c (channels) "
-                    "and z (planes), as in axes=tcyx channel=0"
+                    f"{self.path}: a stack of the dimensions {sizes}; say which is time, with t, c "
+                    "(channels) and z (planes), as in axes=tcyx channel=0"
                 )
         frames = np.arange(count).reshape(sizes)[tuple(where)] if sizes else np.arange(count)
         return np.atleast_1d(frames).reshape(-1)
@@ -343,7 +343,8 @@ class TiffRecording(Recording):
                 raise self.wrong_size(begin + number, frame.shape)
             if frame.dtype != block.dtype:
                 raise InputError(
-                    f"{self.path}: frame {begin + number} is of type {frame.dtype}, the first of {block.dtype}"
+                    f"{self.path}: frame {begin + number} is of type {frame.dtype}, the first of "
+                    f"{block.dtype}"
                 )
             block[number] = frame
         assert block is not None
@@ -369,7 +370,7 @@ class TiffRecording(Recording):
 
 
 def page_grey(page: Any) -> np.ndarray:
-    """Decode a page to grey (H, W): planes and palettes of colours, and 0 as white, are taken for what they show."""
+    """Decode a page to grey (H, W): colours, palettes, and 0 as white are taken for what they show."""
     key = page.keyframe
     pixels = page.asarray()
     if key.photometric == PALETTE and key.colormap is not None:

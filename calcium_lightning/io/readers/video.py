@@ -26,8 +26,9 @@ NARROW, OUTSIDE = (10, 242), 0.002
 class VideoRecording(Recording):
     """One video file.
 
-    Grey frames and those of a grey palette are taken as they are. Colour becomes luminance, and YUV video in the narrow ("TV") range,
-    which is what H.264 has unless it says otherwise, is stretched to the full one as every player does.
+    Grey frames and those of a grey palette are taken as they are. Colour becomes luminance, and YUV video in
+    the narrow ("TV") range, which is what H.264 has unless it says otherwise, is stretched to the full one as
+    every player does.
 
     Parameters
     ----------

@@ -70,12 +70,13 @@ def read_index(container: Any, stream: Any, size: int) -> VideoIndex:
         shown = round(float(known[-1] - known[0])) + 1
         repeats = shown - count
         # behind the last frame it may be shown again as often as behind the others
-        missing = header - shown if header - shown >= usual else 0
-        promised = count + max(missing, 0)
-        if missing <= 0 and not clean:
+        lost = header - shown if header - shown >= usual else 0
+        promised = count + lost
+        if not lost and not clean:
             promised = count + 1
     else:
-        repeats, promised = 0, max(header, count + (not clean))
+        repeats = 0
+        promised = max(header, count + (not clean))
         if not header and rate:  # Matroska promises a duration
             missing = float(container.duration or 0) / 1e6 - (float(known[-1]) + usual) * base
             promised = count + max(0, round(missing * rate)) if missing * rate > 1.5 else promised

@@ -60,7 +60,8 @@ class ZarrRecording(ArrayRecording):
         axes = options.axes or _axes(array, ome, name) or guess_axes(array.shape, array.dtype)
         if axes is None or len(axes) != array.ndim:
             raise InputError(
-                f"{path}: {name or 'the array'} has shape {array.shape}; say which axis is which, as in axes=tcyx"
+                f"{path}: {name or 'the array'} has shape {array.shape}; say which axis is which, as in "
+                "axes=tcyx"
             )
         self.use(path, array, axes, options, name)
         holders = (dict(array.attrs), dict(root.attrs))
@@ -91,7 +92,9 @@ class ZarrRecording(ArrayRecording):
 
     def _scales(self, ome: dict[str, Any], name: str, axes: str) -> None:
         """Frame rate and pixel size of an OME-Zarr."""
-        level = next((item for item in ome.get("datasets", []) if str(item.get("path")) == name), {})
+        level: dict[str, Any] = next(
+            (item for item in ome.get("datasets", []) if str(item.get("path")) == name), {}
+        )
         transforms = [*level.get("coordinateTransformations", []), *ome.get("coordinateTransformations", [])]
         scales = [item["scale"] for item in transforms if item.get("type") == "scale" and "scale" in item]
         described = ome.get("axes", [])
@@ -112,10 +115,8 @@ class ZarrRecording(ArrayRecording):
         if array.nchunks_initialized == 0:
             raise InputError(f"{self.path}: was made for {self.n_frames} frames, none are there")
         if array.nchunks_initialized < array.nchunks:
-            self.note(
-                f"{array.nchunks - array.nchunks_initialized} of {array.nchunks} pieces of the store aren't there: "
-                f"they are read as {array.fill_value}"
-            )
+            gone = array.nchunks - array.nchunks_initialized
+            self.note(f"{gone} of {array.nchunks} pieces aren't there: they are read as {array.fill_value}")
 
     def read(self, begin: int, end: int) -> np.ndarray:
         """Read frames [begin, end); a damaged one is named."""

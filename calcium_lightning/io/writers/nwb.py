@@ -139,8 +139,8 @@ def start_time(cells: Cells, settings: NwbSettings, source: Path | None) -> tupl
                 "like 2026-03-01T14:30:00+01:00"
             ) from error
         return (moment if moment.tzinfo else moment.astimezone()), "given"
-    if (moment := _recorded(cells)) is not None:
-        return moment, "as the recorder noted it"
+    if (noted := _recorded(cells)) is not None:
+        return noted, "as the recorder noted it"
     for file in (Path(cells.session) if cells.session else None, source):
         if file is not None and file.is_file():
             moment = datetime.fromtimestamp(file.stat().st_mtime, tz=UTC)

@@ -103,7 +103,7 @@ def test_minian_and_damage(tmp_path):
     assert np.array_equal(read_all(tmp_path / "Y.zarr"), FRAMES)
     assert np.array_equal(read_all(tmp_path), FRAMES)
     (tmp_path / "Y.zarr" / "Y" / "2.0.0").write_bytes(b"junk")
-    with pytest.raises(InputError, match="frame 10 can't be read.*stop=10 takes"):
+    with pytest.raises(InputError, match=r"frame 10 can't be read.*stop=10 takes"):
         read_all(tmp_path / "Y.zarr")
 
 
@@ -162,13 +162,13 @@ def test_raw_numbers_with_a_told_shape(tmp_path):
         open_recording(tmp_path / "a.raw")
     for shape, dtype, message in (
         ((24, 39), "uint16", "19 frames of 24 x 39 uint16 and 912 bytes more"),
-        ((15, 24, 38), "uint16", "20 frames .* not 15"),
+        ((15, 24, 38), "uint16", r"20 frames .* not 15"),
         ((24, 38), "numbers", "dtype=numbers: not a type"),
         ((24,), "uint16", r"shape=\[24\]: expected"),
     ):
         with pytest.raises(InputError, match=message):
             open_recording(tmp_path / "a.raw", shape=shape, dtype=dtype)
-    with pytest.raises(InputError, match="promises 30 frames and 20 are there.*stop=20"):
+    with pytest.raises(InputError, match=r"promises 30 frames and 20 are there.*stop=20"):
         read_all(tmp_path / "a.raw", shape=(30, 24, 38), dtype=">u2")
 
 
@@ -237,7 +237,7 @@ def test_frames_that_were_never_written(tmp_path):
         dataset = file.create_dataset("m", FRAMES.shape, "u2", chunks=(4, 24, 38))
         dataset[:12] = FRAMES[:12]
         file.create_dataset("empty", FRAMES.shape, "u2", chunks=(4, 24, 38))
-    with pytest.raises(InputError, match="promises 20 frames and 12 are there.*stop=12"):
+    with pytest.raises(InputError, match=r"promises 20 frames and 12 are there.*stop=12"):
         read_all(tmp_path / "a.h5", key="m")
     with pytest.raises(InputError, match="made for 20 frames, none are there"):
         open_recording(tmp_path / "a.h5", key="empty")

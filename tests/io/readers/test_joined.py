@@ -61,7 +61,7 @@ def test_pauses_are_kept_in_the_times(tmp_path):
     joined = JoinedRecording(parts)
     assert joined.fps == 20
     np.testing.assert_allclose(joined.timestamps[[0, 19, 20]], [0, 0.95, 420])
-    with pytest.raises(InputError, match="began before .* ended; give them in the order of time"):
+    with pytest.raises(InputError, match=r"began before .* ended; give them in the order of time"):
         JoinedRecording(parts[::-1])
 
 
@@ -73,6 +73,6 @@ def test_what_does_not_fit_is_refused(tmp_path):
         part(tmp_path / f"{n}.tif", FRAMES, imagej=True, metadata={"axes": "TYX", "finterval": n})
         for n in (0.05, 0.1)
     )
-    with pytest.raises(InputError, match="10 Hz, but .* has 20 Hz; fps="):
+    with pytest.raises(InputError, match=r"10 Hz, but .* has 20 Hz; fps="):
         JoinedRecording([slow, fast])
     assert JoinedRecording([slow, fast], 20.0).n_frames == 120

@@ -186,7 +186,7 @@ def test_the_command(cells, tmp_path, run_command):
     assert run_command("export", "cells=cells.h5", "output=out.nwb", "overwrite=true").status == 0
 
 
-def test_what_the_recorder_noted_is_exported_and_can_be_overridden(cells, opened):
+def test_what_the_recorder_noted_is_exported_and_can_be_overridden(cells, opened, tmp_path):
     noted = {
         "session_start_time": "2022-09-19T15:03:28.635+02:00",
         "subject_id": "a1",
@@ -201,6 +201,7 @@ def test_what_the_recorder_noted_is_exported_and_can_be_overridden(cells, opened
     assert file.experimenter == ("Searcher, R.",)
     assert file.devices["Microscope"].description == "Miniscope_V4_BNO"
     told = {"session_start_time": "2020-01-01T00:00:00+00:00", "subject_id": "b2", "device": "mine"}
+    (tmp_path / "out.nwb").unlink()
     file = opened(replace(cells, about=noted), **told)
     assert file.session_start_time.year == 2020
     assert (file.subject.subject_id, file.devices["Microscope"].description) == ("b2", "mine")
