@@ -118,6 +118,7 @@ def streamed_cells(
         timestamps if timestamps is not None and fps is None else np.arange(session.n_frames) / rate,
         session=str(session.path),
         session_sha256=session.sha256(),
+        about=getattr(session, "about", {}),
         fps=rate,
         kind=session.kind,
         pixel_size_um=pixel_size_um or session.pixel_size_um,

@@ -128,6 +128,8 @@ class CellTable:
         The whole config of the run, YAML.
     package_version : str
         Version of this package that wrote the file.
+    about : dict of str to str
+        Who, what and when, where the recorder said so, as a session has it.
     nonrigid : float or None
         Motion that differs over the field, root mean square of its length, pixels: removed where there are
         ``patch_shifts``, left otherwise. None where it isn't known.
@@ -154,6 +156,7 @@ class CellTable:
     pixel_size_um: float | None = None
     config: str = ""
     package_version: str = ""
+    about: dict[str, str] = field(default_factory=dict)
     nonrigid: float | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
