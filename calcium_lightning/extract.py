@@ -6,8 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.start import as_paths, entry_point, output_paths
 from calcium_lightning.core.errors import positive
+
+call_as(__name__, "calcium_lightning.pipeline", "extract")
 
 
 @entry_point("extract")
