@@ -87,7 +87,7 @@ class ArraySession(BaseSession):
             raise InputError(f"{name}: no frames in an array of shape {shape}")
         count, height, width = shape
         self.shape = (count, height, width)
-        stored = self._stored(0, 1).dtype
+        stored = self._stored(0, 1).dtype.newbyteorder("=")
         if stored.kind not in "buif":
             raise InputError(f"{name}: frames are real numbers, this array is of type {stored}")
         small = np.dtype(np.uint8) if stored.kind == "b" else np.dtype(np.float32)
