@@ -12,8 +12,11 @@ The rooms, in the direction in which data flow: ``io`` (recordings, sessions) â†
 """
 
 import importlib
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from calcium_lightning.core.conveniences import register
 
 if TYPE_CHECKING:
     from calcium_lightning.core.cells import Cells
@@ -47,6 +50,13 @@ _FACE = {
     "open_recording": "io.readers.base",
     "read_cells": "io.cells_file",
 }
+#: what cells offer, and who does it (:mod:`calcium_lightning.core.conveniences`)
+_CONVENIENCES = {
+    "html": ("pages.notebook", "cells_html"),
+    "plot": ("pages.notebook", "plot_cells"),
+    "to_csv": ("io.writers.csv", "export_csv"),
+    "to_nwb": ("io.writers.nwb", "to_nwb"),
+}
 #: modules that are commands and, called, functions of the face
 _COMMANDS = ("evaluate", "extract")
 
@@ -54,6 +64,19 @@ try:
     __version__ = version("calcium-lightning")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
+
+
+def _later(room: str, name: str) -> Callable[..., Any]:
+    """A function of a room, which is imported when it is called."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(f"{__name__}.{room}"), name)(*args, **kwargs)
+
+    return call
+
+
+for _name, _where in _CONVENIENCES.items():
+    register(_name, _later(*_where))
 
 
 def __getattr__(name: str) -> Any:
