@@ -28,6 +28,7 @@ from calcium_lightning.localize.assemble import Images, assemble
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
@@ -207,9 +208,7 @@ def extract_streamed(
     yield Extraction(cells, prepared)
 
 
-def load_model(
-    checkpoint: Path | str | None = None, *, device: torch.device | str = "auto"
-) -> WindowDetector:
+def load_model(checkpoint: Path | str | None = None, *, device: torch.device | str = "auto") -> Localizer:
     """The network of a checkpoint, ready to localise.
 
     Parameters
@@ -219,13 +218,19 @@ def load_model(
     device : torch.device or str
         Where it shall run: ``auto``, ``cpu``, ``cuda``, ``mps``.
 
+    Returns
+    -------
+    Localizer
+        For :func:`extract`, or by itself: ``load_model().localize(frames, fps=20, cell_diameter=12)``.
+
     Raises
     ------
     InputError
         If the file is missing, damaged or not ours.
     """
+    chosen = choose_device(str(device))
     network, window = load_network(checkpoint)
-    return WindowDetector(network.to(choose_device(str(device))), window)
+    return Localizer(network.to(chosen), window, chosen)
 
 
 def _prepare(

@@ -161,7 +161,7 @@ def assemble(
     activity, gain = found.activity, statistics.gain
     return StreamedCells(
         centers=centers[order],
-        center_std=np.hypot(std / scale.factor, CENTER_FLOOR)[order],
+        center_std=np.hypot(std / scale.factor, CENTER_FLOOR)[order].astype(np.float32),
         footprints=footprints[order],
         frame_shape=scale.field,
         traces=SortedRows(activity.traces, order, peaks),
@@ -173,7 +173,7 @@ def assemble(
         nonrigid=prepared.nonrigid,
         patch_shifts=prepared.patches.shifts if prepared.patches else None,
         patch_std=prepared.patches.std if prepared.patches else None,
-        baseline=(under - own)[order],
+        baseline=(under - own)[order].astype(np.float32),
         mean_image=images.mean,
         max_image=images.max,
         timestamps=timestamps,

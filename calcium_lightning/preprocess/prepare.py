@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.defects import RepairedSession
+from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
@@ -60,35 +63,48 @@ class PreprocessSettings:
 
 
 def prepare(
-    session: BaseSession,
-    cell_diameter: float,
+    recording: Any,
+    cell_diameter: float | None = None,
     settings: PreprocessSettings | None = None,
     *,
     fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """Find the defects of a session's sensor; estimate motion, quiet tissue and noise.
+    """Find the defects of a recording's sensor; estimate motion, quiet tissue and noise.
 
     Parameters
     ----------
-    session : BaseSession
-        The recording.
-    cell_diameter : float
-        Full width at half maximum of a typical footprint, session pixels.
+    recording : BaseSession, path-like or array-like (T, H, W)
+        As of :func:`~calcium_lightning.io.array_session.as_session`.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, session pixels; default: estimated.
     settings : PreprocessSettings, optional
         How.
     fps : float, optional
-        Frame rate, Hz, in place of the session's.
+        Frame rate, Hz, in place of the session's; an array needs it.
     device : torch.device or str
         Where to compute.
+
+    Returns
+    -------
+    Prepared
+        What turns the recording's frames into the network's input: ``prepared.foreground(0, 100)``.
+
+    Raises
+    ------
+    InputError
+        If the recording can't be taken.
     """
     settings = settings or PreprocessSettings()
     if not isinstance(settings, PreprocessSettings):
         raise InputError(
             "preprocess: the published chain is for ingest and extract; ingest the sessions with it"
         )
+    session = as_session(recording, fps)
     if settings.repair_defects:
         session = RepairedSession.of(session)
+    if cell_diameter is None:
+        cell_diameter = estimate_diameter(session)
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):
