@@ -20,14 +20,14 @@ from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.motion_summary import Moved
-from calcium_lightning.core.progress import progress
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.origin import made_by
-from calcium_lightning.localize.assemble import Images, assemble
+from calcium_lightning.localize.assemble import assemble
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.checkpoint import load_network
@@ -36,10 +36,6 @@ from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
-from calcium_lightning.preprocess.summary import RegisteredSummary
-
-#: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
-CHUNK_PIXELS = 64 * 256**2
 
 
 @dataclass(frozen=True)
@@ -256,16 +252,3 @@ def _prepare(
             "check cell_diameter="
         )
     return prepared
-
-
-def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
-    """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
-    session = prepared.session
-    summary = RegisteredSummary(session.shape[1:])
-    with progress("preparing", session.n_frames) as advance:
-        for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
-            span = slice(start, start + len(frames))
-            summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
-            advance(len(frames))
-    return Images(summary.mean, summary.max)

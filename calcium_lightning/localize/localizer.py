@@ -16,12 +16,10 @@ from calcium_lightning.core.cells import Localizations
 from calcium_lightning.localize.assemble import SessionSpots
 from calcium_lightning.localize.detect import detect
 from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
-
-#: frames that are prepared at a time
-CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,7 @@ class Localizer(WindowDetector):
         prepared = prepare(recording, cell_diameter, preprocess, fps=fps, device=self.device)
         spots = Spots(prepared.scale.size)
         with ScratchMovie(prepared.scale.size) as movie:
-            for start, frames in prepared.session.chunks(CHUNK):
-                movie.append(prepared.foreground_of(torch.from_numpy(frames).to(self.device), start))
+            write_foreground(prepared, movie, self.device)
             spots.extend(
                 detect(
                     movie, self.detector, self.window, prepared.fps, threshold=threshold, device=self.device
