@@ -64,15 +64,17 @@ def plot_cells(
     accepted = np.asarray(cells.accepted, bool)
     groups = [(~accepted, REJECTED, 0.6)] if rejected else []
     for chosen, colour, width_pt in [*groups, (accepted, ACCEPTED, 1.0)]:
-        rows = np.flatnonzero(chosen)
+        rows = np.flatnonzero(chosen).tolist()
         lines = [
             line[:, ::-1]
             for row in rows
             for line in contours(patch(cells.footprints, row, cells.frame_shape[1]), level)
         ]
         ax.add_collection(LineCollection(lines, colors=colour, linewidths=width_pt))
-        for row in rows[np.isfinite(cells.centers[rows]).all(1)] if labels else ():
+        for row in rows if labels else ():
             y, x = cells.centers[row]
+            if not np.isfinite([y, x]).all():
+                continue  # an empty footprint has none
             ax.text(x, y, str(row), color=colour, fontsize=6, ha="center", va="center", clip_on=True)
     ax.set(xlabel="x (px)", ylabel="y (px)", title=f"{accepted.sum()} cells accepted of {len(cells)} found")
     return ax
