@@ -210,7 +210,8 @@ def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | 
         return Session(recording)
     if not hasattr(recording, "shape") and not isinstance(recording, Sequence):
         raise InputError(
-            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one"
+            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one; "
+            "ingest makes a session of other formats"
         )
     if fps is None:
         raise InputError("an array doesn't know its frame rate; add fps= (Hz)")

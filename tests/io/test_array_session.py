@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 
 import dask.array
 import h5py
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.array_session import ArraySession, as_session
-from calcium_lightning.io.base_session import Beginning
+from calcium_lightning.io.base_session import BaseSession, Beginning
 from calcium_lightning.io.session import Session, Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -194,3 +195,27 @@ def test_sessions_and_paths_pass_through(tmp_path):
         np.testing.assert_array_equal(copy.copy(other).frames(), FRAMES[:20])
         assert session._file is None
         other.close()
+
+
+class Ramp(BaseSession):
+    """A source of one's own: what must be known, and two methods."""
+
+    path, shape, dtype = Path("ramp"), (30, 8, 10), np.dtype(np.uint16)
+    fps, pixel_size_um, kind, motion_corrected, chunk_frames = 10.0, None, "raw", False, 4
+
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        out[:] = np.arange(start, start + len(out))[:, None, None]
+
+    def sha256(self) -> str:
+        return "0" * 64
+
+
+def test_a_source_of_ones_own_takes_two_methods():
+    session = as_session(Ramp())
+    assert [start for start, _ in session.chunks()] == list(range(0, 30, 4))
+    np.testing.assert_array_equal(session.frames(9, 12)[:, 0, 0], [9, 10, 11])
+    assert (session.n_frames, session.height, session.width) == (30, 8, 10)
+    assert (session.timestamps, session.shifts, session.truth) == (None, None, None)
+    assert str(session) == "Ramp('ramp', (30, 8, 10), uint16, 10 Hz, raw)"
+    with Beginning(session, 99) as part:
+        assert part.n_frames == 30
