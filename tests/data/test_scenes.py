@@ -77,7 +77,8 @@ def test_scenes_are_those_of_the_seed(tmp_path):
 def unbroken(tmp_path_factory) -> Path:
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start as cli
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("unbroken") / "run"

@@ -38,7 +38,8 @@ def alone(tmp_path_factory, session) -> Path:
     """A sweep of three on one process."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start as cli
 
     GlobalHydra.instance().clear()
     sweep = tmp_path_factory.mktemp("alone") / "sweep"

@@ -19,7 +19,8 @@ def trained(tmp_path_factory, session) -> Path:
     """A finished run."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start as cli
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("trained") / "run"

@@ -78,7 +78,8 @@ def still(session, tmp_path_factory) -> dict[str, torch.Tensor]:
     """What the seed starts from."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start as cli
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("still") / "run"
