@@ -15,6 +15,7 @@ import torch
 from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.origin import made_by
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.assemble import Images, assemble
@@ -23,8 +24,8 @@ from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
+from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.summary import RegisteredSummary
 
 #: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
@@ -94,6 +95,7 @@ def streamed_cells(
             f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s "
             f"({least} frames at {rate:g} Hz)"
         )
+    preprocess = as_settings(preprocess).for_background(window.background_diameters)
     prepared = prepare(session, cell_diameter, preprocess, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
         raise InputError(

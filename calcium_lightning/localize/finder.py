@@ -16,10 +16,10 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CELL_SIGMA, CENTROID_LEVEL
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
 from calcium_lightning.localize.footprints import footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
@@ -277,11 +277,11 @@ def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -
 
 
 def _centers(footprints: Patches) -> np.ndarray:
-    """Centroid of the part above 30 % of the peak, network pixels, float64 (K, 2)."""
+    """Centroid of the part above :data:`CENTROID_LEVEL` of the peak, network pixels, float64 (K, 2)."""
     if not len(footprints):
         return np.zeros((0, 2))
     values = footprints.values
-    weight = values * (values > 0.3 * values.flatten(1).amax(1)[:, None, None])
+    weight = values * (values > CENTROID_LEVEL * values.flatten(1).amax(1)[:, None, None])
     mass = weight.sum((1, 2)).clamp_min(1e-9)
     y, x = footprints.grid()
     center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)

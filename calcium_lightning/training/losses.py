@@ -21,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calcium_lightning.core.scale import CELL_SIGMA, background_sigma
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
-from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, CELL_SIGMA, LOGIT, OFFSET, OFFSET_STD
+from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, LOGIT, OFFSET, OFFSET_STD
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 from calcium_lightning.nn.windows import Labels, WindowBatch
 
@@ -149,8 +150,8 @@ class EvidenceLoss(nn.Module):
     warmup_steps : int
         Steps over which both prices, and that of half-heartedness, rise from zero: at the start nothing is
         worth its price yet.
-    background_sigma : float
-        Standard deviation of the blur that preprocessing removed, network pixels.
+    background_diameters : float, optional
+        Standard deviation of the blur that preprocessing removed, in cell diameters; default as there.
     """
 
     def __init__(
@@ -159,14 +160,14 @@ class EvidenceLoss(nn.Module):
         coordinate_cost: float = 3.0,
         amplitude_cost: float = 0.02,
         warmup_steps: int = 600,
-        background_sigma: float = 4.0,
+        background_diameters: float | None = None,
     ) -> None:
         super().__init__()
         self.splats = splats
         self.coordinate_cost = coordinate_cost
         self.amplitude_cost = amplitude_cost
         self.warmup_steps = warmup_steps
-        self.background_sigma = background_sigma
+        self.background_sigma = background_sigma(background_diameters)
 
     def forward(
         self,

@@ -92,7 +92,7 @@ def state(run: Path) -> dict[str, torch.Tensor]:
 
 def test_a_broken_run_sees_the_same_scenes(run_command, unbroken, tmp_path):
     """Broken off in its second epoch, whose scenes aren't those of the first."""
-    stop = ("+callbacks.stop._target_=breaking.SignalAt", "+callbacks.stop.step=6")
+    stop = ("+callbacks.stop._target_=helpers.breaking.SignalAt", "+callbacks.stop.step=6")
     broken = run_command("train", *TRAINING, *stop, "hydra.run.dir=broken")
     assert broken.status == 130, broken.stderr
     last = tmp_path / "broken/checkpoints/last.ckpt"

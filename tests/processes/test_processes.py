@@ -152,7 +152,11 @@ def test_slurm(session, alone, tmp_path):
 
 
 def test_a_process_that_fails_ends_the_run(session, tmp_path):
-    fail = ("+callbacks.stop._target_=breaking.FailOn", "+callbacks.stop.step=2", "+callbacks.stop.rank=1")
+    fail = (
+        "+callbacks.stop._target_=helpers.breaking.FailOn",
+        "+callbacks.stop.step=2",
+        "+callbacks.stop.rank=1",
+    )
     outcome = real(*TINY, *fail, sessions(session), "trainer=ddp_cpu", "hydra.run.dir=run", cwd=tmp_path)
     assert outcome.returncode == 1
     assert "RuntimeError: this rank gives up" in outcome.stderr

@@ -123,7 +123,7 @@ def test_a_splat_decoder_starts_from_the_frames_mean(run_command, session, tmp_p
 
 def test_a_run_that_is_broken_off_goes_on(run_command, session, trained, tmp_path):
     """In the middle of the second epoch: three optimisers and the place in time come back."""
-    stop = ("+callbacks.stop._target_=breaking.SignalAt", "+callbacks.stop.step=8")
+    stop = ("+callbacks.stop._target_=helpers.breaking.SignalAt", "+callbacks.stop.step=8")
     broken = run_command("train", *TINY, *stop, sessions(session), "hydra.run.dir=broken")
     assert broken.status == 130, broken.stderr
     last = tmp_path / "broken/checkpoints/last.ckpt"
