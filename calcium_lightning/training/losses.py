@@ -138,6 +138,11 @@ def grain(rest: Tensor, gather: Gather | None = None) -> Tensor:
 class EvidenceLoss(nn.Module):
     """Expected reconstruction error plus the cost of each coordinate.
 
+    What is minimised is divided by :func:`grain`, which falls as the residual becomes white, and its prices
+    rise with the steps: it can rise while the model gets better. Its parts have units that stay: the
+    ``reconstruction`` error over the noise variance, and, nats per pixel of white noise at full prices,
+    ``uncertainty``, ``price`` and their sum with half the error, the ``evidence`` (less is better).
+
     Parameters
     ----------
     splats : int
@@ -198,13 +203,18 @@ class EvidenceLoss(nn.Module):
         price = self.coordinate_cost * maps.probability.sum((1, 2)) + self.amplitude_cost * (
             maps.probability * maps.amplitude
         ).sum((1, 2))
-        reconstruction = error.mean()
+        reconstruction, uncertainty, price = error.mean(), variance.mean() / pixels, price.mean() / pixels
         doubt = grain(picture - batch.target, gather)
-        total = 0.5 * reconstruction / doubt + (rise * (0.5 * variance / doubt + price) / pixels).mean()
+        total = 0.5 * reconstruction / doubt + rise * (0.5 * uncertainty / doubt + price)
         parts = {
-            "reconstruction": reconstruction.detach(),
-            "coordinates": maps.probability.sum((1, 2)).mean().detach(),
+            "reconstruction": reconstruction,
+            "evidence": 0.5 * (reconstruction + uncertainty) + price,
+            "uncertainty": 0.5 * uncertainty,
+            "price": price,
+            "grain": doubt,
+            "coordinates": maps.probability.sum((1, 2)).mean(),
         }
+        parts = {name: part.detach() for name, part in parts.items()}
         return LossTerms(total, parts, picture.detach(), coordinates.detach())
 
 
