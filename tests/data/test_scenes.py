@@ -78,11 +78,11 @@ def unbroken(tmp_path_factory) -> Path:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning import train
-    from calcium_lightning.command import start as cli
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("unbroken") / "run"
-    assert cli.run("train", train.main.__wrapped__, [*TRAINING, f"hydra.run.dir={run}"]) == 0
+    assert start.run("train", train.main.__wrapped__, [*TRAINING, f"hydra.run.dir={run}"]) == 0
     return run
 
 

@@ -14,7 +14,7 @@ import torch
 
 from calcium_lightning.loggers.metrics_table import read_table
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 TINY = (
     "+experiment=unsupervised",
     "cell_diameter=6",

@@ -39,12 +39,12 @@ def alone(tmp_path_factory, session) -> Path:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning import train
-    from calcium_lightning.command import start as cli
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     sweep = tmp_path_factory.mktemp("alone") / "sweep"
     command = [*TINY, sessions(session), f"hydra.sweep.dir={sweep}", "-m", "seed=1,2,3"]
-    assert cli.run("train", train.main.__wrapped__, command) == 0
+    assert start.run("train", train.main.__wrapped__, command) == 0
     return sweep
 
 

@@ -79,13 +79,13 @@ def still(session, tmp_path_factory) -> dict[str, torch.Tensor]:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning import train
-    from calcium_lightning.command import start as cli
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("still") / "run"
     rates = [f"optimizer.{name}.lr=0" for name in ("everything", "coordinates", "sparsity")]
     given = [*quiet(*rates), sessions(session), f"hydra.run.dir={run}", "model.l1=0"]
-    assert cli.run("train", train.main.__wrapped__, given) == 0
+    assert start.run("train", train.main.__wrapped__, given) == 0
     return state(run)
 
 
