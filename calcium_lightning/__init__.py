@@ -47,7 +47,7 @@ _FACE = {
     "Scene": "simulation.scene",
     "Session": "io.session",
     "load_model": "pipeline",
-    "open_recording": "io.readers.base",
+    "open_recording": "io.readers.formats",
     "read_cells": "io.cells_file",
 }
 #: what cells offer, and who does it (:mod:`calcium_lightning.core.conveniences`)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.start import as_paths, entry_point
+from calcium_lightning.metrics.table import CELLS
 
 call_as(__name__, "calcium_lightning.metrics.evaluation", "evaluate")
 
@@ -46,34 +47,34 @@ def main(cfg: DictConfig) -> None:
         print(f"figures: {output}")
 
 
-# title -> (figure, heading, format)
-TABLES: dict[str, list[tuple[str, str, str]]] = {
-    "cells": [
-        ("cells", "cells", ".0f"),
-        ("true_cells", "true", ".0f"),
-        ("precision", "precision", ".3f"),
-        ("recall", "recall", ".3f"),
-        ("f1", "F1", ".3f"),
-        ("center_error", "centre error px", ".3f"),
-        ("correlation", "r", ".3f"),
-        ("both", "both", ".3f"),
-    ],
-    "recall by place, motion": [
-        ("recall_inner", "inner", ".3f"),
-        ("recall_border", "border", ".3f"),
-        ("recall_dim", "dim, inner", ".3f"),
-        ("recall_bright", "bright, inner", ".3f"),
-        ("motion_rmse_y", "motion y px", ".3f"),
-        ("motion_rmse_x", "motion x px", ".3f"),
-    ],
-    "annotator's mask": [
-        ("mask_cells", "cells", ".0f"),
-        ("mask_precision", "precision", ".3f"),
-        ("mask_chance", "chance", ".3f"),
-        ("mask_kappa", "kappa", ".3f"),
-        ("mask_parts_hit", "parts hit", ".0f"),
-        ("mask_parts", "of", ".0f"),
-    ],
+#: title -> figures
+TABLES = {
+    "cells": (
+        "cells",
+        "true_cells",
+        "precision",
+        "recall",
+        "f1",
+        "center_error",
+        "correlation",
+        "both",
+    ),
+    "recall by place, motion": (
+        "recall_inner",
+        "recall_border",
+        "recall_dim",
+        "recall_bright",
+        "motion_rmse_y",
+        "motion_rmse_x",
+    ),
+    "annotator's mask": (
+        "mask_cells",
+        "mask_precision",
+        "mask_chance",
+        "mask_kappa",
+        "mask_parts_hit",
+        "mask_parts",
+    ),
 }
 
 
@@ -89,16 +90,18 @@ def show(result: dict[str, Any]) -> None:
     rows = [(Path(item["cells"]).stem, item["figures"]) for item in result["recordings"]]
     if len(rows) > 1:
         rows.append(("together", result["together"]))
-    for title, columns in TABLES.items():
-        measured = [column for column in columns if any(column[0] in figures for _, figures in rows)]
+    for title, names in TABLES.items():
+        measured = [CELLS[name] for name in names if any(name in figures for _, figures in rows)]
         if not measured:
             continue
         table = Table(title=title, title_justify="left")
         table.add_column("recording")
-        for _, heading, _ in measured:
-            table.add_column(heading, justify="right")
+        for figure in measured:
+            table.add_column(figure.title, justify="right")
         for name, figures in rows:
-            shown = (format(figures[key], form) if key in figures else "" for key, _, form in measured)
+            shown = (
+                figure.text(figures[figure.name]) if figure.name in figures else "" for figure in measured
+            )
             table.add_row(_plain(name), *shown)
         console.print(table)
 

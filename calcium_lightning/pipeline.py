@@ -20,6 +20,7 @@ from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.origin import made_by
@@ -34,8 +35,8 @@ from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
+from calcium_lightning.preprocess.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def extract_streamed(
     pixel_size = None if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
     session = as_session(recording, rate, pixel_size)
     detector = detector or load_model(device=chosen)
-    preprocess, localize = preprocess or PreprocessSettings(), localize or LocalizeSettings()
+    preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
     if preprocess.repair_defects:
         session = RepairedSession.of(session)  # before anything looks at a frame
     diameter = cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
@@ -246,6 +247,7 @@ def _prepare(
             f"{session.path}: {session.n_frames} frames are fewer than a window of {seconds:g} s "
             f"({least} frames at {rate:g} Hz)"
         )
+    settings = settings.for_background(detector.window.background_diameters)
     prepared = prepare(session, cell_diameter, settings, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
         raise InputError(

@@ -15,9 +15,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.conveniences import convenience
+from calcium_lightning.core.scale import CENTROID_LEVEL
 
-#: a centre is the centroid of the part of a footprint above this share of its peak
-CENTER_LEVEL = 0.3
 #: what of a cell is as long as the recording
 TRACES = ("traces", "denoised", "spikes")
 
@@ -282,7 +281,7 @@ class StreamedCells(CellTable):
 
 
 def footprint_centers(
-    footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTER_LEVEL
+    footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTROID_LEVEL
 ) -> np.ndarray:
     """Centroid (y, x) of the part of each footprint above ``level`` of its peak.
 

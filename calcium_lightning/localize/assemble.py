@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
+from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.localize.finder import Found, LocalizeSettings
 from calcium_lightning.localize.gather import assign
 from calcium_lightning.localize.localizations import Spots
@@ -20,7 +21,7 @@ from calcium_lightning.localize.places import claimed_means, put_together
 from calcium_lightning.localize.quality import accept, measure
 from calcium_lightning.localize.scratch import ScratchTraces
 from calcium_lightning.localize.upscale import to_session
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.preprocess.prepared import Prepared
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
 CENTER_FLOOR = 0.06

@@ -11,6 +11,7 @@ import torch
 from scipy.ndimage import label
 from torch import Tensor
 
+from calcium_lightning.core.scale import CENTROID_LEVEL
 from calcium_lightning.localize.patches import Patches, Surround
 
 #: how much a cell's shape differs from a Gaussian, relative to its peak (prior standard deviation)
@@ -222,7 +223,7 @@ def centroids(footprints: Patches) -> np.ndarray:
     if not len(footprints):
         return np.zeros((0, 2))
     values = footprints.values
-    weight = values * (values > 0.3 * values.flatten(1).amax(1)[:, None, None])
+    weight = values * (values > CENTROID_LEVEL * values.flatten(1).amax(1)[:, None, None])
     mass = weight.sum((1, 2)).clamp_min(1e-9)
     y, x = footprints.grid()
     center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)

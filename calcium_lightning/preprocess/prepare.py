@@ -16,19 +16,18 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
+from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
-#: turns a median absolute deviation into a standard deviation of a Gaussian
-MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,10 @@ class PreprocessSettings:
     ----------
     motion : MotionSettings or None
         How motion is estimated where the session's isn't corrected; None takes the session as it is.
-    background_diameters : float
-        Standard deviation of the blur that is taken for background, in cell diameters.
+    background_diameters : float, optional
+        Standard deviation of the blur that is taken for background, in cell diameters. Default: as the
+        network was trained that is to see the frames, or
+        :data:`~calcium_lightning.core.scale.BACKGROUND_DIAMETERS`.
     baseline_seconds : float
         How often the quiet tissue is estimated anew.
     baseline_frames : int
@@ -54,12 +55,36 @@ class PreprocessSettings:
     """
 
     motion: MotionSettings | None = MotionSettings()
-    background_diameters: float = 0.67
+    background_diameters: float | None = None
     baseline_seconds: float = 30.0
     baseline_frames: int = 120
     noise_floor: float = 0.5
     repair_defects: bool = True
     repair_stretch: bool = True
+
+    def for_background(self, diameters: float | None) -> PreprocessSettings:
+        """These settings, with the background that a network expects where they leave it open."""
+        if self.background_diameters is not None:
+            return self
+        return replace(self, background_diameters=diameters)
+
+
+def as_settings(settings: object | None) -> PreprocessSettings:
+    """The settings, or the default ones.
+
+    Raises
+    ------
+    InputError
+        If they are of something else than the preparation for a network.
+    """
+    if settings is None:
+        return PreprocessSettings()
+    if not isinstance(settings, PreprocessSettings):
+        raise InputError(
+            f"preprocess: {type(settings).__name__} makes session files; ingest the sessions with it, "
+            "a network's frames are prepared with preprocess=default"
+        )
+    return settings
 
 
 def prepare(
@@ -95,11 +120,7 @@ def prepare(
     InputError
         If the recording can't be taken.
     """
-    settings = settings or PreprocessSettings()
-    if not isinstance(settings, PreprocessSettings):
-        raise InputError(
-            "preprocess: the published chain is for ingest and extract; ingest the sessions with it"
-        )
+    settings = as_settings(settings)
     session = as_session(recording, fps)
     if settings.repair_defects:
         session = RepairedSession.of(session)
@@ -121,7 +142,7 @@ def prepare(
         shifts=motion if isinstance(motion, np.ndarray) else motion.shifts,
         gain=gain,
         offset=offset,
-        background_sigma=settings.background_diameters * NETWORK_DIAMETER,
+        background_sigma=background_sigma(settings.background_diameters),
         baseline=torch.zeros(1, *scale.size),
         knots=torch.zeros(1),
         noise=torch.ones(scale.size),
