@@ -1,7 +1,7 @@
 """Neurons in one-photon calcium imaging: analysis by synthesis with learnable coordinates.
 
-The rooms, in the direction data flows: :mod:`~calcium_lightning.session` (frames) → ``data`` (windows) →
-``nn`` and ``model`` (localisations) → ``localize`` (cells) → :mod:`~calcium_lightning.cells`, ``io`` and
+The rooms, in the direction data flows: :mod:`~calcium_lightning.io.session` (frames) → ``data`` (windows) →
+``nn`` and ``model`` (localisations) → ``localize`` (cells) → :mod:`~calcium_lightning.core.cells`, ``io`` and
 ``pages`` (files and pages). Importing the package imports none of them: commands start fast.
 """
 

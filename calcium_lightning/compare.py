@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import as_paths, entry_point, output_paths
+from calcium_lightning.command.start import as_paths, entry_point, output_paths
 
 if TYPE_CHECKING:
-    from calcium_lightning.runs.comparison import Comparison
+    from calcium_lightning.comparison.compare import Comparison
 
 RESULTS = 4  # that fit into a terminal; the CSV file has them all
 
@@ -23,7 +23,7 @@ def write_page(comparison: Comparison, output: Path, title: str = "", *, overwri
     InputError
         If the page exists.
     """
-    from calcium_lightning.atomic import atomic_path, check_output
+    from calcium_lightning.core.atomic import atomic_path, check_output
     from calcium_lightning.pages.comparison import render
 
     check_output(output, overwrite)
@@ -45,7 +45,7 @@ def write_csv(comparison: Comparison, output: Path, *, overwrite: bool = False) 
     """
     import csv
 
-    from calcium_lightning.atomic import atomic_path
+    from calcium_lightning.core.atomic import atomic_path
 
     metrics = comparison.metrics
     settings = [parameter.name for parameter in comparison.parameters]
@@ -103,9 +103,9 @@ def main(cfg: DictConfig) -> None:
     'runs=multirun/train/*'. Runs of extract are compared by the metrics.json that evaluate has written into
     their folders.
     """
-    from calcium_lightning.atomic import check_output
-    from calcium_lightning.runs.comparison import command_of, compare_runs
-    from calcium_lightning.runs.results import read_runs
+    from calcium_lightning.comparison.compare import command_of, compare_runs
+    from calcium_lightning.comparison.runs import read_runs
+    from calcium_lightning.core.atomic import check_output
 
     places = as_paths(cfg.runs)
     page: Any = output_paths([Path("comparison")], cfg.output, ".html")[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import entry_point
-from calcium_lightning.errors import InputError
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
 
 
 @entry_point("dashboard")
@@ -24,8 +24,8 @@ def main(cfg: DictConfig) -> None:
     import wandb
     from hydra.utils import instantiate
 
-    from calcium_lightning.runs.loggers import has_wandb_key
-    from calcium_lightning.runs.wandb_workspace import as_plain, make_workspace, save
+    from calcium_lightning.loggers.make import has_wandb_key
+    from calcium_lightning.loggers.wandb_workspace import as_plain, make_workspace, save
 
     try:
         workspace = make_workspace(

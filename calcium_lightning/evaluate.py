@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import as_paths, entry_point
-from calcium_lightning.errors import InputError
+from calcium_lightning.command.start import as_paths, entry_point
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from calcium_lightning.session import Truth
+    from calcium_lightning.io.session import Truth
 
 FORMAT, VERSION = "calcium-lightning-metrics", 1
 
@@ -54,7 +54,7 @@ def evaluate(
     InputError
         If files can't be read, don't pair, or don't fit each other.
     """
-    from calcium_lightning.cells_file import read_cells
+    from calcium_lightning.io.cells_file import read_cells
     from calcium_lightning.metrics.scorecard import Scorecard
 
     truths = _paired(truth, len(cells), "truth")
@@ -99,7 +99,7 @@ def read_truth(path: Path, shape: tuple[int, int, int]) -> Truth:
     InputError
         If the file can't be read or holds no truth.
     """
-    from calcium_lightning.session import Session, Truth
+    from calcium_lightning.io.session import Session, Truth
 
     if path.suffix.lower() == ".npy":
         return Truth(mask=read_mask(path))
@@ -154,7 +154,7 @@ def main(cfg: DictConfig) -> None:
     """
     import json
 
-    from calcium_lightning.atomic import atomic_path, check_output
+    from calcium_lightning.core.atomic import atomic_path, check_output
 
     output = None if cfg.output is None else as_paths(cfg.output)[0]
     if output is not None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.cli import as_paths, entry_point, output_paths
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from calcium_lightning.cells import Cells
+    from calcium_lightning.core.cells import Cells
 
 #: format -> the ending of its files; CSV's several tables are a folder
 FORMATS = {"nwb": ".nwb", "csv": ""}
@@ -42,15 +42,15 @@ def export(
     overwrite : bool
         Replace an existing target.
     nwb : mapping, optional
-        Fields of :class:`calcium_lightning.io.export_nwb.NwbSettings`.
+        Fields of :class:`calcium_lightning.io.writers.nwb.NwbSettings`.
 
     Raises
     ------
     InputError
         If the file can't be read, the target exists or the format is unknown.
     """
-    from calcium_lightning.atomic import check_output
-    from calcium_lightning.cells_file import read_cells
+    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.io.cells_file import read_cells
 
     chosen = format or choose_format(target)
     check_format(chosen)
@@ -60,13 +60,13 @@ def export(
     if not rejected:
         cells = accepted_cells(cells)
     if chosen == "nwb":
-        from calcium_lightning.io.export_nwb import NwbSettings, export_nwb
+        from calcium_lightning.io.writers.nwb import NwbSettings, export_nwb
 
         if target.is_dir():
             raise InputError(f"{target}: is a folder; an NWB export is a file")
         export_nwb(cells, target, NwbSettings(**(nwb or {})), source=source, overwrite=overwrite)
     else:
-        from calcium_lightning.io.export_csv import export_csv
+        from calcium_lightning.io.writers.csv import export_csv
 
         export_csv(cells, target, overwrite=overwrite)
 

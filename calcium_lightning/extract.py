@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import as_paths, entry_point, output_paths
-from calcium_lightning.errors import positive
+from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.core.errors import positive
 
 
 @entry_point("extract")
@@ -33,19 +33,19 @@ def main(cfg: DictConfig) -> None:
     import torch
     from hydra.utils import instantiate
 
-    from calcium_lightning.atomic import check_output
-    from calcium_lightning.cells_file import write_cells
-    from calcium_lightning.detectors import WindowDetector, check_name, load_detector
-    from calcium_lightning.device import choose_device
-    from calcium_lightning.made import is_made, told
-    from calcium_lightning.moved import Moved
+    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.device import choose_device
+    from calcium_lightning.core.motion_summary import Moved
+    from calcium_lightning.io.cells_file import write_cells
+    from calcium_lightning.io.origin import is_made, told
+    from calcium_lightning.io.session import Session
+    from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
     from calcium_lightning.pipeline import streamed_cells
     from calcium_lightning.preprocess.defects import RepairedSession
     from calcium_lightning.preprocess.diameter import cell_diameter_of
-    from calcium_lightning.preprocess.published import PublishedChain
-    from calcium_lightning.published.extract import coordinate_cells
-    from calcium_lightning.published.session import preprocess_session
-    from calcium_lightning.session import Session
+    from calcium_lightning.replications.teng2021.extract import coordinate_cells
+    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
+    from calcium_lightning.replications.teng2021.session import preprocess_session
 
     check_name(cfg.detector)
     sessions = [Session(path) for path in paths]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.cli import as_paths, entry_point, output_paths
+from calcium_lightning.command.start import as_paths, entry_point, output_paths
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -22,12 +22,12 @@ def main(cfg: DictConfig) -> None:
     """
     from contextlib import ExitStack
 
-    from calcium_lightning.atomic import check_output
-    from calcium_lightning.errors import InputError
-    from calcium_lightning.io.base import open_recording
+    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.readers.base import open_recording
     from calcium_lightning.io.truth import read_truth
-    from calcium_lightning.preprocess.published import PublishedRecording
+    from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
     inputs = as_paths(cfg.input)
     given = [None] * len(inputs) if cfg.truth is None else cfg.truth
@@ -78,8 +78,8 @@ def main(cfg: DictConfig) -> None:
 def _chain(settings: DictConfig) -> Any:
     from hydra.utils import instantiate
 
-    from calcium_lightning.errors import InputError
-    from calcium_lightning.preprocess.published import PublishedChain
+    from calcium_lightning.core.errors import InputError
+    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
 
     chain = instantiate(settings, _convert_="all")
     if not isinstance(chain, PublishedChain):
@@ -93,7 +93,7 @@ def summary(path: object) -> str:
     """Give one line about a session file: its path, shape, type, frame rate and size."""
     from pathlib import Path
 
-    from calcium_lightning.session import Session
+    from calcium_lightning.io.session import Session
 
     file = Path(str(path))
     with Session(file) as session:

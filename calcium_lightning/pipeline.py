@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from calcium_lightning.assembly import Images, assemble
-from calcium_lightning.cells import Cells, StreamedCells
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.errors import InputError
-from calcium_lightning.localize.cells import CellFinder, LocalizeSettings
+from calcium_lightning.core.cells import Cells, StreamedCells
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import progress
+from calcium_lightning.io.origin import made_by
+from calcium_lightning.io.session import Session
+from calcium_lightning.localize.assemble import Images, assemble
 from calcium_lightning.localize.detect import Detector, Movie, detect
+from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.made import made_by
 from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
-from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
 from calcium_lightning.preprocess.summary import RegisteredSummary
-from calcium_lightning.progress import progress
-from calcium_lightning.session import Session
 
 #: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
 CHUNK_PIXELS = 64 * 256**2

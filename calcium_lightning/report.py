@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import as_paths, entry_point, output_paths
-from calcium_lightning.errors import InputError
+from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.core.errors import InputError
 
 
 def write_report(cells: Path, output: Path, metrics: Path | None = None, *, overwrite: bool = False) -> None:
@@ -30,8 +30,8 @@ def write_report(cells: Path, output: Path, metrics: Path | None = None, *, over
     InputError
         If a file can't be read or the page exists.
     """
-    from calcium_lightning.atomic import atomic_path, check_output
-    from calcium_lightning.cells_file import read_cells
+    from calcium_lightning.core.atomic import atomic_path, check_output
+    from calcium_lightning.io.cells_file import read_cells
     from calcium_lightning.pages.report import render
 
     check_output(output, overwrite)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.cli import as_paths, entry_point, run_folder
-from calcium_lightning.errors import InputError
+from calcium_lightning.command.start import as_paths, entry_point, run_folder
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     from calcium_lightning.simulation import SceneSettings

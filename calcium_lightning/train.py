@@ -9,12 +9,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.cli import as_paths, entry_point, run_folder
+from calcium_lightning.command.start import as_paths, entry_point, run_folder
 
 
 def same_folder(arguments: list[str]) -> list[str]:
     """Add the folder of a run or sweep that was begun before with these arguments."""
-    from calcium_lightning.runs.settle import settle
+    from calcium_lightning.runs.resume import settle
 
     return settle("train", arguments)
 
@@ -29,10 +29,10 @@ def main(cfg: DictConfig) -> Any:
     demo. The same command again goes on with a run or sweep that was broken off, and reads the result of a
     finished one; fresh=true runs it anew.
     """
+    from calcium_lightning.io.session import Session
+    from calcium_lightning.processes.rendezvous import leader
     from calcium_lightning.runs.identity import identify
-    from calcium_lightning.runs.meeting import leader
-    from calcium_lightning.runs.work import run_job
-    from calcium_lightning.session import Session
+    from calcium_lightning.runs.run import run_job
 
     sessions = as_paths(cfg.data.sessions or [])
     for path in sessions:  # told at once, before Torch is loaded in every process
@@ -76,13 +76,13 @@ def show(result: dict[str, Any]) -> None:
 
 def command() -> None:
     """Run the command; as one of several processes that torchrun or SLURM started, lead or follow."""
-    from calcium_lightning.runs.world import started_by_others
+    from calcium_lightning.processes.world import started_by_others
 
     world = started_by_others()
     if world is None:
         main()
         return
-    from calcium_lightning.runs.meeting import follow, leading
+    from calcium_lightning.processes.rendezvous import follow, leading
 
     if world.rank > 0:
         sys.exit(follow(world))

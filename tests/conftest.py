@@ -30,7 +30,7 @@ def run_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     def run(name: str, *overrides: str, cwd: Path | None = None) -> Outcome:
         from hydra.core.global_hydra import GlobalHydra
 
-        from calcium_lightning import cli
+        from calcium_lightning.command import start as cli
 
         monkeypatch.chdir(cwd or tmp_path)
         GlobalHydra.instance().clear()

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.tiny_session import make_session
 from omegaconf import OmegaConf
 from test_train import sessions
-from tiny_session import make_session
 
-from calcium_lightning.cli import conf_dir
-from calcium_lightning.runs.results import read_runs
+from calcium_lightning.command.start import conf_dir
+from calcium_lightning.comparison.runs import read_runs
 
 FOLDER = conf_dir() / "experiment/ablation"
 #: cell -> what it changes of the baseline, and nothing else

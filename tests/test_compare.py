@@ -6,9 +6,9 @@ import csv
 import shlex
 
 import pytest
-from example_runs import HOSTILE, make_run, make_sweep
+from helpers.example_runs import HOSTILE, make_run, make_sweep
+from helpers.tiny_session import make_session
 from test_train import TINY, held_out, sessions
-from tiny_session import make_session
 
 
 def test_a_sweep_becomes_a_table_a_csv_file_and_a_page(run_command, tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import wandb
-from wandb_server import wandb_server
+from helpers.wandb_server import wandb_server
 
 SECTION = "_target_:wandb_workspaces.workspaces.Section,name:mine"
 

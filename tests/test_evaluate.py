@@ -12,11 +12,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from example_cells import make_example, take, write_truth
+from helpers.example_cells import make_example, take, write_truth
 
-from calcium_lightning.cells_file import write_cells
-from calcium_lightning.session import Truth
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.session import Truth
+from calcium_lightning.io.session_writer import SessionWriter
 
 REFEREE = Path(__file__).resolve().parents[2] / "shared" / "tools" / "referee.py"
 

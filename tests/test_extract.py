@@ -14,14 +14,14 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from tiny_network import make_network
+from helpers.tiny_network import make_network
 
 from calcium_lightning import __version__
-from calcium_lightning.cells_file import read_cells
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.nn.checkpoint import save_network
+from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.simulation import Scene, SceneSettings, write_session
-from calcium_lightning.weights import save_network
 
 BANDPASS = ("detector=bandpass", "cell_diameter=10")
 

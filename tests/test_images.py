@@ -8,11 +8,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, shift
 from skimage.metrics import structural_similarity
 
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.pipeline import write_foreground
-from calcium_lightning.preprocess.statistics import prepare
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.preprocess.prepare import prepare
 
 
 def test_the_mean_image_is_like_the_tissue_that_did_not_move(tmp_path: Path):

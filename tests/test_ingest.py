@@ -10,10 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.recordings import cut, damage, movie, packets, write_video
 from PIL import Image
-from recordings import cut, damage, movie, packets, write_video
 
-from calcium_lightning.session import Session
+from calcium_lightning.io.session import Session
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -305,7 +305,7 @@ def test_a_full_disk_is_one_line(run_command, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     array(tmp_path / "a.hdf5", movie(9))
-    monkeypatch.setattr("calcium_lightning.session_writer.SessionWriter.append", full)
+    monkeypatch.setattr("calcium_lightning.io.session_writer.SessionWriter.append", full)
     refused(run_command("ingest", "input=a.hdf5", "output=s.h5"), "No space left on device", status=1)
     assert left_behind(tmp_path) == []
 

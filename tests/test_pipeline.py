@@ -8,16 +8,16 @@ import torch
 from scipy.ndimage import shift as scipy_shift
 from scipy.spatial.distance import cdist
 
-from calcium_lightning.cells import footprint_centers
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.device import choose_device
-from calcium_lightning.errors import InputError
-from calcium_lightning.localize.bandpass import BandpassDetector
+from calcium_lightning.core.cells import footprint_centers
+from calcium_lightning.core.device import choose_device
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.pipeline import extract_cells, write_foreground
-from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.simulation import Scene, SceneSettings
 
 WINDOW = WindowSettings(taps=11, seconds=0.5)

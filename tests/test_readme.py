@@ -7,12 +7,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from example_cells import make_example
+from helpers.example_cells import make_example
 from hydra.core.override_parser.types import Override
 
-from calcium_lightning.cells_file import write_cells
-from calcium_lightning.cli import conf_dir
-from calcium_lightning.config import SCHEMAS
+from calcium_lightning.command.schemas import SCHEMAS
+from calcium_lightning.command.start import conf_dir
+from calcium_lightning.io.cells_file import write_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_cells import HOSTILE, make_example, take, write_truth
-from html_page import Page
+from helpers.example_cells import HOSTILE, make_example, take, write_truth
+from helpers.html_page import Page
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import Cells, Localizations
-from calcium_lightning.cells_file import write_cells
+from calcium_lightning.core.cells import Cells, Localizations
+from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.pages.report import render
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from calcium_lightning.session import Session
+from calcium_lightning.io.session import Session
 from calcium_lightning.simulation import Scene
 
 TINY = ("simulation.height_px=40", "simulation.width_px=56", "simulation.seconds=2")

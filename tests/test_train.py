@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_session import make_session
-from tiny_training import TINY, held_out, real, same, sessions, stop_at, weights
+from helpers.tiny_session import make_session
+from helpers.tiny_training import TINY, held_out, real, same, sessions, stop_at, weights
 
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calcium_lightning.data.windows import Labels, WindowBatch
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn.windows import Labels, WindowBatch
 
 
 @dataclass(frozen=True)

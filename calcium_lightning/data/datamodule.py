@@ -13,18 +13,18 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
-from calcium_lightning.data.windows import WindowBatch, WindowSettings, window_weights
-from calcium_lightning.errors import InputError
+from calcium_lightning.io.session import Session
+from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
-from calcium_lightning.session import Session
 
 Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells

@@ -21,7 +21,8 @@ from calcium_lightning.data.labels import LabelTable
 from calcium_lightning.data.sources import FileFrames, Foreground
 from calcium_lightning.data.splits import Block
 from calcium_lightning.data.units import UnitCache
-from calcium_lightning.data.windows import (
+from calcium_lightning.nn.coordconv import crop_extent
+from calcium_lightning.nn.windows import (
     Labels,
     WindowBatch,
     WindowSettings,
@@ -29,7 +30,6 @@ from calcium_lightning.data.windows import (
     take_windows,
     window_weights,
 )
-from calcium_lightning.nn.coordconv import crop_extent
 from calcium_lightning.preprocess.prepared import Crop, Prepared
 
 #: what a sampler asks for: the index of a block, and the key of its randomness

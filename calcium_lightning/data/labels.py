@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import footprint_centers
-from calcium_lightning.data.windows import Labels
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.cells import footprint_centers
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Session
+from calcium_lightning.nn.windows import Labels
 from calcium_lightning.preprocess.prepared import Crop, Prepared
-from calcium_lightning.session import Session
 
 #: footprints brought to the network's scale at a time; bounds memory
 CELLS_AT_ONCE = 32

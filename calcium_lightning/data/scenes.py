@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import quiet, track
 from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.data.dataset import Labelled
 from calcium_lightning.data.labels import LabelTable, label_table, true_diameter
 from calcium_lightning.data.splits import Splits
-from calcium_lightning.data.windows import WindowBatch
-from calcium_lightning.errors import InputError
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.nn.windows import WindowBatch
+from calcium_lightning.preprocess.prepare import prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.statistics import prepare
-from calcium_lightning.progress import quiet, track
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
 from calcium_lightning.simulation import Scene, SceneSettings
 from calcium_lightning.simulation.randomize import random_settings
 from calcium_lightning.simulation.streams import stream

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from calcium_lightning.io.session import Session
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.session import Session
 
 
 class Source(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def split_in_time(
     n_frames : int
         Length of the session.
     span : int
-        Frames that one window looks at, S of :func:`~calcium_lightning.data.windows.window_weights`.
+        Frames that one window looks at, S of :func:`~calcium_lightning.nn.windows.window_weights`.
     validation, test : float
         Shares of the frames; 0 for none, otherwise at least one frame each.
     where : str

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.hdf5 import chunk_frames
-from calcium_lightning.io.base import Recording
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import progress
 from calcium_lightning.io.geometry import Cut
-from calcium_lightning.progress import progress
-from calcium_lightning.session import Truth
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.io.hdf5 import chunk_frames
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.session import Truth
+from calcium_lightning.io.session_writer import SessionWriter
 
 #: frames are read in blocks of about this size
 BLOCK_BYTES = 4 << 20
@@ -79,7 +79,7 @@ def ingest_recording(
     Parameters
     ----------
     recording : Recording
-        From :func:`~calcium_lightning.io.base.open_recording`.
+        From :func:`~calcium_lightning.io.readers.base.open_recording`.
     output : path-like
         The session file.
     settings : IngestSettings, optional

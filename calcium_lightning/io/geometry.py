@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.session import Truth
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Truth
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.errors import InputError, nearest
-from calcium_lightning.session import Session, Truth
+from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io.session import Session, Truth
 
 #: a mask is scaled to the field: from a square, or with proportions that differ by so much at most
 ASPECT_TOLERANCE = 0.2
@@ -52,7 +52,7 @@ def read_truth(path: Path | str, shape: tuple[int, int, int], key: str | None = 
 
 def _own(path: Path, shape: tuple[int, int, int]) -> Truth | None:
     """The truth in a session or cells file of ours."""
-    from calcium_lightning.io.hdf5_recording import open_file
+    from calcium_lightning.io.readers.hdf5 import open_file
 
     with path.open("rb") as stream:
         if stream.read(8) != b"\x89HDF\r\n\x1a\n":
@@ -60,7 +60,7 @@ def _own(path: Path, shape: tuple[int, int, int]) -> Truth | None:
     with open_file(path) as file:
         identity = file.attrs.get("format")
     if identity == "calcium-lightning-cells":
-        from calcium_lightning.cells_file import read_cells
+        from calcium_lightning.io.cells_file import read_cells
 
         cells = read_cells(path)
         if tuple(cells.frame_shape) != shape[1:]:
@@ -93,7 +93,7 @@ def _load(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
         if ending == ".npy":
             return np.load(path, allow_pickle=False)
         if ending == ".png":
-            from calcium_lightning.io.images import read_picture
+            from calcium_lightning.io.readers.images import read_picture
 
             return read_picture(path)
     except (OSError, ValueError, EOFError) as error:
@@ -108,7 +108,7 @@ def _load(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
 
 
 def _load_hdf5(path: Path, key: str | None, matlab: bool) -> np.ndarray:
-    from calcium_lightning.io.hdf5_recording import datasets, open_file
+    from calcium_lightning.io.readers.hdf5 import datasets, open_file
 
     with open_file(path) as file:
         nodes = {name: node for name, node in datasets(file) if node.ndim in (2, 3) and min(node.shape) > 1}
@@ -120,7 +120,7 @@ def _load_hdf5(path: Path, key: str | None, matlab: bool) -> np.ndarray:
 
 
 def _load_matlab(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
-    from calcium_lightning.io.matlab import load_variable, variables
+    from calcium_lightning.io.readers.matlab import load_variable, variables
 
     sizes = {name: shape for name, shape in variables(path).items() if min(shape, default=0) > 1}
     return load_variable(path, _choose(path, key, sizes))
@@ -130,7 +130,7 @@ def _choose(path: Path, key: str | None, sizes: dict[str, tuple[int, ...]]) -> s
     there = ", ".join(f"{name} {tuple(shape)}" for name, shape in list(sizes.items())[:8]) or "none"
     if key is not None:
         if key not in sizes:
-            from calcium_lightning.io.hdf5_recording import nearest_name
+            from calcium_lightning.io.readers.hdf5 import nearest_name
 
             raise InputError(
                 f"truth={path}: no array {key}{nearest_name(key, list(sizes))}; there are: {there}"

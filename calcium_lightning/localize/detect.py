@@ -11,11 +11,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from calcium_lightning.data.windows import WindowSettings, take_windows, window_weights
+from calcium_lightning.core.progress import progress
 from calcium_lightning.nn.coordinates import CoordinateList, Coordinates
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.streamed import StreamedNetwork, can_stream
-from calcium_lightning.progress import progress
+from calcium_lightning.nn.windows import WindowSettings, take_windows, window_weights
 
 
 class Movie(Protocol):

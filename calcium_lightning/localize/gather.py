@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
-from calcium_lightning.localize.spots import Spots
+from calcium_lightning.localize.localizations import Spots
 
 #: pixels of the density map per network pixel
 OVERSAMPLE = 2

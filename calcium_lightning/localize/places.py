@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.localize.gather import assign
-from calcium_lightning.localize.spots import Spots
+from calcium_lightning.localize.localizations import Spots
 
 #: least standard error of one localisation, network pixels: no single frame decides
 SPOT_FLOOR = 0.03

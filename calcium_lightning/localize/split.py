@@ -14,8 +14,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from calcium_lightning.localize.gather import assign
+from calcium_lightning.localize.localizations import RECORD, Spots
 from calcium_lightning.localize.mixture import Clouds, fit
-from calcium_lightning.localize.spots import RECORD, Spots
 
 #: most localisations of a place that are looked at, about: memory doesn't grow with the recording
 MOST = 1000

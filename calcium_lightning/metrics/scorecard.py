@@ -1,6 +1,6 @@
 """All figures of one or many recordings: the metrics of this room, put together.
 
-Knows the data types :class:`~calcium_lightning.cells.Cells` and :class:`~calcium_lightning.session.Truth`,
+Knows the data types :class:`~calcium_lightning.core.cells.Cells` and :class:`~calcium_lightning.io.session.Truth`,
 but no files: what to compare comes in, plain numbers go out.
 """
 
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from torchmetrics import Metric
 
-from calcium_lightning.cells import Cells, footprint_centers
+from calcium_lightning.core.cells import Cells, footprint_centers
+from calcium_lightning.io.session import Truth
 from calcium_lightning.metrics.cells import (
     RADIUS,
     CellDetection,
@@ -23,7 +24,6 @@ from calcium_lightning.metrics.cells import (
 )
 from calcium_lightning.metrics.mask import MaskAgreement
 from calcium_lightning.metrics.motion import MotionError
-from calcium_lightning.session import Truth
 
 Figures = dict[str, float]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 
 class LowResolutionBackground(nn.Module):

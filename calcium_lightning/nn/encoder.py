@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.coordconv import CoordConv2d, extend_extent
 
 RESIDUAL_GAIN = 0.3

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.nn.background import LowResolutionBackground, NoBackground
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, find_peaks
 from calcium_lightning.nn.encoder import UShapeEncoder

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.coordinates import Coordinates
 from calcium_lightning.nn.splat_autograd import PatchSplat, ProfileSplat
 

@@ -1,6 +1,6 @@
 """The page of a comparison: which settings made which results, and how to repeat the best.
 
-Knows :class:`~calcium_lightning.runs.comparison.Comparison`; gathers everything that the template shows.
+Knows :class:`~calcium_lightning.comparison.compare.Comparison`; gathers everything that the template shows.
 Names of folders, settings and errors are data: the template escapes them.
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from calcium_lightning.comparison.compare import Comparison, command_of
+from calcium_lightning.comparison.ranking import METRICS, course
 from calcium_lightning.pages import comparison_figures as figures
 from calcium_lightning.pages.page import Fact, render_template
-from calcium_lightning.runs.comparison import Comparison, command_of
-from calcium_lightning.runs.ranking import METRICS, course
 
 PICTURES, PICTURE_BYTES = 12, 12_000_000  # runs whose pictures are shown, and all pictures together
 CURVES = 4  # metrics whose learning curves are shown

@@ -1,6 +1,6 @@
 """The charts of a comparison of runs: parameters against the metric, parallel coordinates, learning curves.
 
-Knows :class:`~calcium_lightning.runs.comparison.Comparison`.
+Knows :class:`~calcium_lightning.comparison.compare.Comparison`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calcium_lightning.comparison.compare import Comparison
+from calcium_lightning.comparison.ranking import course
 from calcium_lightning.pages.drawing import GOOD, new_figure, styled, svg
-from calcium_lightning.runs.comparison import Comparison
-from calcium_lightning.runs.ranking import course
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

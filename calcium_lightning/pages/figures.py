@@ -1,6 +1,6 @@
 """The charts of a report, as SVG data URIs drawn by matplotlib.
 
-Knows :class:`~calcium_lightning.cells.Cells`. Courses are thinned to what a screen shows, so a chart's size
+Knows :class:`~calcium_lightning.core.cells.Cells`. Courses are thinned to what a screen shows, so a chart's size
 does not grow with the recording.
 """
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calcium_lightning.cells import Cells
+from calcium_lightning.core.cells import Cells
 from calcium_lightning.pages import pictures
 from calcium_lightning.pages.drawing import BAD, GOOD, new_figure, styled, svg
 

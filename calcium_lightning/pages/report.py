@@ -1,6 +1,6 @@
 """The report of one cells file: what was found in a session, on one page.
 
-Knows :class:`~calcium_lightning.cells.Cells` and the figures of ``evaluate``; gathers everything that the
+Knows :class:`~calcium_lightning.core.cells.Cells` and the figures of ``evaluate``; gathers everything that the
 template shows. The page needs no network: pictures and courses are inside.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.cells import Cells
-from calcium_lightning.moved import Moved
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.motion_summary import Moved
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
 

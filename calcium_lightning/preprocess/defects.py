@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from scipy.ndimage import median_filter, rank_filter
 
-from calcium_lightning.session import Session
+from calcium_lightning.io.session import Session
 
 #: places in the recording that are looked at, and neighbouring frames at each
 PLACES, RUN = 24, 8

@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_laplace
 from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
-from calcium_lightning.errors import InputError, positive
-from calcium_lightning.session import Session
+from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.io.session import Session
 
 #: full width at half maximum of a Gaussian over its standard deviation
 FWHM = math.sqrt(8 * math.log(2))

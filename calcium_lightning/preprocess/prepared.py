@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calcium_lightning.preprocess.motion_types import PatchShifts
-from calcium_lightning.preprocess.patches import PatchGrid, sample_undone
+from calcium_lightning.io.session import Session
+from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone
+from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.resample import (
     CUT_SIGMAS,
     antialias_sigma,
@@ -24,7 +25,6 @@ from calcium_lightning.preprocess.resample import (
     sample,
     smoothing_matrix,
 )
-from calcium_lightning.session import Session
 
 #: full width at half maximum of a typical cell at the network's scale, network pixels
 NETWORK_DIAMETER = 6.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
 
 
 @dataclass(frozen=True)

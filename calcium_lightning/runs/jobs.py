@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from calcium_lightning.atomic import atomic_path
+from calcium_lightning.core.atomic import atomic_path
 
 Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 NAME = "job.json"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 Range = tuple[float, float]
 

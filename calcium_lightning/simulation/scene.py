@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.session import Truth
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Truth
 from calcium_lightning.simulation import background, motion, sensor
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.streams import stream

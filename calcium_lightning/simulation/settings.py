@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation.limits import LIMITS, Range, checked
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.progress import progress
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.core.progress import progress
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.simulation.scene import BLOCK_FRAMES, Scene
 from calcium_lightning.simulation.settings import SceneSettings
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from calcium_lightning.atomic import atomic_path
+from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.sweeps.trials import Trials
 
 RESULTS, BEST = "optimization_results.yaml", "best.yaml"

@@ -13,8 +13,8 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from calcium_lightning.config import SCHEMAS
-from calcium_lightning.failures import EXIT_FAILURE, EXIT_INPUT, Failure, SweepFailed, diagnose
+from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INPUT, Failure, SweepFailed, diagnose
+from calcium_lightning.command.schemas import SCHEMAS
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Result:
     overrides : sequence of str
         The job's own.
     value : Any
-        What the command returned; a :class:`~calcium_lightning.failures.Failure` where it failed.
+        What the command returned; a :class:`~calcium_lightning.command.failures.Failure` where it failed.
     folder : Path, optional
         The job's folder, if it came to have one.
     """

@@ -13,7 +13,7 @@ from typing import Any
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.base import SweeperBase
 from calcium_lightning.sweeps.jobs import Result, command_of, tell_failures
 from calcium_lightning.sweeps.pruning import TrialAddress

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import (
     RangeSweep,
 )
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

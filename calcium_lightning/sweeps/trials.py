@@ -23,10 +23,10 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.failures import Failure
+from calcium_lightning.command.failures import Failure
+from calcium_lightning.command.job import Stopped
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.storage import absolute, open_storage, turn
-from calcium_lightning.task import Stopped
 
 #: a sign of life of a running trial's process, and how old it may be, seconds
 BEAT_S, STALE_S = 20.0, 180.0

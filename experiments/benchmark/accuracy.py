@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from kinds import KINDS, Kind, choose, matching, recordings
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
     from methods import Method

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from calcium_lightning.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError, nearest
 
 HERE = Path(__file__).resolve().parent
 MINISIM, OURS, PUBLISHED = "minisim", "ours", "published"

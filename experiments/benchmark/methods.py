@@ -18,7 +18,7 @@ from kinds import HERE, Recording, ours, quoted
 from processes import Run
 from steps import Failed, make
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 
 #: of a session, what makes a given cells file of it; None: not of this session
 Command = Callable[[Path], Callable[[Path], Sequence[str]] | None]
@@ -115,7 +115,7 @@ def given_diameter() -> Extraction:
 
     def command(session: Path) -> Callable[[Path], Sequence[str]] | None:
         from calcium_lightning.data.labels import true_diameter
-        from calcium_lightning.session import Session
+        from calcium_lightning.io.session import Session
 
         with Session(session) as opened:
             if opened.truth is None or opened.truth.footprints is None:

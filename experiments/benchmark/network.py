@@ -12,15 +12,15 @@ import torch
 from timing import Case
 from torch.utils.flop_counter import FlopCounterMode
 
-from calcium_lightning.data.windows import WindowBatch, WindowSettings, take_windows, window_weights
 from calcium_lightning.localize.detect import has_bfloat16
-from calcium_lightning.losses import EvidenceLoss
 from calcium_lightning.nn.background import NoBackground
 from calcium_lightning.nn.encoder import UShapeEncoder
 from calcium_lightning.nn.head import CoordinateHead
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.splat import SplatDecoder
 from calcium_lightning.nn.streamed import StreamedNetwork
+from calcium_lightning.nn.windows import WindowBatch, WindowSettings, take_windows, window_weights
+from calcium_lightning.training.losses import EvidenceLoss
 
 FPS, WINDOW = 20.0, WindowSettings(taps=11)
 #: session pixels and network pixels of a field of 12.6-pixel cells

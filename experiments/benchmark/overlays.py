@@ -23,12 +23,12 @@ from scores import Folders, Row, read_all
 from skimage.measure import find_contours
 from summary import in_order
 
-from calcium_lightning.atomic import atomic_path
-from calcium_lightning.cells import Cells, footprint_centers
-from calcium_lightning.cells_file import read_cells
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.cells import Cells, footprint_centers
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session import Session, Truth
 from calcium_lightning.metrics.cells import match_cells
 from calcium_lightning.pages.pictures import OUTLINE, contrast, patch
-from calcium_lightning.session import Session, Truth
 
 #: colour, width and line style of a stroke
 STROKES: dict[str, tuple[str, float, Any]] = {

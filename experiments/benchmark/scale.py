@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from timing import machine
 
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SCENE_FRAMES, FPS, CELL_DIAMETER = 1200, 20, 12.0

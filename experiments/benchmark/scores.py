@@ -75,7 +75,7 @@ def figures(cells: Path, session: Path) -> dict[str, float | None]:
     Failed
         If the files can't be read or don't fit each other.
     """
-    from calcium_lightning.errors import InputError
+    from calcium_lightning.core.errors import InputError
     from calcium_lightning.evaluate import evaluate
 
     try:

@@ -26,10 +26,10 @@ from skimage.feature import peak_local_max
 from splat_memory import draw_splats
 from timing import Case, machine, markdown, measure
 
-from calcium_lightning.data.windows import WindowSettings, take_windows, window_weights
 from calcium_lightning.nn.coordinates import CoordinateMaps, find_peaks
 from calcium_lightning.nn.head import CoordinateHead
 from calcium_lightning.nn.splat import splat, splat_dense
+from calcium_lightning.nn.windows import WindowSettings, take_windows, window_weights
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: images, coordinates in each, and their side, pixels: a training crop, a small field, a large one

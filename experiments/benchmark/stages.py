@@ -27,14 +27,14 @@ from timing import machine
 from torch.utils.flop_counter import FlopCounterMode
 
 from calcium_lightning import pipeline
-from calcium_lightning.cells_file import write_cells
+from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.session import Session
 from calcium_lightning.localize import cells, deconvolution
 from calcium_lightning.localize.demix import Demixer, Residual
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.streamed import StreamedNetwork
-from calcium_lightning.preprocess import statistics
-from calcium_lightning.session import Session
-from calcium_lightning.weights import load_network
+from calcium_lightning.preprocess import prepare as statistics
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: bytes that move for a pixel of the foreground: file to half precision to single precision
@@ -143,7 +143,9 @@ def main() -> None:
         "bfloat16 GFLOP/s": matrix_rate(torch.bfloat16) / 1e9,
         "copy GB/s": copy_rate() / 1e9,
     }
-    start_up = run([sys.executable, "-c", "import calcium_lightning.pipeline, calcium_lightning.weights"])
+    start_up = run(
+        [sys.executable, "-c", "import calcium_lightning.pipeline, calcium_lightning.nn.checkpoint"]
+    )
     network, window = load_network()
     watch = Stopwatch()
     with watch, tempfile.TemporaryDirectory() as folder, Session(options.session) as session:

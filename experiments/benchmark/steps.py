@@ -12,7 +12,7 @@ from pathlib import Path
 
 from processes import Run, run
 
-from calcium_lightning.atomic import atomic_path
+from calcium_lightning.core.atomic import atomic_path
 
 
 class Failed(Exception):

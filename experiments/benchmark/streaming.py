@@ -3,7 +3,7 @@
     make bench        (or: python experiments/benchmark/streaming.py [--seconds 4] [--frames 2048])
 
 Two kinds of windows, not to be confused. *Raw windows* are the file's own frames, in its type, as views
-(``calcium_lightning.data.raw``): what streaming costs. *Training windows* are crops of the motion-corrected,
+(``raw_windows``): what streaming costs. *Training windows* are crops of the motion-corrected,
 resampled, high-passed foreground, each tap a weighted mean (``calcium_lightning.data.dataset``): what a
 training step waits for. Every pass begins with nothing held in memory, but with memory to hold it in; files
 are in the system's page cache.
@@ -27,17 +27,17 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from raw_windows import UNIT, RawWindows, raw_loader
 from rich.console import Console
 from timing import Case, Result, machine, markdown, measure
 from torch.utils.data import DataLoader
 
 from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.data.dataset import BlockDataset
-from calcium_lightning.data.raw import UNIT, RawWindows, raw_loader
-from calcium_lightning.data.windows import edge_pad, take_windows
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.nn.windows import edge_pad, take_windows
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SIDE, FPS, TAPS, DIAMETER = 256, 20.0, 11, 12.6

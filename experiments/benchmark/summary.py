@@ -11,7 +11,7 @@ from scores import Folders, Row, read_all
 from steps import write_json
 from timing import machine
 
-from calcium_lightning.atomic import atomic_path
+from calcium_lightning.core.atomic import atomic_path
 
 #: a column's figure, heading and form
 Column = tuple[str, str, str]

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 from timing import machine
 
-from calcium_lightning.cells_file import read_cells
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session import Session
 from calcium_lightning.metrics.scorecard import Scorecard
-from calcium_lightning.session import Session
 
 HERE = Path(__file__).resolve().parent
 #: the referee's figures and what they are called in the scorecard

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from calcium_lightning.runs.results import Run, read_runs
+from calcium_lightning.comparison.runs import Run, read_runs
 
 #: task -> its scores: name, heading, and whether it is a share
 SCORES = {

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from calcium_lightning.data.labels import label_table, true_diameter
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.localize.bandpass import BandpassDetector
+from calcium_lightning.io.session import Session
 from calcium_lightning.localize.detect import Detector, detect
+from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.localize.spots import Spots
 from calcium_lightning.metrics.localization import FrameLocalization
+from calcium_lightning.nn.checkpoint import load_network
+from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.pipeline import write_foreground
-from calcium_lightning.preprocess.statistics import prepare
-from calcium_lightning.session import Session
-from calcium_lightning.weights import load_network
+from calcium_lightning.preprocess.prepare import prepare
 
 RADIUS = 3.0
 SHARE = 0.1  # the last frames of the session, which a training on it didn't see

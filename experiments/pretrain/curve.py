@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ def read_mask(path: Path) -> np.ndarray:
     """Bool (H, W)."""
     if path.suffix == ".npy":
         return np.load(path) > 0
-    from calcium_lightning.io.images import read_picture
+    from calcium_lightning.io.readers.images import read_picture
 
     picture = read_picture(path)
     return (picture if picture.ndim == 2 else picture.max(2)) > picture.max() / 2

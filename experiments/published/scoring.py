@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calcium_lightning.cells import Cells
-from calcium_lightning.cells_file import read_cells
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.metrics.coordinates import Visited, coordinate_figures, visited_pixels
-from calcium_lightning.published.extract import BATCH, load_published
+from calcium_lightning.replications.teng2021.extract import BATCH, load_published
 
 Figures = dict[str, float]
 
@@ -77,9 +77,9 @@ def overlay(path: Path, mask: np.ndarray, panels: dict[str, Visited]) -> None:
 
 def introspect(checkpoint: Path, session: Path, picture: Path, frames: int = 48) -> Figures:
     """Reconstruction from reduced latents, drawn; each coordinate's share, as figures."""
-    from calcium_lightning.published.data import load_frames
-    from calcium_lightning.published.introspection import draw, leave_one_out, reduced_latents
-    from calcium_lightning.session import Session
+    from calcium_lightning.io.session import Session
+    from calcium_lightning.replications.teng2021.data import load_frames
+    from calcium_lightning.replications.teng2021.introspection import draw, leave_one_out, reduced_latents
 
     network = load_published(checkpoint)
     with Session(session) as opened:

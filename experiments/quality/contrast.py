@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.cells_file import read_cells
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session import Truth
 from calcium_lightning.localize.quality import QualitySettings, accept
 from calcium_lightning.metrics.scorecard import Scorecard
-from calcium_lightning.session import Truth
 
 THRESHOLDS = np.round(np.arange(2.0, 6.01, 0.1), 1)
 SHOWN = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)

@@ -18,17 +18,17 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from scipy.optimize import minimize
 
-from calcium_lightning.cells import footprint_centers
-from calcium_lightning.cli import conf_dir
+from calcium_lightning.command.start import conf_dir
+from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.data.labels import true_diameter
-from calcium_lightning.data.windows import WindowSettings
-from calcium_lightning.localize.bandpass import BandpassDetector
+from calcium_lightning.io.session import Session
+from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.quality import features
 from calcium_lightning.metrics.matching import match_points
+from calcium_lightning.nn.checkpoint import load_network
+from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.pipeline import extract_cells
-from calcium_lightning.session import Session
 from calcium_lightning.simulation import SceneSettings, write_session
-from calcium_lightning.weights import load_network
 
 #: raw sessions: what is accepted of ΔF/F is decided by its contrast
 PRESETS = ("miniscope_ca1", "miniscope_cortex")

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calcium_lightning.callbacks.localizations import draw
-from calcium_lightning.cells import footprint_centers
-from calcium_lightning.cells_file import read_cells
+from calcium_lightning.core.cells import footprint_centers
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session import Session
 from calcium_lightning.metrics.calibration import LocalizationCalibration
 from calcium_lightning.metrics.matching import match_after_offset
-from calcium_lightning.session import Session
+from calcium_lightning.training.callbacks.localizations import draw
 
 RADIUS = 6.0  # pixels, as the scorecard's
 MEDIAN_OF_SQUARES = 0.4549  # of a standard Gaussian

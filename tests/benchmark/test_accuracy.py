@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_cells import make_example, write_truth
+from helpers.example_cells import make_example, write_truth
 
-from calcium_lightning.cells_file import write_cells
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import write_cells
 
 
 @pytest.fixture

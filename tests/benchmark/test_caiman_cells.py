@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csc_matrix
 
-from calcium_lightning.cells_file import read_cells
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session_writer import SessionWriter
 
 SCRIPT = Path(__file__).resolve().parents[2] / "experiments/benchmark/peers/caiman_cells.py"
 HEIGHT, WIDTH, LENGTH = 20, 31, 50  # not square: a mix-up of the order of pixels shows

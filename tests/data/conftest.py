@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_session import make_session
 from hypothesis import settings
-from tiny_session import make_session
 
 settings.register_profile("calm", deadline=None, derandomize=True)
 settings.load_profile("calm")

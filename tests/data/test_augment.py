@@ -4,10 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.augment import Augmentation, Transform
-from calcium_lightning.data.windows import Labels, WindowBatch
-from calcium_lightning.errors import InputError
 from calcium_lightning.nn.coordconv import coordinate_channels, crop_extent
+from calcium_lightning.nn.windows import Labels, WindowBatch
 
 TRANSFORMS = st.builds(
     Transform, flip=st.booleans(), turns=st.integers(0, 3), gain=st.sampled_from([1.0, 1.3])

@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from counted import Counted
-from tiny_session import make_session
+from helpers.counted import Counted
+from helpers.tiny_session import make_session
 
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.data.dataset import BlockDataset, Labelled
 from calcium_lightning.data.labels import label_table
 from calcium_lightning.data.splits import Block
-from calcium_lightning.data.windows import WindowSettings, window_weights
-from calcium_lightning.preprocess.motion_types import PatchShifts
+from calcium_lightning.io.session import Session
+from calcium_lightning.nn.windows import WindowSettings, window_weights
+from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.prepared import Prepared, Scale
-from calcium_lightning.session import Session
 
 WINDOW = WindowSettings(taps=5, seconds=0.5)
 

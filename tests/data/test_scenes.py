@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_training import TINY
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_training import TINY
 
 from calcium_lightning.data.scenes import SceneData
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
+from calcium_lightning.nn.checkpoint import read_weights
 from calcium_lightning.simulation import SceneSettings
-from calcium_lightning.weights import read_weights
 
 SMALL = SceneSettings(seconds=2.0, fps=10.0, cell_diameter_px=(8.0, 10.0), motion_std_px=(0.5, 0.5))
 SIZES = {"side_px": 56, "seconds": (2.0, 3.0), "crop": 24, "block": 2, "batch_size": 4}

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.splits import equal_blocks, split_in_time, unit_blocks
-from calcium_lightning.errors import InputError
 
 
 def looked_at(frames: range, span: int) -> set[int]:

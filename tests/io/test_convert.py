@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
+from helpers.recordings import movie
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import movie
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.io.base import Recording
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.convert import IngestSettings, ingest_recording
-from calcium_lightning.session import Session, Truth
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.session import Session, Truth
 
 
 class Frames(Recording):

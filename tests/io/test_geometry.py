@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from skimage.measure import block_reduce
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.geometry import Cut
-from calcium_lightning.session import Truth
+from calcium_lightning.io.session import Truth
 
 SOURCE = (17, 22, 31)
 

@@ -1,15 +1,15 @@
 import h5py
 import numpy as np
 import pytest
+from helpers.recordings import movie
 from PIL import Image
-from recordings import movie
 from scipy import sparse
 from scipy.io import savemat
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Truth
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.io.truth import read_truth
-from calcium_lightning.session import Truth
-from calcium_lightning.session_writer import SessionWriter
 
 FIELD = (24, 38)
 SHAPE = (11, *FIELD)
@@ -111,9 +111,9 @@ def test_the_truth_of_another_session(tmp_path):
 
 
 def test_cells_as_truth(tmp_path):
-    from example_cells import make_example
+    from helpers.example_cells import make_example
 
-    from calcium_lightning.cells_file import write_cells
+    from calcium_lightning.io.cells_file import write_cells
 
     cells, _ = make_example(3)
     write_cells(tmp_path / "c.h5", cells)

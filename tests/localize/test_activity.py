@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import calcium
+from helpers.planted import calcium
 from scipy.ndimage import gaussian_filter1d
 
 from calcium_lightning.localize.activity import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from planted import SIGMA, plant, stored
+from helpers.planted import SIGMA, plant, stored
 
 from calcium_lightning.localize.demix import Demixer, Model, Residual
+from calcium_lightning.localize.footprints import fit_splats, footprints_from_filtered
 from calcium_lightning.localize.patches import Patches
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.localize.shape import fit_splats, footprints_from_filtered
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

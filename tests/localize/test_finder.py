@@ -7,21 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
+from helpers.planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from calcium_lightning.data.windows import WindowSettings
 from calcium_lightning.localize.activity import Activity
-from calcium_lightning.localize.bandpass import BandpassDetector
-from calcium_lightning.localize.cells import CellFinder, Detect, Found, LocalizeSettings
 from calcium_lightning.localize.detect import Movie, detect
+from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.finder import CellFinder, Detect, Found, LocalizeSettings
+from calcium_lightning.localize.localizations import RECORD, Spots
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.places import claimed_means
 from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, measure, score
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.localize.spots import RECORD, Spots
 from calcium_lightning.nn.coordinates import CoordinateList, Coordinates
+from calcium_lightning.nn.windows import WindowSettings
 
 WINDOW = WindowSettings(taps=5, seconds=0.3)
 CENTERS = np.array(

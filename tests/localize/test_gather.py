@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from calcium_lightning.localize.gather import GatherSettings, assign, gather
-from calcium_lightning.localize.spots import Spots
+from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import footprint_centers
+from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.upscale import to_session

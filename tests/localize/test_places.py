@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.places import SPOT_FLOOR, claimed_means, put_together
-from calcium_lightning.localize.spots import Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
 CENTERS = np.array([[8.0, 8.0], [20.0, 11.0], [30.0, 30.0]])

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calcium_lightning.localize.localizations import BINS, BLOCK, Spots
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.localize.spots import BINS, BLOCK, Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from calcium_lightning.localize import split as room
-from calcium_lightning.localize.cells import CellFinder, Found, LocalizeSettings
 from calcium_lightning.localize.detect import Movie
+from calcium_lightning.localize.finder import CellFinder, Found, LocalizeSettings
+from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.mixture import FLOOR, Clouds, fit
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.split import SplitSettings, split
-from calcium_lightning.localize.spots import Spots
 from calcium_lightning.nn.coordinates import CoordinateList
 
 FPS, SIZE = 20.0, (40, 40)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.feature import peak_local_max
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.background import LowResolutionBackground, NoBackground
 from calcium_lightning.nn.coordinates import CoordinateMaps, CoordinateRanges, find_peaks, top_coordinates
 from calcium_lightning.nn.head import CoordinateHead

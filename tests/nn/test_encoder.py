@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.encoder import UShapeEncoder
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn import splat as module
 from calcium_lightning.nn import splat_autograd
 from calcium_lightning.nn.coordinates import Coordinates

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from calcium_lightning.data.windows import WindowSettings, take_windows, window_weights
 from calcium_lightning.nn import streamed
 from calcium_lightning.nn.background import NoBackground
+from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import Coordinates
 from calcium_lightning.nn.encoder import UShapeEncoder
 from calcium_lightning.nn.head import CoordinateHead
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.splat import SplatDecoder
 from calcium_lightning.nn.streamed import StreamedNetwork, can_stream
-from calcium_lightning.weights import load_network
+from calcium_lightning.nn.windows import WindowSettings, take_windows, window_weights
 
 THRESHOLD = 0.3
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_cells import make_example
-from example_runs import make_sweep
+from helpers.example_cells import make_example
+from helpers.example_runs import make_sweep
 from matplotlib.image import imread
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.cells import Cells
+from calcium_lightning.comparison.compare import compare_runs
+from calcium_lightning.comparison.runs import read_runs
+from calcium_lightning.core.cells import Cells
 from calcium_lightning.pages import comparison
 from calcium_lightning.pages.report import render
-from calcium_lightning.runs.comparison import compare_runs
-from calcium_lightning.runs.results import read_runs
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")

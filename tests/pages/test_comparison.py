@@ -6,13 +6,13 @@ import base64
 import math
 
 import pytest
-from example_runs import HOSTILE, make_run, make_sweep
-from html_page import Page
+from helpers.example_runs import HOSTILE, make_run, make_sweep
+from helpers.html_page import Page
 
+from calcium_lightning.comparison.compare import compare_runs
+from calcium_lightning.comparison.runs import read_runs
 from calcium_lightning.pages.comparison import duration, render
 from calcium_lightning.pages.comparison_figures import LABEL, scale, shorten, text
-from calcium_lightning.runs.comparison import compare_runs
-from calcium_lightning.runs.results import read_runs
 
 
 @pytest.fixture(scope="module")

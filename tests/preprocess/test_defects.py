@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import generic_filter
+from tests.preprocess.moving import Recording, moving_tissue
 
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.defects import Defects, RepairedSession, find_defects
-from calcium_lightning.preprocess.statistics import PreprocessSettings, prepare
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.simulation.scene import Scene
 from calcium_lightning.simulation.settings import SceneSettings
-from tests.preprocess.moving import Recording, moving_tissue
 
 SIZE = (96, 80)
 #: in the middle, two that touch, at the border, in a corner, beside the corner

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calcium_lightning.errors import InputError
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.diameter import cell_diameter_of, estimate_diameter
-from calcium_lightning.session import Session
-from calcium_lightning.session_writer import SessionWriter
 
 
 def write(path, frames, **options) -> Session:

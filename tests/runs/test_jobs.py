@@ -10,12 +10,12 @@ import time
 import pytest
 from omegaconf import OmegaConf
 
-from calcium_lightning import fingerprint
-from calcium_lightning.errors import InputError, ProcessFailed
+from calcium_lightning.core import hashing as fingerprint
+from calcium_lightning.core.errors import InputError, ProcessFailed
+from calcium_lightning.processes.process import Failure
+from calcium_lightning.processes.world import World, started_by_others
 from calcium_lightning.runs.identity import identify
 from calcium_lightning.runs.jobs import Job, find_jobs, job_folders, read_job, write_job
-from calcium_lightning.runs.process import Failure
-from calcium_lightning.runs.world import World, started_by_others
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_a_failure_keeps_its_kind_and_its_traceback(error, kind):
 
 
 def test_a_rank_ends_when_nobody_is_left_to_listen_to():
-    code = "import time; from calcium_lightning.runs.rank import watch_parent; watch_parent(); time.sleep(60)"
+    code = "import time; from calcium_lightning.processes.rank import watch_parent; watch_parent(); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True)
     assert process.stdin is not None
     process.stdin.close()

@@ -5,8 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_session import make_session
-from tiny_training import TINY, finish, held_out, kill_once, real, same, sessions, start, stop_at, weights
+from helpers.tiny_session import make_session
+from helpers.tiny_training import (
+    TINY,
+    finish,
+    held_out,
+    kill_once,
+    real,
+    same,
+    sessions,
+    start,
+    stop_at,
+    weights,
+)
 
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Job, read_job

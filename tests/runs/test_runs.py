@@ -4,11 +4,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.runs import world
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.loggers.make import wandb_mode
+from calcium_lightning.processes import world
 from calcium_lightning.runs.folder import RunFolder
-from calcium_lightning.runs.loggers import wandb_mode
-from calcium_lightning.runs.schedule import warmup_cosine
+from calcium_lightning.training.schedule import warmup_cosine
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 100])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.session import Session
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.session import Session
 from calcium_lightning.simulation import Scene, SceneSettings, random_settings, write_session
 
 SMALL = SceneSettings(

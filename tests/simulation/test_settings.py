@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from calcium_lightning import cli
-from calcium_lightning.errors import InputError
+from calcium_lightning.command import start as cli
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation import SceneSettings, random_settings
 
 PRESETS = sorted(path.stem for path in (cli.conf_dir() / "simulation").glob("*.yaml"))

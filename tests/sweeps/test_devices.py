@@ -25,7 +25,7 @@ sys.stdin.read()
 #: a sweep of jobs that note when they had which devices
 SWEEP = """
 import json, os, sys, time
-from calcium_lightning import cli
+from calcium_lightning.command import start as cli
 
 def main(cfg):
     begun = time.monotonic()

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from calcium_lightning import cli
-from calcium_lightning.errors import InputError
+from calcium_lightning.command import start as cli
+from calcium_lightning.core.errors import InputError
 
 
 @pytest.fixture(autouse=True)

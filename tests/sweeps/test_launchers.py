@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_session import make_session
-from tiny_training import TINY, processes_in, real, sessions
+from helpers.tiny_session import make_session
+from helpers.tiny_training import TINY, processes_in, real, sessions
 
-from calcium_lightning.runs.metrics_table import read_table
+from calcium_lightning.loggers.metrics_table import read_table
 
 #: four jobs, of which the third can't be: no window has room for such cells
 SWEEP = (

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from helpers.tiny_session import make_session
+from helpers.tiny_training import TINY, finish, sessions, start
 from omegaconf import OmegaConf
-from tiny_session import make_session
-from tiny_training import TINY, finish, sessions, start
 
-from calcium_lightning import cli
-from calcium_lightning.errors import InputError
+from calcium_lightning.command import start as cli
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.pruning import TrialAddress
 
 OPTUNA = ("-m", "sweep=optuna", "hydra.sweeper.study_name=s")

@@ -13,11 +13,11 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
-from calcium_lightning.errors import InputError
-from calcium_lightning.failures import Failure
+from calcium_lightning.command.failures import Failure
+from calcium_lightning.command.job import Stopped
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.storage import absolute, open_storage, shown
 from calcium_lightning.sweeps.trials import RETRIES, Trials
-from calcium_lightning.task import Stopped
 
 SPACE = {"x": FloatDistribution(-1.0, 1.0)}
 

@@ -1,0 +1,127 @@
+"""What the user is told of a failure: one line where the reason is known, and the exit status.
+
+Knows errors of ours, Hydra's and the machine's; knows nothing of commands.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from dataclasses import dataclass
+
+from calcium_lightning.command.keys import conf_dir, known_keys
+from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
+
+EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
+#: Hydra's plugins that are extras of ours: config group -> choice -> extra
+PLUGINS = {
+    "hydra/launcher": {
+        "joblib": "joblib",
+        "submitit_local": "slurm",
+        "submitit_slurm": "slurm",
+        "ray": "ray",
+    }
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a command or a job failed, in a form that crosses processes and machines.
+
+    Attributes
+    ----------
+    message : str
+        One line: what, where, what to do.
+    status : int
+        The exit status for it.
+    explained : bool
+        The line says all; otherwise the fault is ours, and the traceback is wanted.
+    """
+
+    message: str
+    status: int
+    explained: bool = True
+
+
+class SweepFailed(Exception):
+    """Some jobs of a sweep failed, the others ran; each failure has a line in the message.
+
+    Attributes
+    ----------
+    status : int
+        The exit status: bad input if nothing else was the reason.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def diagnose(name: str, error: BaseException) -> Failure:
+    """Say what went wrong in the command ``name``, in one line."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    explained = True
+    # Hydra wraps what a component says of its settings in lines about itself.
+    if isinstance(error, HydraException) and isinstance(error.__cause__, InputError):
+        error = error.__cause__
+    if isinstance(error, InputError):
+        message, status = str(error), EXIT_INPUT
+    elif isinstance(error, HydraException | OmegaConfBaseException):
+        message, status = _config_message(name, error), EXIT_INPUT
+    elif isinstance(error, ProcessFailed):
+        message, status = str(error), EXIT_FAILURE
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        message = f"{error.filename or 'output'}: {os.strerror(error.errno)}; free some space and run again"
+        status = EXIT_FAILURE
+    elif isinstance(error, MemoryError):
+        message, status = "out of memory; a smaller batch or chunk needs less", EXIT_FAILURE
+    else:
+        message, status, explained = f"{type(error).__name__}: {error}", EXIT_FAILURE, False
+    return Failure(" ".join(message.split()), status, explained)
+
+
+def report(name: str, error: BaseException) -> int:
+    """Tell the user what went wrong, and give the exit status for it."""
+    if isinstance(error, SweepFailed):
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    failure = diagnose(name, error)
+    if failure.explained:
+        print(f"error: {failure.message}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    return failure.status
+
+
+def _config_message(name: str, error: BaseException) -> str:
+    """Hydra's and OmegaConf's errors in one line, with the nearest valid name."""
+    text = str(error)
+    cause = error.__cause__
+    if group := re.search(r"Could not find '([\w/.-]+)'", text):
+        folder, _, choice = group[1].rpartition("/")
+        if extra := PLUGINS.get(folder, {}).get(choice):
+            return f"{group[1]}: not installed; pip install 'calcium-lightning[{extra}]'"
+        options = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
+        known = f"there are {', '.join(options)}{nearest(choice, options)}"
+        return f"{folder or 'config'}={choice}: no such choice; {known}"
+    if override := re.search(
+        r"Could not (?:override|append to config).*?'?([\w./@]+)'?\.?\s*\n", text + "\n"
+    ):
+        key = re.search(r"override '([^']+)'", text)
+        unknown = key[1] if key else override[1]
+        missing = re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause))
+        if missing:
+            return f"{unknown}: no such key{nearest(unknown, known_keys(name))}"
+    if missing := re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause)):
+        return f"{missing[1]}: no such key{nearest(missing[1], known_keys(name))}"
+    lines = [line.strip() for line in (text + (f"\n{cause}" if cause else "")).splitlines() if line.strip()]
+    return "; ".join(
+        line
+        for line in dict.fromkeys(lines)
+        if not line.startswith(("full_key:", "object_type", "reference_type"))
+    )

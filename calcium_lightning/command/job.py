@@ -1,0 +1,94 @@
+"""What Hydra runs for each job: the checks of its config, then the command.
+
+Launchers send it to other processes and machines, so it holds nothing but the command. It knows how a job
+ends, and nothing of how jobs are launched.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+
+from calcium_lightning.command.failures import diagnose, report
+from calcium_lightning.command.keys import check_complete, check_keys, check_targets
+
+Main = Callable[[DictConfig], Any]
+
+
+class JobFailed(BaseException):
+    """Carries a job's error past Hydra, which would print its own lines for an ``Exception``."""
+
+
+class Stopped:
+    """What a job returns that its sweep gave up as hopeless."""
+
+
+class Task:
+    """A command as Hydra's task function.
+
+    In a sweep of ours (:mod:`calcium_lightning.sweeps`) a job's failure is its return value, so that the
+    others run; it is told on stderr where and when it happens.
+
+    Parameters
+    ----------
+    name : str
+        The command's name.
+    main : callable
+        What it does with a composed config.
+    """
+
+    def __init__(self, name: str, main: Main) -> None:
+        self.name = name
+        self.main = main
+        self.__module__ = f"calcium_lightning.{name}"  # Hydra names the job, its folder and its log by it
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Run one job.
+
+        Returns
+        -------
+        Any
+            What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
+            instead, in a sweep.
+        """
+        from calcium_lightning.runs.jobs import Pruned
+
+        try:
+            logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
+            check_keys(cfg, self.name)
+            check_complete(cfg)
+            check_targets(cfg)
+            return self.main(cfg)
+        except Pruned:
+            return Stopped()
+        except Exception as error:
+            if not _goes_on():
+                raise JobFailed from error
+            report(self.name, error)
+            return diagnose(self.name, error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name where the command is one of ours, though it was run as ``__main__``: no code is sent."""
+        module = importlib.import_module(f"calcium_lightning.{self.name}")
+        command = getattr(getattr(module, "main", None), "__wrapped__", None)
+        ours = command is not None and command.__code__ == self.main.__code__
+        return (_of, (self.name,)) if ours else (Task, (self.name, self.main))
+
+
+def _of(name: str) -> Task:
+    return Task(name, importlib.import_module(f"calcium_lightning.{name}").main.__wrapped__)
+
+
+def _goes_on() -> bool:
+    """Whether this job is one of a sweep that collects failures."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from calcium_lightning.sweeps.plugins import MODULE
+
+    cfg = HydraConfig.get()
+    return cfg.mode == RunMode.MULTIRUN and str(cfg.sweeper.get("_target_")).startswith(f"{MODULE}.")

@@ -1,0 +1,127 @@
+"""Which keys a command takes: those of its YAML files, its schema and its components. Others are refused.
+
+Knows configs, and nothing of commands or of what their keys mean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from calcium_lightning.command.schemas import SCHEMAS
+from calcium_lightning.command.value_types import described, fits, hints
+from calcium_lightning.core.errors import InputError, nearest
+
+
+def conf_dir() -> Path:
+    """Folder of the YAML files: inside an installed package, beside the package in a checkout."""
+    here = Path(__file__).resolve().parent
+    installed = here / "conf"
+    return installed if installed.is_dir() else here.parent / "conf"
+
+
+def known_keys(name: str) -> list[str]:
+    """Every key that the command accepts, dotted, and its config groups."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.utils import JobRuntime
+
+    keys = [field.name for field in dataclasses.fields(SCHEMAS[name])] if name in SCHEMAS else []
+    keys += [path.name for path in conf_dir().iterdir() if path.is_dir()]
+    running, job = GlobalHydra.instance().hydra, JobRuntime.instance().get("name")
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            keys += list(_dotted(compose(name)))
+    except Exception:  # the suggestion is a courtesy: without a composed config the schema's keys must do
+        logging.getLogger(__name__).debug("no config for suggestions", exc_info=True)
+    finally:  # a sweep goes on
+        GlobalHydra.instance().hydra = running
+        JobRuntime.instance().set("name", job)
+    return sorted(set(keys))
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, DictConfig):
+        for key in map(str, node):
+            yield f"{prefix}{key}"
+            if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+                yield from _dotted(node._get_node(key), f"{prefix}{key}.")
+
+
+def check_keys(cfg: DictConfig, name: str) -> None:
+    """Refuse keys that were added with ``+`` and that the command doesn't know.
+
+    Raises
+    ------
+    InputError
+        Naming the key and the nearest ones that exist.
+    """
+    if name not in SCHEMAS:
+        return
+    for key, schema, node in _typed(cfg, SCHEMAS[name]):
+        fields = {field.name for field in dataclasses.fields(schema)}
+        unknown = [f"{key}{part}" for part in map(str, node) if part not in fields]
+        if unknown:
+            raise InputError(f"{unknown[0]}: no such key{nearest(unknown[0], known_keys(name))}")
+
+
+def _typed(cfg: DictConfig, schema: Any, prefix: str = "") -> Iterator[tuple[str, Any, DictConfig]]:
+    """A config and those parts of it that have a schema of their own."""
+    yield prefix, schema, cfg
+    for field in dataclasses.fields(schema):
+        inner = field.default_factory
+        if dataclasses.is_dataclass(inner) and isinstance(cfg.get(field.name), DictConfig):
+            yield from _typed(cfg[field.name], inner, f"{prefix}{field.name}.")
+
+
+def check_complete(cfg: DictConfig) -> None:
+    """Refuse a config with mandatory values missing, naming them."""
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise InputError(f"missing {', '.join(f'{key}=' for key in missing)}; --help explains the keys")
+
+
+def check_targets(node: Any, path: str = "") -> None:
+    """Refuse keys that a component's ``_target_`` doesn't take, with the nearest name that it does.
+
+    Raises
+    ------
+    InputError
+        For an unknown key, a value of the wrong type, or a ``_target_`` that doesn't exist.
+    """
+    if isinstance(node, ListConfig):
+        for index in range(len(node)):
+            check_targets(node[index], f"{path}[{index}]")
+        return
+    if not isinstance(node, DictConfig):
+        return
+    target = node.get("_target_")
+    if target is not None:
+        module, _, attribute = str(target).rpartition(".")
+        try:
+            component = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise InputError(f"{path}._target_: {target} can't be imported ({error})") from error
+        parameters = inspect.signature(component).parameters
+        types = hints(component) if module.split(".")[0] == __package__ else {}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            for key in map(str, node):
+                if key not in parameters and not key.startswith("_"):
+                    raise InputError(f"{path}.{key}: {target} has no such setting{nearest(key, parameters)}")
+        for key in map(str, node):
+            if key in types and not OmegaConf.is_missing(node, key) and not fits(node[key], types[key]):
+                wanted = described(types[key])
+                raise InputError(
+                    f"{path}.{key}={'null' if node[key] is None else node[key]}: {wanted} is wanted"
+                )
+    for key in map(str, node):
+        if not OmegaConf.is_missing(node, key):
+            check_targets(node[key], f"{path}.{key}" if path else str(key))

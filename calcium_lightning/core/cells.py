@@ -1,0 +1,238 @@
+"""Cells: what ``extract`` finds, and all that an export or a report needs.
+
+Knows arrays; knows nothing of how cells were found, nor of the file that holds them
+(:mod:`~calcium_lightning.io.cells_file`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Protocol
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+#: a centre is the centroid of the part of a footprint above this share of its peak
+CENTER_LEVEL = 0.3
+#: what of a cell is as long as the recording
+TRACES = ("traces", "denoised", "spikes")
+
+
+@dataclass(frozen=True)
+class Localizations:
+    """Every localisation in every frame, (N,) each.
+
+    Attributes
+    ----------
+    frame : ndarray, int32
+        Index of the frame.
+    y, x, y_std, x_std : ndarray, float32
+        Position and its standard error, pixels of the session's frames.
+    amplitude : ndarray, float32
+        Peak brightness, units of the frames.
+    cell : ndarray, int32
+        Row of the cell that claimed it, -1 for none.
+    """
+
+    frame: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+    amplitude: np.ndarray
+    y_std: np.ndarray
+    x_std: np.ndarray
+    cell: np.ndarray
+
+    @classmethod
+    def empty(cls) -> Localizations:
+        """No localisations."""
+        real = np.zeros(0, np.float32)
+        whole = np.zeros(0, np.int32)
+        return cls(whole, real, real, real, real, real, whole)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Localizations]) -> Localizations:
+        """Several, in order."""
+        held = [cls.empty(), *parts]
+        return cls(
+            **{part.name: np.concatenate([getattr(one, part.name) for one in held]) for part in fields(cls)}
+        )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in pieces; these are in memory, and one."""
+        yield self
+
+
+LOCALIZATION_TYPES = {
+    part.name: np.int32 if part.name in ("frame", "cell") else np.float32 for part in fields(Localizations)
+}
+
+
+class Rows(Protocol):
+    """Traces (K, T), float32, that need not be in memory: any span of rows can be had."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(K, T)."""
+        ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        """Some rows."""
+        ...
+
+
+class LocalizationBlocks(Protocol):
+    """Localisations that need not be in memory."""
+
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in pieces, in order of their frames."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellTable:
+    """K cells of a session of T frames of (H, W) pixels, without their traces.
+
+    Attributes
+    ----------
+    centers, center_std : ndarray, float32 (K, 2)
+        (y, x) of the centroid of the footprint's part above 30 % of its peak, and its standard error, pixels.
+    footprints : csr_matrix, float32 (K, H*W)
+        Each scaled to a peak of 1.
+    frame_shape : (int, int)
+        (H, W).
+    accepted : ndarray, bool (K,)
+        Passed the quality tests.
+    quality : dict of str to ndarray, float32 (K,)
+        ``snr``, ``score`` (0 to 1) and whatever else the tests use.
+    shifts : ndarray, float32 (T, 2)
+        The motion that was removed (dy, dx), pixels, sign as in the session.
+    baseline : ndarray, float32 (K,)
+        F0 of each cell in the units of the frames.
+    mean_image, max_image : ndarray, float32 (H, W)
+        Of the motion-corrected recording.
+    timestamps : ndarray, float64 (T,)
+        Seconds.
+    session, session_sha256 : str
+        Path and hash of the session.
+    fps : float
+        Hz.
+    kind : {"raw", "dff"}
+        Units of the frames.
+    pixel_size_um : float or None
+        Micrometres per pixel.
+    config : str
+        The whole config of the run, YAML.
+    package_version : str
+        Version of this package that wrote the file.
+    nonrigid : float or None
+        Motion that differs over the field, root mean square of its length, pixels: removed where there are
+        ``patch_shifts``, left otherwise. None where it isn't known.
+    patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
+        The motion that was removed at places from border to border, and its standard error, pixels; between
+        them it is bilinear. ``shifts`` is then its mean over the field.
+    """
+
+    centers: np.ndarray
+    center_std: np.ndarray
+    footprints: csr_matrix
+    frame_shape: tuple[int, int]
+    accepted: np.ndarray
+    quality: dict[str, np.ndarray]
+    shifts: np.ndarray
+    baseline: np.ndarray
+    mean_image: np.ndarray
+    max_image: np.ndarray
+    timestamps: np.ndarray
+    session: str = ""
+    session_sha256: str = ""
+    fps: float = 1.0
+    kind: str = "raw"
+    pixel_size_um: float | None = None
+    config: str = ""
+    package_version: str = ""
+    nonrigid: float | None = None
+    patch_shifts: np.ndarray | None = None
+    patch_std: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.centers)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return len(self.shifts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells(CellTable):
+    """The cells of a session; see :class:`CellTable` for what isn't listed here.
+
+    Attributes
+    ----------
+    traces : ndarray, float32 (K, T)
+        Demixed fluorescence in the units of the frames (peak pixel), baseline 0.
+    denoised, spikes : ndarray, float32 (K, T)
+        The fitted calcium trace and the deconvolved activity.
+    localizations : Localizations
+        Every localisation in every frame.
+    """
+
+    traces: np.ndarray
+    denoised: np.ndarray
+    spikes: np.ndarray
+    localizations: Localizations = field(default_factory=Localizations.empty)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamedCells(CellTable):
+    """Cells whose traces and localisations are somewhere else, to be written piece by piece.
+
+    Attributes
+    ----------
+    traces, denoised, spikes : Rows
+        (K, T).
+    localizations : LocalizationBlocks
+        Every localisation in every frame.
+    """
+
+    traces: Rows
+    denoised: Rows
+    spikes: Rows
+    localizations: LocalizationBlocks
+
+    def in_memory(self) -> Cells:
+        """Read everything."""
+        parts = {part.name: getattr(self, part.name) for part in fields(CellTable)}
+        traces = {name: self.__dict__[name][slice(None)] for name in TRACES}
+        found = Localizations.concatenate(self.localizations.blocks())
+        return Cells(**parts, **traces, localizations=found)
+
+
+def footprint_centers(
+    footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTER_LEVEL
+) -> np.ndarray:
+    """Centroid (y, x) of the part of each footprint above ``level`` of its peak.
+
+    Returns
+    -------
+    ndarray, float32 (K, 2)
+        Pixels; NaN for an empty footprint.
+    """
+    matrix = csr_matrix(footprints)
+    count = matrix.shape[0]
+    rows = np.repeat(np.arange(count), np.diff(matrix.indptr))
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, rows, matrix.data)
+    weights = np.where(matrix.data > level * peaks[rows], matrix.data, 0).astype(np.float64)
+    y, x = np.divmod(matrix.indices, frame_shape[1])
+    mass = np.bincount(rows, weights, count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centers = (
+            np.stack([np.bincount(rows, weights * y, count), np.bincount(rows, weights * x, count)], 1)
+            / mass[:, None]
+        )
+    return centers.astype(np.float32)

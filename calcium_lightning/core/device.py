@@ -1,0 +1,25 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+import torch
+
+from calcium_lightning.core.errors import InputError
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is the best that is there.
+
+    Raises
+    ------
+    InputError
+        If the device isn't there.
+    """
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(device for device in ("cuda", "mps", "cpu") if found[device]))
+    if name.split(":")[0] not in found:
+        raise InputError(f"device={name}: auto, {', '.join(found)}")
+    if not found[name.split(":")[0]]:
+        raise InputError(f"device={name}: not on this machine; device=auto takes what is there")
+    return torch.device(name)

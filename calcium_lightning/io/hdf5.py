@@ -1,0 +1,231 @@
+"""What both HDF5 formats share: opening with clear errors, identity, sparse footprints.
+
+Only the rooms of sessions (:mod:`calcium_lightning.io.session`, :mod:`calcium_lightning.io.session_writer`) and
+:mod:`calcium_lightning.io.cells_file` use it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from calcium_lightning.core.errors import InputError, nearest
+
+#: chunk size of frame stacks, bytes: large enough to decompress fast, small enough to seek
+CHUNK_BYTES = 2 << 20
+
+
+def load_plugins() -> None:
+    """Register the Blosc/LZ4/Zstd filters with HDF5, where ``hdf5plugin`` is installed."""
+    try:
+        import hdf5plugin  # noqa: F401  (importing registers the filters)
+    except ImportError:
+        return
+
+
+def open_file(path: Path, kind: str, version: int) -> h5py.File:
+    """Open an HDF5 file of ours for reading and check what it says it is.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, isn't HDF5, is of another kind or of a newer version.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
+    load_plugins()
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        truncated = "truncated" in str(error)
+        reason = (
+            "a truncated HDF5 file; copy or make it again"
+            if truncated
+            else "not an HDF5 file that can be read"
+        )
+        raise InputError(f"{path}: {reason}") from error
+    found = text(file.attrs.get("format", ""))
+    if found != kind:
+        file.close()
+        said = f"is a {found!r} file" if found else "names no format of ours"
+        hint = (
+            "; ingest key=DATASET makes a session of any HDF5"
+            if kind.endswith("session") and not found
+            else ""
+        )
+        raise InputError(f"{path}: {said}, expected {kind!r}{hint}")
+    said = file.attrs.get("version")
+    if not 1 <= number(said) < version + 1:
+        file.close()
+        raise InputError(
+            f"{path}: {kind} version {said}, this package reads up to {version}; update calcium-lightning"
+        )
+    return file
+
+
+def text(value: Any) -> str:
+    """An attribute as text: HDF5 has it as text or bytes, depending on who wrote it."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def number(value: Any) -> float:
+    """An attribute as a number; NaN where it is missing or none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+class _OutputFile(io.FileIO):
+    """A file that can be abandoned: what HDF5 still wants to write to it then is dropped, and succeeds."""
+
+    abandoned = False
+
+    def write(self, data: Any, /) -> int:
+        """Write all of ``data``."""
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while written < len(view) and not self.abandoned:
+                written += super().write(view[written:]) or 0
+        except BaseException as error:
+            self.abandoned = True
+            if isinstance(error, OSError):
+                error.filename = str(Path(str(self.name)).parent)
+            raise
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the file's length."""
+        return (size or 0) if self.abandoned else super().truncate(size)
+
+
+@contextmanager
+def create_file(path: Path) -> Iterator[h5py.File]:
+    """Make a new HDF5 file, closed when the block ends.
+
+    HDF5 keeps a file open that it can't flush (a full disk), and then crashes the process on its way out. So
+    it writes through a file object, which takes what is left without writing it once anything has failed.
+    What is written in order needs no cache of 8 MB for each dataset.
+    """
+    with _OutputFile(path, "w+b") as output:
+        file = h5py.File(output, "w", rdcc_nbytes=CHUNK_BYTES)
+        try:
+            yield file
+            file.close()
+        except BaseException:
+            output.abandoned = True
+            file.close()
+            raise
+
+
+def dataset(file: h5py.File, name: str, ndim: int | None = None, kinds: str = "fiub") -> h5py.Dataset:
+    """Give a dataset after checking that it exists with the right rank and kind of numbers.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the dataset.
+    """
+    node = file.get(name)
+    if not isinstance(node, h5py.Dataset):
+        raise InputError(f"{file.filename}: no dataset /{name}{nearest(name, _names(file))}")
+    if ndim is not None and node.ndim != ndim:
+        raise InputError(f"{file.filename}: /{name} has shape {node.shape}, expected {ndim} dimensions")
+    if node.dtype.kind not in kinds:
+        raise InputError(f"{file.filename}: /{name} is of type {node.dtype}, expected numbers")
+    return node
+
+
+def stream(node: h5py.Dataset) -> h5py.Dataset:
+    """The same dataset, to be read by whole chunks; ``node`` must not be used again.
+
+    Without HDF5's cache, chunks as they are in the file are copied once less. With filters it saves memory
+    from being made anew for each chunk, and stays.
+    """
+    if node.id.get_create_plist().get_nfilters():
+        return node
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_chunk_cache(1, 0, 0.0)
+    file, name = node.file, node.name.encode()
+    node.id.close()  # a dataset that is open already keeps its cache
+    return h5py.Dataset(h5py.h5d.open(file.id, name, access))
+
+
+def read(file: h5py.File, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray:
+    """Read a whole small dataset as ``dtype``, checking its shape (``None`` fits any length)."""
+    node = dataset(file, name, len(shape))
+    if any(want is not None and want != have for want, have in zip(shape, node.shape, strict=True)):
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise InputError(f"{file.filename}: /{name} has shape {node.shape}, expected ({wanted})")
+    try:
+        return np.asarray(node[...], dtype=dtype)
+    except OSError as error:
+        raise InputError(f"{file.filename}: /{name} can't be read ({error}); the file is damaged") from error
+
+
+def _names(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visit(names.append)
+    return names
+
+
+def chunk_frames(height: int, width: int, itemsize: int) -> int:
+    """How many whole frames make a chunk of about :data:`CHUNK_BYTES`."""
+    return int(np.clip(CHUNK_BYTES // max(1, height * width * itemsize), 1, 64))
+
+
+def write_footprints(group: h5py.Group, footprints: csr_matrix, frame_shape: tuple[int, int]) -> None:
+    """Write footprints (K, H*W) as CSR datasets with the attribute ``shape = (K, H, W)``."""
+    matrix = csr_matrix(footprints, dtype=np.float32)
+    matrix.sort_indices()
+    group.attrs["shape"] = (matrix.shape[0], *frame_shape)
+    group.create_dataset(
+        "data", data=matrix.data.astype(np.float32), compression="gzip" if matrix.nnz else None
+    )
+    group.create_dataset(
+        "indices", data=matrix.indices.astype(np.int32), compression="gzip" if matrix.nnz else None
+    )
+    group.create_dataset("indptr", data=matrix.indptr.astype(np.int64))
+
+
+def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, int]]:
+    """Read footprints as CSR (K, H*W) and the frame shape (H, W).
+
+    Raises
+    ------
+    InputError
+        If the parts don't make a valid matrix.
+    """
+    group = file.get(name)
+    if not isinstance(group, h5py.Group) or "shape" not in group.attrs:
+        raise InputError(
+            f"{file.filename}: no footprints at /{name} (a group with the attribute shape = (K, H, W))"
+        )
+    shape = tuple(int(n) for n in np.atleast_1d(group.attrs["shape"]))
+    if len(shape) != 3:
+        raise InputError(f"{file.filename}: /{name} has the shape attribute {shape}, expected (K, H, W)")
+    count, height, width = shape
+    data = read(file, f"{name}/data", (None,), np.float32)
+    indices = read(file, f"{name}/indices", (None,), np.int64)
+    indptr = read(file, f"{name}/indptr", (count + 1,), np.int64)
+    bad = (
+        len(data) != len(indices)
+        or indptr[0] != 0
+        or indptr[-1] != len(data)
+        or bool((np.diff(indptr) < 0).any())
+        or (len(indices) > 0 and (indices.min() < 0 or indices.max() >= height * width))
+        or not np.isfinite(data).all()
+    )
+    if bad:
+        raise InputError(
+            f"{file.filename}: /{name} is not a valid CSR matrix of shape {shape}; the file is damaged"
+        )
+    return csr_matrix((data, indices, indptr), shape=(count, height * width)), (height, width)

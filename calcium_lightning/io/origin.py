@@ -1,0 +1,91 @@
+"""Whether cells were made already, of the same recording, with the same settings, by the same code.
+
+Knows what a cells file tells of its origin; knows nothing of how cells are found.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning import __version__
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.hashing import code_of, sha256_of
+from calcium_lightning.io.cells_file import read_origin
+
+#: the package's files that decide what cells come out
+DECISIVE = (
+    "data",
+    "localize",
+    "nn",
+    "preprocess",
+    "published",
+    "weights",
+    "assembly.py",
+    "device.py",
+    "pipeline.py",
+    "session.py",
+)
+#: keys that say where things are and not what they are
+PLACES = ("session", "output", "overwrite", "checkpoint")
+
+
+@cache
+def made_by() -> str:
+    """The version, and a digest of the code that decides: in a checkout it changes at the same version."""
+    return f"{__version__}+{code_of(DECISIVE)[:12]}"
+
+
+def told(cfg: DictConfig, session: Path) -> str:
+    """What a cells file keeps of its making: the settings, and the recording and weights by their content.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As ``conf/extract.yaml`` composes it, of one job.
+    session : Path
+        One of its sessions: with ``preprocess=published`` the cells' own session is made from it.
+
+    Returns
+    -------
+    str
+        YAML.
+    """
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    if cfg.checkpoint is not None:
+        plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
+    return OmegaConf.to_yaml({**plain, "recording_sha256": sha256_of(session)})
+
+
+def is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
+    """Whether a cells file is what would be made: a run that was broken off goes on with the rest.
+
+    Parameters
+    ----------
+    output : Path
+        The cells file; it need not be there.
+    session, cfg
+        As for :func:`told`.
+
+    Raises
+    ------
+    InputError
+        If the session or the checkpoint isn't there.
+    """
+    try:
+        origin = read_origin(output)
+        before = yaml.safe_load(origin["config"])
+    except (InputError, yaml.YAMLError):  # something else: it isn't said here what to do about it
+        return False
+    now = yaml.safe_load(told(cfg, session))
+    return origin["package_version"] == made_by() and _decisive(before) == _decisive(now)
+
+
+def _decisive(settings: Any) -> Any:
+    if not isinstance(settings, dict):
+        return settings
+    return {key: value for key, value in settings.items() if key not in PLACES}

@@ -1,0 +1,190 @@
+"""Writing a session file, frame by frame.
+
+Knows the paths inside a session's HDF5, as its reader does. Knows nothing of where frames come from.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
+from calcium_lightning.io.session import DTYPES, FORMAT, KINDS, VERSION, Truth
+
+
+class SessionWriter:
+    """Writes a session file frame by frame; it appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make.
+    height, width : int
+        Size of a frame.
+    dtype : dtype-like
+        uint8, uint16 or float32.
+    fps : float
+        Frame rate, Hz.
+    pixel_size_um : float, optional
+        Micrometres per pixel.
+    kind : {"raw", "dff"}
+        Sensor counts, or ΔF/F.
+    motion_corrected : bool
+        Whether motion was removed already.
+    overwrite : bool
+        Replace an existing file.
+    compression : {None, "gzip", "lz4"}
+        ``lz4`` is Blosc's, through ``hdf5plugin``.
+
+    Raises
+    ------
+    InputError
+        If the target exists, or an argument breaks the contract.
+
+    Examples
+    --------
+    >>> with SessionWriter("a.h5", 64, 48, "uint8", fps=20.0) as writer:  # doctest: +SKIP
+    ...     writer.append(frames)
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        height: int,
+        width: int,
+        dtype: Any,
+        fps: float,
+        *,
+        pixel_size_um: float | None = None,
+        kind: str = "raw",
+        motion_corrected: bool = False,
+        overwrite: bool = False,
+        compression: str | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in DTYPES:
+            raise InputError(f"{self.path}: a session holds uint8, uint16 or float32, not {self.dtype}")
+        if kind not in KINDS:
+            raise InputError(f"{self.path}: kind={kind} is neither raw nor dff")
+        if not (np.isfinite(fps) and fps > 0):
+            raise InputError(f"{self.path}: fps={fps} is not a frame rate in Hz")
+        if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
+            raise InputError(f"{self.path}: pixel_size_um={pixel_size_um} is not a size in micrometres")
+        self._shape = (height, width)
+        self._attributes: dict[str, Any] = {
+            "fps": float(fps),
+            "kind": kind,
+            "motion_corrected": bool(motion_corrected),
+        }
+        if pixel_size_um is not None:
+            self._attributes["pixel_size_um"] = float(pixel_size_um)
+        self._overwrite = overwrite
+        self._filters = _filters(compression)
+        self.n_frames = 0
+
+    def __enter__(self) -> SessionWriter:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path, self._overwrite))
+            self._file = stack.enter_context(hdf5.create_file(temporary))
+            self._file.attrs["format"] = FORMAT
+            self._file.attrs["version"] = VERSION
+            chunk = hdf5.chunk_frames(*self._shape, self.dtype.itemsize)
+            self._data = self._file.create_dataset(
+                "frames",
+                (0, *self._shape),
+                self.dtype,
+                maxshape=(None, *self._shape),
+                chunks=(chunk, *self._shape),
+                **self._filters,
+            )
+            self._data.attrs.update(self._attributes)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
+        if kind is None and self.n_frames == 0:
+            empty = InputError(f"{self.path}: no frames to write")
+            self._stack.__exit__(InputError, empty, None)
+            raise empty
+        return self._stack.__exit__(kind, error, trace)
+
+    def append(self, frames: np.ndarray) -> None:
+        """Append frames (n, H, W) of the writer's type.
+
+        Raises
+        ------
+        InputError
+            If their size or type differs, or they hold NaN or infinite values.
+        """
+        if frames.ndim != 3 or frames.shape[1:] != self._shape:
+            raise InputError(
+                f"{self.path}: frame {self.n_frames} has shape {frames.shape[1:]}, the first had "
+                f"{self._shape}"
+            )
+        if frames.dtype != self.dtype:
+            raise InputError(
+                f"{self.path}: frame {self.n_frames} is of type {frames.dtype}, the session of {self.dtype}"
+            )
+        if self.dtype.kind == "f" and not np.isfinite(frames).all():
+            bad = self.n_frames + int(np.argmin(np.isfinite(frames).all((1, 2))))
+            raise InputError(f"{self.path}: frame {bad} holds NaN or infinite values")
+        self._data.resize(self.n_frames + len(frames), axis=0)
+        self._data[self.n_frames :] = frames
+        self.n_frames += len(frames)
+
+    def set_timestamps(self, timestamps: np.ndarray) -> None:
+        """Write the time of each frame, seconds, (T,)."""
+        self._put("timestamps", timestamps, np.float64, (self.n_frames,))
+
+    def set_shifts(self, shifts: np.ndarray) -> None:
+        """Write an estimate of the motion (dy, dx), pixels, (T, 2)."""
+        self._put("shifts", shifts, np.float32, (self.n_frames, 2))
+
+    def set_truth(self, truth: Truth) -> None:
+        """Write whatever parts of the truth there are; call it after the frames."""
+        count = None
+        if truth.footprints is not None:
+            count = truth.footprints.shape[0]
+            if truth.footprints.shape[1] != self._shape[0] * self._shape[1]:
+                raise InputError(
+                    f"{self.path}: true footprints of {truth.footprints.shape[1]} pixels don't fit frames of "
+                    f"{self._shape}"
+                )
+            hdf5.write_footprints(self._file.create_group("truth/footprints"), truth.footprints, self._shape)
+        self._put("truth/shifts", truth.shifts, np.float32, (self.n_frames, 2))
+        self._put("truth/traces", truth.traces, np.float32, (count, self.n_frames))
+        self._put("truth/spikes", truth.spikes, np.float32, (count, self.n_frames))
+        self._put("truth/amplitude", truth.amplitude, np.float32, (count,))
+        self._put("truth/mask", truth.mask, np.uint8, (None, None))
+
+    def _put(self, name: str, values: np.ndarray | None, dtype: Any, shape: tuple[int | None, ...]) -> None:
+        if values is None:
+            return
+        array = np.asarray(values, dtype=dtype)
+        if array.ndim != len(shape) or any(
+            want is not None and want != have for want, have in zip(shape, array.shape, strict=True)
+        ):
+            raise InputError(
+                f"{self.path}: /{name} of shape {array.shape} doesn't fit the session, expected {shape}"
+            )
+        self._file[name] = array
+
+
+def _filters(compression: str | None) -> dict[str, Any]:
+    if compression in (None, "none"):
+        return {}
+    if compression == "gzip":
+        return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    if compression == "lz4":
+        try:
+            import hdf5plugin
+        except ImportError as error:
+            raise InputError("compression=lz4 needs hdf5plugin: pip install hdf5plugin") from error
+        return dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.SHUFFLE))
+    raise InputError(f"compression={compression}: none, gzip or lz4")

@@ -1,0 +1,197 @@
+"""From cells at the network's scale to the cells of a session: its pixels, its units, the best first.
+
+Traces and localisations stay on disk; what reads them converts as it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
+from calcium_lightning.localize.finder import Found, LocalizeSettings
+from calcium_lightning.localize.gather import assign
+from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.places import claimed_means, put_together
+from calcium_lightning.localize.quality import accept, measure
+from calcium_lightning.localize.scratch import ScratchTraces
+from calcium_lightning.localize.upscale import to_session
+from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+
+#: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
+CENTER_FLOOR = 0.06
+
+
+@dataclass(frozen=True)
+class Images:
+    """Of the motion-corrected recording, session pixels, float32 (H, W).
+
+    Attributes
+    ----------
+    mean, max : ndarray
+        Over all frames in which a pixel was seen, registered to whole pixels.
+    """
+
+    mean: np.ndarray
+    max: np.ndarray
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """Traces in another order and in other units.
+
+    Attributes
+    ----------
+    traces : ScratchTraces
+        (K, T).
+    order : ndarray of int (K,)
+        Which trace comes where.
+    unit : ndarray (K,)
+        What each trace, in its old place, is multiplied with.
+    """
+
+    traces: ScratchTraces
+    order: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(K, T)."""
+        return self.traces.shape
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        index = self.order[rows]
+        return self.traces.rows(index) * self.unit[index, None].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SessionSpots:
+    """Localisations in session pixels and units, each with the cell that claims it.
+
+    Attributes
+    ----------
+    spots : Spots
+        At the network's scale.
+    prepared : Prepared
+        The session.
+    centers : ndarray (K, 2)
+        Of the cells, network pixels.
+    reach : float
+        How far a cell's localisations may lie from its centre, network pixels.
+    rank : ndarray of int (K + 1,)
+        Each cell's row in the result, and -1 for none.
+    """
+
+    spots: Spots
+    prepared: Prepared
+    centers: np.ndarray
+    reach: float
+    rank: np.ndarray
+
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in the order of their frames."""
+        scale = self.prepared.scale
+        noise = self.prepared.noise.numpy()
+        for found in self.spots.blocks():
+            points = np.stack([found["y"], found["x"]], 1)
+            position = scale.to_session(points).astype(np.float32)
+            row, column = np.clip(np.round(points).astype(int), 0, np.array(scale.size) - 1).T
+            yield Localizations(
+                frame=found["frame"],
+                y=position[:, 0],
+                x=position[:, 1],
+                amplitude=found["amplitude"] * noise[row, column],
+                y_std=(found["y_std"] / scale.factor[0]).astype(np.float32),
+                x_std=(found["x_std"] / scale.factor[1]).astype(np.float32),
+                cell=self.rank[assign(points, self.centers, self.reach)],
+            )
+
+
+def assemble(
+    prepared: Prepared,
+    found: Found,
+    images: Images,
+    settings: LocalizeSettings,
+    timestamps: np.ndarray,
+    **origin: object,
+) -> StreamedCells:
+    """Put the cells of a session together, sorted by score.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The session.
+    found : Found
+        Its cells at the network's scale.
+    images : Images
+        Of the session.
+    settings : LocalizeSettings
+        The tests of acceptance.
+    timestamps : ndarray (T,)
+        Seconds.
+    **origin
+        What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
+    """
+    scale, statistics = prepared.scale, found.activity.statistics
+    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
+    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
+    footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
+    centers = footprint_centers(footprints, scale.field)
+    quality = measure(
+        statistics,
+        found.consistency,
+        _widths(found.model.footprints.values) / NETWORK_DIAMETER,
+        count,
+        prepared.session.n_frames,
+        _seen(prepared, centers),
+    )
+    order = np.argsort(-quality["score"], kind="stable")
+    rank = np.empty(len(order) + 1, np.int32)
+    rank[order], rank[-1] = np.arange(len(order)), -1
+    weight = np.asarray(footprints.sum(1)).ravel()
+    # What lies under a cell, less what the cell itself adds on average.
+    under = footprints @ images.mean.ravel() / np.maximum(weight, 1e-9)
+    own = np.asarray(footprints.multiply(footprints).sum(1)).ravel() / np.maximum(weight, 1e-9)
+    own *= statistics.mean * peaks
+    quality = {name: values[order] for name, values in quality.items()}
+    # The deconvolution's penalty is made up for here: quality is that of the fit itself.
+    activity, gain = found.activity, statistics.gain
+    return StreamedCells(
+        centers=centers[order],
+        center_std=np.hypot(std / scale.factor, CENTER_FLOOR)[order],
+        footprints=footprints[order],
+        frame_shape=scale.field,
+        traces=SortedRows(activity.traces, order, peaks),
+        denoised=SortedRows(activity.denoised, order, peaks * gain),
+        spikes=SortedRows(activity.spikes, order, peaks * gain),
+        accepted=accept(quality, settings.quality, prepared.session.kind),
+        quality=quality,
+        shifts=prepared.shifts,
+        nonrigid=prepared.nonrigid,
+        patch_shifts=prepared.patches.shifts if prepared.patches else None,
+        patch_std=prepared.patches.std if prepared.patches else None,
+        baseline=(under - own)[order],
+        mean_image=images.mean,
+        max_image=images.max,
+        timestamps=timestamps,
+        localizations=SessionSpots(found.spots, prepared, found.centers, settings.gather.reach, rank),
+        **origin,  # type: ignore[arg-type]
+    )
+
+
+def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:
+    """Share of the frames in which each centre was on the sensor, (K,)."""
+    place = np.round(np.nan_to_num(prepared.scale.to_network(centers))).astype(int)
+    row, column = np.clip(place, 0, np.array(prepared.scale.size) - 1).T
+    return prepared.seen.numpy()[row, column]
+
+
+def _widths(values: Tensor) -> np.ndarray:
+    """Diameter of the disc as large as the part above half of the peak, network pixels, (K,)."""
+    if not len(values):
+        return np.zeros(0)
+    area = (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2))
+    return 2 * np.sqrt(area.numpy() / np.pi)

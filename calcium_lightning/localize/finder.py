@@ -1,0 +1,288 @@
+"""From a movie and its localisations to cells: footprints, traces, activity, at the network's scale.
+
+Candidates gather from localisations, and two are made of one that is two; footprints and traces are regressed
+in turn; what the cells leave unexplained is searched again; cells that are one cell are merged. Knows a movie
+and a detector, not where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
+from calcium_lightning.localize.demix import Demixer, Model, Residual
+from calcium_lightning.localize.detect import Movie
+from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
+from calcium_lightning.localize.footprints import footprints_from_filtered
+from calcium_lightning.localize.gather import GatherSettings, gather
+from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
+from calcium_lightning.localize.quality import QualitySettings
+from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
+from calcium_lightning.localize.split import SplitSettings, split
+from calcium_lightning.nn.coordinates import CoordinateList
+
+#: a companion with less than this share of a cell's evidence may be its halo
+HALO_RATIO = 0.6
+#: transients last much longer than this, seconds: the residual isn't searched more often
+RESIDUAL_STEP_S = 0.05
+#: localisations in every so-many-th frame of a movie
+Detect = Callable[[Movie, int], Iterable[CoordinateList]]
+
+
+@dataclass(frozen=True)
+class LocalizeSettings:
+    """From localisations to cells.
+
+    Attributes
+    ----------
+    threshold : float
+        Least probability of a localisation.
+    gather : GatherSettings
+        From localisations to candidates.
+    split : SplitSettings, optional
+        When a candidate is two cells; none is split where it is None.
+    rounds : int
+        Alternations of footprints and traces after each search.
+    residual_searches : int
+        How often what the cells leave unexplained is searched again.
+    merge_distance : float
+        Candidates closer than this are one cell, network pixels (a cell is 6 wide).
+    merge_reach : float
+        Candidates closer than this are one cell if their activity is the same.
+    merge_correlation : float
+        Correlation of denoised traces that counts as the same.
+    merge_near, merge_near_correlation : float
+        Closer than this, activity need be no more alike than that: two pieces of one cell share what lights
+        both, and each takes noise of its own.
+    least_evidence : float
+        Candidates with less signal (root of the energy over the noise) are dropped while cells are sought.
+    sparsity : float
+        L1 penalty of the deconvolution in units of each trace's noise.
+    rise_s, decay_s : float, optional
+        The calcium kernel, seconds; default: estimated from the session.
+    quality : QualitySettings
+        The tests of acceptance.
+    """
+
+    threshold: float = 0.3
+    gather: GatherSettings = field(default_factory=GatherSettings)
+    split: SplitSettings | None = field(default_factory=SplitSettings)
+    rounds: int = 2
+    residual_searches: int = 1
+    merge_distance: float = 0.9
+    merge_reach: float = 6.0
+    merge_correlation: float = 0.8
+    merge_near: float = 3.0
+    merge_near_correlation: float = 0.5
+    least_evidence: float = 8.0
+    sparsity: float = 1.0
+    rise_s: float | None = None
+    decay_s: float | None = None
+    quality: QualitySettings = field(default_factory=QualitySettings)
+
+    def __post_init__(self) -> None:
+        """Refuse a threshold that is no probability.
+
+        Raises
+        ------
+        InputError
+            Naming the setting.
+        """
+        if not 0 < self.threshold <= 1:
+            raise InputError(f"localize.threshold={self.threshold}: a probability above 0")
+
+
+@dataclass
+class Found:
+    """Cells at the network's scale.
+
+    Attributes
+    ----------
+    model : Model
+        Footprints (peak 1) and how the movie shows them.
+    centers : ndarray (K, 2)
+        Centroids of the footprints' bright parts, network pixels.
+    activity : FinalActivity
+        Traces, denoised traces, spikes, noise.
+    center_std : Tensor (K, 2)
+        Standard error of the centres, network pixels.
+    consistency : ndarray (K,)
+        Correlation of each footprint with its picture regressed from the frames.
+    spots : Spots
+        All localisations.
+    """
+
+    model: Model
+    centers: np.ndarray
+    activity: FinalActivity
+    center_std: Tensor
+    consistency: np.ndarray
+    spots: Spots
+
+
+class CellFinder:
+    """Find the cells of one movie.
+
+    Parameters
+    ----------
+    movie : ScratchMovie
+        Foreground (T, h, w) in units of its noise.
+    noise : Tensor (h, w)
+        Units of the frames.
+    background_sigma : float
+        Of preprocessing's blur, network pixels.
+    fps : float
+        Hz.
+    detect : callable
+        Localisations in every so-many-th frame of a movie, in pieces.
+    settings : LocalizeSettings, optional
+        How.
+    """
+
+    def __init__(
+        self,
+        movie: ScratchMovie,
+        noise: Tensor,
+        background_sigma: float,
+        fps: float,
+        detect: Detect,
+        settings: LocalizeSettings | None = None,
+    ) -> None:
+        self.movie = movie
+        self.fps = fps
+        self.detect = detect
+        self.settings = settings or LocalizeSettings()
+        self.surround = Surround(movie.size, background_sigma)
+        self.demixer = Demixer(movie, noise, self.surround)
+        self.deconvolver = Deconvolver(
+            fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s
+        )
+        #: what the last alternation took the movie for
+        self.explained: tuple[Model, ScratchTraces]
+        self.center_std = torch.zeros(0, 2)
+        self.consistency = np.zeros(0)
+
+    def find(self) -> Found:
+        """Search, alternate, search the rest, and finish."""
+        settings = self.settings
+        spots = Spots(self.movie.size).extend(self.detect(self.movie, 1))
+        centers = gather(spots, settings.gather)
+        if settings.split:
+            centers = split(spots, centers, settings.gather.reach, self.fps, settings.split)
+        footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
+        for search in range(settings.residual_searches + 1):
+            if search:
+                footprints = self._search_residual(footprints)
+            for _ in range(settings.rounds):
+                footprints = self._alternate(footprints)
+        model = self.demixer.model(footprints)
+        activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
+        return Found(model, _centers(footprints), activity, self.center_std, self.consistency, spots)
+
+    def _search_residual(self, footprints: Patches) -> Patches:
+        """Add Gaussians at the candidates that aren't known yet."""
+        # Denoised traces are taken off: raw ones would take a neighbour's noise along.
+        rest = Residual(self.movie, *self.explained)
+        stride = max(1, int(self.fps * RESIDUAL_STEP_S))
+        spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
+        centers = gather(spots, self.settings.gather)
+        if len(footprints) and len(centers):
+            distance, _ = cKDTree(_centers(footprints)).query(centers)
+            centers = centers[distance > self.settings.gather.separation]
+        return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
+
+    def _alternate(self, footprints: Patches) -> Patches:
+        """Traces from footprints, footprints from traces, and one cell for what is one cell."""
+        model = self.demixer.model(footprints)
+        projections = self.demixer.project(model)
+        activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
+        keep = activity.evidence >= self.settings.least_evidence
+        keep &= ~self._duplicates(footprints, activity, keep)
+        if not keep.all():
+            kept = np.flatnonzero(keep)
+            traces = self.demixer.unmix(model, projections, kept)
+            activity = self.deconvolver.redraft(traces, activity, kept)
+            model, footprints = model[kept], footprints[kept]
+        self.explained = model, activity.denoised
+        filtered, error = self.demixer.footprints(model, activity.denoised)
+        shaped, moments, self.center_std = footprints_from_filtered(
+            footprints, filtered, error, self.surround, CELL_SIGMA
+        )
+        self.consistency = self._consistency(shaped, filtered, error)
+        formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
+        self.center_std, self.consistency = self.center_std[formed], self.consistency[formed.numpy()]
+        return shaped[formed].recentred(moments[formed, :2])
+
+    def _consistency(self, shaped: Patches, filtered: Tensor, error: Tensor) -> np.ndarray:
+        """Correlation of footprint and regressed picture over the patch."""
+        wide = self.surround.high_pass(shaped)
+        reach = self.surround.reach
+        core = slice(reach, reach + shaped.values.shape[-1])
+        expected = wide.values[:, core, core]
+        known = torch.isfinite(error) & shaped.inside()
+        weight = known.float()
+        count = weight.sum((1, 2)).clamp_min(1)
+        a = (expected - ((expected * weight).sum((1, 2)) / count)[:, None, None]) * weight
+        b = (filtered - ((filtered * weight).sum((1, 2)) / count)[:, None, None]) * weight
+        norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
+        return ((a * b).sum((1, 2)) / norm).numpy()
+
+    def _duplicates(self, footprints: Patches, activity: SessionActivity, alive: np.ndarray) -> np.ndarray:
+        """Cells that are another, stronger one, bool (K,)."""
+        settings, evidence = self.settings, activity.evidence
+        duplicate = np.zeros(len(footprints), bool)
+        index = np.flatnonzero(alive)
+        if len(index) < 2:
+            return duplicate
+        centers = _centers(footprints)[index]
+        pairs = cKDTree(centers).query_pairs(settings.merge_reach, output_type="ndarray")
+        first, second = index[pairs[:, 0]], index[pairs[:, 1]]
+        distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
+        correlation = _correlation(activity.denoised, first, second)
+        # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
+        ratio = np.minimum(evidence[first], evidence[second]) / np.maximum(evidence[first], evidence[second])
+        near = (distance < 0.75 * settings.merge_reach) | (ratio < HALO_RATIO)
+        alike = np.where(
+            distance < settings.merge_near, settings.merge_near_correlation, settings.merge_correlation
+        )
+        same = (distance < settings.merge_distance) | (near & (correlation > alike))
+        weaker = np.where(evidence[first] < evidence[second], first, second)
+        stronger = np.where(evidence[first] < evidence[second], second, first)
+        # The strongest decide first; a dropped cell drops nobody.
+        for pair in np.argsort(-evidence[stronger], kind="stable"):
+            if same[pair] and not duplicate[stronger[pair]]:
+                duplicate[weaker[pair]] = True
+        return duplicate
+
+
+def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's, of pairs of traces; 0 where one is constant."""
+    total, square = np.zeros(len(traces)), np.zeros(len(traces))
+    product = np.zeros(len(first))
+    for _, block in traces.blocks():
+        total += block.sum(1, dtype=np.float64)
+        square += np.einsum("kt,kt->k", block, block, dtype=np.float64)
+        product += np.einsum("pt,pt->p", block[first], block[second], dtype=np.float64)
+    spread = np.sqrt(np.maximum(square - total**2 / traces.n_frames, 0))
+    covariance = product - total[first] * total[second] / traces.n_frames
+    return covariance / np.maximum(spread[first] * spread[second], 1e-12)
+
+
+def _centers(footprints: Patches) -> np.ndarray:
+    """Centroid of the part above 30 % of the peak, network pixels, float64 (K, 2)."""
+    if not len(footprints):
+        return np.zeros((0, 2))
+    values = footprints.values
+    weight = values * (values > 0.3 * values.flatten(1).amax(1)[:, None, None])
+    mass = weight.sum((1, 2)).clamp_min(1e-9)
+    y, x = footprints.grid()
+    center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)
+    return center.double().numpy()

@@ -1,0 +1,63 @@
+"""The motion of a session, sub-pixel, in one stream over its frames: of the whole field, or by places.
+
+Where to ask for it; how it is found is in :mod:`~calcium_lightning.preprocess.motion.rigid` and
+:mod:`~calcium_lightning.preprocess.motion.nonrigid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from calcium_lightning.preprocess.motion.nonrigid import PatchEstimator, remaining
+from calcium_lightning.preprocess.motion.patches import PatchGrid
+from calcium_lightning.preprocess.motion.rigid import RigidEstimator, check_diameter
+from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings
+
+__all__ = ["Motion", "MotionSettings", "estimate_motion"]
+
+
+def estimate_motion(
+    session: Frames,
+    settings: MotionSettings | None = None,
+    cell_diameter_px: float = 12.0,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], Any] | None = None,
+) -> Motion:
+    """Estimate the motion of every frame, at the places that ``settings.patches`` asks for if it does.
+
+    Parameters
+    ----------
+    session : Session or anything with ``shape`` and ``frames(start, stop)``
+    settings : MotionSettings, optional
+    cell_diameter_px : float
+        Full width at half maximum of a typical cell, pixels of the session.
+    device : torch.device or str
+    advance : callable, optional
+        Called with a number of frames as they are done.
+
+    Returns
+    -------
+    Motion
+        With ``patches``, but where the field was asked to move as one.
+
+    Raises
+    ------
+    InputError
+        If the cell diameter isn't positive or exceeds the field, or there are more places than the field has
+        room for.
+    """
+    settings, field, where = settings or MotionSettings(), session.shape[1:], torch.device(device)
+    check_diameter(cell_diameter_px, field)
+    grid = PatchGrid.of(settings.patches, field, cell_diameter_px)
+    with torch.inference_mode():
+        estimator = RigidEstimator(session, settings, cell_diameter_px, where, advance)
+        rigid = estimator.run()
+        if rigid.lost.all():
+            return rigid
+        if grid is None:
+            return replace(rigid, nonrigid=remaining(estimator))
+        return PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()

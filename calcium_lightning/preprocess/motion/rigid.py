@@ -1,0 +1,269 @@
+"""The rigid motion of a session.
+
+Frames are averaged over small squares (a cell keeps about four pixels across: nothing that carries motion in
+one-photon data is finer), registered by FFT against a template, and refined against
+:class:`~calcium_lightning.preprocess.motion.model.MotionModel`, which is learned on blocks of frames from all
+over the session. Memory is bounded by those blocks, whatever the session's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
+from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
+from calcium_lightning.preprocess.motion.registration import (
+    REFERENCE_FRAMES,
+    Correlator,
+    shift_frames,
+    smooth,
+)
+from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings
+
+#: a frame with less contrast than this share of the usual one was lost (a black frame)
+LOST_CONTRAST = 0.1
+#: pixels of all frames that are worked on at a time, and that the model is learned on, at most: large fields
+#: tell more in each frame, and memory doesn't grow with them
+BLOCK_VALUES, LEARN_VALUES = 256 * 96**2, 1280 * 128**2
+#: how far an atom moves towards its new estimate in one round
+RELAXATION = 0.7
+#: frames that are filtered at a time: what is small stays in the processor's cache
+FEW = 32
+
+
+def check_diameter(cell_diameter: float, field: tuple[int, int]) -> None:
+    """Refuse cells that don't fit the field, pixels."""
+    if not 0 < cell_diameter <= min(field):
+        raise InputError(f"cell_diameter={cell_diameter:g} px: the field has {field[0]}x{field[1]} pixels")
+
+
+class RigidEstimator:
+    """The state of one estimate: which blocks were learned on, and every frame's result."""
+
+    #: share of each part of the field in every pixel's motion (P, h*w); None: the field moves as one
+    windows: Tensor | None = None
+
+    def __init__(
+        self,
+        session: Frames,
+        settings: MotionSettings,
+        cell_diameter: float,
+        device: torch.device,
+        advance: Callable[[int], Any] | None,
+    ) -> None:
+        self.session, self.settings, self.device = session, settings, device
+        self.advance = advance or (lambda _: None)
+        count, height, width = session.shape
+        self.binning = max(1, int(cell_diameter / settings.cell_pixels))
+        while self.binning > 1 and min(height, width) // self.binning < 16:
+            self.binning -= 1
+        self.cell = cell_diameter / self.binning
+        self.size = (height // self.binning, width // self.binning)
+        self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device)
+        pixels = self.size[0] * self.size[1]
+        self.block_frames = int(np.clip(BLOCK_VALUES // pixels, MIN_FRAMES_IN_TIME, settings.block_frames))
+        self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
+        self.blocks = blocks(count, self.block_frames)
+        self.shifts = torch.zeros(count, 2, device=device)
+        self.std = torch.full((count, 2), torch.inf, device=device)
+        self.misfit = torch.full((count,), torch.nan, device=device)
+        self.contrast = torch.zeros(count, device=device)
+        self.raw = getattr(session, "kind", "raw") != "dff"
+        self.model: MotionModel | None = None
+
+    def run(self) -> Motion:
+        """Learn on a sample of the blocks, then estimate the others."""
+        wanted = max(1, self.learn_frames // self.block_frames)
+        chosen = sorted({round(i) for i in np.linspace(0, len(self.blocks) - 1, wanted)})
+        sample = {i: self.read(*self.blocks[i]) for i in chosen}
+        usual = torch.cat([self.contrast[slice(*self.blocks[i])] for i in chosen]).median()
+        self.threshold = LOST_CONTRAST * usual
+        self.model = model = self._learn(sample)
+        if model is not None:
+            for i, (start, stop) in enumerate(self.blocks):
+                if i not in sample:
+                    self._apply(model, self.read(start, stop), start)
+                self.advance(stop - start)
+        return self._finish(model)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Binned frames (n, h, w), float32; notes each frame's contrast."""
+        (height, width), side = self.size, self.binning
+        raw = self.session.frames(start, stop)[:, : height * side, : width * side]
+        frames = torch.from_numpy(binned(raw, side)).to(self.device)
+        self.contrast[start:stop] = frames.flatten(1).std(1)
+        return frames
+
+    def lost(self, start: int, stop: int) -> Tensor:
+        """Which frames have next to no contrast, bool (n,); :meth:`read` has looked at them."""
+        contrast = self.contrast[start:stop]
+        return (contrast <= self.threshold) | (contrast == 0)
+
+    def _learn(self, sample: dict[int, Tensor]) -> MotionModel | None:
+        """Learn the model on the sample, and the sample's shifts with it."""
+        settings = self.settings
+        spans = {i: slice(*self.blocks[i]) for i in sample}
+        good = {i: ~self.lost(*self.blocks[i]) for i in sample}
+        count = sum(int(kept.sum()) for kept in good.values())
+        if count == 0:
+            return None
+        step = max(1, count // REFERENCE_FRAMES)
+        some = {i: good[i].nonzero()[::step, 0] for i in sample}
+        template = self._first_template(sample, some)
+        learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
+        self._centre(learned)
+        modulated = self.raw and bool(template.quantile(0.05) > 0)
+        model = MotionModel.start(
+            template, self._inside(learned), self.cell, settings.mode_diameters, modulated
+        )
+        model.windows = self.windows
+        for round_ in range(settings.rounds):
+            warped = {i: self.warp(model, frames, spans[i]) for i, frames in sample.items()}
+            total = torch.stack([block[good[i]].sum(0) for i, block in warped.items()]).sum(0)
+            model.update((total / len(learned)).view(self.size))
+            self._learn_round(model, warped, spans, good, round_, len(learned))
+            self._learn_parts(model, learned)
+            self._centre(learned)
+        return model
+
+    def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
+        """Template (h, w) of some frames of the sample, and the sample's first shifts."""
+        template = self.correlate.first_template(torch.cat([sample[i][some[i]] for i in sample]))
+        for i, frames in sample.items():
+            self._place(slice(*self.blocks[i]), frames, template)
+        return template
+
+    def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
+        """First shifts of frames."""
+        self.shifts[span] = self.correlate(self.correlate.transform(frames), template)
+
+    def _solve(
+        self, model: MotionModel, frames: Tensor, span: slice, *, robust: bool = False, in_time: bool = False
+    ) -> Solution:
+        """Fit registered frames (n, h*w), and move them by what was found."""
+        found = model.solve(frames, robust=robust, in_time=in_time)
+        self._move(span, found)
+        return found
+
+    def _learn_round(
+        self,
+        model: MotionModel,
+        warped: dict[int, Tensor],
+        spans: dict[int, slice],
+        good: dict[int, Tensor],
+        round_: int,
+        count: int,
+    ) -> None:
+        settings = self.settings
+        size, atoms = self.size, len(model.atoms)
+        searching = round_ in settings.search_rounds and count >= MIN_FRAMES_IN_TIME
+        variance = torch.zeros(size, device=self.device)
+        power = torch.zeros_like(variance)
+        numerator = model.atoms.zeros()
+        denominator = torch.zeros(atoms, device=self.device)
+        last_search = max(settings.search_rounds, default=0)
+        for i, block in warped.items():
+            robust = not atoms and round_ < 2 and self.windows is None
+            found = self._solve(model, block, spans[i], robust=robust, in_time=round_ >= 4)
+            residual, share = found.residual, good[i].float()
+            variance += (share @ residual.square()).view(size)
+            if searching:
+                for some in residual[good[i]].view(-1, *size).split(FEW):
+                    power += model.band_pass(some).square().sum(0)
+            if atoms and round_ > settings.search_rounds[0] + 1:
+                brightness = found.atoms * share[:, None]
+                numerator.accumulate(brightness, residual)
+                denominator += brightness.square().sum(0)
+        variance = smooth(variance / count, 0.5 * self.cell)
+        floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
+        if atoms:
+            model.learn_atoms(numerator, denominator, RELAXATION)
+        model.precision = (model.inside / variance.clamp_min(floor)).flatten()
+        if searching and round_ <= last_search:
+            noise = variance * self._band_gain(model)
+            places = model.blinking(power / count, noise, settings.atom_threshold, settings.max_atoms)
+            model.add_atoms(places)
+
+    def _learn_parts(self, model: MotionModel, learned: Tensor) -> None:
+        """Learn how parts of the field move against each other, where they may, from some frames."""
+
+    def _band_gain(self, model: MotionModel) -> float:
+        """Variance of band-passed white noise of variance 1."""
+        impulse = torch.zeros(self.size, device=self.device)
+        impulse[self.size[0] // 2, self.size[1] // 2] = 1
+        return float(model.band_pass(impulse).square().sum())
+
+    def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 4) -> None:
+        """Estimate the shifts of a block that the model wasn't learned on."""
+        span = slice(start, start + len(frames))
+        self._place(span, frames, model.template)
+        for round_ in range(rounds):
+            found = self._solve(model, self.warp(model, frames, span), span, in_time=True)
+            # The second step is small unless the FFT went astray somewhere.
+            if round_ > 0 and found.steps.abs().max() < 0.5:
+                break
+
+    def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
+        """Registered frames (n, h*w); what they don't show is filled from the template."""
+        shifts = self.shifts[span]
+        warped = shift_frames(frames, shifts)
+        if shifts.abs().max() > self._margin(model):
+            seen = torch.ones(len(frames), *self.size, device=self.device)
+            for axis, n in enumerate(self.size):
+                place = torch.arange(n, device=self.device) + shifts[:, axis, None]
+                visible = ((place >= 0) & (place <= n - 1)).float()
+                seen *= visible[:, :, None] if axis == 0 else visible[:, None]
+            warped = filled(model, warped, seen)
+        return warped.flatten(1)
+
+    def _margin(self, model: MotionModel) -> Tensor:
+        """Rows at the top that aren't compared."""
+        return (model.inside[:, self.size[1] // 2] == 0).sum() / 2
+
+    def _move(self, span: slice, found: Solution) -> None:
+        limit = torch.tensor([self.settings.max_shift * n for n in self.size], device=self.device)
+        moved = self.shifts[span] - found.steps.clamp(-1, 1)
+        self.shifts[span] = torch.maximum(torch.minimum(moved, limit), -limit)
+        self.std[span], self.misfit[span] = found.std, found.misfit
+
+    def _centre(self, learned: Tensor) -> None:
+        self.shifts -= self.shifts[learned].median(0).values
+
+    def _inside(self, learned: Tensor) -> Tensor:
+        """Return the field without the margin that motion uncovers in more than one frame of a hundred."""
+        reach = self._reach(learned) + 1
+        inside = torch.zeros(self.size, device=self.device)
+        top, left = (min(int(reach[i].ceil()), n // 10) for i, n in enumerate(self.size))
+        inside[top : self.size[0] - top, left : self.size[1] - left] = 1
+        return inside
+
+    def _reach(self, learned: Tensor) -> Tensor:
+        """How far the field moves in all but one frame of a hundred, (2,)."""
+        return self.shifts[learned].abs().quantile(0.99, dim=0)
+
+    def _finish(self, model: MotionModel | None) -> Motion:
+        count = len(self.shifts)
+        if model is None:
+            lost, template = np.ones(count, bool), np.zeros(self.size, np.float32)
+            shifts = np.zeros((count, 2), np.float32)
+        else:
+            lost = self.lost(0, count).cpu().numpy()
+            template = model.template.cpu().numpy()
+            shifts = self.shifts.cpu().numpy() * self.binning
+            shifts = repaired(shifts, lost)
+        residual, std = self.misfit.cpu().numpy(), self.std.cpu().numpy() * self.binning
+        residual[lost], std[lost] = np.nan, np.inf
+        return Motion(shifts, std, residual, lost, template, self.binning)
+
+
+def filled(model: MotionModel, frames: Tensor, seen: Tensor) -> Tensor:
+    """Frames (n, h, w) with what they don't show (``seen`` is 0) from the template, as bright as they are."""
+    gain = (frames * seen).sum((1, 2)) / (model.template * seen).sum((1, 2)).clamp_min(1e-6)
+    gain = gain.clamp(0.1, 10) if model.modulated else torch.ones_like(gain)
+    return frames * seen + (1 - seen) * model.template * gain[:, None, None]

@@ -1,0 +1,70 @@
+"""``python -m calcium_lightning.processes.rank``: one process of a job; :mod:`~calcium_lightning.processes.launch`
+starts it.
+
+Reads one line of JSON from standard input: the job's composed config, its folder, where to tell a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from calcium_lightning.command.interrupts import heard
+
+
+def main() -> int:
+    """Train as one of several processes; the exit status is the command's."""
+    try:
+        with heard():
+            order = json.loads(sys.stdin.readline())
+            watch_parent()
+            return _train(order)
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+
+
+def _train(order: dict[str, Any]) -> int:
+    from omegaconf import OmegaConf
+
+    from calcium_lightning.processes.process import Failure
+    from calcium_lightning.runs.jobs import Job
+
+    rank = int(os.environ["RANK"])
+    try:
+        from calcium_lightning.training.fit import train
+
+        train(OmegaConf.create(order["config"]), Path(order["folder"]), Job(**order["job"]), ranked=True)
+    except Exception as error:
+        told = Path(order["failure"])
+        with contextlib.suppress(OSError):
+            told.write_bytes(pickle.dumps(Failure.of(error, rank)))
+        return 1
+    return 0
+
+
+def watch_parent() -> None:
+    """End this process, and its own, when the one that started it is gone (the end of its standard input)."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="watch_parent").start()
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # a process group that has lost a member may hang on its way out

@@ -1,0 +1,212 @@
+"""Processes that torchrun or SLURM has started act as one: process 0 leads, the others follow.
+
+Each would compose the command line for itself: another time stamp, another folder, in a sweep its own order
+of jobs. So only process 0 is a Hydra application. For each job it tells the followers what it has composed;
+each of them, and process 0 itself, starts one fresh process for it. They meet in torch's key-value store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.processes.process import Failure, LocalMember, Member
+from calcium_lightning.processes.world import World
+
+#: seconds within which all processes must have been started, and have looked for a job
+ARRIVAL_S = 300.0
+POLL_S = 0.05
+END = b"end"
+
+_leader: Leader | None = None
+
+
+class Leader:
+    """Process 0: calls the others for each job.
+
+    Parameters
+    ----------
+    world : World
+        Its place.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._jobs = 0
+        self._meeting: Any = None
+
+    def call(self, order: dict[str, Any]) -> list[Member]:
+        """Have every follower start a process for a job.
+
+        Raises
+        ------
+        InputError
+            If they don't come.
+        """
+        store, number = self._store(), self._jobs
+        self._jobs += 1
+        store.set(f"{number}/order", json.dumps(order))
+        ranks = range(1, self.world.size)
+        limit = time.monotonic() + ARRIVAL_S
+        while missing := [rank for rank in ranks if not store.check([f"{number}/{rank}/here"])]:
+            if time.monotonic() > limit:
+                raise InputError(
+                    f"processes {missing} of {self.world.size} haven't come within {ARRIVAL_S:.0f} s; "
+                    "start them all, with torchrun or srun"
+                )
+            time.sleep(POLL_S)
+        return [_RemoteMember(store, f"{number}/{rank}", rank) for rank in ranks]
+
+    def dismiss(self, status: int) -> None:
+        """Tell the followers that there are no more jobs, and how it ended."""
+        store = self._store()
+        store.set("status", str(status))
+        store.set(f"{self._jobs}/order", END)
+        limit = time.monotonic() + 5.0  # the store is gone with this process: they are let read first
+        while time.monotonic() < limit and not all(
+            store.check([f"{rank}/gone"]) for rank in range(1, self.world.size)
+        ):
+            time.sleep(POLL_S)
+
+    def _store(self) -> Any:
+        if self._meeting is None:
+            self._meeting = _open(self.world)
+        return self._meeting
+
+
+@contextmanager
+def leading(world: World) -> Iterator[Leader]:
+    """Lead until the command ends, however it ends."""
+    global _leader
+    _leader = Leader(world)
+    status: Any = 1
+    try:
+        yield _leader
+        status = 0
+    except SystemExit as error:
+        status = 0 if error.code is None else error.code
+        raise
+    finally:
+        _leader.dismiss(status if isinstance(status, int) else 1)
+        _leader = None
+
+
+def leader() -> Leader | None:
+    """What this process is, if it leads others."""
+    return _leader
+
+
+def follow(world: World) -> int:
+    """Do what process 0 says until it ends; the exit status is its own."""
+    try:
+        return _follow(world, _open(world))
+    except RuntimeError as error:  # what torch's store raises
+        print(f"error: process {world.rank} has lost process 0 ({error})", file=sys.stderr)
+        return 1
+
+
+def _follow(world: World, store: Any) -> int:
+    number = 0
+    current: list[LocalMember] = []
+
+    def hand_on(signum: int, frame: FrameType | None) -> None:
+        if not current:
+            raise SystemExit(128 + signum)
+        current[0].send(signal.Signals(signum))  # the processes agree on where they stop
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, hand_on)
+    while True:
+        key = f"{number}/order"
+        while not store.check([key]):
+            time.sleep(POLL_S)
+        said = store.get(key)
+        if said == END:
+            status = int(store.get("status"))
+            store.set(f"{world.rank}/gone", "1")
+            return status
+        store.set(f"{number}/{world.rank}/here", "1")
+        order = json.loads(said)
+        place = dataclasses.replace(world, port=int(order["port"]))
+        current.append(LocalMember(place, order, speaks=False))
+        try:
+            _serve(store, f"{number}/{world.rank}", current[0])
+        finally:
+            current.pop().close()
+        number += 1
+
+
+def _serve(store: Any, key: str, member: LocalMember) -> None:
+    """Watch a process for process 0, and hand on its signals."""
+    heard = 0
+    while (state := member.poll()) is None:
+        sent = store.add(f"{key}/signals", 0)
+        for index in range(heard, sent):
+            member.send(signal.Signals(int(store.get(f"{key}/signal/{index}"))))
+        heard = sent
+        time.sleep(POLL_S)
+    failure = member.failure()
+    if failure is not None:
+        store.set(f"{key}/failure", pickle.dumps(failure))
+    store.set(f"{key}/state", str(state))
+
+
+class _RemoteMember:
+    """A process that a follower has started."""
+
+    def __init__(self, store: Any, key: str, rank: int) -> None:
+        self.rank = rank
+        self._store = store
+        self._key = key
+
+    def poll(self) -> int | None:
+        key = f"{self._key}/state"
+        return int(self._store.get(key)) if self._store.check([key]) else None
+
+    def send(self, number: signal.Signals) -> None:
+        index = self._store.add(f"{self._key}/sent", 1) - 1
+        self._store.set(f"{self._key}/signal/{index}", str(int(number)))
+        self._store.add(f"{self._key}/signals", 1)
+
+    def failure(self) -> Failure | None:
+        key = f"{self._key}/failure"
+        if not self._store.check([key]):
+            return None
+        failure = pickle.loads(self._store.get(key))  # from our own process
+        assert isinstance(failure, Failure)
+        return failure
+
+    def close(self) -> None:
+        if self.poll() is None:
+            self.send(signal.SIGKILL)
+
+
+def _open(world: World) -> Any:
+    from torch.distributed import PrefixStore, TCPStore
+
+    try:
+        store = TCPStore(
+            world.address,
+            world.port,
+            is_master=world.rank == 0 and not world.meeting,
+            wait_for_workers=False,
+            timeout=timedelta(seconds=ARRIVAL_S),
+        )
+    except Exception as error:  # of several kinds, none of them public
+        print(
+            f"error: process {world.rank} can't meet the others at {world.address}:{world.port} ({error})",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from error
+    return PrefixStore(f"calcium_lightning/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)

@@ -1,0 +1,183 @@
+"""A job from its config to its result: run, gone on with, or read where it was finished before.
+
+Only here is decided what of a job's past counts, and only here does ``job.json`` change its status. Knows
+jobs and folders; how a training goes is :mod:`~calcium_lightning.training.fit`'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from omegaconf import DictConfig
+
+from calcium_lightning.processes.rendezvous import Leader
+from calcium_lightning.processes.world import rank_count
+from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.identity import origin
+from calcium_lightning.runs.jobs import Job, Pruned, find_jobs, read_job, write_job
+
+
+def run_job(
+    cfg: DictConfig, folder: Path, job: Job, roots: Sequence[Path], leader: Leader | None = None
+) -> dict[str, Any]:
+    """Give a job's result.
+
+    One that was finished before, anywhere below ``roots``, is read and not run again; one that was broken off
+    goes on from its last checkpoint under its id. ``fresh=true`` and ``overwrite=true`` ignore the past.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As ``conf/train.yaml`` composes it.
+    folder : Path
+        The run's folder.
+    job : Job
+        See :func:`~calcium_lightning.runs.identity.identify`.
+    roots : sequence of Path
+        Where earlier jobs may be.
+    leader : Leader, optional
+        Of the processes that torchrun or SLURM has started.
+
+    Returns
+    -------
+    dict
+        ``summary.json``.
+
+    Raises
+    ------
+    Exception
+        Whatever the training raises; ``job.json`` tells it too.
+    """
+    with _alone(job.hash), _terminated_as_exit():
+        past = [] if cfg.fresh or cfg.overwrite else find_jobs([folder, *roots], job.hash)
+        past.sort(key=lambda item: item[0] != folder.resolve())  # this folder's own first
+        for place, known in past:
+            if RunFolder(place).read_summary():
+                return _read(folder, place, job, known)
+        cfg, job = _continued(cfg, folder, job, past)
+        with _recorded(folder, job):
+            return _run(cfg, folder, job, leader)
+
+
+def _run(cfg: DictConfig, folder: Path, job: Job, leader: Leader | None) -> dict[str, Any]:
+    count = rank_count(cfg.trainer) if leader is None else leader.world.size
+    if count > 1:
+        from calcium_lightning.processes.launch import launch
+
+        return launch(cfg, folder, job, count, leader)
+    from calcium_lightning.training.fit import train
+
+    return train(cfg, folder, job)
+
+
+def _read(folder: Path, place: Path, job: Job, known: Job) -> dict[str, Any]:
+    """Take the result of a finished job, into this folder if it is another."""
+    print(f"{'finished before':<20} {place}; fresh=true runs it anew")
+    if place != folder.resolve():
+        RunFolder(folder).take(RunFolder(place))
+        now = _now()
+        job = job.replace(
+            id=known.id, status="finished", started=now, finished=now, same_as=known.same_as or str(place)
+        )
+        write_job(folder, job)
+    return RunFolder(folder).read_summary()
+
+
+def _continued(
+    cfg: DictConfig, folder: Path, job: Job, past: list[tuple[Path, Job]]
+) -> tuple[DictConfig, Job]:
+    """Make a job go on where it was broken off, in whatever folder."""
+    job = job.replace(started=_now())
+    asked = origin(cfg)
+    begun = [item for item in past if asked is None or RunFolder(item[0]).last == asked] or past
+    if not begun:
+        return cfg, job
+    place, known = next(((p, k) for p, k in begun if RunFolder(p).last.is_file()), begun[0])
+    run, cfg = RunFolder(place), cfg.copy()
+    if run.last.is_file():
+        cfg.ckpt_path, cfg.weights = str(run.last), None
+        print(f"{'goes on':<20} {run.last}", file=sys.stderr)
+    elif place == folder.resolve() and asked is None:
+        cfg.overwrite = True  # its first epoch wasn't over: what is there is worth nothing
+    return cfg, job.replace(id=known.id, started=known.started)
+
+
+@contextmanager
+def _recorded(folder: Path, job: Job) -> Iterator[None]:
+    """Write into ``job.json`` how the job ended."""
+    ended: dict[str, Any] = {}
+    try:
+        yield
+        ended = {"status": "finished"}
+    except Pruned as error:
+        ended = {"status": "pruned", "error": str(error) or None}
+        raise
+    except Exception as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        ended = {"status": "failed", "error": line}
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM
+        run = RunFolder(folder)
+        finished = bool(run.read_summary())
+        ended = {"status": "finished" if finished else "interrupted"}
+        if not finished and run.last.is_file():
+            print(f"{run.last}: the same command goes on from here", file=sys.stderr)
+        raise
+    finally:
+        there = read_job(folder)
+        ours = there is not None and there.id == job.id
+        if ours or not RunFolder(folder).held():  # never over another run that was refused to be replaced
+            folder.mkdir(parents=True, exist_ok=True)
+            write_job(folder, job.replace(finished=_now(), **ended))
+
+
+@contextmanager
+def _alone(digest: str) -> Iterator[None]:
+    """Keep other processes of this machine, started in the same folder, from running the same job."""
+    from filelock import FileLock, Timeout
+
+    key = hashlib.sha256(f"{Path.cwd()}\0{digest}".encode()).hexdigest()[:24]
+    folder = Path(tempfile.gettempdir()) / f"calcium-lightning-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = FileLock(folder / f"{key}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("waiting for another process that runs the same job", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _terminated_as_exit() -> Iterator[None]:
+    """Let SIGTERM end this process by way of its ``finally`` clauses, so that all save and end."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,41 @@
+"""What models that are trained here share: an optimiser with its schedule, and what a checkpoint tells.
+
+Knows nothing of what is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import lightning as L
+import torch
+
+from calcium_lightning.nn.checkpoint import FORMAT, VERSION
+from calcium_lightning.nn.windows import WindowSettings
+
+
+class Learner(L.LightningModule):
+    """A module that was given ``network``, ``make_optimizer``, ``make_scheduler`` and ``window``."""
+
+    network: Any
+    make_optimizer: Callable[..., torch.optim.Optimizer]
+    make_scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None
+    window: WindowSettings
+
+    def configure_optimizers(self) -> Any:
+        """Optimizer and, per step, the schedule."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the weights are for, in plain containers."""
+        checkpoint["format"] = FORMAT
+        checkpoint["format_version"] = VERSION
+        checkpoint["architecture"] = self.network.architecture
+        checkpoint["window"] = asdict(self.window)

@@ -1,0 +1,167 @@
+"""Checkpoints: written under fixed names, read with care.
+
+A checkpoint holds plain containers and tensors only, so that it loads with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn.checkpoint import DEFAULT, read_weights
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """One checkpoint under one name in ``checkpoints/`` of the run's folder.
+
+    Parameters
+    ----------
+    filename : str
+        Without its ending.
+    monitor, mode : str, optional
+        The figure that must improve; without it every epoch is saved.
+    save_on_interrupt : bool
+        Save where a run is broken off by Ctrl-C or SIGTERM. Not after an error: the state may be half of a
+        step's, and the other ranks know nothing of it.
+    """
+
+    def __init__(
+        self, filename: str, monitor: str | None = None, mode: str = "min", save_on_interrupt: bool = False
+    ) -> None:
+        super().__init__(
+            filename=filename,
+            monitor=monitor,
+            mode=mode,
+            save_top_k=1,
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            save_on_exception=save_on_interrupt,
+            enable_version_counter=False,  # never best-v1.ckpt
+            auto_insert_metric_name=False,
+        )
+
+    @property
+    def state_key(self) -> str:
+        """Distinguishes the best from the last."""
+        return f"{type(self).__name__}.{self.filename}"
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Take the run's folder."""
+        self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
+        super().setup(trainer, pl_module, stage)
+
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Save where all ranks stop together."""
+        if isinstance(exception, KeyboardInterrupt | SIGTERMException):
+            super().on_exception(trainer, pl_module, exception)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint, in this run's folder wherever the other one was."""
+        here = Path(self.dirpath or ".") / f"{self.filename}{self.FILE_EXTENSION}"
+        score = state_dict["best_model_score"]
+        if not here.is_file():  # the best wasn't taken along: the next is the first
+            return
+        moved = dict(state_dict)
+        moved["dirpath"] = self.dirpath
+        moved["best_model_path"] = moved["kth_best_model_path"] = str(here)
+        moved["best_k_models"] = {str(here): score} if score is not None else {}
+        moved["last_model_path"] = ""
+        super().load_state_dict(moved)
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place and renames them: a run that is killed leaves the one before.
+
+    (Lightning copies from the temporary folder, which may be another disk's.)
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+    ) -> None:
+        """Write one."""
+        with atomic_path(Path(path), overwrite=True) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def check_resumable(checkpoint: Mapping[str, Any], model: Any, path: Path | str) -> None:
+    """Refuse to go on with another architecture or window.
+
+    Raises
+    ------
+    InputError
+        Naming the settings that differ.
+    """
+    from dataclasses import asdict
+
+    ours = {**model.network.architecture, "window": asdict(model.window)}
+    theirs = {**checkpoint["architecture"], "window": checkpoint["window"]}
+    _compare(f"ckpt_path={path}", theirs, ours)
+
+
+def load_weights(model: Any, path: Path | str) -> None:
+    """Start a model from the weights of another, of the same architecture.
+
+    Parameters
+    ----------
+    model : LightningModule
+        Its ``network`` is filled.
+    path : path-like
+        A checkpoint (.ckpt), weights alone (.safetensors), or ``default``: the weights in the package.
+
+    Raises
+    ------
+    InputError
+        If the file isn't ours, or of another architecture.
+    """
+    weights = read_weights(DEFAULT if str(path) == "default" else path)
+    _compare(f"weights={path}", _learned(weights.architecture), _learned(model.network.architecture))
+    state = weights.state
+    own = model.network.state_dict()
+    wrong = [
+        name
+        for name in sorted({*own, *state})
+        if name not in own or name not in state or own[name].shape != state[name].shape
+    ]
+    if wrong:
+        raise InputError(
+            f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
+        )
+    model.network.load_state_dict(state)
+
+
+def _learned(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """What the weights depend on: not how splats are painted, nor where a training began."""
+    return {
+        part: {key: value for key, value in dict(settings).items() if not key.startswith("initial_")}
+        for part, settings in architecture.items()
+        if part != "decoder"
+    }
+
+
+def _compare(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    there, here = dict(_flat(theirs)), dict(_flat(ours))
+    different = [
+        f"{key} is {there.get(key)} there and {here.get(key)} here"
+        for key in sorted({*there, *here})
+        if there.get(key) != here.get(key)
+    ]
+    if different:
+        raise InputError(f"{name}: of another architecture: {'; '.join(different[:4])}")
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, list(node) if isinstance(node, tuple | list) else node

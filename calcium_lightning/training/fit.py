@@ -1,0 +1,208 @@
+"""From a composed config to a trained model in a run's folder, in this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
+from calcium_lightning.nn.checkpoint import read_checkpoint
+from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.jobs import Job, write_job
+from calcium_lightning.training.callbacks.lines import EpochLines
+from calcium_lightning.training.callbacks.stop import OrderlyStop
+from calcium_lightning.training.checkpoints import WholeFiles, check_resumable, load_weights
+
+#: config groups that are parts of a model's network
+PARTS = ("encoder", "head", "painter", "decoder", "background")
+#: the figure that chooses the best checkpoint
+MONITOR = "val/reconstruction"
+
+
+def build_model(cfg: DictConfig) -> L.LightningModule:
+    """Make the model that a config describes, its architecture noted in plain containers.
+
+    Raises
+    ------
+    InputError
+        For parts of the published model in another one.
+    """
+    if ".published." not in cfg.model["_target_"]:
+        for name in (*PARTS, "loss", "data"):
+            if cfg[name] and ".published." in cfg[name].get("_target_", ""):
+                raise InputError(f"{name}: only model=published takes this one; see +experiment=published")
+    parts = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in PARTS if cfg.get(name)}
+    scheduled = "scheduler" not in cfg.model or (cfg.scheduler and "_target_" in cfg.scheduler)
+    extra = {} if scheduled else {"scheduler": None}
+    # Handed over afterwards: Hydra would make modules of the settings.
+    model = instantiate(cfg.model, _partial_=True, _convert_="all", **extra)(architecture=parts)
+    assert isinstance(model, L.LightningModule)
+    return model
+
+
+def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = False) -> dict[str, Any]:
+    """Train as a config says, in a run's folder.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As ``conf/train.yaml`` composes it.
+    folder : Path
+        The run's folder.
+    job : Job, optional
+        What is written to ``job.json``, before the loggers are made.
+    ranked : bool
+        This process is one of several that were started for this run; ``RANK`` and the other variables of
+        torchrun say which.
+
+    Returns
+    -------
+    dict
+        What came out (``summary.json``): the best figure (``value``), all metrics of the epoch that had it
+        (``best``), epochs, steps, and where the checkpoints, metrics and figures are.
+
+    Raises
+    ------
+    InputError
+        For sessions, checkpoints or settings that don't fit.
+    KeyboardInterrupt
+        After Ctrl-C; ``checkpoints/last.ckpt`` is there then, if a step was taken.
+    """
+    _be_quiet()
+    L.seed_everything(int(cfg.seed), workers=True, verbose=False)
+    run = RunFolder(folder)
+    data = instantiate(cfg.data, _convert_="all")
+    assert isinstance(data, L.LightningDataModule)
+    if not cfg.data.validation > 0:
+        raise InputError(
+            "data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual"
+        )
+    model = build_model(cfg)
+    resume, steps = _resume(cfg, model)
+    if cfg.weights is not None:
+        load_weights(model, cfg.weights)
+    if not ranked or os.environ["RANK"] == "0":
+        run.claim(bool(cfg.overwrite), resume)
+        forget_after(run.metrics, steps)
+        if job is not None:
+            write_job(folder, job)
+    trainer = _trainer(cfg, run, ranked)
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    for logger in trainer.loggers[1:]:
+        logger.log_hyperparams(settings)
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
+    except SystemExit as error:  # Lightning's way out after Ctrl-C
+        if trainer.interrupted and error.code == 1:
+            raise KeyboardInterrupt from None
+        raise
+    return _summarize(trainer, run)
+
+
+def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int]:
+    """The checkpoint to go on from, and how many steps it has behind it."""
+    if cfg.ckpt_path is None:
+        return None, 0
+    if cfg.weights is not None:
+        raise InputError("ckpt_path= goes on with a run, weights= starts a new one: give one of them")
+    path = Path(str(cfg.ckpt_path)).expanduser()
+    checkpoint = read_checkpoint(path, "ckpt_path")
+    check_resumable(checkpoint, model, path)
+    return path, int(checkpoint["global_step"])
+
+
+def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
+    callbacks = [instantiate(part, _convert_="all") for part in cfg.callbacks.values() if part]
+    terminal = sys.stderr.isatty()
+    callbacks += [
+        OrderlyStop(),
+        RichProgressBar(leave=False, console_kwargs={"stderr": True}) if terminal else EpochLines(),
+    ]
+    loggers: list[Any] = [MetricsTable(run.metrics)]
+    if cfg.logger and "_target_" in cfg.logger:
+        loggers.append(instantiate(cfg.logger, save_dir=run.path, _convert_="all"))
+    return instantiate(  # type: ignore[no-any-return]
+        cfg.trainer,
+        default_root_dir=str(run.path),
+        callbacks=callbacks,
+        logger=loggers,
+        # Named, or Lightning would guess from SLURM's and others' variables who started how many.
+        plugins=[TorchElasticEnvironment() if ranked else LightningEnvironment(), WholeFiles()],
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the sampler knows the ranks
+        enable_model_summary=False,
+        enable_progress_bar=terminal,
+        _convert_="all",
+    )
+
+
+def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:
+    best = next(
+        (part for part in trainer.checkpoint_callbacks if getattr(part, "filename", "") == "best"), None
+    )
+    monitor, descending = str(getattr(best, "monitor", MONITOR)), getattr(best, "mode", "min") == "max"
+    metrics = best_metrics(run.metrics, monitor, descending) if trainer.is_global_zero else {}
+    last = trainer.callback_metrics.get(MONITOR)
+    values: dict[str, Any] = {
+        monitor: metrics.get(monitor),
+        **({} if monitor == MONITOR or last is None else {MONITOR: float(last)}),
+        "monitor": monitor,
+        "value": metrics.get(monitor),
+        "best": metrics,
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "checkpoint": str(run.best if run.best.is_file() else run.last),
+        "last": str(run.last),
+        "metrics": str(run.metrics),
+        "figures": str(run.figures),
+    }
+    if trainer.is_global_zero:
+        run.write_summary(values)
+    return values
+
+
+def best_metrics(table: Path, monitor: str, descending: bool = False) -> dict[str, float]:
+    """All metrics of the validation that was best, by ``metrics.csv``; empty where there was none.
+
+    Parameters
+    ----------
+    table : Path
+        The file.
+    monitor : str
+        The metric to go by.
+    descending : bool
+        More is better.
+    """
+    rows = [row for row in read_table(table)[1] if row.get(monitor)]
+    if not rows:
+        return {}
+    row = (max if descending else min)(rows, key=lambda row: float(row[monitor]))
+    return {name: float(value) for name, value in row.items() if "/" in name and value}
+
+
+def _be_quiet() -> None:
+    """Leave stderr to what the user must read."""
+    for name in (
+        "lightning.pytorch",
+        "lightning.fabric",
+        "pytorch_lightning",
+        "lightning.pytorch.utilities.rank_zero",
+    ):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for module in ("lightning", "torch", "torchmetrics", "pydantic", "wandb"):
+        warnings.filterwarnings("ignore", module=rf"{module}\..*")

@@ -1,0 +1,72 @@
+"""Small recordings in other people's formats, for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+
+def movie(
+    frames: int = 12, height: int = 24, width: int = 38, dtype: str = "uint8", seed: int = 0
+) -> np.ndarray:
+    """A smooth, noisy movie on a field that isn't square."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    scale = {"uint8": 1, "uint16": 150, "float32": 0.01}[dtype]
+    base = 60 + y + x + 30 * np.exp(-((y - 9) ** 2 + (x - 25) ** 2) / 18) * rng.random((frames, 1, 1))
+    return ((base + rng.normal(0, 2, base.shape)).clip(0, 255) * scale).astype(dtype)
+
+
+def write_video(
+    path: Path, frames: np.ndarray, codec: str = "ffv1", pixels: str = "gray", rate: int = 20, **options: str
+) -> Path:
+    """Encode grey (T, H, W) or RGB (T, H, W, 3) frames."""
+    import av
+
+    colour = frames.ndim == 4
+    source = {(False, 1): "gray", (False, 2): "gray16le", (True, 1): "rgb24", (True, 2): "rgb48le"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], pixels
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(frame, format=source[colour, frames.dtype.itemsize])
+            container.mux(stream.encode(picture.reformat(format=pixels, threads=1)))  # its threads race
+        container.mux(stream.encode())
+    return path
+
+
+def packets(path: Path) -> list[tuple[int, int]]:
+    """(position, size) of every packet of a video in the file."""
+    import av
+
+    with av.open(str(path)) as container:
+        return [
+            (packet.pos, packet.size) for packet in container.demux(container.streams.video[0]) if packet.size
+        ]
+
+
+def damage(path: Path, position: int, count: int = 40) -> None:
+    """Overwrite some bytes with noise."""
+    content = bytearray(path.read_bytes())
+    content[position : position + count] = (
+        np.random.default_rng(1).integers(0, 256, count, np.uint8).tobytes()
+    )
+    path.write_bytes(content)
+
+
+def cut(path: Path, keep: float | int) -> None:
+    """Keep a share of a file, or so many bytes."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep) if isinstance(keep, float) else keep])
+
+
+def read_all(path: Path, **options: str | None) -> np.ndarray:
+    """All frames of a recording, read in blocks of five."""
+    from calcium_lightning.io.readers.base import open_recording
+
+    with open_recording(path, **options) as recording:
+        frames = np.concatenate(list(recording.blocks(0, recording.n_frames, 5)))
+        assert frames.shape == recording.shape
+        assert frames.dtype == recording.dtype
+        return frames

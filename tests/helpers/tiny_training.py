@@ -1,0 +1,117 @@
+"""Trainings that take a second, and what is asked of them afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from calcium_lightning.loggers.metrics_table import read_table
+
+HERE = Path(__file__).resolve().parent
+TINY = (
+    "+experiment=unsupervised",
+    "cell_diameter=6",
+    "encoder=u_shape_tiny",
+    "window.taps=5",
+    "window.seconds=0.5",
+    "data.workers=0",
+    "data.crop=24",
+    "data.block=4",
+    "data.batch_size=8",
+    "data.steps_per_epoch=3",
+    "data.validation_steps=2",
+    "trainer.max_epochs=2",
+    "loss.evidence.splats=16",
+    "callbacks.pictures.samples=2",
+)
+
+
+def sessions(*paths: Path) -> str:
+    return "data.sessions=[" + ",".join(f'"{path}"' for path in paths) + "]"
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)[
+        "state_dict"
+    ]
+    return state
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def held_out(run: Path) -> list[str]:
+    return [
+        row["val/reconstruction"] for row in read_table(run / "metrics.csv")[1] if row["val/reconstruction"]
+    ]
+
+
+def start(*command: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start Python on ``command`` in a process of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+        **variables,
+    }
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, *command], cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for it."""
+    try:
+        stdout, stderr = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def real(*overrides: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the training command in a process of its own."""
+    return finish(start("-m", "calcium_lightning.train", *overrides, cwd=cwd, **variables))
+
+
+def processes_in(folder: Path, seconds: float = 5.0) -> list[str]:
+    """Processes that still work in a folder after some seconds (Linux only)."""
+    limit = time.monotonic() + seconds
+    while True:
+        found = []
+        for link in Path("/proc").glob("[0-9]*/cwd"):
+            with contextlib.suppress(OSError):
+                if Path(os.readlink(link)) == folder:
+                    found.append(link.parent.name)
+        if not found or time.monotonic() > limit:
+            return found
+        time.sleep(0.1)
+
+
+def stop_at(step: int, name: str) -> tuple[str, ...]:
+    """Overrides that send the run's process a signal after a step."""
+    key = "+callbacks.stop"
+    return (
+        f"{key}._target_=breaking.SignalAt",
+        f"{key}.step={step}",
+        f"{key}.name={signal.Signals[name].name}",
+    )
+
+
+def kill_once(folder: str, step: int, marker: Path) -> tuple[str, ...]:
+    """Overrides that kill the command, once, when the run in a folder of this name has taken a step."""
+    key = "+callbacks.kill"
+    return (
+        f"{key}._target_=breaking.KillOnce",
+        f"{key}.folder='{folder}'",
+        f"{key}.step={step}",
+        f"{key}.marker='{marker}'",
+    )

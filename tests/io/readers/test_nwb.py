@@ -1,0 +1,87 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from helpers.recordings import movie, read_all
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import open_recording
+
+
+def write(path, *names, external=False, spacing=(2.5e-6, 2.5e-6), **times):
+    """An NWB file with one-photon series, stored (time, x, y) as the standard says."""
+    from pynwb import NWBHDF5IO, NWBFile
+    from pynwb.ophys import OnePhotonSeries, OpticalChannel
+
+    nwb = NWBFile("a recording", "id", datetime(2026, 1, 1, tzinfo=UTC))
+    channel = OpticalChannel(name="c", description="green", emission_lambda=510.0)
+    plane = nwb.create_imaging_plane(
+        name="plane",
+        optical_channel=channel,
+        description="p",
+        device=nwb.create_device(name="scope"),
+        excitation_lambda=470.0,
+        indicator="GCaMP6f",
+        location="CA1",
+        grid_spacing=list(spacing),
+        grid_spacing_unit="meters",
+    )
+    for name in names:
+        data = (
+            {"external_file": ["0.avi"], "format": "external", "starting_frame": [0]}
+            if external
+            else {"data": movie(11).transpose(0, 2, 1)}
+        )
+        nwb.add_acquisition(
+            OnePhotonSeries(name=name, imaging_plane=plane, unit="n.a.", **data, **(times or {"rate": 20.0}))
+        )
+    with NWBHDF5IO(path, "w") as io:
+        io.write(nwb)
+    return path
+
+
+def test_frames_rate_and_scale(tmp_path):
+    path = write(tmp_path / "a.nwb", "OnePhotonSeries", rate=20.0, starting_time=3.0)
+    assert np.array_equal(read_all(path), movie(11))  # 24 x 38: a transposed field would show
+    with open_recording(path) as recording:
+        assert recording.fps == 20
+        assert recording.pixel_size_um == pytest.approx(2.5)
+        assert np.allclose(recording.timestamps, 3 + np.arange(11) / 20)
+
+
+def test_time_stamps(tmp_path):
+    times = np.arange(11) * 0.1 + 5
+    with open_recording(write(tmp_path / "a.nwb", "OnePhotonSeries", timestamps=times)) as recording:
+        assert recording.fps == pytest.approx(10)
+        assert np.allclose(recording.timestamps, times)
+
+
+def test_files_that_break_the_standard(tmp_path):
+    assert np.array_equal(read_all(write(tmp_path / "a.nwb", "s"), axes="tyx"), movie(11).transpose(0, 2, 1))
+
+
+def test_several_series_are_not_guessed(tmp_path):
+    path = write(tmp_path / "a.nwb", "green", "red")
+    with pytest.raises(
+        InputError, match=r"several OnePhotonSeries; choose with key=: acquisition/green, acquisition/red"
+    ):
+        open_recording(path)
+    for key in ("red", "acquisition/red", "/acquisition/red/data"):
+        assert np.array_equal(read_all(path, key=key), movie(11))
+    with pytest.raises(InputError, match=r"no image series rad; nearest: acquisition/red"):
+        open_recording(path, key="rad")
+
+
+def test_no_series(tmp_path):
+    with pytest.raises(InputError, match="no OnePhotonSeries"):
+        open_recording(write(tmp_path / "a.nwb"))
+
+
+def test_frames_in_another_file(tmp_path):
+    with pytest.raises(InputError, match=r"they are in 0.avi; ingest that"):
+        open_recording(write(tmp_path / "a.nwb", "s", external=True, timestamps=np.arange(11.0)))
+
+
+def test_pixels_that_are_not_square_have_no_size(tmp_path):
+    with open_recording(write(tmp_path / "a.nwb", "s", spacing=(1e-6, 2e-6))) as recording:
+        assert recording.pixel_size_um is None

@@ -1,0 +1,186 @@
+"""NWB exports validate, and hold every number in its right place on a field that isn't square."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.example_cells import make_example
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.writers.nwb import NwbSettings, export_nwb
+
+pynwb = pytest.importorskip("pynwb")
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return make_example()[0]
+
+
+@pytest.fixture
+def opened(tmp_path, request):
+    """Export, validate, and open."""
+
+    def export(cells, **settings):
+        path = tmp_path / "out.nwb"
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            export_nwb(cells, path, NwbSettings(**settings))
+        assert pynwb.validate(path=str(path)) == []
+        stream = pynwb.NWBHDF5IO(str(path), "r")
+        request.addfinalizer(stream.close)
+        return stream.read()
+
+    return export
+
+
+@pytest.mark.parametrize("masks", ["pixel", "image"])
+def test_masks_keep_their_axes(cells, opened, masks):
+    table = opened(cells, masks=masks).processing["ophys"]["ImageSegmentation"]["PlaneSegmentation"]
+    height, width = cells.frame_shape
+    assert len(table) == len(cells)
+    for k in (0, 5, 11):
+        if masks == "pixel":
+            image = np.zeros((height, width))
+            for x, y, weight in table["pixel_mask"][k]:
+                image[y, x] = weight
+        else:
+            assert table["image_mask"][k].shape == (width, height)
+            image = table["image_mask"][k].T
+        np.testing.assert_allclose(image, cells.footprints[k].toarray().reshape(height, width))
+        peak = np.unravel_index(image.argmax(), image.shape)
+        assert np.hypot(*(table["center"][k][::-1] - np.array(peak))) < 2
+
+
+def test_columns_of_cells(cells, opened):
+    table = opened(cells).processing["ophys"]["ImageSegmentation"]["PlaneSegmentation"]
+    np.testing.assert_array_equal(table["accepted"][:], cells.accepted)
+    np.testing.assert_allclose(table["center"][:], cells.centers[:, ::-1])
+    np.testing.assert_allclose(table["snr"][:], cells.quality["snr"])
+    np.testing.assert_allclose(table["score"][:], cells.quality["score"])
+
+
+def test_series_motion_and_images(cells, opened):
+    file = opened(cells)
+    module = file.processing["ophys"]
+    for holder, name in (("Fluorescence", "traces"), ("Fluorescence", "denoised"), ("Deconvolved", "spikes")):
+        series = module[holder][name]
+        np.testing.assert_allclose(series.data[:], getattr(cells, name).T)
+        assert series.rate == pytest.approx(cells.fps)
+        assert list(series.rois.data[:]) == list(range(len(cells)))
+    ratio = module["DfOverF"]["dff"].data[:]
+    np.testing.assert_allclose(ratio, cells.traces.T / cells.baseline, rtol=1e-6)
+    np.testing.assert_allclose(module["xy_translation"].data[:], -cells.shifts[:, ::-1])
+    np.testing.assert_allclose(module["SummaryImages"]["mean"].data[:].T, cells.mean_image)
+    np.testing.assert_allclose(module["SummaryImages"]["max"].data[:].T, cells.max_image)
+    plane = file.imaging_planes["ImagingPlane"]
+    assert plane.imaging_rate == pytest.approx(20)
+    np.testing.assert_allclose(plane.grid_spacing[:], 1.6e-6)
+    assert file.source_script == cells.config
+
+
+def test_irregular_clocks_are_kept(cells, opened):
+    times = np.asarray(cells.timestamps).copy()
+    times[100:] += 3.5  # a pause in the recording
+    module = opened(replace(cells, timestamps=times)).processing["ophys"]
+    np.testing.assert_allclose(module["Fluorescence"]["traces"].timestamps[:], times)
+    assert module["Fluorescence"]["traces"].rate is None
+
+
+def test_only_known_baselines_give_ratios(cells, opened):
+    baseline = cells.baseline.copy()
+    baseline[[2, 7]] = 0, -3
+    series = opened(replace(cells, baseline=baseline)).processing["ophys"]["DfOverF"]["dff"]
+    kept = [k for k in range(len(cells)) if k not in (2, 7)]
+    assert list(series.rois.data[:]) == kept
+    np.testing.assert_allclose(series.data[:], cells.traces[kept].T / 80, rtol=1e-6)
+
+
+def test_without_any_baseline_there_is_no_ratio(cells, opened):
+    module = opened(replace(cells, baseline=np.zeros(len(cells)))).processing["ophys"]
+    assert "DfOverF" not in module.data_interfaces
+
+
+def test_frames_that_were_ratios_stay_ratios(cells, opened):
+    module = opened(replace(cells, kind="dff", pixel_size_um=None)).processing["ophys"]
+    np.testing.assert_allclose(module["DfOverF"]["dff"].data[:], cells.traces.T)
+
+
+def test_localizations_on_request(cells, opened):
+    table = opened(cells, localizations=True).processing["ophys"]["localizations"]
+    np.testing.assert_allclose(table["x"][:], cells.localizations.x)
+    np.testing.assert_array_equal(table["cell"][:], cells.localizations.cell)
+
+
+def test_start_time_is_given_or_the_files(cells, opened, tmp_path):
+    file = opened(
+        cells,
+        session_start_time="2026-01-02T03:04:05+01:00",
+        subject_id="m1",
+        species="Mus musculus",
+        sex="F",
+        age="P90D",
+    )
+    assert file.session_start_time.isoformat() == "2026-01-02T03:04:05+01:00"
+    assert file.subject.subject_id == "m1"
+    session = tmp_path / "session.h5"
+    session.touch()
+    export_nwb(replace(cells, session=str(session)), tmp_path / "b.nwb")
+    with pynwb.NWBHDF5IO(str(tmp_path / "b.nwb"), "r") as stream:
+        other = stream.read()
+        assert other.session_start_time.timestamp() == pytest.approx(session.stat().st_mtime)
+        assert "session.h5 was last changed" in other.notes
+
+
+def test_the_inspector_finds_nothing_wrong(cells, tmp_path):
+    inspector = pytest.importorskip("nwbinspector")
+    about = {"subject_id": "m1", "species": "Mus musculus", "sex": "F", "age": "P90D", "location": "Field CA1", "experimenter": "Doe, Jane"}  # fmt: skip
+    path = tmp_path / "out.nwb"
+    export_nwb(cells, path, NwbSettings(session_start_time="2026-01-02T03:04:05+01:00", **about))
+    found = list(inspector.inspect_nwbfile(nwbfile_path=str(path)))
+    serious = [
+        item.message
+        for item in found
+        if item.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [({"masks": "round"}, "pixel or image"), ({"session_start_time": "noon"}, "not a time")],
+)
+def test_settings_that_make_no_sense(cells, tmp_path, settings, complaint):
+    with pytest.raises(InputError, match=complaint):
+        export_nwb(cells, tmp_path / "out.nwb", NwbSettings(**settings))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_nothing(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        pynwb.NWBHDF5IO, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
+    with pytest.raises(OSError, match="No space"):
+        export_nwb(cells, tmp_path / "out.nwb")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command(cells, tmp_path, run_command):
+    write_cells(tmp_path / "cells.h5", cells)
+    result = run_command(
+        "export", "cells=cells.h5", "output=out.nwb", "nwb.indicator=GCaMP6f", "rejected=false"
+    )
+    assert result.status == 0, result.stderr
+    with pynwb.NWBHDF5IO(str(tmp_path / "out.nwb"), "r") as stream:
+        file = stream.read()
+        assert file.imaging_planes["ImagingPlane"].indicator == "GCaMP6f"
+        table = file.processing["ophys"]["ImageSegmentation"]["PlaneSegmentation"]
+        assert len(table) == cells.accepted.sum() < len(cells)
+    again = run_command("export", "cells=cells.h5", "output=out.nwb")
+    assert again.status == 2
+    assert "overwrite=true" in again.stderr
+    assert run_command("export", "cells=cells.h5", "output=out.nwb", "overwrite=true").status == 0

@@ -1,0 +1,215 @@
+"""Weights in files: round trips, and files from strangers."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+
+import pytest
+import torch
+from helpers.tiny_network import ARCHITECTURE, make_network
+from safetensors.torch import save_file
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn import checkpoint as weights
+from calcium_lightning.nn.checkpoint import load_network, read_checkpoint, save_network
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.training.checkpoints import load_weights
+from calcium_lightning.training.localization import LocalizationModel
+
+WINDOW = WindowSettings(taps=5, seconds=0.5)
+
+
+def checkpoint(**changes) -> dict:
+    state = {f"network.{name}": value for name, value in make_network().state_dict().items()}
+    window = {"taps": 5, "seconds": 0.5, "blind_spot": False}
+    plain = {
+        "format": weights.FORMAT,
+        "format_version": weights.VERSION,
+        "state_dict": state,
+        "window": window,
+    }
+    return {**plain, "architecture": copy.deepcopy(ARCHITECTURE), **changes}
+
+
+def test_a_network_comes_back_from_safetensors(tmp_path):
+    network, path = make_network(), tmp_path / "w.safetensors"
+    save_network(path, network, WINDOW, {"recipe": "none"})
+    loaded, window = load_network(path)
+    batch = torch.randn(2, 5, 24, 40)
+    torch.testing.assert_close(loaded(batch).maps.raw, network(batch).maps.raw, rtol=0, atol=0)
+    assert window == WINDOW
+    assert loaded.architecture == network.architecture
+    assert not loaded.training
+    with pytest.raises(InputError, match="exists; overwrite=true"):
+        save_network(path, network, WINDOW)
+
+
+def test_a_network_comes_back_from_a_checkpoint(tmp_path):
+    torch.save(checkpoint(optimizer_states=[]), tmp_path / "best.ckpt")
+    loaded, window = load_network(tmp_path / "best.ckpt")
+    batch = torch.randn(1, 5, 24, 24)
+    torch.testing.assert_close(loaded(batch).maps.raw, make_network()(batch).maps.raw, rtol=0, atol=0)
+    assert window == WINDOW
+
+
+def test_what_a_training_saves_can_be_loaded(tmp_path):
+    network = make_network()
+    parts = (network.encoder, network.head, network.decoder, network.background)
+    model = LocalizationModel(
+        *parts, loss=torch.nn.Identity(), optimizer=torch.optim.Adam, window=WINDOW, architecture=ARCHITECTURE
+    )
+    saved = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(saved)
+    torch.save(saved, tmp_path / "last.ckpt")
+    loaded, _ = load_network(tmp_path / "last.ckpt")
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in loaded.state_dict().items())
+    other = LocalizationModel(
+        *(copy.deepcopy(part) for part in parts),
+        torch.nn.Identity(),
+        torch.optim.Adam,
+        window=WINDOW,
+        architecture=ARCHITECTURE,
+    )
+    torch.nn.init.zeros_(next(other.network.parameters()))
+    save_network(tmp_path / "w.safetensors", network, WINDOW)
+    load_weights(other, tmp_path / "w.safetensors")  # a training starts from weights alone, too
+    assert torch.equal(next(other.network.parameters()), next(network.parameters()))
+
+
+def test_an_unknown_part_is_refused_and_never_imported(tmp_path):
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Encoder: pass\n")
+    for target in ("evil.Encoder", "os.system", "calcium_lightning.nn.encoder.UShapeEncode"):
+        architecture = copy.deepcopy(ARCHITECTURE)
+        architecture["encoder"]["_target_"] = target
+        torch.save(checkpoint(architecture=architecture), tmp_path / "a.ckpt")
+        with pytest.raises(InputError, match=f"encoder '{target}' is unknown here"):
+            load_network(tmp_path / "a.ckpt")
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(InputError, match=r"nearest: calcium_lightning.nn.encoder.UShapeEncoder"):
+        load_network(tmp_path / "a.ckpt")
+
+
+class Malice:
+    """What unpickles into a command."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, save):
+    save(checkpoint(malice=Malice(f"touch {tmp_path}/ran")), tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match="not a checkpoint, or damaged") as caught:
+        load_network(tmp_path / "a.ckpt")
+    assert not (tmp_path / "ran").exists()
+    assert "\n" not in str(caught.value)
+
+
+def changed(part: str, **settings) -> dict:
+    architecture = copy.deepcopy(ARCHITECTURE)
+    architecture[part].update(settings)
+    return {"architecture": architecture}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"format": "another"}, "not of calcium_lightning.train"),
+        ({"format_version": 2}, "version 2, this package reads up to 1"),
+        ({"format_version": 0}, "version 0"),
+        ({"format_version": "new"}, "version new"),
+        ({"architecture": {"encoder": None}}, "encoder '' is unknown"),
+        ({"architecture": [1, 2]}, "don't fit"),
+        (changed("encoder", features=[8, 14]), "its weights don't fit its architecture"),
+        (changed("encoder", colour="red"), "settings that .*UShapeEncoder doesn't take: colour"),
+        (changed("head", in_channels="many"), "don't fit its architecture"),
+        ({"window": {"taps": 4}}, "window.taps=4"),
+        ({"window": {"frames": 5}}, "frames"),
+        ({"state_dict": {}}, "its weights don't fit its architecture"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, changes, line):
+    torch.save(checkpoint(**changes), tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=line) as caught:
+        load_network(tmp_path / "a.ckpt")
+    assert str(caught.value).startswith(f"checkpoint={tmp_path / 'a.ckpt'}: ")
+
+
+@pytest.mark.parametrize("missing", ["state_dict", "architecture", "window", "format"])
+def test_a_checkpoint_of_somebody_else_is_refused(tmp_path, missing):
+    content = checkpoint()
+    del content[missing]
+    torch.save(content, tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=r"a checkpoint, but not of calcium_lightning.train"):
+        read_checkpoint(tmp_path / "a.ckpt")
+    torch.save(torch.zeros(3), tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=r"a checkpoint, but not of calcium_lightning.train"):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("described", "line"),
+    [
+        (None, "safetensors, but not weights of calcium-lightning"),
+        ({"format": "pt"}, "safetensors, but not weights of calcium-lightning"),
+        ({"format": weights.FORMAT, "format_version": "9"}, "version 9"),
+        ({"format": weights.FORMAT, "format_version": "1"}, "not a weights file, or damaged"),
+        (
+            {"format": weights.FORMAT, "format_version": "1", "architecture": "{", "window": "{}"},
+            "not a weights file, or damaged",
+        ),
+        (
+            {
+                "format": weights.FORMAT,
+                "format_version": "1",
+                "architecture": json.dumps(ARCHITECTURE),
+                "window": '{"taps": 5}',
+            },
+            "its weights don't fit its architecture",
+        ),
+    ],
+)
+def test_safetensors_of_somebody_else_are_refused(tmp_path, described, line):
+    save_file({"a": torch.zeros(3)}, tmp_path / "w.safetensors", described)
+    with pytest.raises(InputError, match=line):
+        load_network(tmp_path / "w.safetensors")
+
+
+def test_damaged_and_missing_files_are_refused(tmp_path, monkeypatch):
+    save_network(tmp_path / "w.safetensors", make_network(), WINDOW)
+    torch.save(checkpoint(), tmp_path / "a.ckpt")
+    for name in ("w.safetensors", "a.ckpt"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match="damaged"):
+            load_network(tmp_path / name)
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(InputError, match="damaged"):
+            load_network(tmp_path / name)
+        with pytest.raises(InputError, match=f"checkpoint=.*no{name}: no such file"):
+            load_network(tmp_path / f"no{name}")
+    monkeypatch.setattr(weights, "DEFAULT", tmp_path / "default.safetensors")
+    with pytest.raises(InputError, match=r"default.safetensors"):
+        load_network()
+
+
+def test_nothing_is_left_of_weights_that_cannot_be_written(tmp_path):
+    with pytest.raises(Exception, match=r"."):
+        save_network(tmp_path / "w.safetensors", make_network(), WINDOW, {"note": 3})  # type: ignore[dict-item]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_weights_in_the_package_load_where_they_ship():
+    if not weights.DEFAULT.is_file():
+        pytest.skip(f"no weights in the package yet ({weights.DEFAULT})")
+    network, window = load_network()
+    taps = network.architecture["encoder"]["in_channels"]
+    assert taps == window.taps
+    found = network.localize(torch.zeros(1, taps, 48, 64))
+    assert not found.valid.any()  # nothing in nothing
