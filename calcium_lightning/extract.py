@@ -17,7 +17,8 @@ def main(cfg: DictConfig) -> None:
     python -m calcium_lightning.extract session=FILE.h5 output=CELLS.h5
 
     The one setting that matters is cell_diameter=, the full width at half maximum of a typical cell in pixels
-    (or cell_diameter_um=); without it, it is estimated from the session.
+    (or cell_diameter_um=); without it, it is estimated from the session. fdr= says which share of the
+    accepted cells may be false; how many are is estimated from the recording upside down.
 
     With a checkpoint of model=published, the cells are the pixels that held one of its coordinates. With
     preprocess=published, the recording goes through the published chain first; what comes out of it is kept
@@ -84,10 +85,13 @@ def main(cfg: DictConfig) -> None:
             with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
                 write_cells(output, cells, cfg.overwrite)
             motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
+            accepted = int(cells.accepted.sum())
             print(
-                f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
+                f"{output}: {accepted} cells accepted of {len(cells)} found, "
                 f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}"
             )
+            if cells.chance is not None and accepted:
+                print(f"{output}: {cells.chance.told(accepted)}")
         else:
             found = coordinate_cells(session, detector, **common)
             write_cells(output, found, cfg.overwrite)

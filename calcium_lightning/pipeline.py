@@ -21,6 +21,7 @@ from calcium_lightning.localize.assemble import Images, assemble
 from calcium_lightning.localize.detect import Detector, Movie, detect
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.twin import find_decoys
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
@@ -108,11 +109,16 @@ def streamed_cells(
 
     with ScratchMovie(prepared.scale.size) as movie:
         images = write_foreground(prepared, movie, device)
-        found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()
+        finder = CellFinder(
+            movie, prepared.noise, prepared.background_sigma, rate, run, settings, prepared.wander
+        )
+        found = finder.find()
+        decoys = find_decoys(finder, found) if settings.twin else None
     timestamps = session.timestamps
     yield assemble(
         prepared,
         found,
+        decoys,
         images,
         settings,
         timestamps if timestamps is not None and fps is None else np.arange(session.n_frames) / rate,

@@ -186,3 +186,41 @@ def _connected(shape: Tensor, splat: Tensor) -> Tensor:
     own = labels.reshape(count, -1)[np.arange(count), seed]
     keep = torch.from_numpy((labels == own[:, None, None]) & (own > 0)[:, None, None])
     return shape * keep
+
+
+def shape_of(footprints: Patches, nominal_sigma: float) -> dict[str, np.ndarray]:
+    """What shape footprints have, (K,) each.
+
+    Parameters
+    ----------
+    footprints : Patches
+        Peak 1.
+    nominal_sigma : float
+        Standard deviation of a typical cell, network pixels.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``width``: diameter of the disc as large as the part above half of the peak, over that of a typical
+        cell; ``elongation``: ratio of the principal standard deviations, at least 1; ``compactness``: cosine
+        of the angle between the footprint and a Gaussian of its own mass centre and of a typical cell's size.
+    """
+    if not len(footprints):
+        return {name: np.zeros(0) for name in ("width", "elongation", "compactness")}
+    values = footprints.values
+    y, x = (places.float() for places in footprints.grid())
+    mass = values.sum((1, 2)).clamp_min(1e-9)
+    center = torch.stack([(values.sum(2) * y).sum(1) / mass, (values.sum(1) * x).sum(1) / mass], 1)
+    dy, dx = (y - center[:, :1])[:, :, None], (x - center[:, 1:])[:, None, :]
+    yy, xx, yx = ((values * product).sum((1, 2)) / mass for product in (dy * dy, dx * dx, dy * dx))
+    middle, half = (yy + xx) / 2, torch.hypot((yy - xx) / 2, yx)
+    # A pixel's own extent keeps what is one pixel wide from being endlessly long.
+    elongation = ((middle + half + 1 / 12) / (middle - half).clamp_min(0).add(1 / 12)).sqrt()
+    nominal = torch.exp(-0.5 * (dy * dy + dx * dx) / nominal_sigma**2) * footprints.inside()
+    norm = values.square().sum((1, 2)) * nominal.square().sum((1, 2))
+    area = (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2))
+    return {
+        "width": 2 * np.sqrt(area.numpy() / np.pi) / (np.sqrt(8 * np.log(2)) * nominal_sigma),
+        "elongation": elongation.numpy(),
+        "compactness": ((values * nominal).sum((1, 2)) / norm.clamp_min(1e-12).sqrt()).numpy(),
+    }

@@ -21,6 +21,7 @@ from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings,
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
+from calcium_lightning.preprocess.wander import estimate_wander
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
@@ -48,6 +49,9 @@ class PreprocessSettings:
         Fill hot, dead and blinking pixels of the sensor, where the session's motion isn't corrected.
     repair_stretch : bool
         Undo frames that were stretched to the full range one by one.
+    correlated_noise : bool
+        Measure how much more noise there is at the scale of a cell and of a transient than in the difference
+        of neighbouring frames; otherwise it is taken for white.
     """
 
     motion: MotionSettings | None = MotionSettings()
@@ -57,6 +61,7 @@ class PreprocessSettings:
     noise_floor: float = 0.5
     repair_defects: bool = True
     repair_stretch: bool = True
+    correlated_noise: bool = True
 
 
 def prepare(
@@ -115,6 +120,10 @@ def prepare(
     )
     prepared.seen = _seen(prepared)
     _estimate_images(prepared, settings, device)
+    if settings.correlated_noise:
+        wander = estimate_wander(prepared, device)
+        prepared.noise *= wander.both
+        prepared.wander = wander.time
     return prepared
 
 
