@@ -157,6 +157,7 @@ def assemble(
         decoy_quality,
         np.zeros((0, 2)) if decoys is None else decoys.centers,
         settings.quality,
+        prepared.session.kind,
     )
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)

@@ -28,6 +28,7 @@ def judge(
     decoys: Quality | None,
     decoy_centers: np.ndarray,
     settings: QualitySettings | None = None,
+    kind: str = "raw",
 ) -> tuple[Quality, np.ndarray, Chance]:
     """Add ``fdr`` and ``score`` to the properties of N candidates, and accept.
 
@@ -43,6 +44,8 @@ def judge(
         Places of those.
     settings : QualitySettings, optional
         The tests.
+    kind : {"raw", "dff"}
+        Of the session.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def judge(
         )
         basis = "learned" if found.learned else "twin"
     quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
-    accepted = accept(quality, settings)
+    accepted = accept(quality, settings, kind)
     expected = 0.0
     if accepted.any():
         doubtful = float((1 - quality["score"][accepted]).sum())

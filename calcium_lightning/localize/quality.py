@@ -33,6 +33,12 @@ COEFFICIENTS: dict[str, float] = {
 }
 
 
+#: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in
+#: blobs that look like footprints, so a cell must stand out in time instead. How far was chosen on annotated
+#: sessions, each left out in turn (experiments/quality).
+LEAST_CONTRAST = {"raw": 1.5, "dff": 3.5}
+
+
 @dataclass(frozen=True)
 class QualitySettings:
     """The tests of acceptance; a cell must pass all of them.
@@ -44,6 +50,8 @@ class QualitySettings:
     score : float
         Least score: probability of being a cell. The F1 is greatest where a score of half of it is accepted
         (Lipton et al. 2014).
+    contrast : float, optional
+        Least :attr:`TraceStatistics.contrast`; default 1.5 for raw sessions and 3.5 for ΔF/F.
     snr : float
         Least peak of the denoised trace over the trace's noise.
     consistency : float
@@ -54,6 +62,7 @@ class QualitySettings:
 
     fdr: float = 0.05
     score: float = 0.4
+    contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
     width: tuple[float, float] = field(default=(0.45, 2.2))
@@ -267,13 +276,20 @@ def likeness(quality: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(total, float)
 
 
-def accept(quality: dict[str, np.ndarray], settings: QualitySettings | None = None) -> np.ndarray:
-    """Which cells pass all tests, bool (K,); ``quality`` holds ``fdr`` and ``score``, too."""
+def accept(
+    quality: dict[str, np.ndarray], settings: QualitySettings | None = None, kind: str = "raw"
+) -> np.ndarray:
+    """Which cells of a session of some kind pass all tests, bool (K,).
+
+    ``quality`` holds ``fdr`` and ``score``, too.
+    """
     settings = settings or QualitySettings()
     low, high = settings.width
+    least = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
     return (
         (quality["fdr"] <= settings.fdr)
         & (quality["score"] >= settings.score)
+        & (quality["contrast"] >= least)
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)
         & (quality["width"] >= low)

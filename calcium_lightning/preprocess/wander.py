@@ -73,8 +73,9 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
             frames = prepared.session.frames(int(start), int(start) + 2 * length).astype(np.float32)
             detail = prepared.high_pass(prepared.resample(torch.from_numpy(frames).to(device), int(start)))
             steps = torch.diff(detail, dim=0).cpu()
-            plain.append(steps.abs().mean(0))
-            broad.append(torch.from_numpy(np.abs(_over_cells(steps.numpy())).mean(0)))
+            # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
+            plain.append(steps.abs().median(0).values)
+            broad.append(torch.from_numpy(_over_cells(steps.numpy())).abs().median(0).values)
             slow.append((detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5)
             advance(1)
     single, in_time, in_field = (_typical(stack) for stack in (plain, slow, broad))
