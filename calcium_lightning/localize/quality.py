@@ -25,11 +25,11 @@ PER_FRAMES = 1000
 
 #: what tells cells from what else brightens, after :func:`features`
 COEFFICIENTS: dict[str, float] = {
-    "intercept": -12.0,
-    "log_focus": 1.7,
-    "consistency": 8.0,
-    "skewness": 2.0,
-    "log_localized": 0.7,
+    "intercept": -10.44,
+    "log_focus": 1.03,
+    "consistency": 8.53,
+    "skewness": 2.13,
+    "log_localized": 0.33,
 }
 
 
