@@ -23,7 +23,9 @@ TRANSIENT_S = 0.5
 #: pairs of such times that are looked at, spread evenly over the recording
 PAIRS = 16
 #: share of the field that is taken for quiet: where cells, neuropil and motion change least
-QUIET = 0.25
+QUIET = 0.05
+#: factors below this can't be told from what many slow cells do all over a field of white noise
+LEAST = 1.2
 #: standard deviation of the blur over the estimates of single pixels, network pixels
 BLUR = 3.0
 #: standard deviation of a typical cell, network pixels
@@ -32,7 +34,7 @@ CELL_SIGMA = NETWORK_DIAMETER / np.sqrt(8 * np.log(2))
 
 @dataclass(frozen=True)
 class Wander:
-    """Factors on the standard deviation of the noise, at least 1; 1 for white noise.
+    """Factors on the standard deviation of the noise; 1 for white noise, and never less.
 
     Attributes
     ----------
@@ -108,4 +110,5 @@ def _typical(stack: list[Tensor]) -> np.ndarray:
 
 
 def _quiet(ratio: np.ndarray) -> float:
-    return max(1.0, float(np.quantile(ratio, QUIET)))
+    factor = float(np.quantile(ratio, QUIET))
+    return factor if factor >= LEAST else 1.0
