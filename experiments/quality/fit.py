@@ -4,8 +4,8 @@
     python experiments/quality/fit.py A.cells.h5=A.h5 B.cells.h5=B.h5 ... [--held-out 2]
 
 The second form takes cells that were extracted already from sessions with a truth, of another simulator say,
-the last ones to check. Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a reliability
-table of what was held out.
+the last ones to check. Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a
+reliability table of what was held out.
 """
 
 from __future__ import annotations
