@@ -94,8 +94,9 @@ def white_ratio(prepared: Prepared, frames: int = 8) -> float:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(frames, *prepared.scale.field, generator=generator)
     detail = prepared.high_pass(prepared.resample(noise, 0)).numpy()
-    edge = slice(round(2 * CELL_SIGMA), -round(2 * CELL_SIGMA))
-    return float(_over_cells(detail)[:, edge, edge].std() / detail[:, edge, edge].std())
+    border = min(round(2 * CELL_SIGMA), (min(prepared.scale.size) - 1) // 2)  # there, less is averaged
+    inner = (slice(None), *(slice(border, length - border) for length in prepared.scale.size))
+    return float(_over_cells(detail)[inner].std() / detail[inner].std())
 
 
 def _over_cells(images: np.ndarray) -> np.ndarray:
