@@ -24,7 +24,7 @@ from calcium_lightning.metrics.cells import (
 )
 from calcium_lightning.metrics.mask import MaskAgreement
 from calcium_lightning.metrics.motion import MotionError
-from calcium_lightning.metrics.own import own_figures
+from calcium_lightning.metrics.own import measure_own
 
 Figures = dict[str, float]
 
@@ -85,7 +85,7 @@ class Scorecard:
         figures = _figures(alone)
         if not figures:
             raise ValueError("the truth holds neither footprints nor a mask nor motion")
-        own = own_figures(cells, truth)
+        own = measure_own(cells, truth)
         for name, value in own.items():
             self._own.setdefault(name, []).append(value)
         return figures | extra | own

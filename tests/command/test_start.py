@@ -204,7 +204,7 @@ def test_help_needs_nothing_heavy():
     code = "; ".join(
         [
             "import sys, importlib",
-            "from calcium_lightning import cli",
+            "from calcium_lightning.command import start as cli",
             f"mains = [importlib.import_module('calcium_lightning.' + name).main.__wrapped__ for name in {COMMANDS}]",
             f"[cli.run(name, main, ['--help']) for name, main in zip({COMMANDS}, mains)]",
             f"print(sorted(set({heavy}) & set(sys.modules)))",
