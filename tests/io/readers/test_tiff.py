@@ -234,7 +234,7 @@ def test_imagejs_intervals_have_units_and_its_playback_is_none(tmp_path, metadat
     tifffile.imwrite(tmp_path / "a.tif", movie(7), imagej=True, metadata={"axes": "TYX", **metadata})
     with open_recording(tmp_path / "a.tif") as recording:
         assert recording.fps == (None if rate is None else pytest.approx(rate))
-        assert any("no frame rate" in note for note in recording.notes) == (metadata == {"fps": 7.0})
+        assert ("7 frames per second" in recording.rate_hint) == (metadata == {"fps": 7.0})
 
 
 def test_time_may_be_called_otherwise_and_channels_are_chosen(tmp_path):
