@@ -22,9 +22,17 @@ from calcium_lightning.io.readers.formats import (
     choose,
 )
 from calcium_lightning.io.readers.images import ImageFolder
-from calcium_lightning.io.readers.miniscope import METADATA, SETTINGS, STAMPS, is_scope, read_metadata
+from calcium_lightning.io.readers.inscopix import add_log
+from calcium_lightning.io.readers.miniscope import (
+    METADATA,
+    SETTINGS,
+    STAMPS,
+    add_side_files,
+    is_scope,
+    read_metadata,
+)
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, copies, natural, series_of
+from calcium_lightning.io.readers.series import Series, copies, natural, series_of, stem
 from calcium_lightning.io.readers.tiff import open_tiff
 
 _KIND = {**{ending: "TIFF" for ending in TIFF_ENDINGS}, ".jpg": "JPG", ".jpeg": "JPG", ".png": "PNG"}
@@ -68,6 +76,8 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
         recording, left = _open_pictures(path, pictures, videos, options)
         left = [*left, *videos, *_recordings_below(path)]
         _say(recording, left)
+        if recorder:
+            add_side_files(recording, path)
         return recording
     others = [file for file in files if file.name.lower().endswith(OTHER)]
     if others:
@@ -117,7 +127,9 @@ def _open_pictures(
                     f"them with input=[{stacks[0].files[0]},{stacks[1].files[0]}] join=true"
                 )
             left = [file for series in everything if series is not stacks[0] for file in series.files]
-            return _open_stack(path, stacks[0], options), [*left, *doubles]
+            recording = _open_stack(path, stacks[0], options)
+            add_log(recording, path, stem(stacks[0].files[0]))
+            return recording, [*left, *doubles]
     _senseless(path, options)
     ordered, left = _frames(pictures)
     return ImageFolder(path, ordered), [*left, *doubles]

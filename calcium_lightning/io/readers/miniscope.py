@@ -187,6 +187,11 @@ def with_side_files(recording: Recording) -> Recording:
     metadata = read_metadata(folder)
     stamps = next((folder / name for name in STAMPS if (folder / name).is_file()), None)
     if not metadata and stamps is None:
+        stem = recording.path.stem
+        tables = sorted(
+            file for file in folder.glob("*.csv") if file.stem.startswith(stem) and file.stat().st_size
+        )
+        add_side_files(recording, folder, tuple(tables))
         return recording
     nominal = _frame_rate(metadata)
     measured = None

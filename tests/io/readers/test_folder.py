@@ -256,3 +256,48 @@ def test_a_few_other_pictures_among_frames_are_left_out(tmp_path):
     read, notes = ingested(folder, tmp_path, fps=20.0)
     assert np.array_equal(read.frames(), FRAMES)
     assert "left out: mask.tif" in notes
+
+
+def test_an_inscopix_folder_with_its_log(tmp_path):
+    name = "recording_20160613_105808"
+    folder = tiffs(tmp_path / "f", f"{name}.tif", f"{name}-001.tif", f"{name}-002.tif")
+    log = '<recording><attrs><attr name="fps" type="4">20</attr></attrs></recording>'
+    (folder / f"{name}.xml").write_text(f'<?xml version="1.0"?>{log}')
+    read, notes = ingested(folder, tmp_path)
+    assert f"20 Hz by {name}.xml" in notes
+    assert np.array_equal(read.frames(), FRAMES)
+    assert read.fps == 20
+    assert read.about["session_start_time"] == "2016-06-13T10:58:08"
+    (folder / f"{name}.xml").write_text("<broken")
+    with pytest.raises(InputError, match="says no frame rate"):
+        ingested(folder, tmp_path)
+
+
+def test_stacks_with_the_recorders_side_files(tmp_path):
+    folder = tiffs(tmp_path / "f", "0.tif", "1.tif")
+    rows = "".join(f"{index},{34 * index},0\n" for index in range(30))
+    (folder / "timeStamps.csv").write_text("Frame Number,Time Stamp (ms),Buffer Index\n" + rows)
+    read, _ = ingested(folder, tmp_path)
+    assert np.array_equal(read.frames(), FRAMES)
+    assert read.fps == pytest.approx(1e3 / 34)
+
+
+def test_a_single_video_with_a_table_of_its_name(tmp_path):
+    write_video(tmp_path / "out.avi", FRAMES, rate=60)
+    (tmp_path / "out_metadata.csv").write_text(
+        "".join(f"{index},{0.05 * index:.3f}\n" for index in range(30))
+    )
+    read, notes = ingested(tmp_path / "out.avi", tmp_path)
+    assert read.fps == pytest.approx(20)
+    assert "times from out_metadata.csv" in notes
+
+
+def test_all_videos_of_a_recording_have_one_range_of_levels(tmp_path):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    frames = np.full((20, 32, 48), 120, np.uint8) + np.arange(48, dtype=np.uint8)
+    frames[10:, 4:20, 4:20] = 250  # only the second video goes beyond the narrow range
+    for name, part in (("0.avi", frames[:10]), ("1.avi", frames[10:])):
+        write_video(folder / name, part, "libx264", "gray", qp="0")
+    read, _ = ingested(folder, tmp_path)
+    assert np.array_equal(read.frames(), frames)
