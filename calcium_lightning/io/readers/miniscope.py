@@ -200,5 +200,5 @@ def with_side_files(recording: Recording) -> Recording:
             measured = measured_rate(stamps, nominal)
     recording.fps = measured or nominal or recording.fps
     recording.about = {**recording.about, **_about(read_metadata(folder.parent)), **_about(metadata)}
-    recording.note(f"one video of a recorder's folder; input={folder} takes all of it, with its time stamps")
+    recording.note(f"lies in a recorder's folder; input={folder} takes its time stamps along")
     return recording

@@ -22,6 +22,8 @@ _SPLIT = re.compile(r"(.+?)(?:[-_ .]+\(?|\(|(?<=\D))(\d{1,6})\)?")
 _COPY = re.compile(r"(.+?)(?: ?\(\d+\)| ?- ?copy(?: ?\(\d+\))?|[ _]copy(?:[ _]?\d+)?)", re.IGNORECASE)
 _POSITION = re.compile(r"(.*_MMStack_Pos[^_]*?)(?:_(\d+))?")
 natural = natsort_keygen(key=lambda file: stem(file))
+#: a folder of more files than this holds single frames
+CROWD = 2000
 #: bytes that are compared before whole files are
 PROBE = 1 << 16
 
@@ -125,6 +127,15 @@ def series_of(files: Iterable[Path]) -> list[Series]:
     for pattern, group in alone.items():
         found += _numbered(pattern, group)
     return sorted(found, key=lambda series: natural(series.files[0]))
+
+
+def others_of(file: Path) -> list[Path]:
+    """The files beside a file that belong to the same recording by their names."""
+    beside = [item for item in file.parent.iterdir() if item.suffix == file.suffix and item.is_file()]
+    if len(beside) > CROWD:
+        return []
+    series = next(series for series in series_of(beside) if file.name in {item.name for item in series.files})
+    return [item for item in series.files if item.name != file.name]
 
 
 def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:

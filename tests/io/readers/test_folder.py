@@ -215,7 +215,8 @@ def test_one_video_of_a_recorders_folder_says_that_there_are_more(tmp_path):
     read, notes = ingested(folder / "0.avi", tmp_path)
     assert read.n_frames == 10
     assert read.fps == pytest.approx(1e3 / 34)
-    assert f"input={folder} takes all of it" in notes[0]
+    assert f"input={folder} takes its time stamps along" in notes[0]
+    assert notes[1] == f"one of 3 files (1.avi, 2.avi); input={folder} takes all of them"
 
 
 def test_the_older_software(tmp_path):
