@@ -8,7 +8,7 @@ square.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import numpy as np
 from calcium_lightning import __version__
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from pynwb import NWBFile
@@ -120,6 +120,21 @@ def export_nwb(
         _localizations(module, cells)
     with atomic_path(path, overwrite) as temporary, NWBHDF5IO(str(temporary), "w") as stream:
         stream.write(file)
+
+
+def to_nwb(cells: Cells, path: Path | str, *, overwrite: bool = False, **facts: Any) -> None:
+    """Write an NWB file; the facts are fields of :class:`NwbSettings`, and otherwise as :func:`export_nwb`.
+
+    Raises
+    ------
+    InputError
+        If a fact isn't one, with those that resemble it; and as :func:`export_nwb`.
+    """
+    known = [field.name for field in fields(NwbSettings)]
+    for name in facts:
+        if name not in known:
+            raise InputError(f"to_nwb: {name}= is no fact that NWB takes{nearest(name, known)}")
+    export_nwb(cells, path, NwbSettings(**facts), overwrite=overwrite)
 
 
 def start_time(cells: Cells, settings: NwbSettings, source: Path | None) -> tuple[datetime, str]:
