@@ -51,6 +51,13 @@ class Series:
         """Whether a recorder split one file as it grew: then the first has no number."""
         return len(self.files) > 1 and self.numbers[0] == -1
 
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers leave nothing out."""
+        first, *rest = self.numbers
+        steps = {second - first for first, second in zip(self.numbers, rest, strict=False)}
+        return steps <= {1} or (self.split and first == -1 and rest[0] in (0, 1, 2) and not self.gaps())
+
     def gaps(self) -> list[str]:
         """What is missing among the numbers, in words."""
         return [
@@ -130,12 +137,12 @@ def series_of(files: Iterable[Path]) -> list[Series]:
 
 
 def others_of(file: Path) -> list[Path]:
-    """The files beside a file that belong to the same recording by their names."""
+    """The files that go on from a file by their names, where its folder holds nothing else of its kind."""
     beside = [item for item in file.parent.iterdir() if item.suffix == file.suffix and item.is_file()]
-    if len(beside) > CROWD:
+    found = series_of(beside) if len(beside) <= CROWD else []
+    if len(found) != 1 or not found[0].whole:
         return []
-    series = next(series for series in series_of(beside) if file.name in {item.name for item in series.files})
-    return [item for item in series.files if item.name != file.name]
+    return [item for item in found[0].files if item.name != file.name]
 
 
 def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:
