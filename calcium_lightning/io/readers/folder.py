@@ -44,6 +44,10 @@ OTHER = tuple(
     for ending in kind.endings
     if ending not in (*VIDEO_ENDINGS, *PICTURE_ENDINGS, ".zip", ".dat", ".bin", ".raw", ".npz", ".npy")
 )
+#: numbers that are missing among frames are spoken of if they are fewer than this share
+FEW_GAPS = 0.2
+#: of so many differently named TIFFs it is looked whether they are stacks
+LOOKED = 50
 #: how deep a recording may lie below the folder that is given
 DEPTH = 4
 
@@ -119,7 +123,9 @@ def _open_pictures(
     pictures = [file for file in pictures if file not in doubles]
     if "TIFF" in kinds:
         everything = series_of(pictures)
-        stacks = [series for series in everything if any(_is_stack(file) for file in series.files[:2])]
+        looked = everything[:LOOKED]  # many names without a common pattern are single frames
+        stacks = [series for series in looked if any(_is_stack(file) for file in series.files[:2])]
+        stacks += [series for series in everything[LOOKED:] if stacks]
         if stacks:
             if len(stacks) > 1:
                 raise InputError(
@@ -132,7 +138,12 @@ def _open_pictures(
             return recording, [*left, *doubles]
     _senseless(path, options)
     ordered, left = _frames(pictures)
-    return ImageFolder(path, ordered), [*left, *doubles]
+    recording = ImageFolder(path, ordered)
+    gaps = [gap for series in series_of(ordered) for gap in series.gaps()]
+    if 0 < len(gaps) < FEW_GAPS * len(ordered):  # else they are numbered in steps
+        more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
+        recording.note(f"no pictures are numbered {', '.join(gaps[:5])}{more}")
+    return recording, [*left, *doubles]
 
 
 def _is_stack(file: Path) -> bool:

@@ -111,6 +111,8 @@ class TiffRecording(Recording):
         self.fps, self.pixel_size_um, self.about = facts.fps, facts.pixel_size_um, facts.about
         if facts.times is not None and len(facts.times) >= self.n_frames:
             self.timestamps = facts.times[: self.n_frames]
+        if facts.nominal and facts.fps:
+            self.note(f"{facts.fps:.4g} Hz by the frames' times (nominal: {facts.nominal:g} Hz)")
         if facts.playback and facts.fps is None:
             self.rate_hint = f" ({facts.playback:g} frames per second is how fast it asks to be shown)"
         self._add = facts.offset if self.dtype == np.uint16 else 0

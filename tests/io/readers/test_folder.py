@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from helpers.recordings import advice, cut, ingested, movie, packets, write_video
+from helpers.recordings import advice, cut, damage, ingested, movie, packets, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
@@ -302,3 +302,26 @@ def test_all_videos_of_a_recording_have_one_range_of_levels(tmp_path):
         write_video(folder / name, part, "libx264", "gray", qp="0")
     read, _ = ingested(folder, tmp_path)
     assert np.array_equal(read.frames(), frames)
+
+
+def test_missing_pictures_are_spoken_of(tmp_path):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for index, frame in enumerate(FRAMES):
+        tifffile.imwrite(folder / f"frame_{index:04}.tif", frame)
+    for index in (7, 8, 20):
+        (folder / f"frame_{index:04}.tif").unlink()
+    _, notes = ingested(folder, tmp_path, fps=20.0)
+    assert notes == ("no pictures are numbered 7 to 8, 20",)
+
+
+def test_a_damaged_frame_is_counted_in_the_recording(tmp_path):
+    folder = device(tmp_path / "d")
+    position, size = packets(folder / "1.avi")[4]
+    damage(folder / "1.avi", position + size // 3, size // 2)
+    with pytest.raises(
+        InputError, match=r"d: frame 14 \(1.avi\) is corrupt.*; stop=14 takes the frames before"
+    ):
+        ingested(folder, tmp_path)
+    read = ingested(folder, tmp_path, stop=14)[0]
+    assert np.array_equal(read.frames(), FRAMES[:14])

@@ -323,3 +323,14 @@ def test_the_second_file_alone_is_refused(tmp_path):
     first.unlink()
     with pytest.raises(InputError, match=r"its first frames aren't there.*run_MMStack_Pos0.ome.tif isn't"):
         open_recording(second)
+
+
+@pytest.mark.parametrize(("unit", "step"), [("ms", 34.0), ("s", 0.034), ("µs", 34000.0)])
+def test_the_times_of_ome_frames_decide(tmp_path, unit, step):
+    planes = {"DeltaT": [step * index for index in range(12)], "DeltaTUnit": [unit] * 12}
+    metadata = {"axes": "TYX", "TimeIncrement": 50, "TimeIncrementUnit": "ms", "Plane": planes}
+    tifffile.imwrite(tmp_path / "a.ome.tif", movie(12), metadata=metadata)
+    with open_recording(tmp_path / "a.ome.tif") as recording:
+        assert recording.fps == pytest.approx(1e3 / 34)
+        np.testing.assert_allclose(recording.timestamps, np.arange(12) * 0.034)
+        assert "29.41 Hz by the frames' times (nominal: 20 Hz)" in recording.notes
