@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"frame|index|\bnum|^#$|^item$", re.IGNORECASE)
 _TIME = re.compile(r"time|clock|stamp|second|^t$|\bms\b", re.IGNORECASE)
 #: rates that a recording of calcium may have, Hz
 PLAUSIBLE = (0.5, 500.0)
+#: how far (factor) the rate may lie from the nominal one, where the unit is sure and where it isn't
+WIDE, CLOSE = 10.0, 1.6
 #: rows too many, or frames without one, that are mended and said: so many, or this share
 FEW, FEW_SHARE = 5, 0.005
 
@@ -59,7 +61,7 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
     if numbers is not None and "reconstructed_frame_index" in table.names:
         numbers, stamps = _last_of_each(numbers, stamps)
     name = table.names[time] if table.names else ""
-    scale, unit_note = _scale(stamps, name, nominal)
+    scale, unit_note = _scale(path, stamps, name, nominal)
     places, place_note = _places(path, numbers, stamps, n_frames)
     times = np.full(n_frames, np.nan)
     kept = places >= 0
@@ -98,7 +100,7 @@ def measured_rate(path: Path, nominal: float | None = None) -> float | None:
     if number is not None and "reconstructed_frame_index" in table.names:
         _, stamps = _last_of_each(rows[:, number], stamps)
     rate = rate_of(stamps)
-    return rate and rate / _scale(stamps, table.names[time] if table.names else "", nominal)[0]
+    return rate and rate / _scale(path, stamps, table.names[time] if table.names else "", nominal)[0]
 
 
 def _one_camera(path: Path, table: Table, n_frames: int) -> tuple[np.ndarray, str]:
@@ -171,7 +173,7 @@ def _last_of_each(numbers: np.ndarray, stamps: np.ndarray) -> tuple[np.ndarray, 
     return frames, latest
 
 
-def _scale(stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float, str]:
+def _scale(path: Path, stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float, str]:
     """Seconds per unit of the stamps: as the header says, where that is a rate that a recording may have."""
     rate = rate_of(stamps)
     said = next((scale for pattern, scale in _UNIT_NAMES if re.search(pattern, name)), None)
@@ -180,13 +182,16 @@ def _scale(stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float,
 
     def fits(scale: float) -> bool:
         per_second = rate / scale
-        if nominal:
-            return 0.1 < per_second / nominal < 10
+        if nominal:  # counts of some oscillator come near a rate by chance only
+            off = CLOSE if said is None and scale < UNITS[0] else WIDE
+            return 1 / off < per_second / nominal < off
         return PLAUSIBLE[0] <= per_second <= PLAUSIBLE[1]
 
     if said is not None and (fits(said) or not any(fits(scale) for scale in UNITS)):
         return said, ""
-    scale = next((scale for scale in UNITS if fits(scale)), said or 1e-3)
+    scale = next((scale for scale in UNITS if fits(scale)), said)
+    if scale is None:
+        raise InputError(f"{path}: its times are in no unit that gives a frame rate")
     return scale, f"its times are in units of {scale:g} s, not as its header says" if said else ""
 
 

@@ -325,3 +325,18 @@ def test_a_damaged_frame_is_counted_in_the_recording(tmp_path):
         ingested(folder, tmp_path)
     read = ingested(folder, tmp_path, stop=14)[0]
     assert np.array_equal(read.frames(), FRAMES[:14])
+
+
+def test_an_export_in_the_sessions_folder_is_not_the_recording(tmp_path):
+    folder = session(tmp_path / "s")
+    write_video(folder / "concat.avi", FRAMES[:7])
+    read, notes = ingested(folder, tmp_path)
+    assert np.array_equal(read.frames(), FRAMES)
+    assert notes[0].endswith("left out: concat.avi, BehavCam")
+
+
+def test_another_format_beside_is_left_out_and_said(tmp_path):
+    folder = tiffs(tmp_path / "f", "X.tif")
+    (folder / "X.h5").write_bytes(b"x")
+    _, notes = ingested(folder, tmp_path, fps=20.0)
+    assert notes == ("1 file, 30 frames; left out: X.h5",)
