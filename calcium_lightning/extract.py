@@ -42,16 +42,13 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.cells_file import write_cells
     from calcium_lightning.io.origin import is_made, told
     from calcium_lightning.io.session import Session
-    from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
+    from calcium_lightning.localize.detectors.base import WindowDetector, ready
     from calcium_lightning.pipeline import extract_streamed
-    from calcium_lightning.replications.teng2021.extract import coordinate_cells
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
-    from calcium_lightning.replications.teng2021.session import preprocess_session
+    from calcium_lightning.preprocess.chain import SessionChain
 
-    check_name(cfg.detector)
     sessions = [Session(path) for path in paths]
     device = choose_device(cfg.device)
-    detector = load_detector(cfg.detector, cfg.checkpoint, device)
+    detector = ready(instantiate(cfg.detector, _convert_="all"), device)
     made = [
         not cfg.overwrite and is_made(output, path, cfg) for output, path in zip(outputs, paths, strict=True)
     ]
@@ -59,7 +56,7 @@ def main(cfg: DictConfig) -> None:
         if not there:
             check_output(output, cfg.overwrite)
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
-    preprocess = None if isinstance(chain, PublishedChain) else chain
+    preprocess = None if isinstance(chain, SessionChain) else chain
     for session, output, there in zip(sessions, outputs, made, strict=True):
         if there:
             print(
@@ -73,8 +70,8 @@ def main(cfg: DictConfig) -> None:
             "pixel_size_um": pixel_size_um,
             "config": told(cfg, session.path),
         }
-        if isinstance(chain, PublishedChain):
-            session = preprocess_session(session, output, chain, cfg.overwrite)
+        if isinstance(chain, SessionChain):
+            session = chain.write_session(session, output, cfg.overwrite)
         if isinstance(detector, WindowDetector):
             with extract_streamed(
                 session,
@@ -89,9 +86,9 @@ def main(cfg: DictConfig) -> None:
                 write_cells(output, extraction.cells, cfg.overwrite)
                 print(f"{output}: {extraction}")
         else:
-            found = coordinate_cells(session, detector, **common)
+            found = detector.find_cells(session, **common)
             write_cells(output, found, cfg.overwrite)
-            print(f"{output}: {len(found)} pixels held a coordinate, {found.n_frames} frames")
+            print(f"{output}: {detector.summary(found)}")
         session.close()
 
 

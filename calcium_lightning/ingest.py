@@ -32,7 +32,6 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
     inputs = as_paths(cfg.input)
     given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
@@ -50,7 +49,7 @@ def main(cfg: DictConfig) -> None:
             recordings = [JoinedRecording(recordings, cfg.fps)]
             inputs = inputs[:1]
         if chain is not None:
-            recordings = [PublishedRecording(recording, chain) for recording in recordings]
+            recordings = [chain.recording(recording) for recording in recordings]
         known = [
             None if path is None else read_truth(path, recording.shape, cfg.truth_key)
             for path, recording in zip(truths, recordings, strict=True)
@@ -109,10 +108,10 @@ def _chain(settings: DictConfig) -> Any:
     from hydra.utils import instantiate
 
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
+    from calcium_lightning.preprocess.chain import SessionChain
 
     chain = instantiate(settings, _convert_="all")
-    if not isinstance(chain, PublishedChain):
+    if not isinstance(chain, SessionChain):
         raise InputError(
             "preprocess: a session keeps its frames as they are; only preprocess=published is done here"
         )

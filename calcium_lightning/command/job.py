@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command import own
 from calcium_lightning.command.failures import diagnose, report
 from calcium_lightning.command.keys import check_complete, check_keys, check_targets
 
@@ -55,11 +56,18 @@ class Task:
             What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
             instead, in a sweep.
         """
+        from hydra.core.hydra_config import HydraConfig
+
         from calcium_lightning.runs.jobs import Pruned
 
         try:
             logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
             check_keys(cfg, self.name)
+            hydra = HydraConfig.get()
+            own.find_from_job(hydra)
+            own.own_modules(cfg)
+            own.check_features(cfg)
+            own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
             check_targets(cfg)
             return self.main(cfg)

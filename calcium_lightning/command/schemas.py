@@ -54,8 +54,9 @@ class ExtractConfig:
     fps: Any = option(None, "frame rate, Hz, in place of the session's")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's")
     fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
-    detector: str = option("network", "what finds cells in a frame: network | bandpass (the baseline)")
+    detector: Any = option({}, "what finds cells in a frame")
     device: str = option("auto", "auto | cpu | cuda | mps")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     seed: int = option(0, "seed of everything random")
     preprocess: Any = option({}, "motion, flat field, baseline, foreground")
@@ -77,6 +78,7 @@ class EvaluateConfig:
     output: Any = option(None, "write the figures there (.json) too")
     all: bool = option(False, "count rejected cells too")
     radius: float = option(6.0, "how far a centre may lie from the true one, pixels")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -111,8 +113,9 @@ class ExportConfig:
 
     cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
     output: Any = option(None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables")
-    format: str | None = option(None, "nwb | csv; default: by the output's ending")
+    format: str | None = option(None, "nwb | csv, or one of parts=; default: by the output's ending")
     rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(
         default_factory=NwbConfig,
@@ -168,6 +171,7 @@ class IngestConfig:
     timestamps: bool = option(True, "take the recording's time stamps along")
     preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -204,6 +208,7 @@ class TrainConfig:
     ckpt_path: Any = option(None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt")
     weights: Any = option(None, "start from trained weights: default (the package's), .ckpt or .safetensors")
     fresh: bool = option(False, "run anew what was finished or begun before, in a new folder")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace a run that is in the folder already; implies fresh")
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
     data: Any = option({}, "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation")

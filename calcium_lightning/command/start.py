@@ -21,6 +21,7 @@ from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, rep
 from calcium_lightning.command.interrupts import heard
 from calcium_lightning.command.job import JobFailed, Main, Task
 from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.own import find_from
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 
@@ -62,6 +63,7 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     try:
         with heard():
             _register()
+            find_from(arguments)
             if name in SETTLE:
                 arguments = SETTLE[name](list(arguments))
             _hydra(name, main, arguments)
