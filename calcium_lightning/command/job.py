@@ -15,8 +15,11 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.failures import diagnose, report
 from calcium_lightning.command.keys import check_complete, check_keys, check_targets
+from calcium_lightning.core.errors import Pruned
 
 Main = Callable[[DictConfig], Any]
+#: where Hydra believes our plugins to be; it refuses plugins from elsewhere
+PLUGINS = "hydra_plugins.calcium_lightning"
 
 
 class JobFailed(BaseException):
@@ -30,7 +33,7 @@ class Stopped:
 class Task:
     """A command as Hydra's task function.
 
-    In a sweep of ours (:mod:`calcium_lightning.sweeps`) a job's failure is its return value, so that the
+    In a sweep of ours a job's failure is its return value, so that the
     others run; it is told on stderr where and when it happens.
 
     Parameters
@@ -55,8 +58,6 @@ class Task:
             What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
             instead, in a sweep.
         """
-        from calcium_lightning.runs.jobs import Pruned
-
         try:
             logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
             check_keys(cfg, self.name)
@@ -88,7 +89,5 @@ def _goes_on() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from calcium_lightning.sweeps.plugins import MODULE
-
     cfg = HydraConfig.get()
-    return cfg.mode == RunMode.MULTIRUN and str(cfg.sweeper.get("_target_")).startswith(f"{MODULE}.")
+    return cfg.mode == RunMode.MULTIRUN and str(cfg.sweeper.get("_target_")).startswith(f"{PLUGINS}.")

@@ -20,10 +20,6 @@ Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 NAME = "job.json"
 
 
-class Pruned(Exception):
-    """The sweep gave the run up as hopeless; raised by all ranks before the same step."""
-
-
 @dataclass(frozen=True)
 class Job:
     """A training job.

@@ -21,11 +21,12 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
+from calcium_lightning.core.errors import Pruned
 from calcium_lightning.processes.rendezvous import Leader
 from calcium_lightning.processes.world import rank_count
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
-from calcium_lightning.runs.jobs import Job, Pruned, find_jobs, read_job, write_job
+from calcium_lightning.runs.jobs import Job, find_jobs, read_job, write_job
 
 
 def run_job(
