@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.inputs import as_paths, output_paths
+from calcium_lightning.command.start import entry_point
 
 if TYPE_CHECKING:
     from calcium_lightning.comparison.compare import Comparison

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.inputs import as_paths, output_paths
+from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError, nearest
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.inputs import as_paths, output_paths
+from calcium_lightning.command.start import entry_point
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -9,7 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.start import as_paths, entry_point, run_folder
+from calcium_lightning.command.inputs import as_paths, run_folder
+from calcium_lightning.command.start import entry_point
 
 
 def same_folder(arguments: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from calcium_lightning.command.keys import conf_dir, known_keys
+from calcium_lightning.command.keys import choices_of, known_keys
 from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
 
 EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
@@ -46,8 +46,8 @@ class Failure:
     explained: bool = True
 
 
-class SweepFailed(Exception):
-    """Some jobs of a sweep failed, the others ran; each failure has a line in the message.
+class BatchFailed(Exception):
+    """Some sessions of a batch or jobs of a sweep failed, the others ran; each has a line in the message.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def diagnose(name: str, error: BaseException) -> Failure:
 
 def report(name: str, error: BaseException) -> int:
     """Tell the user what went wrong, and give the exit status for it."""
-    if isinstance(error, SweepFailed):
+    if isinstance(error, BatchFailed):
         print(f"error: {error}", file=sys.stderr)
         return error.status
     failure = diagnose(name, error)
@@ -106,7 +106,7 @@ def _config_message(name: str, error: BaseException) -> str:
         folder, _, choice = group[1].rpartition("/")
         if extra := PLUGINS.get(folder, {}).get(choice):
             return f"{group[1]}: not installed; pip install 'calcium-lightning[{extra}]'"
-        options = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
+        options = choices_of(folder)
         known = f"there are {', '.join(options)}{nearest(choice, options)}"
         return f"{folder or 'config'}={choice}: no such choice; {known}"
     if override := re.search(

@@ -24,6 +24,7 @@ INCIDENTAL = (
     "logger",
     "output",
     "overwrite",
+    "run",
     "sweep",
 )
 

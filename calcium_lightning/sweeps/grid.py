@@ -28,7 +28,7 @@ class GridSweeper(SweeperBase):
 
         Raises
         ------
-        SweepFailed
+        BatchFailed
             At the end, if some failed.
         """
         # Not at the top: Hydra runs this module anew when it looks for plugins.

@@ -71,7 +71,7 @@ class OptunaSweeper(SweeperBase):
         ------
         InputError
             For a search space or study that can't be.
-        SweepFailed
+        BatchFailed
             At the end, if trials of this process failed.
         """
         from calcium_lightning.sweeps.storage import require_optuna, shown, turn

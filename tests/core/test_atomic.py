@@ -187,10 +187,10 @@ def test_what_appears_meanwhile_is_kept(tmp_path, monkeypatch, links):
         target.write_text("another's")
     assert target.read_text() == "another's"
     assert list(tmp_path.iterdir()) == [target]
-    with (
+    with (  # noqa: PT012
         pytest.raises(InputError, match="has appeared"),
         atomic_path(tmp_path / "f", folder=True) as temporary,
-    ):  # noqa: PT012
+    ):
         temporary.mkdir()
         (tmp_path / "f").mkdir()
         (tmp_path / "f" / "theirs").touch()
