@@ -14,13 +14,14 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.pipeline import extract_cells, write_foreground
+from calcium_lightning.pipeline import extract, write_foreground
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.simulation import Scene, SceneSettings
 
-WINDOW = WindowSettings(taps=11, seconds=0.5)
+BANDPASS = WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
+HOW = {"detector": BANDPASS, "cell_diameter": 10.0, "device": "cpu"}
 SIZE = (72, 92)
 
 
@@ -49,7 +50,7 @@ def session(tmp_path_factory) -> Session:
 
 @pytest.fixture(scope="module")
 def cells(session):
-    return extract_cells(session, BandpassDetector(), WINDOW, 10.0, config="a: 1\n")
+    return extract(session, **HOW, config="a: 1\n")
 
 
 def test_cells_lie_where_the_true_ones_do_in_session_pixels(session, cells):
@@ -131,9 +132,7 @@ def test_mean_and_max_are_of_the_registered_recording(session):
 
 def test_another_frame_rate_changes_the_clock(session):
     settings = PreprocessSettings(motion=None)
-    quick = extract_cells(
-        session, BandpassDetector(), WINDOW, 10.0, preprocess=settings, fps=40.0, pixel_size_um=3.0
-    )
+    quick = extract(session, **HOW, preprocess=settings, fps=40.0, pixel_size_um=3.0)
     assert (quick.fps, quick.pixel_size_um) == (40.0, 3.0)
     np.testing.assert_allclose(quick.timestamps, np.arange(session.n_frames) / 40)
 
@@ -144,11 +143,11 @@ def test_too_short_and_too_coarse_are_refused(session, tmp_path):
     with pytest.raises(
         InputError, match=r"a\.h5: 9 frames are fewer than a window of 0.5 s \(10 frames at 20 Hz\)"
     ):
-        extract_cells(Session(tmp_path / "a.h5"), BandpassDetector(), WINDOW, 10.0)
+        extract(tmp_path / "a.h5", **HOW)
     with pytest.raises(
         InputError, match=r"cells of 50 px don't fit a field of \(72, 92\) px; check cell_diameter="
     ):
-        extract_cells(session, BandpassDetector(), WINDOW, 50.0)
+        extract(session, **HOW | {"cell_diameter": 50.0})
 
 
 def test_devices_are_chosen_or_refused():

@@ -14,7 +14,7 @@ from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.core.errors import InputError, positive
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.base_session import BaseSession
 
 #: full width at half maximum of a Gaussian over its standard deviation
 FWHM = math.sqrt(8 * math.log(2))
@@ -27,7 +27,7 @@ LONGEST_SIDE = 192
 
 
 def cell_diameter_of(
-    session: Session,
+    session: BaseSession,
     cell_diameter: float | None = None,
     cell_diameter_um: float | None = None,
     pixel_size_um: float | None = None,
@@ -36,7 +36,7 @@ def cell_diameter_of(
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     cell_diameter : float, optional
         Pixels.
@@ -70,12 +70,12 @@ def cell_diameter_of(
     return diameter
 
 
-def estimate_diameter(session: Session, moments: int = 32) -> float:
+def estimate_diameter(session: BaseSession, moments: int = 32) -> float:
     """Estimate the diameter of cells from the blobs that light up between two moments.
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     moments : int
         How many pairs of moments are compared, spread over the session.

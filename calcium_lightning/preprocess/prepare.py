@@ -5,7 +5,7 @@ Estimated from a sample of the frames, spread evenly, so that the cost does not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
@@ -60,7 +60,7 @@ class PreprocessSettings:
 
 
 def prepare(
-    session: Session,
+    session: BaseSession,
     cell_diameter: float,
     settings: PreprocessSettings | None = None,
     *,
@@ -71,7 +71,7 @@ def prepare(
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     cell_diameter : float
         Full width at half maximum of a typical footprint, session pixels.
@@ -97,7 +97,7 @@ def prepare(
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
     motion = _motion(session, cell_diameter, settings, device)
-    prepared = Prepared(
+    bare = Prepared(
         session=session,
         scale=scale,
         fps=rate,
@@ -113,13 +113,12 @@ def prepare(
         patches=None if isinstance(motion, np.ndarray) else motion.patches,
         nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
     )
-    prepared.seen = _seen(prepared)
-    _estimate_images(prepared, settings, device)
-    return prepared
+    baseline, knots, noise = _estimate_images(bare, settings, device)
+    return replace(bare, seen=_seen(bare), baseline=baseline, knots=knots, noise=noise)
 
 
 def _motion(
-    session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
+    session: BaseSession, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
 ) -> np.ndarray | Motion:
     """Shifts that are known, or an estimate."""
     if settings.motion is not None:
@@ -146,8 +145,10 @@ def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
     return total / prepared.shape[0]
 
 
-def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: torch.device | str) -> None:
-    """Fill in ``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
+def _estimate_images(
+    prepared: Prepared, settings: PreprocessSettings, device: torch.device | str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
     length = prepared.shape[0]
     knots = int(np.clip(round(length / prepared.fps / settings.baseline_seconds), 1, 64))
     edges = np.linspace(0, length, knots + 1)
@@ -169,9 +170,8 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
     noise = torch.where(known, noise, torch.tensor(typical))
     # A pixel's own estimate scatters by a tenth or more, the noise itself changes slowly over the field.
     noise = torch.from_numpy(gaussian_filter(noise.log().numpy(), NOISE_BLUR, mode="nearest")).exp()
-    prepared.baseline = baseline
-    prepared.knots = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
-    prepared.noise = noise.clamp_min(settings.noise_floor * typical)
+    middles = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
+    return baseline, middles, noise.clamp_min(settings.noise_floor * typical)
 
 
 def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.device | str) -> Tensor:
