@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.inputs import as_paths, output_paths
+from calcium_lightning.command.inputs import Input, as_paths, output_paths
 from calcium_lightning.command.start import entry_point
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.core.atomic import check_output
 
     places = as_paths(cfg.runs)
-    page: Any = output_paths([Path("comparison")], cfg.output, ".html")[0]
+    page: Any = output_paths([Input.named(Path("comparison"))], cfg.output, ".html")[0]
     table = page.with_suffix(".csv") if cfg.table is None else as_paths(cfg.table)[0]
     for target in (page, table):
         check_output(target, cfg.overwrite)

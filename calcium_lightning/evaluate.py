@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from calcium_lightning.command.inputs import as_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,7 +146,7 @@ def _paired(paths: list[Path], count: int, name: str) -> list[Path]:
     return paths
 
 
-@entry_point("evaluate")
+@entry_point("evaluate", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Compare cells with a simulated session's truth or with an annotator's mask.
 

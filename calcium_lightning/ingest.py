@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.inputs import as_paths, output_paths
+from calcium_lightning.command.batch import Row, run_batch
+from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from calcium_lightning.core.truth import Truth
+    from calcium_lightning.io.readers.base import Recording
 
-@entry_point("ingest")
+    Job = tuple[Input, Path | None, Path]
+
+
+@entry_point("ingest", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Bring a recording into a session file.
 
@@ -21,16 +30,17 @@ def main(cfg: DictConfig) -> None:
     Frame rate, pixel size and time stamps are taken from the file where it has them. Several inputs give
     several sessions. preprocess=published turns raw recordings into ΔF/F by the published chain.
     """
-    from contextlib import ExitStack
-
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.kind import is_session
     from calcium_lightning.io.readers.base import open_recording
     from calcium_lightning.io.truth import read_truth
     from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
-    inputs = as_paths(cfg.input)
+    inputs = find_inputs("input", cfg.input)
+    for item in inputs:
+        guard(path for path in item.path.rglob("*") if not is_session(path))  # a folder's, but for results
     given = [None] * len(inputs) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     truths = [None if item is None else as_paths(item)[0] for item in given]
@@ -61,19 +71,33 @@ def main(cfg: DictConfig) -> None:
         compression=cfg.compression,
     )
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
-    with ExitStack() as stack:  # everything is looked at before the first long copy begins
-        recordings = [stack.enter_context(open_recording(path, cfg.key, cfg.axes)) for path in inputs]
-        if chain is not None:
-            recordings = [PublishedRecording(recording, chain) for recording in recordings]
-        known = [
-            None if path is None else read_truth(path, recording.shape, cfg.truth_key)
-            for path, recording in zip(truths, recordings, strict=True)
-        ]
-        outputs = output_paths(inputs, cfg.output, ".h5")
-        for output in outputs:
+    outputs = output_paths(inputs, cfg.output, ".h5")
+    jobs = list(zip(inputs, truths, outputs, strict=True))
+
+    @contextmanager
+    def opened(job: Job) -> Iterator[tuple[Recording, Truth | None]]:
+        """Everything is looked at before the long copy begins."""
+        source, truth, output = job
+        with open_recording(source.path, cfg.key, cfg.axes) as recording:
+            if chain is not None:
+                recording = PublishedRecording(recording, chain)
+            known = None if truth is None else read_truth(truth, recording.shape, cfg.truth_key)
             check_output(output, cfg.overwrite)
-        for recording, truth, output in zip(recordings, known, outputs, strict=True):
-            print(summary(ingest_recording(recording, output, settings, truth, cfg.overwrite)))
+            yield recording, known
+
+    def look(job: Job) -> None:
+        with opened(job):
+            pass
+
+    def work(job: Job) -> Row:
+        with opened(job) as (recording, known):
+            path = ingest_recording(recording, job[2], settings, known, cfg.overwrite)
+        line = summary(path)
+        print(line)
+        return {"session": line.partition(": ")[2]}
+
+    named = [(str(job[0].stem), job) for job in jobs]
+    run_batch("ingest", named, work, look=look if len(jobs) > 1 else None, unit="recordings")
 
 
 def _chain(settings: DictConfig) -> Any:
@@ -92,8 +116,6 @@ def _chain(settings: DictConfig) -> Any:
 
 def summary(path: object) -> str:
     """Give one line about a session file: its path, shape, type, frame rate and size."""
-    from pathlib import Path
-
     from calcium_lightning.io.session import Session
 
     file = Path(str(path))

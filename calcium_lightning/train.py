@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.inputs import as_paths, run_folder
 from calcium_lightning.command.start import entry_point
+from calcium_lightning.sweeps.plugins import register
 
 
 def same_folder(arguments: list[str]) -> list[str]:
@@ -20,7 +21,7 @@ def same_folder(arguments: list[str]) -> list[str]:
     return settle("train", arguments)
 
 
-@entry_point("train", settle=same_folder)
+@entry_point("train", plugins=register, settle=same_folder)
 def main(cfg: DictConfig) -> Any:
     """Train a model on one or many sessions; checkpoints, metrics.csv and figures go to the run's folder.
 

@@ -19,6 +19,8 @@ from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INPUT, BatchFa
 Item = TypeVar("Item")
 #: a session's part of the table: column -> what stands there
 Row = Mapping[str, Any]
+#: columns that every table has: how long it took, and warnings, or why it failed
+SECONDS, NOTES = "seconds", "warnings"
 
 
 @dataclass
@@ -101,7 +103,7 @@ def _tried(command: str, batch: Batch, item: tuple[str, Item], work: Callable[[I
         batch.failures[name] = failure
         return False
     if row is not None:
-        batch.rows[name] = {"seconds": f"{time.monotonic() - begin:.1f}", **row}
+        batch.rows[name] = {**row, SECONDS: f"{time.monotonic() - begin:.1f}"}
     return True
 
 
@@ -122,29 +124,25 @@ def show(names: Sequence[str], batch: Batch, unit: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    columns = list(
-        dict.fromkeys(column for row in batch.rows.values() for column in row if column != "seconds")
-    )
-    columns = [*columns, "seconds"]
+    every = dict.fromkeys(column for row in batch.rows.values() for column in row)
+    columns = [*(column for column in every if column not in (SECONDS, NOTES)), SECONDS, NOTES]
     table = Table(title=f"{len(batch.rows)} of {len(names)} {unit}", title_justify="left")
     table.add_column(unit.removesuffix("s"), overflow="fold")
     for column in columns:
         table.add_column(Text(column), overflow="fold")
     for name in names:
-        row = batch.rows.get(name)
-        if row is None:
-            table.add_row(Text(name), Text("failed"), style="red")
-        else:
-            # Names from files may hold what rich would take for markup.
-            table.add_row(Text(name), *(Text(str(row.get(column, ""))) for column in columns))
+        row = batch.rows.get(name, {})
+        if name in batch.failures:
+            row = {columns[0]: "failed", NOTES: batch.failures[name].message}
+        # Names from files may hold what rich would take for markup.
+        cells = (Text(str(row.get(column, ""))) for column in columns)
+        table.add_row(Text(name), *cells, style="red" if name in batch.failures else None)
     # A pipe has no width: lines must not break there.
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
 
 
 def _account(batch: Batch, count: int, unit: str) -> str:
-    lines = [f"{len(batch.failures)} of {count} {unit} failed"]
-    lines += [f"  {name}: {failure.message}" for name, failure in batch.failures.items()]
-    return "\n".join(lines)
+    return f"{len(batch.failures)} of {count} {unit} failed: {', '.join(batch.failures)}"
 
 
 def _status(batch: Batch) -> int:

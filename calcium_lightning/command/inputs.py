@@ -239,9 +239,8 @@ def output_paths(inputs: Sequence[Input], output: Any, suffix: str) -> list[Path
             folder / item.place.with_name(f"{item.place.name}{suffix}") if path in twice else path
             for path, item in zip(paths, inputs, strict=True)
         ]
-    twice = _repeated(paths)
-    if twice:
-        name = sorted(path.name for path in twice)[0]
+    if _repeated(paths):
+        name = min(path.name for path in twice)
         raise InputError(f"output={folder}: two inputs would be written to {name}; run them one by one")
     return paths
 

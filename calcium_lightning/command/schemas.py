@@ -26,8 +26,8 @@ def option(
         What it is, in one line.
     unit : str
         Of its value, such as ``"Hz"``.
-    path : {"", "input", "output"}
-        It is a path, taken as it was typed: of what the command reads, or of what it makes.
+    path : {"", "input", "output", "either"}
+        It is a path, taken as it was typed: of what the command reads, of what it makes, or of both.
     paths : dict of str to str
         The same of keys inside, where the field is a group of them.
     """
@@ -56,10 +56,12 @@ def command_schema(name: str) -> Any:
 class ExtractConfig:
     """Cells of one or many sessions."""
 
-    session: Any = option(MISSING, "session file(s), one path or a list [A.h5,B.h5]", path="input")
+    session: Any = option(
+        MISSING, "session file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
     output: Any = option(
         None,
-        "cells file (.h5); a folder when there are several sessions; default: the run's folder",
+        "cells file (.h5); a folder when there are several sessions; default: here",
         path="output",
     )
     checkpoint: Any = option(
@@ -90,7 +92,9 @@ class ExtractConfig:
 class EvaluateConfig:
     """Cells against truth."""
 
-    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]", path="input")
+    cells: Any = option(
+        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
     truth: Any = option(
         MISSING,
         "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or "
@@ -131,7 +135,9 @@ class NwbConfig:
 class ExportConfig:
     """Cells to other formats."""
 
-    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]", path="input")
+    cells: Any = option(
+        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
     output: Any = option(
         None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables", path="output"
     )
@@ -151,10 +157,12 @@ class ExportConfig:
 class IngestConfig:
     """A recording to a session file."""
 
-    input: Any = option(MISSING, "recording(s): a file, a folder, or a list [A.avi,B.avi]", path="input")
+    input: Any = option(
+        MISSING, "recording(s): a file or folder, a list [A.avi,B.avi], or a glob in quotes", path="input"
+    )
     output: Any = option(
         None,
-        "session file (.h5); a folder when there are several inputs; default: the run's folder",
+        "session file (.h5); a folder when there are several inputs; default: here",
         path="output",
     )
     key: str | None = option(
@@ -198,9 +206,7 @@ class IngestConfig:
 class SimulateConfig:
     """A synthetic session with ground truth."""
 
-    output: Any = option(
-        None, "session file (.h5), or a folder for it; default: the run's folder", path="output"
-    )
+    output: Any = option(None, "session file (.h5), or a folder for it; default: here", path="output")
     seed: int = option(0, "the same seed and settings give the same file")
     fps: float | None = option(None, "frame rate, Hz, in place of the preset's", unit="Hz")
     pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's", unit="µm")
@@ -232,7 +238,7 @@ class TrainConfig:
     fps: Any = option(None, "frame rate, Hz, in place of the sessions'", unit="Hz")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the sessions'", unit="µm")
     ckpt_path: Any = option(
-        None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt", path="input"
+        None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt", path="either"
     )
     weights: Any = option(
         None, "start from trained weights: default (the package's), .ckpt or .safetensors", path="input"
@@ -267,10 +273,10 @@ class TrainConfig:
 class ReportConfig:
     """Cells on one page."""
 
-    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]", path="input")
-    output: Any = option(
-        None, "page (.html); a folder when there are several; default: the run's folder", path="output"
+    cells: Any = option(
+        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
     )
+    output: Any = option(None, "page (.html); a folder when there are several; default: here", path="output")
     metrics: Any = option(
         None, "figures of these cells, as evaluate's output=METRICS.json wrote them", path="input"
     )
@@ -285,7 +291,7 @@ class CompareConfig:
     runs: Any = option(MISSING, "folder of a sweep or of runs, a glob of them, or a list", path="input")
     metric: str | None = option(None, "what to order by; default: what chose the best checkpoints")
     mode: str | None = option(None, "what of it is best: min | max; default: by the metric")
-    output: Any = option(None, "page (.html) or a folder for it; default: the run's folder", path="output")
+    output: Any = option(None, "page (.html) or a folder for it; default: here", path="output")
     table: Any = option(None, "table (.csv); default: beside the page", path="output")
     overwrite: bool = option(False, "replace existing outputs")
 

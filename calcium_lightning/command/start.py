@@ -130,10 +130,10 @@ def is_sweep(arguments: Sequence[str]) -> bool:
 def config_dirs(arguments: Sequence[str]) -> list[Path]:
     """The folders of config files that the user brings along (``--config-dir``)."""
     found: list[Path] = []
-    for argument, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        flag, equals, joined = argument.partition("=")
+    for index, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
-            found.append(Path(joined if equals else value).expanduser())
+            found.append(Path(value if equals else next(iter(arguments[index + 1 :]), "")).expanduser())
     return found
 
 

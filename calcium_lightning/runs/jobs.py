@@ -90,6 +90,11 @@ def write_job(folder: Path | str, job: Job) -> None:
         temporary.write_text(json.dumps(dataclasses.asdict(job), indent=2) + "\n")
 
 
+def remove_job(folder: Path | str) -> None:
+    """Remove ``job.json``: the folder is no run's any more."""
+    (Path(folder) / NAME).unlink(missing_ok=True)
+
+
 def find_jobs(roots: Iterable[Path], digest: str) -> list[tuple[Path, Job]]:
     """Folders of a job below some folders, the one that was begun last first.
 

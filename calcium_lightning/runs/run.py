@@ -21,12 +21,12 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
-from calcium_lightning.core.errors import Pruned
+from calcium_lightning.core.errors import InputError, Pruned
 from calcium_lightning.processes.rendezvous import Leader
 from calcium_lightning.processes.world import rank_count
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
-from calcium_lightning.runs.jobs import Job, find_jobs, read_job, write_job
+from calcium_lightning.runs.jobs import Job, find_jobs, read_job, remove_job, write_job
 
 
 def run_job(
@@ -118,6 +118,7 @@ def _continued(
 def _recorded(folder: Path, job: Job) -> Iterator[None]:
     """Write into ``job.json`` how the job ended."""
     ended: dict[str, Any] = {}
+    nothing = False  # came of it, but a line for the user
     try:
         yield
         ended = {"status": "finished"}
@@ -127,6 +128,7 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
     except Exception as error:
         line = " ".join(str(error).split()) or type(error).__name__
         ended = {"status": "failed", "error": line}
+        nothing = isinstance(error, InputError) and job.sweep is None and not RunFolder(folder).held()
         raise
     except BaseException:  # Ctrl-C, SIGTERM
         run = RunFolder(folder)
@@ -138,7 +140,10 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
     finally:
         there = read_job(folder)
         ours = there is not None and there.id == job.id
-        if ours or not RunFolder(folder).held():  # never over another run that was refused to be replaced
+        if nothing:
+            if ours:
+                remove_job(folder)
+        elif ours or not RunFolder(folder).held():  # never over another run that was refused to be replaced
             folder.mkdir(parents=True, exist_ok=True)
             write_job(folder, job.replace(finished=_now(), **ended))
 

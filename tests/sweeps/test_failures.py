@@ -7,6 +7,7 @@ import json
 import pytest
 
 from calcium_lightning.command import start as cli
+from calcium_lightning.command.inputs import run_folder
 from calcium_lightning.core.errors import InputError
 
 
@@ -29,7 +30,7 @@ def write_seed(cfg):
         raise KeyError("our own mistake")
     if cfg.seed == 15:
         raise KeyboardInterrupt
-    (cli.run_folder() / "result.json").write_text(json.dumps({"seed": cfg.seed}))
+    (run_folder() / "result.json").write_text(json.dumps({"seed": cfg.seed}))
 
 
 def results(folder) -> dict[str, int]:
