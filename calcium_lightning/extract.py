@@ -37,7 +37,8 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.session import Session
 
     inputs = find_inputs("session", cfg.session, may_be_session)
-    jobs = list(zip(inputs, output_paths(inputs, cfg.output, ".cells.h5"), strict=True))
+    named = len(inputs) == 1 and not inputs[0].found and cfg.output is not None
+    jobs = list(zip(inputs, output_paths(inputs, cfg.output, ".h5" if named else ".cells.h5"), strict=True))
 
     def look(job: tuple[Input, Path]) -> None:
         source, output = job

@@ -78,7 +78,8 @@ def run_batch(
     sound = [item for item in items if look is None or _tried(command, batch, item, look)]
     begin = time.monotonic()
     for number, (name, item) in enumerate(sound):
-        print(_progress(number, len(sound), name, time.monotonic() - begin), file=sys.stderr, flush=True)
+        if len(sound) > 1:
+            print(_progress(number, len(sound), name, time.monotonic() - begin), file=sys.stderr, flush=True)
         _tried(command, batch, (name, item), work)
     show([name for name, _ in items], batch, unit)
     if batch.failures:

@@ -27,8 +27,6 @@ SECTIONS = {
     ),
     "How": (),
 }
-#: choices of so many characters are listed one a line
-WIDE = 100
 #: groups that say how a command is started, and are no choice of the user's
 HIDDEN = ("run",)
 
@@ -47,7 +45,9 @@ def help_text(name: str, description: str) -> str:
     groups = {group: choices_of(group) for group in groups_of(name) if group not in HIDDEN}
     if groups:
         lines += ["", "Choices (group=choice; keys inside as group.key=value):"]
-        lines += [f"  {group + '=':<22}{' | '.join(choices)}" for group, choices in groups.items() if choices]
+        lines += [
+            f"  {group + '=':<23} {' | '.join(choices)}" for group, choices in groups.items() if choices
+        ]
     if name == "train":
         lines += ["", "Experiments (+experiment=...):", *_experiments()]
     lines += [
@@ -80,10 +80,9 @@ def _key(field: Any) -> Iterator[str]:
         shown = ""
     else:
         shown = f"default: {str(default).lower() if isinstance(default, bool) else default}"
-    unit = field.metadata.get("unit", "")
-    notes = "; ".join(part for part in (unit, shown) if part)
-    name = f"{field.name}="
-    yield f"  {name:<22}{field.metadata.get('help', '')}{f' ({notes})' if notes else ''}"
+    value = field.metadata.get("unit", "") or ("PATH" if field.metadata.get("path") else "")
+    name = f"{field.name}={value}"
+    yield f"  {name:<23} {field.metadata.get('help', '')}{f' ({shown})' if shown else ''}"
 
 
 def _experiments() -> Iterator[str]:
