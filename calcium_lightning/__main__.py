@@ -1,4 +1,4 @@
-"""All commands under one name: ``calcium-lightning COMMAND ...``, ``python -m calcium_lightning COMMAND ...``."""
+"""All commands under one name: ``calcium-lightning COMMAND``, ``python -m calcium_lightning COMMAND``."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ def help_text(name: str, description: str) -> str:
     for heading, fields in _sections(SCHEMAS.get(name)):
         lines += ["", f"{heading}:", *(line for field in fields for line in _key(field))]
     groups = {group: choices_of(group) for group in groups_of(name) if group not in HIDDEN}
+    groups = {group: choices for group, choices in groups.items() if choices}
     if groups:
         lines += ["", "Choices (group=choice; keys inside as group.key=value):"]
         lines += [

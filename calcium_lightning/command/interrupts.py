@@ -23,8 +23,8 @@ class Terminated(SystemExit):
     """A signal asks the process to end; ``finally`` clauses run, and its exit status is 128 + the signal."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.number = number
+        self.number, self.status = number, 128 + number
+        super().__init__(self.status)
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
-from calcium_lightning.command.interrupts import heard
+from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import JobFailed, Main, Task
 from calcium_lightning.command.keys import conf_dir, default_choice, search_in
 from calcium_lightning.command.paths import as_typed
@@ -77,13 +77,19 @@ def entry_point(
 
 def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     """Run one command with its command-line arguments and return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what a terminal can't show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with heard():
             _dispatch(name, main, arguments)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPT
+    except Terminated as error:
+        print("terminated", file=sys.stderr)
+        return error.status
     except SystemExit as error:  # argparse refuses a flag with 2, as we do
         return error.code if isinstance(error.code, int) else EXIT_FAILURE
     except BrokenPipeError as error:

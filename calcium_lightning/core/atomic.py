@@ -34,6 +34,8 @@ USERS = frozenset(
         errno.EINVAL,
     }
 )
+#: of the machine: a full disk, a broken one, no memory
+MACHINES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE})
 APPEARED = "{}: has appeared meanwhile, and is kept; overwrite=true replaces it"
 #: bytes that a file system has at least, or it is full
 PROBE = b"\0" * 4096
@@ -144,7 +146,7 @@ def _check_name(folder: Path, name: str) -> None:
 
 def _refused(target: Path, error: OSError) -> InputError | OSError:
     """The user's mistake in one line; a failure of the machine as it is."""
-    if error.errno in USERS:
+    if error.errno not in MACHINES:
         return InputError(f"{_short(target)}: can't be written ({os.strerror(error.errno)})")
     return OSError(error.errno, error.strerror, str(target.parent))
 
