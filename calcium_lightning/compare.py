@@ -70,16 +70,18 @@ def main(cfg: DictConfig) -> None:
     their folders.
     """
     from calcium_lightning.comparison.compare import command_of, compare_runs
-    from calcium_lightning.comparison.runs import read_runs
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.comparison.runs import files_of, read_runs
+    from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.pages.terminal import show
 
     places = as_paths(cfg.runs)
+    runs = read_runs(places)
+    guard(file for run in runs for file in files_of(run))
     page: Any = output_paths([Input.named(Path("comparison"))], cfg.output, ".html")[0]
     table = page.with_suffix(".csv") if cfg.table is None else as_paths(cfg.table)[0]
     for target in (page, table):
         check_output(target, cfg.overwrite)
-    comparison = compare_runs(read_runs(places), cfg.metric, cfg.mode)
+    comparison = compare_runs(runs, cfg.metric, cfg.mode)
     show(comparison)
     if comparison.metric is not None and comparison.metric.meaning:
         print(f"{comparison.metric.name}: {comparison.metric.meaning}")

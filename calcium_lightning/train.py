@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.inputs import as_paths, run_folder
 from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
 
 
@@ -40,6 +41,12 @@ def main(cfg: DictConfig) -> Any:
     for path in sessions:  # told at once, before Torch is loaded in every process
         Session(path).close()
     folder = run_folder()
+    if cfg.overwrite and cfg.weights is not None:
+        weights = Path(str(cfg.weights)).expanduser()
+        if weights.is_file() and weights.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"weights={weights}: is in the folder that overwrite=true replaces; copy it first"
+            )
     place = job_place(folder)
     job = identify(cfg, sessions, **place)
     roots = [Path("outputs"), Path("multirun"), *([folder.parent] if place["sweep"] else [])]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,8 +190,7 @@ def _told_apart(inputs: Sequence[Input]) -> list[Input]:
 
 
 def _repeated(places: Sequence[Path]) -> set[Path]:
-    seen: set[Path] = set()
-    return {place for place in places if place in seen or seen.add(place)}
+    return {place for place, count in Counter(places).items() if count > 1}
 
 
 def run_folder() -> Path:

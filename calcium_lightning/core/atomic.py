@@ -147,7 +147,7 @@ def _check_name(folder: Path, name: str) -> None:
 def _refused(target: Path, error: OSError) -> InputError | OSError:
     """The user's mistake in one line; a failure of the machine as it is."""
     if error.errno not in MACHINES:
-        return InputError(f"{_short(target)}: can't be written ({os.strerror(error.errno)})")
+        return InputError(f"{_short(target)}: can't be written ({error.strerror})")
     return OSError(error.errno, error.strerror, str(target.parent))
 
 

@@ -126,9 +126,10 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
         ended = {"status": "pruned", "error": str(error) or None}
         raise
     except Exception as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        ended = {"status": "failed", "error": line}
-        nothing = isinstance(error, InputError) and job.sweep is None and not RunFolder(folder).held()
+        # Hydra wraps what a component says of its settings.
+        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+        ended = {"status": "failed", "error": " ".join(str(cause).split()) or type(cause).__name__}
+        nothing = isinstance(cause, InputError) and job.sweep is None and not RunFolder(folder).held()
         raise
     except BaseException:  # Ctrl-C, SIGTERM
         run = RunFolder(folder)
