@@ -9,10 +9,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from calcium_lightning.command.batch import NOTES, Row, run_batch
+from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.inputs import Input, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import positive
 from calcium_lightning.sweeps.plugins import register
+
+call_as(__name__, "calcium_lightning.pipeline", "extract")
 
 
 @entry_point("extract", plugins=register)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.batch import Row, run_batch
+from calcium_lightning.command.batch import NOTES, Row, run_batch
 from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.sweeps.plugins import register
@@ -18,44 +18,40 @@ if TYPE_CHECKING:
     from calcium_lightning.core.truth import Truth
     from calcium_lightning.io.readers.base import Recording
 
-    Job = tuple[Input, Path | None, Path]
+    Job = tuple[list[Input], Path | None, Path]
 
 
 @entry_point("ingest", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Bring a recording into a session file.
 
-    Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, a Miniscope-DAQ folder, any
-    HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, Inscopix .isxd (with isx installed) and our own sessions.
-    Frame rate, pixel size and time stamps are taken from the file where it has them. Several inputs give
-    several sessions. preprocess=published turns raw recordings into ΔF/F by the published chain.
+    Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, folders of Miniscope-DAQ, any
+    HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p
+    data.bin, raw numbers (with shape= and dtype=) and our own sessions. Frame rate, pixel size, time stamps,
+    animal and start are taken from the files where they say; what was chosen, left out or mended is said.
+    Several inputs give several sessions, or one with join=true. preprocess=published turns raw recordings
+    into ΔF/F by the published chain.
     """
     from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import IngestSettings, ingest_recording
     from calcium_lightning.io.kind import is_session
-    from calcium_lightning.io.readers.base import open_recording
+    from calcium_lightning.io.readers.formats import open_recording
+    from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
     from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
     inputs = find_inputs("input", cfg.input)
     for item in inputs:
         guard(path for path in item.path.rglob("*") if not is_session(path))  # a folder's, but for results
-    given = [None] * len(inputs) if cfg.truth is None else cfg.truth
+    given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     truths = [None if item is None else as_paths(item)[0] for item in given]
-    if len(truths) != len(inputs):
+    if len(truths) != (1 if cfg.join else len(inputs)):
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
-    crop: Any = None
-    if cfg.crop is not None:
-        try:
-            crop = tuple(int(edge) for edge in cfg.crop)
-        except (TypeError, ValueError):
-            crop = ()
-        if len(crop) != 4:
-            raise InputError(f"crop={cfg.crop}: expected [y0,y1,x0,x1] in pixels")
+    crop = None if cfg.crop is None else whole_numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4)
     settings = IngestSettings(
         fps=cfg.fps,
         pixel_size_um=cfg.pixel_size_um,
@@ -66,19 +62,24 @@ def main(cfg: DictConfig) -> None:
         temporal_bin=cfg.temporal_bin,
         start=cfg.start,
         stop=cfg.stop,
-        dtype=cfg.dtype,
+        dtype=cfg.dtype if cfg.shape is None else None,
         timestamps=cfg.timestamps,
         compression=cfg.compression,
     )
+    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
+    told["shape"] = None if cfg.shape is None else whole_numbers("shape", cfg.shape, "[T,H,W] or [H,W]")
+    told["dtype"] = cfg.dtype if cfg.shape is not None else None
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
-    outputs = output_paths(inputs, cfg.output, ".h5")
-    jobs = list(zip(inputs, truths, outputs, strict=True))
+    sources = [inputs] if cfg.join else [[item] for item in inputs]
+    outputs = output_paths([group[0] for group in sources], cfg.output, ".h5")
 
     @contextmanager
     def opened(job: Job) -> Iterator[tuple[Recording, Truth | None]]:
         """Everything is looked at before the long copy begins."""
-        source, truth, output = job
-        with open_recording(source.path, cfg.key, cfg.axes) as recording:
+        group, truth, output = job
+        with ExitStack() as stack:
+            recordings = [stack.enter_context(open_recording(item.path, **told)) for item in group]
+            recording = JoinedRecording(recordings, cfg.fps) if cfg.join else recordings[0]
             if chain is not None:
                 recording = PublishedRecording(recording, chain)
             known = None if truth is None else read_truth(truth, recording.shape, cfg.truth_key)
@@ -91,13 +92,38 @@ def main(cfg: DictConfig) -> None:
 
     def work(job: Job) -> Row:
         with opened(job) as (recording, known):
-            path = ingest_recording(recording, job[2], settings, known, cfg.overwrite)
-        line = summary(path)
+            ingest_recording(recording, job[2], settings, known, cfg.overwrite)
+            for note in recording.notes:
+                print(f"{recording.path}: {note}")
+            notes = "; ".join(recording.notes)
+        line = summary(job[2])
         print(line)
-        return {"session": line.partition(": ")[2]}
+        return {"session": line.removeprefix(f"{job[2]}: "), NOTES: notes}
 
-    named = [(str(job[0].stem), job) for job in jobs]
-    run_batch("ingest", named, work, look=look if len(jobs) > 1 else None, unit="recordings")
+    jobs = [
+        (str(group[0].stem), (group, truth, output))
+        for group, truth, output in zip(sources, truths, outputs, strict=True)
+    ]
+    run_batch("ingest", jobs, work, look=look if len(jobs) > 1 else None, unit="recordings")
+
+
+def whole_numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
+    """A key's list of whole numbers.
+
+    Raises
+    ------
+    InputError
+        If it is none, or not of ``count``.
+    """
+    from calcium_lightning.core.errors import InputError
+
+    try:
+        numbers = tuple(int(item) for item in value)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or count not in (None, len(numbers)):
+        raise InputError(f"{name}={value}: expected {wanted}")
+    return numbers
 
 
 def _chain(settings: DictConfig) -> Any:

@@ -20,25 +20,23 @@ from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.motion_summary import Moved
-from calcium_lightning.core.progress import progress
+from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.origin import made_by
-from calcium_lightning.localize.assemble import Images, assemble
+from calcium_lightning.localize.assemble import assemble
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
-from calcium_lightning.preprocess.summary import RegisteredSummary
-
-#: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
-CHUNK_PIXELS = 64 * 256**2
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
+from calcium_lightning.preprocess.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def extract_streamed(
     pixel_size = None if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
     session = as_session(recording, rate, pixel_size)
     detector = detector or load_model(device=chosen)
-    preprocess, localize = preprocess or PreprocessSettings(), localize or LocalizeSettings()
+    preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
     if preprocess.repair_defects:
         session = RepairedSession.of(session)  # before anything looks at a frame
     diameter = cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
@@ -198,6 +196,7 @@ def extract_streamed(
         np.arange(session.n_frames) / prepared.fps if timestamps is None else timestamps,
         session=str(session.path),
         session_sha256=session.sha256(),
+        about=session.about,
         fps=prepared.fps,
         kind=session.kind,
         pixel_size_um=pixel_size or session.pixel_size_um,
@@ -207,9 +206,7 @@ def extract_streamed(
     yield Extraction(cells, prepared)
 
 
-def load_model(
-    checkpoint: Path | str | None = None, *, device: torch.device | str = "auto"
-) -> WindowDetector:
+def load_model(checkpoint: Path | str | None = None, *, device: torch.device | str = "auto") -> Localizer:
     """The network of a checkpoint, ready to localise.
 
     Parameters
@@ -219,13 +216,19 @@ def load_model(
     device : torch.device or str
         Where it shall run: ``auto``, ``cpu``, ``cuda``, ``mps``.
 
+    Returns
+    -------
+    Localizer
+        For :func:`extract`, or by itself: ``load_model().localize(frames, fps=20, cell_diameter=12)``.
+
     Raises
     ------
     InputError
         If the file is missing, damaged or not ours.
     """
+    chosen = choose_device(str(device))
     network, window = load_network(checkpoint)
-    return WindowDetector(network.to(choose_device(str(device))), window)
+    return Localizer(network.to(chosen), window, chosen)
 
 
 def _prepare(
@@ -244,6 +247,7 @@ def _prepare(
             f"{session.path}: {session.n_frames} frames are fewer than a window of {seconds:g} s "
             f"({least} frames at {rate:g} Hz)"
         )
+    settings = settings.for_background(detector.window.background_diameters)
     prepared = prepare(session, cell_diameter, settings, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
         raise InputError(
@@ -251,16 +255,3 @@ def _prepare(
             "check cell_diameter="
         )
     return prepared
-
-
-def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
-    """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
-    session = prepared.session
-    summary = RegisteredSummary(session.shape[1:])
-    with progress("preparing", session.n_frames) as advance:
-        for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
-            span = slice(start, start + len(frames))
-            summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
-            advance(len(frames))
-    return Images(summary.mean, summary.max)

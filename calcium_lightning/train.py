@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from calcium_lightning.command.inputs import as_paths, run_folder
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.metrics.table import meaning_of
 from calcium_lightning.sweeps.plugins import register
 
 
@@ -74,10 +75,10 @@ def show(result: dict[str, Any]) -> None:
     """Print what came out and where it is."""
     if result["value"] is not None:
         monitor = result["monitor"]
-        meaning = " (held-out error over the noise variance: 1 is the noise itself)"
+        meaning = meaning_of(monitor)
         print(
             f"{'best ' + monitor:<20} {result['value']:.4f}"
-            f"{meaning if monitor == 'val/reconstruction' else ''}, after {result['epochs']} epochs"
+            f"{f' ({meaning})' if meaning else ''}, after {result['epochs']} epochs"
         )
     for name in ("checkpoint", "metrics", "figures"):
         print(f"{name:<20} {result[name]}")

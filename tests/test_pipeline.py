@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.ndimage import shift as scipy_shift
 from scipy.spatial.distance import cdist
 
-from calcium_lightning.core.cells import footprint_centers
+import calcium_lightning
+from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
@@ -160,3 +165,57 @@ def test_devices_are_chosen_or_refused():
             choose_device("cuda")
     else:
         assert choose_device("cuda:0").index == 0
+
+
+def the_same(one, two):
+    for part in fields(Cells):
+        if part.name in ("session", "session_sha256", "config", "footprints", "quality", "localizations"):
+            continue
+        np.testing.assert_array_equal(getattr(one, part.name), getattr(two, part.name), err_msg=part.name)
+    np.testing.assert_array_equal(one.footprints.toarray(), two.footprints.toarray())
+    assert one.quality.keys() == two.quality.keys()
+    for name, values in one.quality.items():
+        np.testing.assert_array_equal(values, two.quality[name], err_msg=name)
+    for name, values in vars(one.localizations).items():
+        np.testing.assert_array_equal(values, getattr(two.localizations, name), err_msg=name)
+
+
+def test_an_array_gives_the_cells_that_the_command_gives(run_command, session, tmp_path):
+    """The motion isn't told to either: the whole way, with the package's own weights."""
+    path = tmp_path / "raw.h5"
+    with SessionWriter(path, *SIZE, "uint8", 20.0) as writer:
+        writer.append(session.frames(0, 300))
+    outcome = run_command("extract", f"session={path}", "output=c.h5", "device=cpu")
+    assert outcome.status == 0, outcome.stderr
+    told = read_cells(tmp_path / "c.h5")
+    cells = calcium_lightning.extract(session.frames(0, 300), fps=20, device="cpu")
+    assert cells.accepted.sum() >= 5
+    assert (cells.session, len(cells.session_sha256)) == ("array", 64)
+    the_same(cells, told)
+    for other in (torch.from_numpy(session.frames(0, 300)), path, Session(path)):
+        the_same(calcium_lightning.extract(other, fps=20, device="cpu"), cells)
+
+
+def test_a_model_localises_in_pixels_of_the_frames(session):
+    model = calcium_lightning.load_model(device="cpu")
+    found = model.localize(session, cell_diameter=10.0)
+    assert len(found) > 100
+    assert (np.diff(found.frame) >= 0).all()
+    assert (found.cell == -1).all()
+    assert ((found.y_std > 0) & (found.x_std > 0)).all()
+    true = footprint_centers(session.truth.footprints, SIZE)
+    distance = cdist(true, np.stack([found.y, found.x], 1)).min(0)
+    assert (distance < 2).mean() > 0.8
+    assert len(pd.DataFrame(vars(found))) == len(found)
+    with pytest.raises(InputError, match="an array doesn't know its frame rate"):
+        model.localize(session.frames(0, 30))
+
+
+def test_what_an_array_lacks_is_said():
+    frames = np.zeros((40, 60, 60), np.uint8)
+    with pytest.raises(InputError, match="an array doesn't know its frame rate; add fps="):
+        calcium_lightning.extract(frames)
+    with pytest.raises(InputError, match=r"array: 8 frames are fewer than a window of"):
+        calcium_lightning.extract(frames[:8], fps=20, cell_diameter=8)
+    with pytest.raises(InputError, match="fps=-1: a number above 0"):
+        calcium_lightning.extract(frames, fps=-1)

@@ -1,8 +1,9 @@
-"""Which device computes."""
+"""Which device computes, and what has to be computed on the CPU."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 
@@ -23,3 +24,8 @@ def choose_device(name: str) -> torch.device:
     if not found[name.split(":")[0]]:
         raise InputError(f"device={name}: not on this machine; device=auto takes what is there")
     return torch.device(name)
+
+
+def exact(tensor: Tensor) -> Tensor:
+    """The same numbers in float64, on the CPU: not every device has float64 (Apple's has not)."""
+    return tensor.detach().cpu().double()

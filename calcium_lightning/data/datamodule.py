@@ -24,7 +24,7 @@ from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
 
 Result = TypeVar("Result")
@@ -121,7 +121,7 @@ class SessionData(L.LightningDataModule):
         self.cell_diameter_um = cell_diameter_um
         self.pixel_size_um = pixel_size_um
         self.fps = fps
-        self.preprocess = preprocess or PreprocessSettings()
+        self.preprocess = as_settings(preprocess).for_background(self.window.background_diameters)
         self.batch_size = batch_size
         self.block = block
         self.crops = crops
@@ -188,7 +188,7 @@ class SessionData(L.LightningDataModule):
         sessions, splits, diameters = [], [], []
         for path in self.paths:
             session: BaseSession = Session(path)
-            if isinstance(self.preprocess, PreprocessSettings) and self.preprocess.repair_defects:
+            if self.preprocess.repair_defects:
                 session = RepairedSession.of(session)
             span = window_weights(self.fps or session.fps, self.window).shape[1]
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))

@@ -17,10 +17,11 @@ import numpy as np
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
+from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.session import Session
 
-#: frames are read in pieces of about so many bytes where the array has no chunks, or larger ones than MOST
-CHUNK_BYTES, MOST_BYTES = 2 << 20, 64 << 20
+#: larger chunks of an array, bytes, aren't read whole
+MOST_BYTES = 64 << 20
 #: slices that are compared to tell time from space, and pixels of each
 COMPARED, PIXELS = 6, 64
 #: by how much (Pearson's r) columns must be more alike than frames to be taken for frames
@@ -87,7 +88,7 @@ class ArraySession(BaseSession):
             raise InputError(f"{name}: no frames in an array of shape {shape}")
         count, height, width = shape
         self.shape = (count, height, width)
-        stored = self._stored(0, 1).dtype
+        stored = self._stored(0, 1).dtype.newbyteorder("=")
         if stored.kind not in "buif":
             raise InputError(f"{name}: frames are real numbers, this array is of type {stored}")
         small = np.dtype(np.uint8) if stored.kind == "b" else np.dtype(np.float32)
@@ -147,11 +148,13 @@ class ArraySession(BaseSession):
         return np.asarray(part)
 
     def _best_chunk(self) -> int:
-        """Frames in a chunk of the array, or as many as make one of ours."""
+        """Frames in a chunk of the array; as in a session file where it has none, or too large ones."""
         frame = self.height * self.width * self.dtype.itemsize
         along_time = (getattr(self._array, "chunks", None) or (0,))[0]
         length = int(along_time[0] if isinstance(along_time, Sequence) else along_time)
-        return length if 0 < length * frame <= MOST_BYTES else max(1, CHUNK_BYTES // frame)
+        if 0 < length * frame <= MOST_BYTES:
+            return length
+        return chunk_frames(self.height, self.width, self.dtype.itemsize)
 
     def _known(self, what: str, values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray | None:
         if values is None:
@@ -207,7 +210,8 @@ def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | 
         return Session(recording)
     if not hasattr(recording, "shape") and not isinstance(recording, Sequence):
         raise InputError(
-            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one"
+            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one; "
+            "ingest makes a session of other formats"
         )
     if fps is None:
         raise InputError("an array doesn't know its frame rate; add fps= (Hz)")

@@ -112,6 +112,21 @@ class BaseSession(abc.ABC):
         return None
 
     @property
+    def field(self) -> np.ndarray:
+        """Which pixels are recording, bool (H, W); all of them where it isn't known."""
+        return np.ones(self.shape[1:], bool)
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Which frames hold no picture, bool (T,); none where it isn't known."""
+        return np.zeros(self.n_frames, bool)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Who, what and when, where the recorder said so; the names are those of the session file."""
+        return {}
+
+    @property
     def truth(self) -> Truth | None:
         """The truth, where there is any. For evaluation and the labels of pretraining only."""
         return None
@@ -169,6 +184,21 @@ class DerivedSession(BaseSession):
         return self.original.shifts
 
     @property
+    def field(self) -> np.ndarray:
+        """The original's."""
+        return self.original.field
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """The original's."""
+        return self.original.bad_frames
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The original's."""
+        return self.original.about
+
+    @property
     def truth(self) -> Truth | None:
         """The original's."""
         return self.original.truth
@@ -212,6 +242,11 @@ class Beginning(DerivedSession):
         """Estimated motion, float32 (T, 2)."""
         shifts = self.original.shifts
         return None if shifts is None else shifts[: self.n_frames]
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Which of these frames hold no picture, bool (T,)."""
+        return self.original.bad_frames[: self.n_frames]
 
     @property
     def truth(self) -> Truth | None:

@@ -123,6 +123,26 @@ class Session(BaseSession):
         return self._optional("shifts", (self.n_frames, 2), np.float32)
 
     @property
+    def field(self) -> np.ndarray:
+        """Which pixels are recording, bool (H, W); all of them where the file doesn't say."""
+        known = self._optional("field", self.shape[1:], bool)
+        return np.ones(self.shape[1:], bool) if known is None else known
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Which frames hold no picture, bool (T,); none where the file doesn't say."""
+        known = self._optional("bad_frames", (self.n_frames,), bool)
+        return np.zeros(self.n_frames, bool) if known is None else known
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Who, what and when, where the recorder said so.
+
+        ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ``experimenter``, ``device``.
+        """
+        return hdf5.texts(self._open().get("metadata"))
+
+    @property
     def truth(self) -> Truth | None:
         """The truth, where the file has any. For evaluation and the labels of pretraining only."""
         file = self._open()

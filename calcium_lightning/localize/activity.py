@@ -9,10 +9,10 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 from scipy.optimize import minimize
 
+from calcium_lightning.core.scale import MAD_TO_STD
+
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
-#: turns a median absolute deviation into a standard deviation of a Gaussian
-MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.scale import FWHM, MAD_TO_STD
 from calcium_lightning.io.base_session import BaseSession
 
-#: full width at half maximum of a Gaussian over its standard deviation
-FWHM = math.sqrt(8 * math.log(2))
 #: the least diameter that can be asked for, pixels
 LEAST_DIAMETER = 2.0
 #: diameters that are looked for, pixels of the shrunken field
@@ -123,7 +122,7 @@ def _blobs(
         second = np.roll(second, tuple(int(s) for s in np.round(shift)), (0, 1))
     change = second - first
     space = np.stack([-(sigma**2) * gaussian_laplace(change, sigma, mode="nearest") for sigma in sigmas], 0)
-    noise = np.median(np.abs(space), axis=(1, 2), keepdims=True) * 1.4826
+    noise = np.median(np.abs(space), axis=(1, 2), keepdims=True) * MAD_TO_STD
     significance = np.abs(space) / np.maximum(noise, 1e-9)
     response = np.where(significance > 5, np.abs(space), 0)
     border = int(2 * sigmas[0]) + 1

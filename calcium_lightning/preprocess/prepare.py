@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +16,18 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
+from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.defects import RepairedSession
+from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
+from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
-#: turns a median absolute deviation into a standard deviation of a Gaussian
-MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class PreprocessSettings:
     ----------
     motion : MotionSettings or None
         How motion is estimated where the session's isn't corrected; None takes the session as it is.
-    background_diameters : float
-        Standard deviation of the blur that is taken for background, in cell diameters.
+    background_diameters : float, optional
+        Standard deviation of the blur that is taken for background, in cell diameters. Default: as the
+        network was trained that is to see the frames, or
+        :data:`~calcium_lightning.core.scale.BACKGROUND_DIAMETERS`.
     baseline_seconds : float
         How often the quiet tissue is estimated anew.
     baseline_frames : int
@@ -51,44 +55,77 @@ class PreprocessSettings:
     """
 
     motion: MotionSettings | None = MotionSettings()
-    background_diameters: float = 0.67
+    background_diameters: float | None = None
     baseline_seconds: float = 30.0
     baseline_frames: int = 120
     noise_floor: float = 0.5
     repair_defects: bool = True
     repair_stretch: bool = True
 
+    def for_background(self, diameters: float | None) -> PreprocessSettings:
+        """These settings, with the background that a network expects where they leave it open."""
+        if self.background_diameters is not None:
+            return self
+        return replace(self, background_diameters=diameters)
+
+
+def as_settings(settings: object | None) -> PreprocessSettings:
+    """The settings, or the default ones.
+
+    Raises
+    ------
+    InputError
+        If they are of something else than the preparation for a network.
+    """
+    if settings is None:
+        return PreprocessSettings()
+    if not isinstance(settings, PreprocessSettings):
+        raise InputError(
+            f"preprocess: {type(settings).__name__} makes session files; ingest the sessions with it, "
+            "a network's frames are prepared with preprocess=default"
+        )
+    return settings
+
 
 def prepare(
-    session: BaseSession,
-    cell_diameter: float,
+    recording: Any,
+    cell_diameter: float | None = None,
     settings: PreprocessSettings | None = None,
     *,
     fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """Find the defects of a session's sensor; estimate motion, quiet tissue and noise.
+    """Find the defects of a recording's sensor; estimate motion, quiet tissue and noise.
 
     Parameters
     ----------
-    session : BaseSession
-        The recording.
-    cell_diameter : float
-        Full width at half maximum of a typical footprint, session pixels.
+    recording : BaseSession, path-like or array-like (T, H, W)
+        As of :func:`~calcium_lightning.io.array_session.as_session`.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, session pixels; default: estimated.
     settings : PreprocessSettings, optional
         How.
     fps : float, optional
-        Frame rate, Hz, in place of the session's.
+        Frame rate, Hz, in place of the session's; an array needs it.
     device : torch.device or str
         Where to compute.
+
+    Returns
+    -------
+    Prepared
+        What turns the recording's frames into the network's input: ``prepared.foreground(0, 100)``.
+
+    Raises
+    ------
+    InputError
+        If the recording can't be taken.
     """
-    settings = settings or PreprocessSettings()
-    if not isinstance(settings, PreprocessSettings):
-        raise InputError(
-            "preprocess: the published chain is for ingest and extract; ingest the sessions with it"
-        )
+    settings = as_settings(settings)
+    session = as_session(recording, fps)
     if settings.repair_defects:
         session = RepairedSession.of(session)
+    if cell_diameter is None:
+        cell_diameter = estimate_diameter(session)
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):
@@ -105,7 +142,7 @@ def prepare(
         shifts=motion if isinstance(motion, np.ndarray) else motion.shifts,
         gain=gain,
         offset=offset,
-        background_sigma=settings.background_diameters * NETWORK_DIAMETER,
+        background_sigma=background_sigma(settings.background_diameters),
         baseline=torch.zeros(1, *scale.size),
         knots=torch.zeros(1),
         noise=torch.ones(scale.size),

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone
 from calcium_lightning.preprocess.motion.types import PatchShifts
@@ -26,8 +27,6 @@ from calcium_lightning.preprocess.resample import (
     smoothing_matrix,
 )
 
-#: full width at half maximum of a typical cell at the network's scale, network pixels
-NETWORK_DIAMETER = 6.0
 #: tiles between neighbouring places at which the motion is known, where whole pixels will do
 TILES = 4
 Crop = tuple[int, int, int, int]

@@ -18,13 +18,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.scale import MAD_TO_STD
 
 #: the band that measures noise, standard deviations of two Gaussians in pixels: above what JPEG rounds away
 BAND_SIGMAS = (0.7, 1.4)
 #: so many pixels of a frame are enough to measure its noise
 ENOUGH_PIXELS = 20_000
-#: median absolute deviation of a Gaussian
-MAD = 0.6745
 #: share of the range by which a stretched frame may miss its ends (JPEG rings)
 SLACK = 0.02
 #: share of frames that must reach both ends
@@ -84,7 +83,7 @@ def estimate_stretch(session: Frames, device: torch.device | str = "cpu", block_
             frames = torch.from_numpy(session.frames(start, stop).astype(np.float32)).to(device)
             offset[start:stop] = frames.flatten(1).median(1).values.cpu()
             band = functional.conv2d(frames[:, None], kernel[None, None], stride=stride)
-            spread = band.flatten(1).abs().median(1).values / MAD
+            spread = band.flatten(1).abs().median(1).values * MAD_TO_STD
             level[start:stop] = (spread.square() - rounding).clamp_min(0).sqrt().cpu()
     gain = level.numpy()
     good = np.flatnonzero(gain > 1e-6 * gain.max()) if gain.max() > 0 else np.arange(0)

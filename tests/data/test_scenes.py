@@ -80,11 +80,11 @@ def unbroken(tmp_path_factory) -> Path:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning import train
-    from calcium_lightning.command import start as cli
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("unbroken") / "run"
-    assert cli.run("train", train.main.__wrapped__, [*TRAINING, f"hydra.run.dir={run}"]) == 0
+    assert start.run("train", train.main.__wrapped__, [*TRAINING, f"hydra.run.dir={run}"]) == 0
     return run
 
 
@@ -94,7 +94,7 @@ def state(run: Path) -> dict[str, torch.Tensor]:
 
 def test_a_broken_run_sees_the_same_scenes(run_command, unbroken, tmp_path):
     """Broken off in its second epoch, whose scenes aren't those of the first."""
-    stop = ("+callbacks.stop._target_=breaking.SignalAt", "+callbacks.stop.step=6")
+    stop = ("+callbacks.stop._target_=helpers.breaking.SignalAt", "+callbacks.stop.step=6")
     broken = run_command("train", *TRAINING, *stop, "hydra.run.dir=broken")
     assert broken.status == 130, broken.stderr
     last = tmp_path / "broken/checkpoints/last.ckpt"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
-from calcium_lightning.metrics import best_offset, match_after_offset, match_points
+from calcium_lightning.metrics.matching import best_offset, match_after_offset, match_points
 
 
 def points(most: int):
