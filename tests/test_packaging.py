@@ -133,6 +133,18 @@ def test_the_installed_wheel_works_from_an_empty_folder(installed: Path, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_installed_wheel_brings_the_command(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [installed.parent / "calcium-lightning", "extract", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("calcium-lightning extract key=value")
+
+
 def test_an_editable_install_has_no_conf_of_its_own() -> None:
     from calcium_lightning.command.keys import conf_dir
 

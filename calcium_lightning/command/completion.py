@@ -116,4 +116,5 @@ def _keys(name: str, before: Sequence[str], word: str) -> list[str]:
         found += hydra._query(name, " ".join([*overrides, word or " "]))
     # Hydra offers every group there is, also those of other commands.
     own = {field.name for field in dataclasses.fields(SCHEMAS[name])} | {*groups_of(name), "hydra"}
+    own.discard("run")
     return [item for item in found if item[:1] in ("+", "~") or re.split(r"[.=/]", item)[0] in own]

@@ -110,8 +110,8 @@ def _forget() -> None:
         shutil.rmtree(folder)
         with contextlib.suppress(OSError):  # it holds other runs
             for above in folder.parents:
-                if above == Path.cwd():
-                    break
+                if not above.is_relative_to(Path.cwd() / "outputs"):
+                    break  # no folder of ours
                 above.rmdir()
 
 

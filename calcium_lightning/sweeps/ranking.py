@@ -41,4 +41,4 @@ def tell_ranking(command: str, folder: Path, results: Sequence[Result]) -> None:
         print(comparison.caution)
     place = os.path.relpath(folder)
     line = ["python", "-m", "calcium_lightning.compare", f"runs={place}", f"output={place}/comparison.html"]
-    print(f"more of them:\n  {shlex.join(line)}")
+    print(f"as a page:\n  {shlex.join(line)}")

@@ -280,6 +280,26 @@ def test_odd_paths_arrive_as_they_are(tmp_path, name):
     assert seen[1] == [Path(name), Path("b.h5")]
 
 
+def test_names_that_look_like_values_arrive_as_they_are_in_sweeps_too(tmp_path):
+    seen = []
+
+    def main(cfg):
+        seen.append((cfg.session, cfg.output))
+
+    assert run_main(main, "session=2026_03_04", "output=1e5") == 0
+    assert run_main(main, "session=[15_03_28,on]", "checkpoint=null") == 0
+    assert run_main(main, "-m", "session=2026_03_04,[0x10,1_0]", "output=null.h5", "hydra.sweep.dir=1_0") == 0
+    assert seen == [
+        ("2026_03_04", "1e5"),
+        (["15_03_28", "on"], None),
+        ("2026_03_04", "null.h5"),
+        (["0x10", "1_0"], "null.h5"),
+    ]
+    assert (tmp_path / "1_0/1/.hydra/config.yaml").is_file()
+    kept = OmegaConf.load(tmp_path / "1_0/0/.hydra/config.yaml")
+    assert kept.session == "2026_03_04"
+
+
 def test_outputs_go_where_they_belong(tmp_path):
     one, two = [Input.named(Path("a.h5"))], [Input.named(Path("a.h5")), Input.named(Path("b.h5"))]
     (tmp_path / "there").mkdir()
