@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -316,14 +317,10 @@ def test_conf_is_found_beside_the_package_and_inside_an_installed_one(tmp_path):
     assert (cli.conf_dir() / "extract.yaml").is_file()
     # An installed package has conf inside.
     package = tmp_path / "site" / "calcium_lightning"
-    (package / "command").mkdir(parents=True)
-    (package / "core").mkdir()
-    for name in ("__init__", "command/__init__", "command/keys", "command/schemas", "command/value_types"):
-        (package / f"{name}.py").write_bytes((ROOT / "calcium_lightning" / f"{name}.py").read_bytes())
-    for name in ("__init__", "errors"):
-        (package / "core" / f"{name}.py").write_bytes(
-            (ROOT / f"calcium_lightning/core/{name}.py").read_bytes()
-        )
+    package.mkdir(parents=True)
+    shutil.copy(ROOT / "calcium_lightning/__init__.py", package)
+    for room in ("command", "core"):
+        shutil.copytree(ROOT / "calcium_lightning" / room, package / room)
     (package / "conf").mkdir()
     code = "from calcium_lightning.command.keys import conf_dir; print(conf_dir())"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
