@@ -20,11 +20,12 @@ from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.metrics.calibration import LocalizationCalibration
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import find_peaks
 from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.pipeline import extract_cells
+from calcium_lightning.pipeline import extract
 from calcium_lightning.preprocess.motion.estimate import MotionSettings
 from calcium_lightning.preprocess.prepare import PreprocessSettings
 from calcium_lightning.training.callbacks.localizations import table_rows
@@ -63,8 +64,12 @@ def test_cells_are_those_of_the_cpu(session: Session, kind: str, patches: tuple[
         detector, window = (
             (network, window) if kind == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
         )
-        return extract_cells(
-            session, detector.to(device), window, DIAMETER, preprocess=settings, device=device
+        return extract(
+            session,
+            detector=WindowDetector(detector.to(device), window),
+            cell_diameter=DIAMETER,
+            preprocess=settings,
+            device=device,
         )
 
     expected = find("cpu")
