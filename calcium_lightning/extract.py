@@ -108,6 +108,7 @@ def main(cfg: DictConfig) -> None:
                 cells, seen = extraction.cells, extraction.prepared.session
                 return {
                     "cells": f"{int(cells.accepted.sum())} of {len(cells)}",
+                    "false, about": "" if cells.chance is None else f"{cells.chance.expected_false:.1f}",
                     "motion": f"{Moved.of(cells).removed:.2f} px",
                     NOTES: str(seen.defects) if isinstance(seen, RepairedSession) else "",
                 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ def run_main(main, *arguments: str, name: str = "extract") -> int:
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
+    importlib.import_module("calcium_lightning.extract")  # it brings its sweepers along
     monkeypatch.chdir(tmp_path)
 
 

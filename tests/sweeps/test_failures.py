@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
@@ -13,6 +14,8 @@ from calcium_lightning.core.errors import InputError
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
+    for name in ("extract", "train"):  # commands bring their sweepers along
+        importlib.import_module(f"calcium_lightning.{name}")
     monkeypatch.chdir(tmp_path)
 
 
