@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.batch import Row, run_batch
+from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     from calcium_lightning.core.cells import Cells
@@ -111,7 +114,7 @@ def accepted_cells(cells: Cells) -> Cells:
     )
 
 
-@entry_point("export")
+@entry_point("export", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Write cells as NWB or CSV.
 
@@ -119,24 +122,29 @@ def main(cfg: DictConfig) -> None:
     denoised, spikes and shifts. With several cells files the output is a folder and format= says what goes
     into it (nwb). Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
+    from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer
 
-    sources = as_paths(cfg.cells)
     settings = OmegaConf.to_container(cfg.nwb)
     assert isinstance(settings, dict)
     named = {str(key): value for key, value in settings.items()}
-    one = len(sources) == 1 and cfg.output is not None
-    chosen = cfg.format or (choose_format(as_paths(cfg.output)[0]) if one else "nwb")
+    inputs = find_inputs("cells", cfg.cells, may_be_cells)
+    target = None if cfg.output is None else as_paths(cfg.output)[0]
+    one = len(inputs) == 1 and target is not None
+    chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")
     writer = find_writer(chosen)
-    if one:
-        targets = as_paths(cfg.output)
-        if targets[0].is_dir() and not writer.folder:
-            targets = output_paths(sources, cfg.output, writer.ending)
+    if one and target is not None and (writer.folder or not target.is_dir()):
+        targets = [target]
     else:
-        targets = output_paths(sources, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
-    for source, target in zip(sources, targets, strict=True):
-        export(source, target, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
-        print(target)
+        targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
+
+    def work(job: tuple[Path, Path]) -> Row:
+        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        print(job[1])
+        return {"file": str(job[1])}
+
+    jobs = [(str(item.stem), (item.path, target)) for item, target in zip(inputs, targets, strict=True)]
+    run_batch("export", jobs, work, unit="cells files")
 
 
 if __name__ == "__main__":

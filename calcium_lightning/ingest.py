@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.batch import NOTES, Row, run_batch
+from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from calcium_lightning.core.truth import Truth
+    from calcium_lightning.io.convert import IngestSettings
+    from calcium_lightning.io.readers.base import Recording
 
-@entry_point("ingest")
+    Job = tuple[list[Input], Path | None, Path]
+
+
+@entry_point("ingest", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Bring a recording into a session file.
 
@@ -22,16 +33,17 @@ def main(cfg: DictConfig) -> None:
     Several inputs give several sessions, or one with join=true. preprocess=published turns raw recordings
     into ΔF/F by the published chain.
     """
-    from contextlib import ExitStack
-
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.convert import ingest_recording
+    from calcium_lightning.io.kind import is_session
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
 
-    inputs = as_paths(cfg.input)
+    inputs = find_inputs("input", cfg.input)
+    for item in inputs:
+        guard(path for path in item.path.rglob("*") if not is_session(path))  # a folder's, but for results
     given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     truths = [None if item is None else as_paths(item)[0] for item in given]
@@ -39,54 +51,74 @@ def main(cfg: DictConfig) -> None:
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
-    crop = None if cfg.crop is None else whole_numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4)
-    settings = IngestSettings(
+    settings, told = _settings(cfg), _told(cfg)
+    chain = _chain(cfg.preprocess) if cfg.preprocess else None
+    sources = [inputs] if cfg.join else [[item] for item in inputs]
+    outputs = output_paths([group[0] for group in sources], cfg.output, ".h5")
+
+    @contextmanager
+    def opened(job: Job) -> Iterator[tuple[Recording, Truth | None]]:
+        """Everything is looked at before the long copy begins."""
+        group, truth, output = job
+        with ExitStack() as stack:
+            recordings = [stack.enter_context(open_recording(item.path, **told)) for item in group]
+            recording = JoinedRecording(recordings, cfg.fps) if cfg.join else recordings[0]
+            if chain is not None:
+                recording = chain.recording(recording)
+            known = None if truth is None else read_truth(truth, recording.shape, cfg.truth_key)
+            check_output(output, cfg.overwrite)
+            yield recording, known
+
+    def look(job: Job) -> None:
+        with opened(job):
+            pass
+
+    def work(job: Job) -> Row:
+        with opened(job) as (recording, known):
+            ingest_recording(recording, job[2], settings, known, cfg.overwrite)
+            for note in recording.notes:
+                print(f"{recording.path}: {note}")
+            notes = "; ".join(recording.notes)
+        line = summary(job[2])
+        print(line)
+        return {"session": line.removeprefix(f"{job[2]}: "), NOTES: notes}
+
+    jobs = [
+        (str(group[0].stem), (group, truth, output))
+        for group, truth, output in zip(sources, truths, outputs, strict=True)
+    ]
+    run_batch("ingest", jobs, work, look=look if len(jobs) > 1 else None, unit="recordings")
+
+
+def _told(cfg: DictConfig) -> dict[str, Any]:
+    """What the user says of files that don't say it themselves."""
+    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
+    if cfg.shape is not None:  # nothing but numbers: dtype= is theirs
+        told["shape"], told["dtype"] = _numbers("shape", cfg.shape, "[T,H,W] or [H,W]"), cfg.dtype
+    return told
+
+
+def _settings(cfg: DictConfig) -> IngestSettings:
+    from calcium_lightning.io.convert import IngestSettings
+
+    return IngestSettings(
         fps=cfg.fps,
         pixel_size_um=cfg.pixel_size_um,
         kind=cfg.kind,
         motion_corrected=cfg.motion_corrected,
-        crop=crop,
+        crop=None if cfg.crop is None else _numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4),
         spatial_bin=cfg.bin,
         temporal_bin=cfg.temporal_bin,
         start=cfg.start,
         stop=cfg.stop,
-        dtype=cfg.dtype if cfg.shape is None else None,
+        dtype=None if cfg.shape is not None else cfg.dtype,
         timestamps=cfg.timestamps,
         compression=cfg.compression,
     )
-    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
-    told["shape"] = None if cfg.shape is None else whole_numbers("shape", cfg.shape, "[T,H,W] or [H,W]")
-    told["dtype"] = cfg.dtype if cfg.shape is not None else None
-    chain = _chain(cfg.preprocess) if cfg.preprocess else None
-    with ExitStack() as stack:  # everything is looked at before the first long copy begins
-        recordings = [stack.enter_context(open_recording(path, **told)) for path in inputs]
-        if cfg.join:
-            recordings = [JoinedRecording(recordings, cfg.fps)]
-            inputs = inputs[:1]
-        if chain is not None:
-            recordings = [chain.recording(recording) for recording in recordings]
-        known = [
-            None if path is None else read_truth(path, recording.shape, cfg.truth_key)
-            for path, recording in zip(truths, recordings, strict=True)
-        ]
-        outputs = output_paths(inputs, cfg.output, ".h5")
-        for output in outputs:
-            check_output(output, cfg.overwrite)
-        for recording, truth, output in zip(recordings, known, outputs, strict=True):
-            ingest_recording(recording, output, settings, truth, cfg.overwrite)
-            for note in recording.notes:
-                print(f"{recording.path}: {note}")
-            print(summary(output))
 
 
-def whole_numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
-    """A key's list of whole numbers.
-
-    Raises
-    ------
-    InputError
-        If it is none, or not of ``count``.
-    """
+def _numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
+    """A key's list of whole numbers."""
     from calcium_lightning.core.errors import InputError
 
     try:
@@ -114,8 +146,6 @@ def _chain(settings: DictConfig) -> Any:
 
 def summary(path: object) -> str:
     """Give one line about a session file: its path, shape, type, frame rate and size."""
-    from pathlib import Path
-
     from calcium_lightning.io.session import Session
 
     file = Path(str(path))

@@ -21,7 +21,7 @@ from calcium_lightning.command.interrupts import heard
 def main() -> int:
     """Train as one of several processes; the exit status is the command's."""
     try:
-        with heard():
+        with heard(ending=()):  # who waits for the other processes hears no Python
             order = json.loads(sys.stdin.readline())
             watch_parent()
             return _train(order)
