@@ -21,6 +21,7 @@ from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, rep
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import JobFailed, Main, Task
 from calcium_lightning.command.keys import conf_dir, default_choice, search_in
+from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
