@@ -69,8 +69,11 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def lab(made, tmp_path, monkeypatch) -> Iterator[Path]:
-    """The same in a folder of the test's own, whose modules are forgotten afterwards."""
+    """The same in a folder of the test's own; its modules and what they register are forgotten afterwards."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(core_parts, "_modules", dict(core_parts._modules))
+    tables = {kind: dict(table) for kind, table in core_parts._tables.items()}
+    monkeypatch.setattr(core_parts, "_tables", tables)
     yield Path(shutil.copytree(made, tmp_path / "work"))
     forget()
 
@@ -316,7 +319,6 @@ def test_an_installed_package_makes_its_parts_known(lab, run_command, monkeypatc
     settings = {"_target_": "lab_installed.Plain", "in_channels": 5, "out_channels": 8}
     architecture = {**ARCHITECTURE, "encoder": settings}
     monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
-    monkeypatch.setattr(core_parts, "_modules", {})
     core_parts._load_installed.cache_clear()
     save_network(
         lab / "w.safetensors", LocalizationNetwork.from_architecture(architecture), WindowSettings(taps=5)

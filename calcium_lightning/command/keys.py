@@ -18,6 +18,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.command.value_types import described, fits, hints
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.parts import describe
 
 
 def conf_dir() -> Path:
@@ -167,8 +168,8 @@ def check_targets(node: Any, path: str = "") -> None:
         module, _, attribute = str(target).rpartition(".")
         try:
             component = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InputError(f"{path}._target_: {target} can't be imported ({error})") from error
+        except Exception as error:  # whatever a stranger's module raises
+            raise InputError(f"{path}._target_: {target} can't be imported ({describe(error)})") from error
         parameters = inspect.signature(component).parameters
         types = hints(component) if module.split(".")[0] == __package__.split(".")[0] else {}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
