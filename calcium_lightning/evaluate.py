@@ -90,13 +90,16 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from calcium_lightning.metrics.own import own_figures
+
     # a pipe has no width: lines must not break there
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
     rows = [(Path(item["cells"]).stem, item["figures"]) for item in result["recordings"]]
     if len(rows) > 1:
         rows.append(("together", result["together"]))
-    for title, names in TABLES.items():
-        measured = [CELLS[name] for name in names if any(name in figures for _, figures in rows)]
+    known = {**CELLS, **own_figures()}
+    for title, names in {**TABLES, "of one's own": tuple(own_figures())}.items():
+        measured = [known[name] for name in names if any(name in figures for _, figures in rows)]
         if not measured:
             continue
         table = Table(title=title, title_justify="left")

@@ -59,18 +59,15 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.core.device import choose_device
     from calcium_lightning.core.motion_summary import Moved
     from calcium_lightning.io.cells_file import count_cells, write_cells
-    from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
+    from calcium_lightning.localize.detectors.base import WindowDetector, ready
     from calcium_lightning.pipeline import extract_streamed
+    from calcium_lightning.preprocess.chain import SessionChain
     from calcium_lightning.preprocess.defects import RepairedSession
-    from calcium_lightning.replications.teng2021.extract import coordinate_cells
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
-    from calcium_lightning.replications.teng2021.session import preprocess_session
 
-    check_name(cfg.detector)
     device = choose_device(cfg.device)
-    detector = load_detector(cfg.detector, cfg.checkpoint, device)
+    detector = ready(instantiate(cfg.detector, _convert_="all"), device)
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
-    preprocess = None if isinstance(chain, PublishedChain) else chain
+    preprocess = None if isinstance(chain, SessionChain) else chain
 
     def work(job: tuple[Input, Path]) -> Row:
         source, output = job
@@ -88,8 +85,8 @@ def main(cfg: DictConfig) -> None:
         }
         with ExitStack() as stack:
             session = stack.enter_context(Session(source.path))
-            if isinstance(chain, PublishedChain):
-                session = stack.enter_context(preprocess_session(session, output, chain, cfg.overwrite))
+            if isinstance(chain, SessionChain):
+                session = stack.enter_context(chain.write_session(session, output, cfg.overwrite))
             if isinstance(detector, WindowDetector):
                 extraction = stack.enter_context(
                     extract_streamed(
@@ -112,9 +109,9 @@ def main(cfg: DictConfig) -> None:
                     "motion": f"{Moved.of(cells).removed:.2f} px",
                     NOTES: str(seen.defects) if isinstance(seen, RepairedSession) else "",
                 }
-            found_cells = coordinate_cells(session, detector, **common)
+            found_cells = detector.find_cells(session, **common)
             write_cells(output, found_cells, cfg.overwrite)
-            print(f"{output}: {len(found_cells)} pixels held a coordinate, {found_cells.n_frames} frames")
+            print(f"{output}: {detector.summary(found_cells)}")
             return {"cells": str(len(found_cells))}
 
     run_batch(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from calcium_lightning.core.truth import Truth
+    from calcium_lightning.io.convert import IngestSettings
     from calcium_lightning.io.readers.base import Recording
 
     Job = tuple[list[Input], Path | None, Path]
@@ -34,12 +35,11 @@ def main(cfg: DictConfig) -> None:
     """
     from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.convert import ingest_recording
     from calcium_lightning.io.kind import is_session
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
     inputs = find_inputs("input", cfg.input)
     for item in inputs:
@@ -51,24 +51,7 @@ def main(cfg: DictConfig) -> None:
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
-    crop = None if cfg.crop is None else whole_numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4)
-    settings = IngestSettings(
-        fps=cfg.fps,
-        pixel_size_um=cfg.pixel_size_um,
-        kind=cfg.kind,
-        motion_corrected=cfg.motion_corrected,
-        crop=crop,
-        spatial_bin=cfg.bin,
-        temporal_bin=cfg.temporal_bin,
-        start=cfg.start,
-        stop=cfg.stop,
-        dtype=cfg.dtype if cfg.shape is None else None,
-        timestamps=cfg.timestamps,
-        compression=cfg.compression,
-    )
-    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
-    told["shape"] = None if cfg.shape is None else whole_numbers("shape", cfg.shape, "[T,H,W] or [H,W]")
-    told["dtype"] = cfg.dtype if cfg.shape is not None else None
+    settings, told = _settings(cfg), _told(cfg)
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
     sources = [inputs] if cfg.join else [[item] for item in inputs]
     outputs = output_paths([group[0] for group in sources], cfg.output, ".h5")
@@ -81,7 +64,7 @@ def main(cfg: DictConfig) -> None:
             recordings = [stack.enter_context(open_recording(item.path, **told)) for item in group]
             recording = JoinedRecording(recordings, cfg.fps) if cfg.join else recordings[0]
             if chain is not None:
-                recording = PublishedRecording(recording, chain)
+                recording = chain.recording(recording)
             known = None if truth is None else read_truth(truth, recording.shape, cfg.truth_key)
             check_output(output, cfg.overwrite)
             yield recording, known
@@ -107,14 +90,35 @@ def main(cfg: DictConfig) -> None:
     run_batch("ingest", jobs, work, look=look if len(jobs) > 1 else None, unit="recordings")
 
 
-def whole_numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
-    """A key's list of whole numbers.
+def _told(cfg: DictConfig) -> dict[str, Any]:
+    """What the user says of files that don't say it themselves."""
+    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
+    if cfg.shape is not None:  # nothing but numbers: dtype= is theirs
+        told["shape"], told["dtype"] = _numbers("shape", cfg.shape, "[T,H,W] or [H,W]"), cfg.dtype
+    return told
 
-    Raises
-    ------
-    InputError
-        If it is none, or not of ``count``.
-    """
+
+def _settings(cfg: DictConfig) -> IngestSettings:
+    from calcium_lightning.io.convert import IngestSettings
+
+    return IngestSettings(
+        fps=cfg.fps,
+        pixel_size_um=cfg.pixel_size_um,
+        kind=cfg.kind,
+        motion_corrected=cfg.motion_corrected,
+        crop=None if cfg.crop is None else _numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4),
+        spatial_bin=cfg.bin,
+        temporal_bin=cfg.temporal_bin,
+        start=cfg.start,
+        stop=cfg.stop,
+        dtype=None if cfg.shape is not None else cfg.dtype,
+        timestamps=cfg.timestamps,
+        compression=cfg.compression,
+    )
+
+
+def _numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
+    """A key's list of whole numbers."""
     from calcium_lightning.core.errors import InputError
 
     try:
@@ -130,10 +134,10 @@ def _chain(settings: DictConfig) -> Any:
     from hydra.utils import instantiate
 
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
+    from calcium_lightning.preprocess.chain import SessionChain
 
     chain = instantiate(settings, _convert_="all")
-    if not isinstance(chain, PublishedChain):
+    if not isinstance(chain, SessionChain):
         raise InputError(
             "preprocess: a session keeps its frames as they are; only preprocess=published is done here"
         )

@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> Any:
     from calcium_lightning.runs.identity import identify
     from calcium_lightning.runs.run import run_job
 
-    sessions = as_paths(cfg.data.sessions or [])
+    sessions = as_paths(cfg.data.get("sessions") or [])
     for path in sessions:  # told at once, before Torch is loaded in every process
         Session(path).close()
     folder = run_folder()

@@ -92,7 +92,8 @@ def test_every_dataset_of_the_contract_is_written_with_real_values(run_command, 
     assert attributes["session"] == str(session)
     assert len(attributes["session_sha256"]) == 64
     config = yaml.safe_load(attributes["config"])
-    assert (config["cell_diameter"], config["detector"], config["session"]) == (10, "bandpass", str(session))
+    assert (config["cell_diameter"], config["session"]) == (10, str(session))
+    assert config["detector"]["_target_"].endswith(".BandpassDetector")
     assert config["localize"]["gather"]["separation"] == 1.4
     assert left_in(tmp_path) == ["out, 1"]
 
@@ -234,7 +235,10 @@ def bad_files(tmp_path_factory) -> Path:
         (["fps=-3"], "fps=-3"),
         (["fps=fast"], "fps=fast"),
         (["pixel_size_um=-1"], "pixel_size_um=-1"),
-        (["detector=netwrk"], "detector=netwrk: network or bandpass; nearest: network"),
+        (
+            ["detector=netwrk"],
+            "detector=netwrk: no such choice; there are bandpass, network; nearest: network",
+        ),
         (["device=gpu"], "device=gpu: auto, cpu, cuda, mps"),
         (["detector=network", "checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: no such file"),
         (["detector=network", "checkpoint=a.h5"], "checkpoint=a.h5: not a checkpoint"),

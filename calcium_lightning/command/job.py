@@ -16,6 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from calcium_lightning.command import own
 from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
 from calcium_lightning.command.keys import check_complete, check_keys, check_targets
 from calcium_lightning.command.paths import path_keys
@@ -63,9 +64,16 @@ class Task:
             What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
             instead, in a sweep.
         """
+        from hydra.core.hydra_config import HydraConfig
+
         try:
             logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
             check_keys(cfg, self.name)
+            hydra = HydraConfig.get()
+            own.find_from_job(hydra)
+            own.own_modules(cfg)
+            own.check_features(cfg)
+            own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
             check_targets(cfg)
             with guarding(_inputs(cfg, self.name)):

@@ -80,8 +80,9 @@ class ExtractConfig:
     fps: Any = option(None, "frame rate, Hz, in place of the session's", unit="Hz")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's", unit="µm")
     fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
-    detector: str = option("network", "what finds cells in a frame: network | bandpass (the baseline)")
+    detector: Any = option({}, "what finds cells in a frame")
     device: str = option("auto", "auto | cpu | cuda | mps")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     seed: int = option(0, "seed of everything random")
     preprocess: Any = option({}, "motion, flat field, baseline, foreground")
@@ -106,6 +107,7 @@ class EvaluateConfig:
     output: Any = option(None, "write the figures there (.json) too", path="output")
     all: bool = option(False, "count rejected cells too")
     radius: float = option(6.0, "how far a centre may lie from the true one, pixels", unit="pixels")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -144,8 +146,9 @@ class ExportConfig:
     output: Any = option(
         None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables", path="output"
     )
-    format: str | None = option(None, "nwb | csv; default: by the output's ending")
+    format: str | None = option(None, "nwb | csv, or one of parts=; default: by the output's ending")
     rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(
         default_factory=NwbConfig,
@@ -209,6 +212,7 @@ class IngestConfig:
     timestamps: bool = option(True, "take the recording's time stamps along")
     preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -255,6 +259,7 @@ class TrainConfig:
         None, "start from trained weights: default (the package's), .ckpt or .safetensors", path="input"
     )
     fresh: bool = option(False, "run anew what was finished or begun before, in a new folder")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace a run that is in the folder already; implies fresh")
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
     data: Any = option(

@@ -21,6 +21,7 @@ from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, rep
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import JobFailed, Main, Task
 from calcium_lightning.command.keys import conf_dir, default_choice, search_in
+from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
@@ -123,6 +124,7 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
         arguments = [*arguments, "run=folder"]
     parts = COMMANDS.get(name, Parts())
     _register(parts)
+    find_from(arguments)
     if parts.settle is not None:
         arguments = parts.settle(list(arguments))
     _hydra(name, main, arguments)

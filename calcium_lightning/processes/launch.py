@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ def launch(
         "config": OmegaConf.to_yaml(config),
         "folder": str(folder),
         "job": dataclasses.asdict(job),
+        "modules": sys.path,  # where the user's own are, too
     }
     members: list[Member] = []
     try:

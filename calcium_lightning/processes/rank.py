@@ -34,10 +34,12 @@ def main() -> int:
 def _train(order: dict[str, Any]) -> int:
     from omegaconf import OmegaConf
 
+    from calcium_lightning.core.parts import add_folders
     from calcium_lightning.processes.process import Failure
     from calcium_lightning.runs.jobs import Job
 
     rank = int(os.environ["RANK"])
+    add_folders(order["modules"])
     try:
         from calcium_lightning.training.fit import train
 

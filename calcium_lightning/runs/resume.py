@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from calcium_lightning.command.paths import quoted
 from calcium_lightning.runs.folder import RunFolder
@@ -91,10 +91,15 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
 
     from calcium_lightning.command.inputs import as_paths
     from calcium_lightning.command.keys import conf_dir
+    from calcium_lightning.command.own import leave_out
     from calcium_lightning.command.schemas import SCHEMAS
 
     ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg: DictConfig = compose(name, overrides=list(overrides))
-    return identify(cfg, as_paths(cfg.data.sessions or []))
+        cfg: DictConfig = compose(name, overrides=list(overrides), return_hydra_config=True)
+    hydra = cfg.hydra
+    with open_dict(cfg):
+        del cfg["hydra"]
+    leave_out(cfg, hydra)
+    return identify(cfg, as_paths(cfg.data.get("sessions") or []))

@@ -26,7 +26,7 @@ from calcium_lightning.data.labels import true_diameter
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.quality import features
 from calcium_lightning.metrics.matching import match_after_offset, match_points
 from calcium_lightning.pipeline import extract, load_model
@@ -59,7 +59,7 @@ def candidates(
         found = (
             load_model(device="cpu")
             if detector == "network"
-            else WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
+            else WindowDetector(BandpassDetector(), BandpassDetector.window)
         )
         cells = extract(session, detector=found, cell_diameter=true_diameter(session), device="cpu")
         truth = session.truth

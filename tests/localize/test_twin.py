@@ -16,7 +16,7 @@ from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.twin import Twin
@@ -71,10 +71,11 @@ def test_cells_in_correlated_noise_are_kept_and_the_rate_is_told(tmp_path):
     cells = extracted(tmp_path, 25.0)
     distance = cdist(CENTERS, cells.centers[cells.accepted])
     assert (distance.min(1) < 1.5).sum() >= 11
-    assert cells.accepted.sum() <= 13
+    false = int((distance.min(0) >= 1.5).sum())
+    assert false <= 3
     assert cells.chance is not None
     assert cells.chance.fdr == 0.05
-    assert cells.chance.expected_false < 2.5
+    assert false / 2 <= cells.chance.expected_false <= 2 * max(false, 1)
     assert (cells.quality["fdr"][cells.accepted] <= 0.05).all()
     write_cells(tmp_path / "cells.h5", cells)
     assert read_cells(tmp_path / "cells.h5").chance == cells.chance

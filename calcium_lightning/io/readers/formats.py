@@ -12,6 +12,8 @@ from pathlib import Path
 
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.own import own_recording
+from calcium_lightning.io.readers.series import others_of
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,22 @@ def open_recording(
     if not path.exists():
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
+    own = own_recording(path)
+    if own is not None:
+        return own
     if axes is not None and (not {"t", "y", "x"} <= set(axes) <= set("tyxcz") or len(set(axes)) < len(axes)):
         raise InputError(
             f"axes={axes}: expected an order of the letters t, y and x (and c for channels, z for planes), "
             "such as tyx"
         )
-    return choose(path, Options(key, axes, channel, plane, shape, dtype))
+    recording = choose(path, Options(key, axes, channel, plane, shape, dtype))
+    taken = {file.name for file in getattr(recording, "files", [])}
+    if path.suffix.lower() in (*VIDEO_ENDINGS, *TIFF_ENDINGS) and path.is_file():
+        more = [file.name for file in others_of(path) if file.name not in taken]
+        if more:
+            names = ", ".join(more[:3]) + (", ..." if len(more) > 3 else "")
+            recording.note(f"one of {len(more) + 1} files ({names}); input={path.parent} takes all of them")
+    return recording
 
 
 def choose(path: Path, options: Options) -> Recording:
