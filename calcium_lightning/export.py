@@ -133,7 +133,7 @@ def main(cfg: DictConfig) -> None:
     one = len(inputs) == 1 and target is not None
     chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")
     writer = find_writer(chosen)
-    if one and target is not None and writer.folder:  # a file, or a folder of tables
+    if one and target is not None and (writer.folder or not target.is_dir()):
         targets = [target]
     else:
         targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)

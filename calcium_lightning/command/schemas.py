@@ -106,8 +106,8 @@ class EvaluateConfig:
     unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)", path="input")
     output: Any = option(None, "write the figures there (.json) too", path="output")
     all: bool = option(False, "count rejected cells too")
-    radius: float = option(6.0, "how far a centre may lie from the true one, pixels", unit="pixels")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
+    radius: float = option(6.0, "how far a centre may lie from the true one, pixels", unit="pixels")
     overwrite: bool = option(False, "replace an existing output")
 
 
