@@ -6,8 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.start import as_paths, entry_point, output_paths
 from calcium_lightning.core.errors import positive
+
+call_as(__name__, "calcium_lightning.pipeline", "extract")
 
 
 @entry_point("extract")
@@ -35,14 +38,11 @@ def main(cfg: DictConfig) -> None:
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.core.device import choose_device
-    from calcium_lightning.core.motion_summary import Moved
     from calcium_lightning.io.cells_file import write_cells
     from calcium_lightning.io.origin import is_made, told
     from calcium_lightning.io.session import Session
     from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
-    from calcium_lightning.pipeline import streamed_cells
-    from calcium_lightning.preprocess.defects import RepairedSession
-    from calcium_lightning.preprocess.diameter import cell_diameter_of
+    from calcium_lightning.pipeline import extract_streamed
     from calcium_lightning.replications.teng2021.extract import coordinate_cells
     from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
     from calcium_lightning.replications.teng2021.session import preprocess_session
@@ -75,19 +75,18 @@ def main(cfg: DictConfig) -> None:
         if isinstance(chain, PublishedChain):
             session = preprocess_session(session, output, chain, cfg.overwrite)
         if isinstance(detector, WindowDetector):
-            defects = ""
-            if preprocess is not None and preprocess.repair_defects:
-                session = RepairedSession.of(session)  # before anything looks at a frame
-                defects = f", {session.defects}" if str(session.defects) else ""
-            diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um)
-            how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
-            with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
-                write_cells(output, cells, cfg.overwrite)
-            motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
-            print(
-                f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
-                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}"
-            )
+            with extract_streamed(
+                session,
+                cell_diameter=cfg.cell_diameter,
+                cell_diameter_um=cfg.cell_diameter_um,
+                detector=detector,
+                preprocess=preprocess,
+                localize=localize,
+                device=device,
+                **common,
+            ) as extraction:
+                write_cells(output, extraction.cells, cfg.overwrite)
+                print(f"{output}: {extraction}")
         else:
             found = coordinate_cells(session, detector, **common)
             write_cells(output, found, cfg.overwrite)

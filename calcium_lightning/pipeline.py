@@ -1,141 +1,257 @@
-"""From a session file to cells, in one call: what ``extract`` does, for notebooks too.
+"""From a recording to cells, in one call: what ``extract`` does, for notebooks too.
 
-Puts the rooms together: preprocessing, a detector, localisation to cells, and the scale of the session.
+Puts the rooms together: a recording given as whatever it is, preprocessing, a detector, localisation to
+cells, and the scale of the session. :func:`extract` gives cells in memory; :func:`extract_streamed`, beside
+it, leaves what grows with the recording on disk, for writing a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from calcium_lightning.core.cells import Cells, StreamedCells
-from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.progress import progress
+from calcium_lightning.core.device import choose_device
+from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.motion_summary import Moved
 from calcium_lightning.core.scale import NETWORK_DIAMETER
+from calcium_lightning.io.array_session import as_session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.origin import made_by
-from calcium_lightning.io.session import Session
-from calcium_lightning.localize.assemble import Images, assemble
-from calcium_lightning.localize.detect import Detector, Movie, detect
+from calcium_lightning.localize.assemble import assemble
+from calcium_lightning.localize.detect import Movie, detect
+from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
-from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.preprocess.defects import RepairedSession
+from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.summary import RegisteredSummary
-
-#: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
-CHUNK_PIXELS = 64 * 256**2
 
 
-def extract_cells(
-    session: Session, detector: Detector, window: WindowSettings, cell_diameter: float, **how: Any
-) -> Cells:
-    """Find the cells of a session, in memory; the parameters are those of :func:`streamed_cells`."""
-    with streamed_cells(session, detector, window, cell_diameter, **how) as cells:
-        return cells.in_memory()
+@dataclass(frozen=True)
+class Extraction:
+    """What was found in a recording, and what was done to it on the way.
+
+    Attributes
+    ----------
+    cells : StreamedCells
+        Sorted by score, the best first.
+    prepared : Prepared
+        The recording as the detector saw it: its motion, baseline, noise, diameter, defects.
+    """
+
+    cells: StreamedCells
+    prepared: Prepared
+
+    def __str__(self) -> str:
+        """What the user should know, in one line."""
+        cells, session = self.cells, self.prepared.session
+        parts = [
+            f"{int(cells.accepted.sum())} cells accepted of {len(cells)} found",
+            f"{cells.n_frames} frames",
+            f"cell diameter {self.prepared.cell_diameter:.1f} px",
+            "" if cells.nonrigid is None else str(Moved.of(cells)),
+            str(session.defects) if isinstance(session, RepairedSession) else "",
+        ]
+        return ", ".join(part for part in parts if part)
 
 
-@contextmanager
-def streamed_cells(
-    session: Session,
-    detector: Detector,
-    window: WindowSettings,
-    cell_diameter: float,
+def extract(
+    recording: Any,
     *,
-    preprocess: PreprocessSettings | None = None,
-    settings: LocalizeSettings | None = None,
     fps: float | None = None,
+    cell_diameter: float | None = None,
+    cell_diameter_um: float | None = None,
     pixel_size_um: float | None = None,
-    device: torch.device | str = "cpu",
+    detector: WindowDetector | None = None,
+    preprocess: PreprocessSettings | None = None,
+    localize: LocalizeSettings | None = None,
+    device: torch.device | str = "auto",
     config: str = "",
-) -> Iterator[StreamedCells]:
-    """Find the cells of a session in memory that doesn't grow with its number of frames.
-
-    Traces and localisations are on disk, and gone when the context ends.
+) -> Cells:
+    """Find the cells of a recording: where they are, their footprints, their activity, their quality.
 
     Parameters
     ----------
-    session : Session
-        The recording.
-    detector : Detector
-        A :class:`~calcium_lightning.nn.network.LocalizationNetwork`, or the baseline.
-    window : WindowSettings
-        What the detector looks at.
-    cell_diameter : float
-        Full width at half maximum of a typical footprint, session pixels.
-    preprocess, settings : optional
+    recording : array-like (T, H, W), path-like or BaseSession
+        Frames in a NumPy, torch, h5py, zarr or dask array (sliced as they are needed, so they need not fit in
+        memory); a session file; or a :class:`~calcium_lightning.io.session.Session`. An array that is ΔF/F,
+        motion-corrected or has time stamps is told so as an
+        :class:`~calcium_lightning.io.array_session.ArraySession`.
+    fps : float
+        Frame rate, Hz; a session knows its own, and then this is in place of it.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, pixels; default: estimated from the recording.
+    cell_diameter_um : float, optional
+        The same in micrometres, where the pixel size is known.
+    pixel_size_um : float, optional
+        Micrometres per pixel, in place of the session's.
+    detector : WindowDetector, optional
+        What localises cells in frames, from :func:`load_model`; default: the weights in the package.
+    preprocess, localize : optional
         How frames are prepared, and how localisations become cells.
-    fps, pixel_size_um : float, optional
-        In place of the session's.
     device : torch.device or str
-        Where the network runs.
+        Where the detector runs: ``auto``, ``cpu``, ``cuda``, ``mps``.
     config : str
         Kept in the result (YAML).
 
-    Yields
-    ------
-    StreamedCells
-        Sorted by score, the best first.
+    Returns
+    -------
+    Cells
+        Sorted by score, the best first; rejected ones too (``cells.accepted``).
 
     Raises
     ------
     InputError
-        If the session is too short, or its cells are too large for its field.
+        If the recording can't be taken, is too short, or its cells are too large for its field.
+
+    Examples
+    --------
+    >>> cells = extract(frames, fps=20, cell_diameter=12)  # doctest: +SKIP
+    >>> cells.to_nwb("cells.nwb")  # doctest: +SKIP
     """
-    settings = settings or LocalizeSettings()
-    rate = fps or session.fps
-    least = max(4, round(window.seconds * rate))
+    with extract_streamed(
+        recording,
+        fps=fps,
+        cell_diameter=cell_diameter,
+        cell_diameter_um=cell_diameter_um,
+        pixel_size_um=pixel_size_um,
+        detector=detector,
+        preprocess=preprocess,
+        localize=localize,
+        device=device,
+        config=config,
+    ) as extraction:
+        return extraction.cells.in_memory()
+
+
+@contextmanager
+def extract_streamed(
+    recording: Any,
+    *,
+    fps: float | None = None,
+    cell_diameter: float | None = None,
+    cell_diameter_um: float | None = None,
+    pixel_size_um: float | None = None,
+    detector: WindowDetector | None = None,
+    preprocess: PreprocessSettings | None = None,
+    localize: LocalizeSettings | None = None,
+    device: torch.device | str = "auto",
+    config: str = "",
+) -> Iterator[Extraction]:
+    """Find the cells of a recording in memory that doesn't grow with its number of frames.
+
+    Traces and localisations are on disk, and gone when the context ends. Parameters and errors are those of
+    :func:`extract`.
+
+    Yields
+    ------
+    Extraction
+        The cells, and how the recording was prepared.
+    """
+    chosen = choose_device(str(device))
+    rate = None if fps is None else positive("fps", fps)
+    pixel_size = None if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
+    session = as_session(recording, rate, pixel_size)
+    detector = detector or load_model(device=chosen)
+    preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
+    if preprocess.repair_defects:
+        session = RepairedSession.of(session)  # before anything looks at a frame
+    diameter = cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
+    prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
+
+    def run(movie: Movie, stride: int) -> Iterable[CoordinateList]:
+        return detect(
+            movie,
+            detector.detector,
+            detector.window,
+            prepared.fps,
+            threshold=localize.threshold,
+            stride=stride,
+            device=chosen,
+        )
+
+    with ScratchMovie(prepared.scale.size) as movie:
+        images = write_foreground(prepared, movie, chosen)
+        found = CellFinder(
+            movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize
+        ).find()
+    timestamps = session.timestamps if fps is None else None
+    cells = assemble(
+        prepared,
+        found,
+        images,
+        localize,
+        np.arange(session.n_frames) / prepared.fps if timestamps is None else timestamps,
+        session=str(session.path),
+        session_sha256=session.sha256(),
+        about=session.about,
+        fps=prepared.fps,
+        kind=session.kind,
+        pixel_size_um=pixel_size or session.pixel_size_um,
+        config=config,
+        package_version=made_by(),
+    )
+    yield Extraction(cells, prepared)
+
+
+def load_model(checkpoint: Path | str | None = None, *, device: torch.device | str = "auto") -> Localizer:
+    """The network of a checkpoint, ready to localise.
+
+    Parameters
+    ----------
+    checkpoint : path-like, optional
+        A training's checkpoint (.ckpt) or weights (.safetensors); default: the weights in the package.
+    device : torch.device or str
+        Where it shall run: ``auto``, ``cpu``, ``cuda``, ``mps``.
+
+    Returns
+    -------
+    Localizer
+        For :func:`extract`, or by itself: ``load_model().localize(frames, fps=20, cell_diameter=12)``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or not ours.
+    """
+    chosen = choose_device(str(device))
+    network, window = load_network(checkpoint)
+    return Localizer(network.to(chosen), window, chosen)
+
+
+def _prepare(
+    session: BaseSession,
+    cell_diameter: float,
+    fps: float | None,
+    detector: WindowDetector,
+    settings: PreprocessSettings,
+    device: torch.device,
+) -> Prepared:
+    """Prepare a session, unless it is too short or too small for the detector."""
+    rate, seconds = fps or session.fps, detector.window.seconds
+    least = max(4, round(seconds * rate))
     if session.n_frames < least:
         raise InputError(
-            f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s "
+            f"{session.path}: {session.n_frames} frames are fewer than a window of {seconds:g} s "
             f"({least} frames at {rate:g} Hz)"
         )
-    preprocess = as_settings(preprocess).for_background(window.background_diameters)
-    prepared = prepare(session, cell_diameter, preprocess, fps=fps, device=device)
+    settings = settings.for_background(detector.window.background_diameters)
+    prepared = prepare(session, cell_diameter, settings, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
         raise InputError(
             f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; "
             "check cell_diameter="
         )
-
-    def run(movie: Movie, stride: int) -> Iterable[CoordinateList]:
-        return detect(
-            movie, detector, window, rate, threshold=settings.threshold, stride=stride, device=device
-        )
-
-    with ScratchMovie(prepared.scale.size) as movie:
-        images = write_foreground(prepared, movie, device)
-        found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()
-    timestamps = session.timestamps
-    yield assemble(
-        prepared,
-        found,
-        images,
-        settings,
-        timestamps if timestamps is not None and fps is None else np.arange(session.n_frames) / rate,
-        session=str(session.path),
-        session_sha256=session.sha256(),
-        fps=rate,
-        kind=session.kind,
-        pixel_size_um=pixel_size_um or session.pixel_size_um,
-        config=config,
-        package_version=made_by(),
-    )
-
-
-def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
-    """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
-    session = prepared.session
-    summary = RegisteredSummary(session.shape[1:])
-    with progress("preparing", session.n_frames) as advance:
-        for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
-            span = slice(start, start + len(frames))
-            summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
-            advance(len(frames))
-    return Images(summary.mean, summary.max)
+    return prepared

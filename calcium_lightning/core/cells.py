@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from calcium_lightning.core.conveniences import convenience
 from calcium_lightning.core.scale import CENTROID_LEVEL
 
 #: what of a cell is as long as the recording
@@ -92,7 +94,7 @@ class LocalizationBlocks(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class CellTable:
     """K cells of a session of T frames of (H, W) pixels, without their traces.
 
@@ -128,6 +130,8 @@ class CellTable:
         The whole config of the run, YAML.
     package_version : str
         Version of this package that wrote the file.
+    about : dict of str to str
+        Who, what and when, where the recorder said so, as a session has it.
     nonrigid : float or None
         Motion that differs over the field, root mean square of its length, pixels: removed where there are
         ``patch_shifts``, left otherwise. None where it isn't known.
@@ -154,6 +158,7 @@ class CellTable:
     pixel_size_um: float | None = None
     config: str = ""
     package_version: str = ""
+    about: dict[str, str] = field(default_factory=dict)
     nonrigid: float | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
@@ -161,13 +166,19 @@ class CellTable:
     def __len__(self) -> int:
         return len(self.centers)
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({int(np.sum(self.accepted))} accepted of {len(self)}, "
+            f"{(self.n_frames, *self.frame_shape)} at {self.fps:g} Hz)"
+        )
+
     @property
     def n_frames(self) -> int:
         """Number of frames T."""
         return len(self.shifts)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Cells(CellTable):
     """The cells of a session; see :class:`CellTable` for what isn't listed here.
 
@@ -186,8 +197,65 @@ class Cells(CellTable):
     spikes: np.ndarray
     localizations: Localizations = field(default_factory=Localizations.empty)
 
+    def to_nwb(self, path: Path | str, *, overwrite: bool = False, **facts: Any) -> None:
+        """Write them as Neurodata Without Borders.
 
-@dataclass(frozen=True, kw_only=True)
+        Parameters
+        ----------
+        path : path-like
+            The file to make.
+        overwrite : bool
+            Replace an existing file.
+        **facts
+            What a cells file doesn't know: fields of :class:`~calcium_lightning.io.writers.nwb.NwbSettings`,
+            such as ``subject_id``, ``species``, ``session_start_time``.
+
+        Raises
+        ------
+        InputError
+            If the target exists, a fact isn't one, or there are no cells.
+        """
+        convenience("to_nwb")(self, path, overwrite=overwrite, **facts)
+
+    def to_csv(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write them as a table (a path that ends in ``.csv``), or as a folder of tables.
+
+        Parameters
+        ----------
+        path : path-like
+            What to make; see :func:`~calcium_lightning.io.writers.csv.export_csv`.
+        overwrite : bool
+            Replace what is there.
+
+        Raises
+        ------
+        InputError
+            If the target exists.
+        """
+        convenience("to_csv")(self, path, overwrite=overwrite)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw their outlines over what lit up, the maximum less the mean image.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; default a new figure.
+        **options
+            Of :func:`~calcium_lightning.pages.notebook.plot_cells`: ``rejected``, ``labels``, ``level``.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        return convenience("plot")(self, ax, **options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of them."""
+        return str(convenience("html")(self))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class StreamedCells(CellTable):
     """Cells whose traces and localisations are somewhere else, to be written piece by piece.
 

@@ -19,6 +19,7 @@ from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.preprocess.defects import RepairedSession
@@ -186,7 +187,7 @@ class SessionData(L.LightningDataModule):
         # All sessions are looked at before the first takes minutes to prepare.
         sessions, splits, diameters = [], [], []
         for path in self.paths:
-            session = Session(path)
+            session: BaseSession = Session(path)
             if self.preprocess.repair_defects:
                 session = RepairedSession.of(session)
             span = window_weights(self.fps or session.fps, self.window).shape[1]
@@ -209,7 +210,7 @@ class SessionData(L.LightningDataModule):
                     f"{LEAST_CROP} are needed; a smaller cell_diameter="
                 )
             if self.in_memory:
-                part.hold()
+                part = part.in_memory()
             prepared.append(part)
         labelled = (
             Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None
@@ -218,7 +219,7 @@ class SessionData(L.LightningDataModule):
             session.close()  # nothing may be open when workers fork
         return prepared, splits, labelled
 
-    def _diameter(self, session: Session) -> float:
+    def _diameter(self, session: BaseSession) -> float:
         if self.labels and self.cell_diameter is None and self.cell_diameter_um is None:
             return true_diameter(session)
         return cell_diameter_of(session, self.cell_diameter, self.cell_diameter_um, self.pixel_size_um)

@@ -39,6 +39,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             file.attrs[name] = getattr(cells, name)
         if cells.pixel_size_um is not None:
             file.attrs["pixel_size_um"] = cells.pixel_size_um
+        if cells.about:
+            file.create_group("metadata").attrs.update(cells.about)
         for name in ("centers", "center_std", "shifts", "baseline"):
             file.create_dataset(name, data=np.asarray(getattr(cells, name), np.float32))
         if cells.nonrigid is not None:
@@ -150,6 +152,7 @@ def read_cells(path: Path | str) -> Cells:
             mean_image=read("images/mean", *frame_shape),
             max_image=read("images/max", *frame_shape),
             timestamps=read("timestamps", length, dtype=np.float64),
+            about=hdf5.texts(file.get("metadata")),
             localizations=Localizations(**parts),
             fps=fps,
             pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,

@@ -5,17 +5,21 @@ Memory is bounded by a few chunks whatever the recording's length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.io.findings import Constancy, note_missing, tell_kind
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.hdf5 import chunk_frames
+from calcium_lightning.io.missing import Missing
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -23,6 +27,8 @@ from calcium_lightning.io.session_writer import SessionWriter
 BLOCK_BYTES = 4 << 20
 #: fewer distinct levels than this are left of fractions: rounding them to integers would lose the recording
 MIN_LEVELS = 16
+#: a frame rate that differs from the time stamps' by more than this share is spoken of
+SAID = 0.01
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class IngestSettings:
     spatial_bin, temporal_bin : int
         Pixels along each side, and frames, that are averaged into one.
     start, stop : int
-        Range of frames.
+        Range of frames of the recording.
     dtype : {"uint8", "uint16", "float32"} or None
         Type of the session's frames. ``None`` keeps integers of the recording, and float32 for averages.
     timestamps : bool
@@ -79,7 +85,7 @@ def ingest_recording(
     Parameters
     ----------
     recording : Recording
-        From :func:`~calcium_lightning.io.readers.base.open_recording`.
+        From :func:`~calcium_lightning.io.readers.formats.open_recording`.
     output : path-like
         The session file.
     settings : IngestSettings, optional
@@ -99,6 +105,10 @@ def ingest_recording(
     InputError
         For a recording or settings that don't make a valid session; nothing is left behind.
 
+    Notes
+    -----
+    What is found on the way and should be known is added to the recording's notes.
+
     Examples
     --------
     >>> with open_recording("frames") as recording:  # doctest: +SKIP
@@ -108,6 +118,7 @@ def ingest_recording(
     output = Path(output)
     if recording.n_frames == 0:
         raise InputError(f"{recording.path}: no frames")
+    recording.check_whole(settings.start, settings.stop)
     fps = settings.fps if settings.fps is not None else recording.fps
     if fps is None:
         raise InputError(f"{recording.path}: says no frame rate; give it with fps= (Hz)")
@@ -122,6 +133,8 @@ def ingest_recording(
         )
     except InputError as error:
         raise InputError(f"{recording.path}: {error}") from None
+    if settings.timestamps and recording.clock_problem:
+        raise InputError(f"{recording.clock_problem}; timestamps=false ingests without them")
     stamps = recording.timestamps if settings.timestamps else None
     if stamps is not None and len(stamps) != recording.n_frames:
         raise InputError(
@@ -130,6 +143,9 @@ def ingest_recording(
         )
     pixel_size = settings.pixel_size_um if settings.pixel_size_um is not None else recording.pixel_size_um
     dtype = _session_dtype(recording, settings)
+    if stamps is not None and (measured := rate_of(stamps)) and abs(fps / measured - 1) > SAID:
+        recording.note(f"{fps:g} Hz as it was told; by its time stamps {measured:.4g} Hz")
+    known_field = cut.field(getattr(recording, "field", None))
     shifts = getattr(recording, "shifts", None)
     truth = truth if truth is not None else getattr(recording, "truth", None)
     corrected = (
@@ -141,19 +157,36 @@ def ingest_recording(
         dtype,
         fps / cut.temporal,
         pixel_size_um=None if pixel_size is None else pixel_size * cut.spatial,
-        kind=settings.kind or recording.kind or "raw",
+        kind=settings.kind or recording.kind or tell_kind(recording, cut),
         motion_corrected=bool(corrected),
         overwrite=overwrite,
         compression=settings.compression,
     ) as writer:
         size = max(1, BLOCK_BYTES // (recording.shape[1] * recording.shape[2] * recording.dtype.itemsize))
-        convert = _Converter(recording, dtype)
+        convert, missing = _Converter(recording, dtype), Missing(cut.shape[1:])
+        constancy = Constancy()
         with progress(f"ingest {recording.path.name}", cut.stop - cut.start) as advance:
             for block in _whole_chunks(
-                _averaged(recording, cut, size, advance), chunk_frames(*cut.shape[1:], dtype.itemsize)
+                _averaged(recording, cut, size, missing, advance),
+                chunk_frames(*cut.shape[1:], dtype.itemsize),
             ):
+                constancy.look(block)
                 writer.append(convert(block, cut.start + writer.n_frames * cut.temporal))
         convert.check_levels()
+        constancy.say(recording)
+        bad = np.zeros(cut.stop - cut.start, bool)
+        if recording.bad_frames is not None:
+            bad |= recording.bad_frames[cut.start : cut.stop]
+        if missing.any:
+            if missing.bad_frames.all() or not missing.field.any():
+                raise InputError(f"{recording.path}: no pixel holds data (NaN) in the frames that are kept")
+            bad |= missing.bad_frames
+            note_missing(recording, missing)
+        if not (field := missing.field & known_field).all():
+            writer.set_field(field)
+        if bad.any():
+            writer.set_bad_frames(np.any(cut.binned(bad), axis=1))
+        writer.set_about(recording.about)
         if stamps is not None:
             writer.set_timestamps(cut.times(stamps))
         if shifts is not None:
@@ -173,19 +206,21 @@ def _session_dtype(recording: Recording, settings: IngestSettings) -> np.dtype:
     return np.dtype(np.uint8 if recording.dtype.itemsize == 1 and recording.dtype.kind in "ub" else np.uint16)
 
 
-def _averaged(recording: Recording, cut: Cut, size: int, advance) -> Iterator[np.ndarray]:  # type: ignore[no-untyped-def]
-    """Read, check, crop and average; blocks of any length."""
+def _averaged(
+    recording: Recording, cut: Cut, size: int, missing: Missing, advance: Callable[[int], Any]
+) -> Iterator[np.ndarray]:
+    """Read, check, crop, fill and average; blocks of any length."""
     index = cut.start
     left = None  # frames of a temporal bin that isn't full yet
     for block in recording.blocks(cut.start, cut.stop, size):
-        if block.dtype.kind == "f" and not (good := np.isfinite(block).all(axis=(1, 2))).all():
-            frame = index + int(np.argmin(good))
+        if block.dtype.kind == "f" and (infinite := np.isinf(block).any(axis=(1, 2))).any():
+            frame = index + int(np.argmax(infinite))
             raise InputError(
-                f"{recording.path}: frame {frame} holds NaN or infinite values; leave it out (start=, stop=) "
-                "or its border (crop=)"
+                f"{recording.path}: frame {frame} holds infinite values; leave it out (start=, stop=) or its "
+                "border (crop=)"
             )
         index += len(block)
-        frames = cut.pixels(block)
+        frames = missing.fill(cut.pixels(block))
         if cut.temporal > 1:
             frames = frames.astype(np.float32, copy=False)
             frames = frames if left is None else np.concatenate([left, frames])

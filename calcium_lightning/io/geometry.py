@@ -118,6 +118,14 @@ class Cut:
         rows = frames.reshape(count, height // bins, bins, width).sum(axis=2, dtype=np.float32)
         return rows.reshape(count, height // bins, width // bins, bins).sum(axis=3) / np.float32(bins * bins)
 
+    def field(self, known: np.ndarray | None) -> np.ndarray:
+        """Which of the new pixels are recording: those of which all old ones are (H, W); None is all."""
+        if known is None:
+            return np.ones(self.shape[1:], bool)
+        kept = known[self.y0 : self.y1, self.x0 : self.x1]
+        height, width = self.shape[1:]
+        return np.all(kept.reshape(height, self.spatial, width, self.spatial), axis=(1, 3))
+
     def times(self, values: np.ndarray, total: bool = False) -> np.ndarray:
         """Cut (T, ...) to the frame range and average its temporal bins, or add them up (counts)."""
         values = values[self.start : self.stop]
@@ -125,6 +133,10 @@ class Cut:
             return values
         bins = values.reshape(self.shape[0], self.temporal, *values.shape[1:])
         return bins.sum(axis=1) if total else bins.mean(axis=1)
+
+    def binned(self, values: np.ndarray) -> np.ndarray:
+        """Values of the frames that are kept, (stop - start,), by temporal bins, (T, temporal)."""
+        return values.reshape(self.shape[0], self.temporal)
 
     def shifts(self, shifts: np.ndarray) -> np.ndarray:
         """Motion (T, 2) in the new pixels and frames."""

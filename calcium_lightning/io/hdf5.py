@@ -75,6 +75,11 @@ def text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
+def texts(group: h5py.Group | None) -> dict[str, str]:
+    """The attributes of a group as text; none without the group."""
+    return {} if group is None else {name: text(value) for name, value in group.attrs.items()}
+
+
 def number(value: Any) -> float:
     """An attribute as a number; NaN where it is missing or none."""
     try:

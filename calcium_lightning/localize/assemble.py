@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
@@ -111,6 +112,49 @@ class SessionSpots:
             )
 
 
+@dataclass(frozen=True)
+class Placed:
+    """Cells in session pixels, in the finder's order.
+
+    Attributes
+    ----------
+    footprints : csr_matrix, float32 (K, H*W)
+        Peak 1.
+    peaks : ndarray (K,)
+        What a trace of the network's footprints is multiplied with to be one of these.
+    centers : ndarray, float32 (K, 2)
+        Session pixels.
+    std : ndarray (K, 2)
+        Standard errors of the centres, network pixels.
+    quality : dict of str to ndarray, float32 (K,)
+        As :func:`~calcium_lightning.localize.quality.measure`.
+    """
+
+    footprints: csr_matrix
+    peaks: np.ndarray
+    centers: np.ndarray
+    std: np.ndarray
+    quality: dict[str, np.ndarray]
+
+
+def measured(prepared: Prepared, found: Found, settings: LocalizeSettings) -> Placed:
+    """Bring cells to the session's pixels, and measure how far they can be trusted."""
+    scale = prepared.scale
+    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
+    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
+    footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
+    centers = footprint_centers(footprints, scale.field)
+    quality = measure(
+        found.activity.statistics,
+        found.consistency,
+        _widths(found.model.footprints.values) / NETWORK_DIAMETER,
+        count,
+        prepared.session.n_frames,
+        _seen(prepared, centers),
+    )
+    return Placed(footprints, peaks, centers, std, quality)
+
+
 def assemble(
     prepared: Prepared,
     found: Found,
@@ -137,18 +181,8 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
-    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
-    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
-    footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
-    centers = footprint_centers(footprints, scale.field)
-    quality = measure(
-        statistics,
-        found.consistency,
-        _widths(found.model.footprints.values) / NETWORK_DIAMETER,
-        count,
-        prepared.session.n_frames,
-        _seen(prepared, centers),
-    )
+    placed = measured(prepared, found, settings)
+    footprints, peaks, centers, quality = placed.footprints, placed.peaks, placed.centers, placed.quality
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)
     rank[order], rank[-1] = np.arange(len(order)), -1
@@ -162,7 +196,7 @@ def assemble(
     activity, gain = found.activity, statistics.gain
     return StreamedCells(
         centers=centers[order],
-        center_std=np.hypot(std / scale.factor, CENTER_FLOOR)[order],
+        center_std=np.hypot(placed.std / scale.factor, CENTER_FLOOR)[order].astype(np.float32),
         footprints=footprints[order],
         frame_shape=scale.field,
         traces=SortedRows(activity.traces, order, peaks),
@@ -174,7 +208,7 @@ def assemble(
         nonrigid=prepared.nonrigid,
         patch_shifts=prepared.patches.shifts if prepared.patches else None,
         patch_std=prepared.patches.std if prepared.patches else None,
-        baseline=(under - own)[order],
+        baseline=(under - own)[order].astype(np.float32),
         mean_image=images.mean,
         max_image=images.max,
         timestamps=timestamps,

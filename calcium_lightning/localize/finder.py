@@ -16,11 +16,11 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.scale import CELL_SIGMA, CENTROID_LEVEL
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.footprints import footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids, consistency, footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
@@ -128,6 +128,14 @@ class Found:
     spots: Spots
 
 
+def candidates(spots: Spots, fps: float, settings: LocalizeSettings) -> np.ndarray:
+    """Places (K, 2) where localisations gather, network pixels: two where they are two groups."""
+    centers = gather(spots, settings.gather)
+    if settings.split is None:
+        return centers
+    return split(spots, centers, settings.gather.reach, fps, settings.split)
+
+
 class CellFinder:
     """Find the cells of one movie.
 
@@ -174,9 +182,7 @@ class CellFinder:
         """Search, alternate, search the rest, and finish."""
         settings = self.settings
         spots = Spots(self.movie.size).extend(self.detect(self.movie, 1))
-        centers = gather(spots, settings.gather)
-        if settings.split:
-            centers = split(spots, centers, settings.gather.reach, self.fps, settings.split)
+        centers = candidates(spots, self.fps, settings)
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
         for search in range(settings.residual_searches + 1):
             if search:
@@ -185,7 +191,7 @@ class CellFinder:
                 footprints = self._alternate(footprints)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
-        return Found(model, _centers(footprints), activity, self.center_std, self.consistency, spots)
+        return Found(model, centroids(footprints), activity, self.center_std, self.consistency, spots)
 
     def _search_residual(self, footprints: Patches) -> Patches:
         """Add Gaussians at the candidates that aren't known yet."""
@@ -195,7 +201,7 @@ class CellFinder:
         spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
         centers = gather(spots, self.settings.gather)
         if len(footprints) and len(centers):
-            distance, _ = cKDTree(_centers(footprints)).query(centers)
+            distance, _ = cKDTree(centroids(footprints)).query(centers)
             centers = centers[distance > self.settings.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
@@ -216,24 +222,10 @@ class CellFinder:
         shaped, moments, self.center_std = footprints_from_filtered(
             footprints, filtered, error, self.surround, CELL_SIGMA
         )
-        self.consistency = self._consistency(shaped, filtered, error)
+        self.consistency = consistency(shaped, filtered, error, self.surround)
         formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
         self.center_std, self.consistency = self.center_std[formed], self.consistency[formed.numpy()]
         return shaped[formed].recentred(moments[formed, :2])
-
-    def _consistency(self, shaped: Patches, filtered: Tensor, error: Tensor) -> np.ndarray:
-        """Correlation of footprint and regressed picture over the patch."""
-        wide = self.surround.high_pass(shaped)
-        reach = self.surround.reach
-        core = slice(reach, reach + shaped.values.shape[-1])
-        expected = wide.values[:, core, core]
-        known = torch.isfinite(error) & shaped.inside()
-        weight = known.float()
-        count = weight.sum((1, 2)).clamp_min(1)
-        a = (expected - ((expected * weight).sum((1, 2)) / count)[:, None, None]) * weight
-        b = (filtered - ((filtered * weight).sum((1, 2)) / count)[:, None, None]) * weight
-        norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
-        return ((a * b).sum((1, 2)) / norm).numpy()
 
     def _duplicates(self, footprints: Patches, activity: SessionActivity, alive: np.ndarray) -> np.ndarray:
         """Cells that are another, stronger one, bool (K,)."""
@@ -242,7 +234,7 @@ class CellFinder:
         index = np.flatnonzero(alive)
         if len(index) < 2:
             return duplicate
-        centers = _centers(footprints)[index]
+        centers = centroids(footprints)[index]
         pairs = cKDTree(centers).query_pairs(settings.merge_reach, output_type="ndarray")
         first, second = index[pairs[:, 0]], index[pairs[:, 1]]
         distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
@@ -274,15 +266,3 @@ def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -
     spread = np.sqrt(np.maximum(square - total**2 / traces.n_frames, 0))
     covariance = product - total[first] * total[second] / traces.n_frames
     return covariance / np.maximum(spread[first] * spread[second], 1e-12)
-
-
-def _centers(footprints: Patches) -> np.ndarray:
-    """Centroid of the part above :data:`CENTROID_LEVEL` of the peak, network pixels, float64 (K, 2)."""
-    if not len(footprints):
-        return np.zeros((0, 2))
-    values = footprints.values
-    weight = values * (values > CENTROID_LEVEL * values.flatten(1).amax(1)[:, None, None])
-    mass = weight.sum((1, 2)).clamp_min(1e-9)
-    y, x = footprints.grid()
-    center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)
-    return center.double().numpy()

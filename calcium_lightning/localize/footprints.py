@@ -11,6 +11,7 @@ import torch
 from scipy.ndimage import label
 from torch import Tensor
 
+from calcium_lightning.core.scale import CENTROID_LEVEL
 from calcium_lightning.localize.patches import Patches, Surround
 
 #: how much a cell's shape differs from a Gaussian, relative to its peak (prior standard deviation)
@@ -186,3 +187,44 @@ def _connected(shape: Tensor, splat: Tensor) -> Tensor:
     own = labels.reshape(count, -1)[np.arange(count), seed]
     keep = torch.from_numpy((labels == own[:, None, None]) & (own > 0)[:, None, None])
     return shape * keep
+
+
+def consistency(footprints: Patches, filtered: Tensor, error: Tensor, surround: Surround) -> np.ndarray:
+    """Correlation of footprint and regressed picture over the patch.
+
+    Parameters
+    ----------
+    footprints : Patches
+        K of them, peak 1.
+    filtered, error : Tensor (K, P, P)
+        What the regression gave for each, and its standard error.
+    surround : Surround
+        The filter that the pictures went through.
+
+    Returns
+    -------
+    ndarray, float32 (K,)
+    """
+    wide = surround.high_pass(footprints)
+    reach = surround.reach
+    core = slice(reach, reach + footprints.values.shape[-1])
+    expected = wide.values[:, core, core]
+    known = torch.isfinite(error) & footprints.inside()
+    weight = known.float()
+    count = weight.sum((1, 2)).clamp_min(1)
+    a = (expected - ((expected * weight).sum((1, 2)) / count)[:, None, None]) * weight
+    b = (filtered - ((filtered * weight).sum((1, 2)) / count)[:, None, None]) * weight
+    norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
+    return ((a * b).sum((1, 2)) / norm).numpy()
+
+
+def centroids(footprints: Patches) -> np.ndarray:
+    """Centroid of the part above 30 % of the peak, network pixels, float64 (K, 2)."""
+    if not len(footprints):
+        return np.zeros((0, 2))
+    values = footprints.values
+    weight = values * (values > CENTROID_LEVEL * values.flatten(1).amax(1)[:, None, None])
+    mass = weight.sum((1, 2)).clamp_min(1e-9)
+    y, x = footprints.grid()
+    center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)
+    return center.double().numpy()

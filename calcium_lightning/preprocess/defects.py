@@ -8,15 +8,13 @@ arrays.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
-import h5py
 import numpy as np
 from scipy.ndimage import median_filter, rank_filter
 
-from calcium_lightning.io.session import Session
+from calcium_lightning.core.frames import Frames
+from calcium_lightning.io.base_session import BaseSession, DerivedSession
 
 #: places in the recording that are looked at, and neighbouring frames at each
 PLACES, RUN = 24, 8
@@ -33,21 +31,6 @@ LEAST_LIGHT = 1e-3
 MOST = 0.005
 #: a pixel's neighbours, near and far
 NEAR, FAR = (np.arange(side**2).reshape(side, side) != side**2 // 2 for side in (3, 5))
-
-
-class Frames(Protocol):
-    """What is needed of a session."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Type of a pixel."""
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Frames [start, stop)."""
 
 
 @dataclass(frozen=True)
@@ -110,43 +93,29 @@ class Defects:
         flat[:, self.pixels] = np.rint(filled) if frames.dtype.kind in "iu" else filled
 
 
-class RepairedSession(Session):
-    """A session whose defects are filled in all frames that are read; it shares the file of the original.
+class RepairedSession(DerivedSession):
+    """A session whose defects are filled in all frames that are read.
 
     Parameters
     ----------
-    session : Session
+    original : BaseSession
         The recording.
     defects : Defects
         Its defects.
     """
 
-    def __init__(self, session: Session, defects: Defects) -> None:
-        self.__dict__.update(session.__getstate__())
-        self._original = session
+    def __init__(self, original: BaseSession, defects: Defects) -> None:
+        super().__init__(original)
         self.defects = defects
 
     @classmethod
-    def of(cls, session: Session) -> RepairedSession:
+    def of(cls, session: BaseSession) -> RepairedSession:
         """Find the defects of a session; where its pixels aren't the sensor's any more, there are none."""
         if isinstance(session, RepairedSession):
             return session
         if session.kind != "raw" or session.motion_corrected:
             return cls(session, Defects.at(np.zeros(session.shape[1:], bool)))
         return cls(session, find_defects(session))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_original": copy.copy(self._original)}
-
-    def _open(self) -> h5py.File:
-        return self._original._open()
-
-    def _frames(self) -> h5py.Dataset:
-        return self._original._frames()
-
-    def close(self) -> None:
-        """Close the file; it opens again when it is needed."""
-        self._original.close()
 
     def read_into(self, start: int, out: np.ndarray) -> None:
         """Read frames, and fill their defects."""
@@ -162,8 +131,8 @@ def find_defects(session: Frames) -> Defects:
 
     Parameters
     ----------
-    session : Session or anything with ``shape``, ``dtype`` and ``frames(start, stop)``
-        Frames as the sensor saw them; a sample of them is looked at.
+    session : Frames
+        As the sensor saw them; a sample of them is looked at.
 
     Returns
     -------

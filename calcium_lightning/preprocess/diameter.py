@@ -15,7 +15,7 @@ from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.scale import FWHM, MAD_TO_STD
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.base_session import BaseSession
 
 #: the least diameter that can be asked for, pixels
 LEAST_DIAMETER = 2.0
@@ -26,7 +26,7 @@ LONGEST_SIDE = 192
 
 
 def cell_diameter_of(
-    session: Session,
+    session: BaseSession,
     cell_diameter: float | None = None,
     cell_diameter_um: float | None = None,
     pixel_size_um: float | None = None,
@@ -35,7 +35,7 @@ def cell_diameter_of(
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     cell_diameter : float, optional
         Pixels.
@@ -69,12 +69,12 @@ def cell_diameter_of(
     return diameter
 
 
-def estimate_diameter(session: Session, moments: int = 32) -> float:
+def estimate_diameter(session: BaseSession, moments: int = 32) -> float:
     """Estimate the diameter of cells from the blobs that light up between two moments.
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     moments : int
         How many pairs of moments are compared, spread over the session.

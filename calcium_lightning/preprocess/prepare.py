@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,10 @@ from torch import Tensor
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.array_session import as_session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.defects import RepairedSession
+from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import Prepared, Scale
@@ -85,31 +88,44 @@ def as_settings(settings: object | None) -> PreprocessSettings:
 
 
 def prepare(
-    session: Session,
-    cell_diameter: float,
+    recording: Any,
+    cell_diameter: float | None = None,
     settings: PreprocessSettings | None = None,
     *,
     fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """Find the defects of a session's sensor; estimate motion, quiet tissue and noise.
+    """Find the defects of a recording's sensor; estimate motion, quiet tissue and noise.
 
     Parameters
     ----------
-    session : Session
-        The recording.
-    cell_diameter : float
-        Full width at half maximum of a typical footprint, session pixels.
+    recording : BaseSession, path-like or array-like (T, H, W)
+        As of :func:`~calcium_lightning.io.array_session.as_session`.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, session pixels; default: estimated.
     settings : PreprocessSettings, optional
         How.
     fps : float, optional
-        Frame rate, Hz, in place of the session's.
+        Frame rate, Hz, in place of the session's; an array needs it.
     device : torch.device or str
         Where to compute.
+
+    Returns
+    -------
+    Prepared
+        What turns the recording's frames into the network's input: ``prepared.foreground(0, 100)``.
+
+    Raises
+    ------
+    InputError
+        If the recording can't be taken.
     """
     settings = as_settings(settings)
+    session = as_session(recording, fps)
     if settings.repair_defects:
         session = RepairedSession.of(session)
+    if cell_diameter is None:
+        cell_diameter = estimate_diameter(session)
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):
@@ -118,7 +134,7 @@ def prepare(
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
     motion = _motion(session, cell_diameter, settings, device)
-    prepared = Prepared(
+    bare = Prepared(
         session=session,
         scale=scale,
         fps=rate,
@@ -134,13 +150,12 @@ def prepare(
         patches=None if isinstance(motion, np.ndarray) else motion.patches,
         nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
     )
-    prepared.seen = _seen(prepared)
-    _estimate_images(prepared, settings, device)
-    return prepared
+    baseline, knots, noise = _estimate_images(bare, settings, device)
+    return replace(bare, seen=_seen(bare), baseline=baseline, knots=knots, noise=noise)
 
 
 def _motion(
-    session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
+    session: BaseSession, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
 ) -> np.ndarray | Motion:
     """Shifts that are known, or an estimate."""
     if settings.motion is not None:
@@ -167,8 +182,10 @@ def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
     return total / prepared.shape[0]
 
 
-def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: torch.device | str) -> None:
-    """Fill in ``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
+def _estimate_images(
+    prepared: Prepared, settings: PreprocessSettings, device: torch.device | str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
     length = prepared.shape[0]
     knots = int(np.clip(round(length / prepared.fps / settings.baseline_seconds), 1, 64))
     edges = np.linspace(0, length, knots + 1)
@@ -190,9 +207,8 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
     noise = torch.where(known, noise, torch.tensor(typical))
     # A pixel's own estimate scatters by a tenth or more, the noise itself changes slowly over the field.
     noise = torch.from_numpy(gaussian_filter(noise.log().numpy(), NOISE_BLUR, mode="nearest")).exp()
-    prepared.baseline = baseline
-    prepared.knots = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
-    prepared.noise = noise.clamp_min(settings.noise_floor * typical)
+    middles = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
+    return baseline, middles, noise.clamp_min(settings.noise_floor * typical)
 
 
 def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.device | str) -> Tensor:

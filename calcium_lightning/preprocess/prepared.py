@@ -8,14 +8,14 @@ tensors, and nothing of networks or cells.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from calcium_lightning.core.scale import NETWORK_DIAMETER
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone
 from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.resample import (
@@ -32,7 +32,7 @@ TILES = 4
 Crop = tuple[int, int, int, int]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scale:
     """The network's pixel grid over a session's field.
 
@@ -69,13 +69,13 @@ class Scale:
         return (np.asarray(positions) + 0.5) * self.factor - 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Prepared:
-    """What turns a session's frames into the network's input; picklable.
+    """What turns a session's frames into the network's input; immutable, and picklable where its session is.
 
     Attributes
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     scale : Scale
         The network's pixel grid.
@@ -98,14 +98,14 @@ class Prepared:
     seen : Tensor, float32 (h, w)
         Share of the frames in which each pixel lay inside the sensor's field.
     held : Tensor, float16 (T, h, w), optional
-        The whole foreground, where :meth:`hold` was asked for it.
+        The whole foreground, of what :meth:`in_memory` gives.
     patches : PatchShifts, optional
         Motion that differs over the field; ``shifts`` is then what is common to it.
     nonrigid : float, optional
         How much it differs, root mean square, session pixels; left in the frames where ``patches`` is None.
     """
 
-    session: Session
+    session: BaseSession
     scale: Scale
     fps: float
     cell_diameter: float
@@ -241,13 +241,13 @@ class Prepared:
         """The same for frames that were read already, of any type (n, H, W)."""
         return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
 
-    def hold(self) -> None:
-        """Compute the whole foreground once and keep it: for small sessions that are seen many times."""
+    def in_memory(self) -> Prepared:
+        """The same with its whole foreground computed: for small sessions that are seen many times."""
         parts = [
             self.foreground_of(torch.from_numpy(frames.astype(np.float32)), start).half()
             for start, frames in self.session.chunks(64)
         ]
-        self.held = torch.cat(parts)
+        return replace(self, held=torch.cat(parts))
 
     def _weight(self, crop: Crop | None) -> Tensor:
         rows, columns = self.scale.size

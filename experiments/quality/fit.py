@@ -23,11 +23,10 @@ from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.data.labels import true_diameter
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
 from calcium_lightning.localize.quality import features
 from calcium_lightning.metrics.matching import match_points
-from calcium_lightning.nn.checkpoint import load_network
-from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.pipeline import extract_cells
+from calcium_lightning.pipeline import extract, load_model
 from calcium_lightning.simulation import SceneSettings, write_session
 
 #: raw sessions: what is accepted of ΔF/F is decided by its contrast
@@ -54,10 +53,12 @@ def candidates(
     path = folder / f"{preset}_{seed}.h5"
     write_session(path, settings_of(preset, duration), seed)
     with Session(path) as session:
-        found, window = (
-            load_network() if detector == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
+        found = (
+            load_model(device="cpu")
+            if detector == "network"
+            else WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
         )
-        cells = extract_cells(session, found, window, true_diameter(session))
+        cells = extract(session, detector=found, cell_diameter=true_diameter(session), device="cpu")
         truth = session.truth
         assert truth is not None
         assert truth.footprints is not None

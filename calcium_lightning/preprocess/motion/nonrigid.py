@@ -14,13 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.blocks import repaired
 from calcium_lightning.preprocess.motion.coherence import Unity
 from calcium_lightning.preprocess.motion.model import MotionModel, Solution
 from calcium_lightning.preprocess.motion.patches import PatchGrid, undo
 from calcium_lightning.preprocess.motion.registration import shift_frames
 from calcium_lightning.preprocess.motion.rigid import FEW, RigidEstimator, filled
-from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings, PatchShifts
+from calcium_lightning.preprocess.motion.types import Motion, MotionSettings, PatchShifts
 
 #: least standard deviation of the difference between neighbouring places, session pixels
 LEAST_DIFFERENCE = 0.01

@@ -173,6 +173,7 @@ def coordinate_cells(
         localizations=_localizations(tracks.numpy(), own, visited, factor, network.size),
         session=str(session.path),
         session_sha256=session.sha256(),
+        about=session.about,
         fps=rate,
         kind=session.kind,
         pixel_size_um=pixel_size_um or session.pixel_size_um,
