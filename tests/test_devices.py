@@ -20,11 +20,12 @@ from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.metrics.calibration import LocalizationCalibration
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import find_peaks
 from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.pipeline import extract_cells
+from calcium_lightning.pipeline import extract
 from calcium_lightning.preprocess.motion.estimate import MotionSettings
 from calcium_lightning.preprocess.prepare import PreprocessSettings
 from calcium_lightning.training.callbacks.localizations import table_rows
@@ -55,19 +56,21 @@ def test_the_device_refuses_what_a_mac_refuses() -> None:
 
 @pytest.mark.parametrize("patches", [None, (2, 2)])
 @pytest.mark.parametrize("kind", ["network", "bandpass"])
-def test_cells_are_those_of_the_cpu(session: Session, kind: str, patches: tuple[int, int] | None) -> None:
+def test_cells_are_those_of_the_cpu(
+    session: Session, kind: str, patches: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = PreprocessSettings(motion=MotionSettings(patches=patches))
 
-    def find(device: torch.device | str):
+    def find(device: torch.device):
         network, window = load_network()
-        detector, window = (
-            (network, window) if kind == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
-        )
-        return extract_cells(
-            session, detector.to(device), window, DIAMETER, preprocess=settings, device=device
-        )
+        if kind == "network":
+            detector = WindowDetector(network.to(device), window)
+        else:
+            detector = WindowDetector(BandpassDetector().to(device), WindowSettings(11, 0.5))
+        return extract(session, cell_diameter=DIAMETER, detector=detector, preprocess=settings, device=device)
 
-    expected = find("cpu")
+    expected = find(torch.device("cpu"))
+    monkeypatch.setattr("calcium_lightning.pipeline.choose_device", torch.device)
     with pretended_device() as device:
         found = find(device)
     np.testing.assert_allclose(found.shifts, expected.shifts, atol=1e-3)

@@ -19,7 +19,7 @@ from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Localizer(WindowDetector):
         >>> found = model.localize(frames, fps=20, cell_diameter=12)  # doctest: +SKIP
         >>> found.y[found.frame == 7]  # doctest: +SKIP
         """
-        prepared = prepare(recording, cell_diameter, preprocess, fps=fps, device=self.device)
+        settings = as_settings(preprocess).for_background(self.window.background_diameters)
+        prepared = prepare(recording, cell_diameter, settings, fps=fps, device=self.device)
         spots = Spots(prepared.scale.size)
         with ScratchMovie(prepared.scale.size) as movie:
             write_foreground(prepared, movie, self.device)
