@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning import __version__
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.hashing import code_of, sha256_of
+from calcium_lightning.core.version import __version__
 from calcium_lightning.io.cells_file import read_origin
 
 #: the package's files that decide what cells come out
