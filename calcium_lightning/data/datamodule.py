@@ -180,7 +180,7 @@ class SessionData(L.LightningDataModule):
             result = strategy.broadcast(result)
         if isinstance(result, InputError):
             raise result
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _prepare(self) -> tuple[list[Prepared], list[Splits], Labelled | None]:
         device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Activity, autocovariance, fit_kernel
 from calcium_lightning.localize.assemble import Images, assemble, measured
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
-from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
 from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import Found, LocalizeSettings, candidates
 from calcium_lightning.localize.footprints import centroids, consistency, footprints_from_filtered

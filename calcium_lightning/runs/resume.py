@@ -89,8 +89,9 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
+    from calcium_lightning.command.keys import conf_dir
     from calcium_lightning.command.schemas import SCHEMAS
-    from calcium_lightning.command.start import as_paths, conf_dir
+    from calcium_lightning.command.start import as_paths
 
     ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
     GlobalHydra.instance().clear()
