@@ -20,7 +20,8 @@ def main(cfg: DictConfig) -> None:
     python -m calcium_lightning.extract session=FILE.h5 output=CELLS.h5
 
     The one setting that matters is cell_diameter=, the full width at half maximum of a typical cell in pixels
-    (or cell_diameter_um=); without it, it is estimated from the session.
+    (or cell_diameter_um=); without it, it is estimated from the session. fdr= says which share of the
+    accepted cells may be false; how many are is estimated from the recording upside down.
 
     With a checkpoint of model=published, the cells are the pixels that held one of its coordinates. With
     preprocess=published, the recording goes through the published chain first; what comes out of it is kept

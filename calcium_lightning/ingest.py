@@ -10,6 +10,8 @@ from calcium_lightning.command.start import as_paths, entry_point, output_paths
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from calcium_lightning.io.convert import IngestSettings
+
 
 @entry_point("ingest")
 def main(cfg: DictConfig) -> None:
@@ -26,7 +28,7 @@ def main(cfg: DictConfig) -> None:
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.convert import ingest_recording
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
@@ -40,24 +42,7 @@ def main(cfg: DictConfig) -> None:
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
-    crop = None if cfg.crop is None else whole_numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4)
-    settings = IngestSettings(
-        fps=cfg.fps,
-        pixel_size_um=cfg.pixel_size_um,
-        kind=cfg.kind,
-        motion_corrected=cfg.motion_corrected,
-        crop=crop,
-        spatial_bin=cfg.bin,
-        temporal_bin=cfg.temporal_bin,
-        start=cfg.start,
-        stop=cfg.stop,
-        dtype=cfg.dtype if cfg.shape is None else None,
-        timestamps=cfg.timestamps,
-        compression=cfg.compression,
-    )
-    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
-    told["shape"] = None if cfg.shape is None else whole_numbers("shape", cfg.shape, "[T,H,W] or [H,W]")
-    told["dtype"] = cfg.dtype if cfg.shape is not None else None
+    settings, told = _settings(cfg), _told(cfg)
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
     with ExitStack() as stack:  # everything is looked at before the first long copy begins
         recordings = [stack.enter_context(open_recording(path, **told)) for path in inputs]
@@ -80,14 +65,35 @@ def main(cfg: DictConfig) -> None:
             print(summary(output))
 
 
-def whole_numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
-    """A key's list of whole numbers.
+def _told(cfg: DictConfig) -> dict[str, Any]:
+    """What the user says of files that don't say it themselves."""
+    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
+    if cfg.shape is not None:  # nothing but numbers: dtype= is theirs
+        told["shape"], told["dtype"] = _numbers("shape", cfg.shape, "[T,H,W] or [H,W]"), cfg.dtype
+    return told
 
-    Raises
-    ------
-    InputError
-        If it is none, or not of ``count``.
-    """
+
+def _settings(cfg: DictConfig) -> IngestSettings:
+    from calcium_lightning.io.convert import IngestSettings
+
+    return IngestSettings(
+        fps=cfg.fps,
+        pixel_size_um=cfg.pixel_size_um,
+        kind=cfg.kind,
+        motion_corrected=cfg.motion_corrected,
+        crop=None if cfg.crop is None else _numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4),
+        spatial_bin=cfg.bin,
+        temporal_bin=cfg.temporal_bin,
+        start=cfg.start,
+        stop=cfg.stop,
+        dtype=None if cfg.shape is not None else cfg.dtype,
+        timestamps=cfg.timestamps,
+        compression=cfg.compression,
+    )
+
+
+def _numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
+    """A key's list of whole numbers."""
     from calcium_lightning.core.errors import InputError
 
     try:

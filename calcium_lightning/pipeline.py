@@ -31,6 +31,7 @@ from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.twin import find_decoys
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.defects import RepairedSession
@@ -64,7 +65,9 @@ class Extraction:
             "" if cells.nonrigid is None else str(Moved.of(cells)),
             str(session.defects) if isinstance(session, RepairedSession) else "",
         ]
-        return ", ".join(part for part in parts if part)
+        line = ", ".join(part for part in parts if part)
+        accepted = int(cells.accepted.sum())
+        return line if cells.chance is None or not accepted else f"{line}; {cells.chance.told(accepted)}"
 
 
 def extract(
@@ -84,9 +87,10 @@ def extract(
 
     Parameters
     ----------
-    recording : array-like (T, H, W), path-like or BaseSession
+    recording : array-like (T, H, W), path-like, BaseSession or Recording
         Frames in a NumPy, torch, h5py, zarr or dask array (sliced as they are needed, so they need not fit in
-        memory); a session file; or a :class:`~calcium_lightning.io.session.Session`. An array that is ΔF/F,
+        memory); a session file; a :class:`~calcium_lightning.io.session.Session`; or what
+        :func:`~calcium_lightning.io.readers.formats.open_recording` gives. An array that is ΔF/F,
         motion-corrected or has time stamps is told so as an
         :class:`~calcium_lightning.io.array_session.ArraySession`.
     fps : float
@@ -160,7 +164,7 @@ def extract_streamed(
     Extraction
         The cells, and how the recording was prepared.
     """
-    chosen = choose_device(str(device))
+    chosen = choose_device(device)
     rate = None if fps is None else positive("fps", fps)
     pixel_size = None if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
     session = as_session(recording, rate, pixel_size)
@@ -184,13 +188,16 @@ def extract_streamed(
 
     with ScratchMovie(prepared.scale.size) as movie:
         images = write_foreground(prepared, movie, chosen)
-        found = CellFinder(
-            movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize
-        ).find()
+        finder = CellFinder(
+            movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
+        )
+        found = finder.find()
+        decoys = find_decoys(finder, found) if localize.twin else None
     timestamps = session.timestamps if fps is None else None
     cells = assemble(
         prepared,
         found,
+        decoys,
         images,
         localize,
         np.arange(session.n_frames) / prepared.fps if timestamps is None else timestamps,
@@ -226,7 +233,7 @@ def load_model(checkpoint: Path | str | None = None, *, device: torch.device | s
     InputError
         If the file is missing, damaged or not ours.
     """
-    chosen = choose_device(str(device))
+    chosen = choose_device(device)
     network, window = load_network(checkpoint)
     return Localizer(network.to(chosen), window, chosen)
 

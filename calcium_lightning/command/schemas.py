@@ -53,6 +53,7 @@ class ExtractConfig:
     cell_diameter_um: Any = option(None, "the same in micrometres, for sessions that know their pixel size")
     fps: Any = option(None, "frame rate, Hz, in place of the session's")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's")
+    fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
     detector: str = option("network", "what finds cells in a frame: network | bandpass (the baseline)")
     device: str = option("auto", "auto | cpu | cuda | mps")
     overwrite: bool = option(False, "replace an existing output")

@@ -73,6 +73,42 @@ LOCALIZATION_TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Chance:
+    """How many of the accepted cells are expected to be false, and how that is known.
+
+    Attributes
+    ----------
+    fdr : float
+        The false-discovery rate that was asked for.
+    expected_false : float
+        Accepted cells that are expected to be none.
+    basis : {"learned", "twin", "simulations"}
+        By a score learned from the recording and its twin, by the fitted score and the twin, or by the fitted
+        score alone: too little was found in the twin to learn from.
+    targets, decoys : int
+        Candidates of the recording, and of the twin.
+    """
+
+    fdr: float
+    expected_false: float
+    basis: str
+    targets: int
+    decoys: int
+
+    def told(self, accepted: int) -> str:
+        """One line about so many accepted cells."""
+        if not accepted:
+            return "no cell"
+        about = "fewer than 1" if self.expected_false < 1 else f"about {self.expected_false:.0f}"
+        by = {
+            "learned": "learned from this recording and its twin, upside down",
+            "twin": "by this recording's twin, upside down",
+            "simulations": "by a score fitted on simulations: too few candidates to learn from",
+        }
+        return f"{about} of {accepted} expected to be false ({by.get(self.basis, self.basis)})"
+
+
 class Rows(Protocol):
     """Traces (K, T), float32, that need not be in memory: any span of rows can be had."""
 
@@ -138,6 +174,8 @@ class CellTable:
     patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
         The motion that was removed at places from border to border, and its standard error, pixels; between
         them it is bilinear. ``shifts`` is then its mean over the field.
+    chance : Chance or None
+        How many of the accepted are expected to be false. None where it isn't known.
     """
 
     centers: np.ndarray
@@ -162,6 +200,7 @@ class CellTable:
     nonrigid: float | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
+    chance: Chance | None = None
 
     def __len__(self) -> int:
         return len(self.centers)

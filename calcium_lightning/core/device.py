@@ -8,14 +8,16 @@ from torch import Tensor
 from calcium_lightning.core.errors import InputError
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` is the best that is there.
+def choose_device(name: str | torch.device) -> torch.device:
+    """``auto`` is the best that is there; a device that was chosen already stays.
 
     Raises
     ------
     InputError
         If the device isn't there.
     """
+    if isinstance(name, torch.device):
+        return name
     found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(device for device in ("cuda", "mps", "cpu") if found[device]))

@@ -8,7 +8,7 @@ by what they do, not by their libraries; knows nothing of methods.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
 from calcium_lightning.io.hdf5 import chunk_frames
+from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.session import Session
 
 #: larger chunks of an array, bytes, aren't read whole
@@ -49,6 +50,12 @@ class ArraySession(BaseSession):
     shifts : array-like (T, 2), optional
         An estimate of the motion (dy, dx), pixels: a point at c in the motion-corrected field lies at
         c + shifts[t] in frame t.
+    field : array-like (H, W), optional
+        Which pixels are recording; all of them where it isn't given.
+    bad_frames : array-like (T,), optional
+        Which frames hold no picture; none where it isn't given.
+    about : mapping of str to str, optional
+        Who, what and when: ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ...
     truth : Truth, optional
         Where the recording is simulated or annotated; no method looks at it.
     name : str
@@ -76,6 +83,9 @@ class ArraySession(BaseSession):
         motion_corrected: bool = False,
         timestamps: Any = None,
         shifts: Any = None,
+        field: Any = None,
+        bad_frames: Any = None,
+        about: Mapping[str, str] | None = None,
         truth: Truth | None = None,
         name: str = "array",
     ) -> None:
@@ -102,6 +112,9 @@ class ArraySession(BaseSession):
         self.chunk_frames = self._best_chunk()
         self._timestamps = self._known("timestamps", timestamps, np.float64, (count,))
         self._shifts = self._known("shifts", shifts, np.float32, (count, 2))
+        self._field = self._known("field", field, bool, (height, width))
+        self._bad_frames = self._known("bad_frames", bad_frames, bool, (count,))
+        self._about = dict(about or {})
         self._truth = truth
         self._refuse_time_last()
 
@@ -114,6 +127,21 @@ class ArraySession(BaseSession):
     def shifts(self) -> np.ndarray | None:
         """Estimated motion (dy, dx), pixels, float32 (T, 2), where it is known."""
         return self._shifts
+
+    @property
+    def field(self) -> np.ndarray:
+        """Which pixels are recording, bool (H, W)."""
+        return super().field if self._field is None else self._field
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Which frames hold no picture, bool (T,)."""
+        return super().bad_frames if self._bad_frames is None else self._bad_frames
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Who, what and when, where it is known."""
+        return self._about
 
     @property
     def truth(self) -> Truth | None:
@@ -161,7 +189,7 @@ class ArraySession(BaseSession):
             return None
         array = np.asarray(values, dtype)
         if array.shape != shape:
-            raise InputError(f"{self.path}: {what} of shape {array.shape} for {shape[0]} frames: {shape}")
+            raise InputError(f"{self.path}: {what} of shape {array.shape}, for these frames {shape}")
         if not np.isfinite(array).all():
             raise InputError(f"{self.path}: {what} hold NaN or infinite values")
         return array
@@ -187,35 +215,72 @@ class ArraySession(BaseSession):
             )
 
 
+class RecordingArray:
+    """The frames of a foreign recording as an array that is read as it is sliced.
+
+    Parameters
+    ----------
+    recording : Recording
+        Whole: frames aren't numbered across a break.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        recording.check_whole(0, None)
+        self.recording, self.shape = recording, recording.shape
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        start, stop, _ = span.indices(self.shape[0])
+        return np.concatenate(list(self.recording.blocks(start, stop, max(1, stop - start))))
+
+
 def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | None = None) -> BaseSession:
     """Whatever a recording is given as, as a session.
 
     Parameters
     ----------
-    recording : BaseSession, path-like or array-like (T, H, W)
-        A session as it is; a session file; or frames, which become an :class:`ArraySession`.
+    recording : BaseSession, path-like, Recording or array-like (T, H, W)
+        A session as it is; a session file; a recording of another format, as ``open_recording`` gives it (it
+        is read several times: where that is slow, ingest it first); or frames.
     fps : float, optional
-        Frame rate of an array, Hz; a session knows its own.
+        Frame rate of an array, Hz; a session knows its own, and a recording may.
     pixel_size_um : float, optional
         Micrometres per pixel of an array.
 
     Raises
     ------
     InputError
-        If the file or the array can't be taken, or an array comes without ``fps``.
+        If the file or the array can't be taken, or nothing tells the frame rate.
     """
     if isinstance(recording, BaseSession):
         return recording
     if isinstance(recording, str | Path):
         return Session(recording)
+    if isinstance(recording, Recording):
+        return _of_recording(recording, fps, pixel_size_um)
     if not hasattr(recording, "shape") and not isinstance(recording, Sequence):
         raise InputError(
-            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one; "
-            "ingest makes a session of other formats"
+            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one"
         )
     if fps is None:
         raise InputError("an array doesn't know its frame rate; add fps= (Hz)")
     return ArraySession(recording, fps, pixel_size_um=pixel_size_um)
+
+
+def _of_recording(recording: Recording, fps: float | None, pixel_size_um: float | None) -> ArraySession:
+    rate = fps or recording.fps
+    if rate is None:
+        raise InputError(f"{recording.path}: the recording doesn't tell its frame rate; add fps= (Hz)")
+    return ArraySession(
+        RecordingArray(recording),
+        rate,
+        pixel_size_um=pixel_size_um or recording.pixel_size_um,
+        kind=recording.kind or "raw",
+        motion_corrected=bool(recording.motion_corrected),
+        timestamps=recording.timestamps if fps is None else None,
+        bad_frames=recording.bad_frames,
+        about=recording.about,
+        name=str(recording.path),
+    )
 
 
 def _alike(images: np.ndarray) -> float:

@@ -5,6 +5,7 @@ The only place that knows the paths inside a cells file's HDF5. Knows nothing of
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
-from calcium_lightning.core.cells import LOCALIZATION_TYPES, TRACES, Cells, Localizations, Rows, StreamedCells
+from calcium_lightning.core.cells import (
+    LOCALIZATION_TYPES,
+    TRACES,
+    Cells,
+    Chance,
+    Localizations,
+    Rows,
+    StreamedCells,
+)
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io import hdf5
 
@@ -51,6 +60,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         for name in TRACES:
             _write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
         file["accepted"] = np.asarray(cells.accepted, bool)
+        if cells.chance is not None:
+            file["accepted"].attrs.update(asdict(cells.chance))
         file["timestamps"] = np.asarray(cells.timestamps, np.float64)
         hdf5.write_footprints(file.create_group("footprints"), cells.footprints, cells.frame_shape)
         file.create_group("quality")
@@ -148,6 +159,7 @@ def read_cells(path: Path | str) -> Cells:
             nonrigid=nonrigid if np.isfinite(nonrigid) else None,
             patch_shifts=patch_shifts,
             patch_std=patch_std,
+            chance=_chance(file),
             baseline=read("baseline", count),
             mean_image=read("images/mean", *frame_shape),
             max_image=read("images/max", *frame_shape),
@@ -161,6 +173,19 @@ def read_cells(path: Path | str) -> Cells:
     _check(cells, str(path))
     _check_claims(cells.localizations, count, str(path))
     return cells
+
+
+def _chance(file: h5py.File) -> Chance | None:
+    """What the file says of how many accepted cells are false, if it does."""
+    attributes = file["accepted"].attrs if "accepted" in file else {}
+    if "basis" not in attributes:
+        return None
+    fdr, expected, targets, decoys = (
+        hdf5.number(attributes.get(name)) for name in ("fdr", "expected_false", "targets", "decoys")
+    )
+    if not np.isfinite([fdr, expected, targets, decoys]).all():
+        return None
+    return Chance(fdr, expected, hdf5.text(attributes["basis"]), int(targets), int(decoys))
 
 
 def _check(cells: Cells | StreamedCells, where: str) -> None:

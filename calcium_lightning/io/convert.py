@@ -121,7 +121,7 @@ def ingest_recording(
     recording.check_whole(settings.start, settings.stop)
     fps = settings.fps if settings.fps is not None else recording.fps
     if fps is None:
-        raise InputError(f"{recording.path}: says no frame rate; give it with fps= (Hz)")
+        raise InputError(f"{recording.path}: says no frame rate{recording.rate_hint}; give it with fps= (Hz)")
     try:
         cut = Cut.of(
             recording.shape,

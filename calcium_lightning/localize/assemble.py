@@ -10,17 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from torch import Tensor
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
-from calcium_lightning.core.scale import NETWORK_DIAMETER
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.finder import Found, LocalizeSettings
+from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.gather import assign
+from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.places import claimed_means, put_together
-from calcium_lightning.localize.quality import accept, measure
+from calcium_lightning.localize.quality import measure
 from calcium_lightning.localize.scratch import ScratchTraces
 from calcium_lightning.localize.upscale import to_session
+from calcium_lightning.localize.vessels import dark_lines, on_lines
 from calcium_lightning.preprocess.prepared import Prepared
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
@@ -137,27 +139,21 @@ class Placed:
     quality: dict[str, np.ndarray]
 
 
-def measured(prepared: Prepared, found: Found, settings: LocalizeSettings) -> Placed:
-    """Bring cells to the session's pixels, and measure how far they can be trusted."""
+def measured(prepared: Prepared, found: Found, images: Images, settings: LocalizeSettings) -> Placed:
+    """Bring cells to the session's pixels, and measure what they are judged by."""
     scale = prepared.scale
     count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
     places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
     footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
     centers = footprint_centers(footprints, scale.field)
-    quality = measure(
-        found.activity.statistics,
-        found.consistency,
-        _widths(found.model.footprints.values) / NETWORK_DIAMETER,
-        count,
-        prepared.session.n_frames,
-        _seen(prepared, centers),
-    )
+    quality = _measured(prepared, found, count, centers, images)
     return Placed(footprints, peaks, centers, std, quality)
 
 
 def assemble(
     prepared: Prepared,
     found: Found,
+    decoys: Found | None,
     images: Images,
     settings: LocalizeSettings,
     timestamps: np.ndarray,
@@ -171,6 +167,8 @@ def assemble(
         The session.
     found : Found
         Its cells at the network's scale.
+    decoys : Found or None
+        What was found in its twin.
     images : Images
         Of the session.
     settings : LocalizeSettings
@@ -181,8 +179,16 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
-    placed = measured(prepared, found, settings)
-    footprints, peaks, centers, quality = placed.footprints, placed.peaks, placed.centers, placed.quality
+    placed = measured(prepared, found, images, settings)
+    footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
+    decoy_quality, decoy_centers = None, np.zeros((0, 2))
+    if decoys is not None:
+        claims, *_ = claimed_means(decoys.spots, decoys.centers, settings.gather.reach)
+        decoy_centers = decoys.centers
+        decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), images)
+    quality, accepted, chance = judge(
+        placed.quality, found.centers, decoy_quality, decoy_centers, settings.quality, prepared.session.kind
+    )
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)
     rank[order], rank[-1] = np.arange(len(order)), -1
@@ -202,7 +208,8 @@ def assemble(
         traces=SortedRows(activity.traces, order, peaks),
         denoised=SortedRows(activity.denoised, order, peaks * gain),
         spikes=SortedRows(activity.spikes, order, peaks * gain),
-        accepted=accept(quality, settings.quality, prepared.session.kind),
+        accepted=accepted[order],
+        chance=chance,
         quality=quality,
         shifts=prepared.shifts,
         nonrigid=prepared.nonrigid,
@@ -217,16 +224,24 @@ def assemble(
     )
 
 
+def _measured(
+    prepared: Prepared, found: Found, claims: np.ndarray, centers: np.ndarray, images: Images
+) -> dict[str, np.ndarray]:
+    """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
+    return measure(
+        found.activity.statistics,
+        found.consistency,
+        found.focus,
+        shape_of(found.model.footprints, CELL_SIGMA),
+        claims,
+        prepared.session.n_frames,
+        _seen(prepared, centers),
+        on_lines(found.model.footprints, dark_lines(prepared.scale.resized(images.mean))),
+    )
+
+
 def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:
     """Share of the frames in which each centre was on the sensor, (K,)."""
     place = np.round(np.nan_to_num(prepared.scale.to_network(centers))).astype(int)
     row, column = np.clip(place, 0, np.array(prepared.scale.size) - 1).T
     return prepared.seen.numpy()[row, column]
-
-
-def _widths(values: Tensor) -> np.ndarray:
-    """Diameter of the disc as large as the part above half of the peak, network pixels, (K,)."""
-    if not len(values):
-        return np.zeros(0)
-    area = (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2))
-    return 2 * np.sqrt(area.numpy() / np.pi)

@@ -20,12 +20,12 @@ from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.footprints import centroids, consistency, footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
-from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
+from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import CoordinateList
 
@@ -68,6 +68,8 @@ class LocalizeSettings:
         L1 penalty of the deconvolution in units of each trace's noise.
     rise_s, decay_s : float, optional
         The calcium kernel, seconds; default: estimated from the session.
+    twin : bool
+        Search the recording upside down, too: what is found there tells how much is chance.
     quality : QualitySettings
         The tests of acceptance.
     """
@@ -86,6 +88,7 @@ class LocalizeSettings:
     sparsity: float = 1.0
     rise_s: float | None = None
     decay_s: float | None = None
+    twin: bool = True
     quality: QualitySettings = field(default_factory=QualitySettings)
 
     def __post_init__(self) -> None:
@@ -116,6 +119,8 @@ class Found:
         Standard error of the centres, network pixels.
     consistency : ndarray (K,)
         Correlation of each footprint with its picture regressed from the frames.
+    focus : ndarray (K,)
+        How strong that picture is within a cell over how strong it is around it.
     spots : Spots
         All localisations.
     """
@@ -125,6 +130,7 @@ class Found:
     activity: FinalActivity
     center_std: Tensor
     consistency: np.ndarray
+    focus: np.ndarray
     spots: Spots
 
 
@@ -141,8 +147,8 @@ class CellFinder:
 
     Parameters
     ----------
-    movie : ScratchMovie
-        Foreground (T, h, w) in units of its noise.
+    movie : Foreground
+        (T, h, w) in units of its noise.
     noise : Tensor (h, w)
         Units of the frames.
     background_sigma : float
@@ -153,30 +159,34 @@ class CellFinder:
         Localisations in every so-many-th frame of a movie, in pieces.
     settings : LocalizeSettings, optional
         How.
+    wander : float
+        What neighbouring frames miss of the noise of traces: a factor, 1 for white noise.
     """
 
     def __init__(
         self,
-        movie: ScratchMovie,
+        movie: Foreground,
         noise: Tensor,
         background_sigma: float,
         fps: float,
         detect: Detect,
         settings: LocalizeSettings | None = None,
+        wander: float = 1.0,
     ) -> None:
         self.movie = movie
+        self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
         self.settings = settings or LocalizeSettings()
         self.surround = Surround(movie.size, background_sigma)
         self.demixer = Demixer(movie, noise, self.surround)
         self.deconvolver = Deconvolver(
-            fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s
+            fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s, wander
         )
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
         self.center_std = torch.zeros(0, 2)
-        self.consistency = np.zeros(0)
+        self.consistency, self.focus = np.zeros(0), np.zeros(0)
 
     def find(self) -> Found:
         """Search, alternate, search the rest, and finish."""
@@ -191,7 +201,9 @@ class CellFinder:
                 footprints = self._alternate(footprints)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
-        return Found(model, centroids(footprints), activity, self.center_std, self.consistency, spots)
+        return Found(
+            model, centroids(footprints), activity, self.center_std, self.consistency, self.focus, spots
+        )
 
     def _search_residual(self, footprints: Patches) -> Patches:
         """Add Gaussians at the candidates that aren't known yet."""
@@ -223,8 +235,10 @@ class CellFinder:
             footprints, filtered, error, self.surround, CELL_SIGMA
         )
         self.consistency = consistency(shaped, filtered, error, self.surround)
+        self.focus = focus(shaped, filtered, error, self.demixer.noise, moments[:, :2])
         formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        self.center_std, self.consistency = self.center_std[formed], self.consistency[formed.numpy()]
+        self.center_std = self.center_std[formed]
+        self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
         return shaped[formed].recentred(moments[formed, :2])
 
     def _duplicates(self, footprints: Patches, activity: SessionActivity, alive: np.ndarray) -> np.ndarray:

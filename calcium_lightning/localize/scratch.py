@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -112,6 +112,22 @@ class ScratchMovie(ScratchFile):
         """Yield (start, frames) in order."""
         for start in range(0, self.n_frames, self.block_frames):
             yield start, self.read(start, start + self.block_frames)
+
+
+class Foreground(Protocol):
+    """A movie (T, h, w) in units of its noise, read in pieces: a :class:`ScratchMovie`, or its twin."""
+
+    size: tuple[int, int]
+    n_frames: int
+    block_frames: int
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Frames [start, stop), float32 (n, h, w)."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, frames) in order."""
+        ...
 
 
 class ScratchTraces(ScratchFile):

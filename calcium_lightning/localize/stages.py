@@ -26,8 +26,9 @@ from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
 from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import Found, LocalizeSettings, candidates
-from calcium_lightning.localize.footprints import centroids, consistency, footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.patches import Patches, Surround
 from calcium_lightning.localize.quality import TraceStatistics
@@ -68,6 +69,8 @@ class Shapes:
         Standard errors, network pixels.
     consistency : ndarray (K,)
         Correlation of each footprint with its picture in the frames.
+    focus : ndarray (K,)
+        How strong that picture is within a cell over how strong it is around it.
     kept : ndarray of int (K,)
         The rows that they had among the footprints that came in: what took no form is gone.
     """
@@ -76,6 +79,7 @@ class Shapes:
     centers: np.ndarray
     center_std: np.ndarray
     consistency: np.ndarray
+    focus: np.ndarray
     kept: np.ndarray
 
 
@@ -206,22 +210,29 @@ def footprints(
     filtered, error = demixer.footprints(demixer.model(before), ScratchTraces.of(denoised, held.block_frames))
     shaped, moments, std = footprints_from_filtered(before, filtered, error, demixer.surround, CELL_SIGMA)
     alike = consistency(shaped, filtered, error, demixer.surround)
+    sharp = focus(shaped, filtered, error, prepared.noise, moments[:, :2])
     formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
     kept = shaped[formed].recentred(moments[formed, :2])
     rows = np.flatnonzero(formed.numpy())
-    return Shapes(kept, centroids(kept), std.numpy()[rows], alike[rows], rows)
+    return Shapes(kept, centroids(kept), std.numpy()[rows], alike[rows], sharp[rows], rows)
 
 
-def quality(shapes: Shapes, activity: Activity, spots: Spots, prepared: Prepared) -> dict[str, np.ndarray]:
-    """How far each cell can be trusted.
+def quality(
+    shapes: Shapes, activity: Activity, spots: Spots, prepared: Prepared, images: Images
+) -> dict[str, np.ndarray]:
+    """How far each cell can be trusted, by what simulations tell; ``extract`` asks the twin, too.
 
     Returns
     -------
     dict of str to ndarray, float32 (K,)
-        As :func:`~calcium_lightning.localize.quality.measure`; what counts is for
+        As :func:`~calcium_lightning.localize.judge.judge`; what counts is for
         :func:`~calcium_lightning.localize.quality.accept` to say.
     """
-    return measured(prepared, _found(shapes, activity, spots, prepared), LocalizeSettings()).quality
+    settings = LocalizeSettings()
+    properties = measured(prepared, _found(shapes, activity, spots, prepared), images, settings).quality
+    return judge(properties, shapes.centers, None, np.zeros((0, 2)), settings.quality, prepared.session.kind)[
+        0
+    ]
 
 
 def cells(
@@ -254,6 +265,7 @@ def cells(
     return assemble(
         prepared,
         _found(shapes, activity, spots, prepared),
+        None,
         images,
         settings or LocalizeSettings(),
         times,
@@ -295,4 +307,4 @@ def _found(shapes: Shapes, activity: Activity, spots: Spots, prepared: Prepared)
     )
     model = _demixer(ScratchMovie(prepared.scale.size), prepared).model(shapes.footprints)
     std = torch.from_numpy(shapes.center_std)
-    return Found(model, shapes.centers, final, std, shapes.consistency, spots)
+    return Found(model, shapes.centers, final, std, shapes.consistency, shapes.focus, spots)

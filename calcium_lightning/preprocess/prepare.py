@@ -25,6 +25,7 @@ from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings,
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
+from calcium_lightning.preprocess.wander import Wander, estimate_wander
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
@@ -52,6 +53,9 @@ class PreprocessSettings:
         Fill hot, dead and blinking pixels of the sensor, where the session's motion isn't corrected.
     repair_stretch : bool
         Undo frames that were stretched to the full range one by one.
+    correlated_noise : bool
+        Measure how much more noise there is at the scale of a cell and of a transient than in the difference
+        of neighbouring frames; otherwise it is taken for white.
     """
 
     motion: MotionSettings | None = MotionSettings()
@@ -61,6 +65,7 @@ class PreprocessSettings:
     noise_floor: float = 0.5
     repair_defects: bool = True
     repair_stretch: bool = True
+    correlated_noise: bool = True
 
     def for_background(self, diameters: float | None) -> PreprocessSettings:
         """These settings, with the background that a network expects where they leave it open."""
@@ -150,8 +155,10 @@ def prepare(
         patches=None if isinstance(motion, np.ndarray) else motion.patches,
         nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
     )
+    bare = replace(bare, seen=_seen(bare))
     baseline, knots, noise = _estimate_images(bare, settings, device)
-    return replace(bare, seen=_seen(bare), baseline=baseline, knots=knots, noise=noise)
+    wander = estimate_wander(bare, device) if settings.correlated_noise else Wander()
+    return replace(bare, baseline=baseline, knots=knots, noise=noise * wander.both, wander=wander.time)
 
 
 def _motion(

@@ -24,6 +24,7 @@ from calcium_lightning.preprocess.resample import (
     apply_separable,
     network_centers,
     sample,
+    shift_matrices,
     smoothing_matrix,
 )
 
@@ -60,6 +61,17 @@ class Scale:
         """Network pixels per session pixel along (y, x), float64 (2,)."""
         return np.array(self.size) / np.array(self.field)
 
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        """A session's image (H, W) on the network's grid, float32 (h, w)."""
+        matrices = (
+            shift_matrices(
+                length, network_centers(length, count), torch.zeros(1), antialias_sigma(count / length)
+            )[0]
+            for length, count in zip(self.field, self.size, strict=True)
+        )
+        picture = torch.from_numpy(np.asarray(image, np.float32))[None]
+        return apply_separable(picture, *matrices)[0].numpy()
+
     def to_session(self, positions: np.ndarray) -> np.ndarray:
         """Network (y, x) to session (y, x), pixels, (..., 2)."""
         return (np.asarray(positions) + 0.5) / self.factor - 0.5
@@ -94,7 +106,8 @@ class Prepared:
     knots : Tensor, float32 (knots,)
         The frames at which ``baseline`` holds.
     noise : Tensor, float32 (h, w)
-        Standard deviation of a frame's noise in the background-free image, units of the frames.
+        Standard deviation of a frame's noise in the background-free image, units of the frames. Noise that is
+        alike in neighbouring frames and pixels counts as much as white noise that hides a cell as well.
     seen : Tensor, float32 (h, w)
         Share of the frames in which each pixel lay inside the sensor's field.
     held : Tensor, float16 (T, h, w), optional
@@ -103,6 +116,8 @@ class Prepared:
         Motion that differs over the field; ``shifts`` is then what is common to it.
     nonrigid : float, optional
         How much it differs, root mean square, session pixels; left in the frames where ``patches`` is None.
+    wander : float
+        How much more noise a mean over the time of a transient has than it would have of white noise.
     """
 
     session: BaseSession
@@ -120,6 +135,7 @@ class Prepared:
     held: Tensor | None = None
     patches: PatchShifts | None = None
     nonrigid: float | None = None
+    wander: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import dask.array
 import h5py
 import numpy as np
 import pytest
+import tifffile
 import torch
 import zarr
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.array_session import ArraySession, as_session
 from calcium_lightning.io.base_session import BaseSession, Beginning
+from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.session import Session, Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -119,6 +121,13 @@ def test_what_is_known_is_told():
     assert str(session.path) == "mouse 7"
     np.testing.assert_array_equal(session.timestamps, times)
     assert session.shifts.dtype == np.float32
+    assert session.field.all()
+    assert not session.bad_frames.any()
+    lens, torn = np.eye(24, 32) > 0, np.arange(50) == 7
+    seen = ArraySession(FRAMES, 20, field=lens, bad_frames=torn, about={"subject_id": "m7"})
+    np.testing.assert_array_equal(seen.field, lens)
+    np.testing.assert_array_equal(Beginning(seen, 9).bad_frames, torn[:9])
+    assert Beginning(seen, 9).about == {"subject_id": "m7"}
     part = Beginning(session, 20)
     assert (part.n_frames, len(part.timestamps), len(part.shifts), len(part.truth.shifts)) == (20,) * 4
     np.testing.assert_array_equal(part.frames(), FRAMES[:20])
@@ -152,7 +161,7 @@ def moving_picture() -> np.ndarray:
         (lambda: ArraySession(FRAMES, "fast"), "fps=fast: a number above 0"),
         (lambda: ArraySession(FRAMES, 20, pixel_size_um=-1), "pixel_size_um=-1: a number above 0"),
         (lambda: ArraySession(FRAMES, 20, kind="df/f"), "kind='df/f' is neither raw nor dff"),
-        (lambda: ArraySession(FRAMES, 20, timestamps=np.arange(49)), r"timestamps of shape \(49,\) for 50 frames"),
+        (lambda: ArraySession(FRAMES, 20, timestamps=np.arange(49)), r"timestamps of shape \(49,\), for these frames \(50,\)"),
         (lambda: ArraySession(FRAMES, 20, shifts=np.full((50, 2), np.nan)), "shifts hold NaN or infinite"),
         (lambda: ArraySession(np.moveaxis(moving_picture(), 0, -1), 20),
          r"shape \(24, 32, 80\) looks like \(H, W, T\), and frames are \(T, H, W\): turn it with np.moveaxis"),
@@ -219,3 +228,16 @@ def test_a_source_of_ones_own_takes_two_methods():
     assert str(session) == "Ramp('ramp', (30, 8, 10), uint16, 10 Hz, raw)"
     with Beginning(session, 99) as part:
         assert part.n_frames == 30
+
+
+def test_recordings_of_other_formats_are_read_as_they_are(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES, photometric="minisblack")
+    with open_recording(tmp_path / "a.tif") as recording:
+        session = as_session(recording, fps=15)
+        assert (session.fps, str(session.path), session.kind) == (15.0, str(tmp_path / "a.tif"), "raw")
+        np.testing.assert_array_equal(session.frames(11, 40), FRAMES[11:40])
+        with pytest.raises(InputError, match=r"a\.tif: the recording doesn't tell its frame rate; add fps="):
+            as_session(recording)
+        recording.short(60, 50)
+        with pytest.raises(InputError, match="promises 60 frames and 50 are there"):
+            as_session(recording, fps=15)

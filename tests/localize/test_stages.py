@@ -77,7 +77,7 @@ def test_the_stages_in_turn_give_cells(scene, prepared, ready):
     shapes = stages.footprints(movie, footprints, before.denoised, prepared)
     activity = stages.activity(stages.traces(movie, shapes.footprints, prepared), 20.0)
     assert len(shapes.kept) == len(activity.noise) <= len(centers)
-    quality = stages.quality(shapes, activity, spots, prepared)
+    quality = stages.quality(shapes, activity, spots, prepared, images)
     cells = stages.cells(prepared, shapes, activity, spots, images)
     order = np.argsort(-quality["score"], kind="stable")
     for name, values in quality.items():

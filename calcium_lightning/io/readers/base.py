@@ -92,6 +92,8 @@ class Recording(abc.ABC):
         Frames that the file itself says hold no picture, bool (T,).
     breaks : tuple of Break
         Where frames are missing. A recording isn't read across a break unless it is asked for.
+    rate_hint : str
+        What to say where the file has a rate that is none.
     clock_problem : str or None
         Why the time stamps that lie beside it can't be used.
     notes : tuple of str
@@ -111,6 +113,7 @@ class Recording(abc.ABC):
     motion_corrected: bool | None = None
     bad_frames: np.ndarray | None = None
     breaks: tuple[Break, ...] = ()
+    rate_hint: str = ""
     clock_problem: str | None = None
     notes: tuple[str, ...] = ()
     about: Mapping[str, str] = MappingProxyType({})

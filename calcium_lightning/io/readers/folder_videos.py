@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from calcium_lightning.core.errors import InputError
@@ -63,15 +64,28 @@ def _lossless(series: Series) -> bool:
     return VideoRecording(series.files[0]).lossless  # holds nothing open
 
 
+def _one_after_the_other(path: Path, files: Sequence[Path]) -> Recording:
+    """Several videos as one, all of one range of levels."""
+    full: list[bool] = []
+
+    def look(file: Path) -> Recording:
+        video = VideoRecording(file)
+        full.append(video.full_range)
+        return video
+
+    recording = Sequenced(path, files, look)
+    if any(full):
+        return Sequenced(path, files, partial(VideoRecording, full_range=True))
+    return recording
+
+
 def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:
     """Open a recorder's videos with the files beside them."""
     files = list(series.files)
     gone = []
     while len(files) > 1 and not files[-1].stat().st_size:  # opened, and never written to
         gone.append(files.pop())
-    recording: Recording = (
-        Sequenced(path, files, VideoRecording) if len(files) > 1 else VideoRecording(files[0])
-    )
+    recording = _one_after_the_other(path, files) if len(files) > 1 else VideoRecording(files[0])
     recording.path = path
     notes, recording.notes = recording.notes, ()
     tables = tuple(

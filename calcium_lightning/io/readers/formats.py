@@ -12,6 +12,7 @@ from pathlib import Path
 
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.series import others_of
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,14 @@ def open_recording(
             f"axes={axes}: expected an order of the letters t, y and x (and c for channels, z for planes), "
             "such as tyx"
         )
-    return choose(path, Options(key, axes, channel, plane, shape, dtype))
+    recording = choose(path, Options(key, axes, channel, plane, shape, dtype))
+    taken = {file.name for file in getattr(recording, "files", [])}
+    if path.suffix.lower() in (*VIDEO_ENDINGS, *TIFF_ENDINGS) and path.is_file():
+        more = [file.name for file in others_of(path) if file.name not in taken]
+        if more:
+            names = ", ".join(more[:3]) + (", ..." if len(more) > 3 else "")
+            recording.note(f"one of {len(more) + 1} files ({names}); input={path.parent} takes all of them")
+    return recording
 
 
 def choose(path: Path, options: Options) -> Recording:

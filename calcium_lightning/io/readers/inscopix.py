@@ -8,10 +8,13 @@ eight bytes.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -56,6 +59,35 @@ def read_footer(path: Path) -> tuple[dict[str, Any], int] | None:
     if footer.get("type", 0) != 0 or "spacingInfo" not in footer:
         raise InputError(f"{path}: Inscopix data of another kind, not a movie")
     return footer, begin
+
+
+def read_log(path: Path) -> dict[str, str]:
+    """What the older recorders (nVista) write beside their TIFFs: ``<attr name="fps">20</attr>`` and such.
+
+    Empty where the file is no such log.
+    """
+    try:
+        root = ElementTree.fromstring(path.read_bytes())
+    except (OSError, ElementTree.ParseError):
+        return {}
+    return {
+        str(node.get("name")): (node.text or "").strip() for node in root.iter("attr") if node.get("name")
+    }
+
+
+def add_log(recording: Recording, folder: Path, name: str) -> None:
+    """Give a stack of nVista's the frame rate of its log, and the start that its name says."""
+    log = read_log(folder / f"{name}.xml")
+    try:
+        rate = float(log.get("fps", "nan"))
+    except ValueError:
+        rate = math.nan
+    if recording.fps is None and 0 < rate < math.inf:
+        recording.fps = rate
+        recording.note(f"{rate:g} Hz by {name}.xml")
+    if match := re.fullmatch(r"recording_(\d{8})_(\d{6})", name):
+        began = datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S").isoformat()
+        recording.about = {"session_start_time": began, **recording.about}
 
 
 class IsxdRecording(Recording):

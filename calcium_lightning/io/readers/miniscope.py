@@ -187,6 +187,11 @@ def with_side_files(recording: Recording) -> Recording:
     metadata = read_metadata(folder)
     stamps = next((folder / name for name in STAMPS if (folder / name).is_file()), None)
     if not metadata and stamps is None:
+        stem = recording.path.stem
+        tables = sorted(
+            file for file in folder.glob("*.csv") if file.stem.startswith(stem) and file.stat().st_size
+        )
+        add_side_files(recording, folder, tuple(tables))
         return recording
     nominal = _frame_rate(metadata)
     measured = None
@@ -195,5 +200,5 @@ def with_side_files(recording: Recording) -> Recording:
             measured = measured_rate(stamps, nominal)
     recording.fps = measured or nominal or recording.fps
     recording.about = {**recording.about, **_about(read_metadata(folder.parent)), **_about(metadata)}
-    recording.note(f"one video of a recorder's folder; input={folder} takes all of it, with its time stamps")
+    recording.note(f"lies in a recorder's folder; input={folder} takes its time stamps along")
     return recording

@@ -22,6 +22,8 @@ _SPLIT = re.compile(r"(.+?)(?:[-_ .]+\(?|\(|(?<=\D))(\d{1,6})\)?")
 _COPY = re.compile(r"(.+?)(?: ?\(\d+\)| ?- ?copy(?: ?\(\d+\))?|[ _]copy(?:[ _]?\d+)?)", re.IGNORECASE)
 _POSITION = re.compile(r"(.*_MMStack_Pos[^_]*?)(?:_(\d+))?")
 natural = natsort_keygen(key=lambda file: stem(file))
+#: a folder of more files than this holds single frames
+CROWD = 2000
 #: bytes that are compared before whole files are
 PROBE = 1 << 16
 
@@ -48,6 +50,13 @@ class Series:
     def split(self) -> bool:
         """Whether a recorder split one file as it grew: then the first has no number."""
         return len(self.files) > 1 and self.numbers[0] == -1
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers leave nothing out."""
+        first, *rest = self.numbers
+        steps = {second - first for first, second in zip(self.numbers, rest, strict=False)}
+        return steps <= {1} or (self.split and first == -1 and rest[0] in (0, 1, 2) and not self.gaps())
 
     def gaps(self) -> list[str]:
         """What is missing among the numbers, in words."""
@@ -125,6 +134,15 @@ def series_of(files: Iterable[Path]) -> list[Series]:
     for pattern, group in alone.items():
         found += _numbered(pattern, group)
     return sorted(found, key=lambda series: natural(series.files[0]))
+
+
+def others_of(file: Path) -> list[Path]:
+    """The files that go on from a file by their names, where its folder holds nothing else of its kind."""
+    beside = [item for item in file.parent.iterdir() if item.suffix == file.suffix and item.is_file()]
+    found = series_of(beside) if len(beside) <= CROWD else []
+    if len(found) != 1 or not found[0].whole:
+        return []
+    return [item for item in found[0].files if item.name != file.name]
 
 
 def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:

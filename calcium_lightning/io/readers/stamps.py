@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.clock import Clock, clock, rate_of
+from calcium_lightning.io.readers.table import Table, read_table
 
 #: seconds per unit, in the order of likelihood
 UNITS = (1e-3, 1.0, 1e-6, 1e-9)
@@ -32,27 +30,10 @@ _NUMBER = re.compile(r"frame|index|\bnum|^#$|^item$", re.IGNORECASE)
 _TIME = re.compile(r"time|clock|stamp|second|^t$|\bms\b", re.IGNORECASE)
 #: rates that a recording of calcium may have, Hz
 PLAUSIBLE = (0.5, 500.0)
+#: how far (factor) the rate may lie from the nominal one, where the unit is sure and where it isn't
+WIDE, CLOSE = 10.0, 1.6
 #: rows too many, or frames without one, that are mended and said: so many, or this share
 FEW, FEW_SHARE = 5, 0.005
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of a file as numbers.
-
-    Attributes
-    ----------
-    names : list of str
-        Of the columns, lower case; empty without a header.
-    values : ndarray
-        (rows, columns), NaN where a cell is no number.
-    dropped : int
-        Rows that were cut off.
-    """
-
-    names: list[str]
-    values: np.ndarray
-    dropped: int
 
 
 def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Clock:
@@ -80,7 +61,7 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
     if numbers is not None and "reconstructed_frame_index" in table.names:
         numbers, stamps = _last_of_each(numbers, stamps)
     name = table.names[time] if table.names else ""
-    scale, unit_note = _scale(stamps, name, nominal)
+    scale, unit_note = _scale(path, stamps, name, nominal)
     places, place_note = _places(path, numbers, stamps, n_frames)
     times = np.full(n_frames, np.nan)
     kept = places >= 0
@@ -119,65 +100,7 @@ def measured_rate(path: Path, nominal: float | None = None) -> float | None:
     if number is not None and "reconstructed_frame_index" in table.names:
         _, stamps = _last_of_each(rows[:, number], stamps)
     rate = rate_of(stamps)
-    return rate and rate / _scale(stamps, table.names[time] if table.names else "", nominal)[0]
-
-
-def read_table(path: Path) -> Table:
-    """Read a table of numbers with whatever separates its columns, with or without a header.
-
-    Raises
-    ------
-    InputError
-        If there are no rows of numbers.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error})") from error
-    lines = [line.strip() for line in text.replace("\0", "").splitlines() if line.strip(" \t,;")]
-    if not lines:
-        raise InputError(f"{path}: is empty")
-    mark = _separator(lines)
-    cells = [[cell.strip().strip('"') for cell in re.split(mark, line)] for line in lines]
-    if mark == ";":  # whose users write decimal commas
-        cells = [[cell.replace(",", ".") for cell in row] for row in cells]
-    header = not any(_as_number(cell) is not None for cell in cells[0])
-    names = [name.lower() for name in cells[0]] if header else []
-    body = cells[1:] if header else cells
-    if not body:
-        raise InputError(f"{path}: holds no rows")
-    width = Counter(len(row) for row in body).most_common(1)[0][0]
-    whole = [row for row in body if len(row) == width]
-    values = np.array([[_as_number(cell) for cell in row] for row in whole], dtype=object)
-    numbers = np.where(values == None, np.nan, values).astype(np.float64)  # noqa: E711  (element by element)
-    names = names if len(names) == width else [*names, *[""] * width][:width] if names else []
-    return Table(names, numbers, len(body) - len(whole))
-
-
-def _separator(lines: Sequence[str]) -> str:
-    """What separates columns: what splits most of the rows into the same number of several cells."""
-    sample = lines[: 1 + min(len(lines), 200)]
-
-    def even(mark: str) -> tuple[int, int]:
-        counts = Counter(len(re.split(mark, line)) for line in sample)
-        width, rows = counts.most_common(1)[0]
-        return (rows if width > 1 else 0), -width
-
-    return max((";", "\t", ",", r"\s+"), key=even)
-
-
-def _as_number(cell: str) -> float | None:
-    """A cell as a number: a date and time as Unix seconds; None for text."""
-    try:
-        return float(cell)
-    except ValueError:
-        pass
-    if re.match(r"\d{4}-\d\d-\d\d[T ]\d", cell):
-        try:
-            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", cell)).timestamp()
-        except ValueError:
-            return None
-    return float("nan") if cell.lower() in ("", "nan", "na", "n/a", "null") else None
+    return rate and rate / _scale(path, stamps, table.names[time] if table.names else "", nominal)[0]
 
 
 def _one_camera(path: Path, table: Table, n_frames: int) -> tuple[np.ndarray, str]:
@@ -250,7 +173,7 @@ def _last_of_each(numbers: np.ndarray, stamps: np.ndarray) -> tuple[np.ndarray, 
     return frames, latest
 
 
-def _scale(stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float, str]:
+def _scale(path: Path, stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float, str]:
     """Seconds per unit of the stamps: as the header says, where that is a rate that a recording may have."""
     rate = rate_of(stamps)
     said = next((scale for pattern, scale in _UNIT_NAMES if re.search(pattern, name)), None)
@@ -259,13 +182,16 @@ def _scale(stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float,
 
     def fits(scale: float) -> bool:
         per_second = rate / scale
-        if nominal:
-            return 0.1 < per_second / nominal < 10
+        if nominal:  # counts of some oscillator come near a rate by chance only
+            off = CLOSE if said is None and scale < UNITS[0] else WIDE
+            return 1 / off < per_second / nominal < off
         return PLAUSIBLE[0] <= per_second <= PLAUSIBLE[1]
 
     if said is not None and (fits(said) or not any(fits(scale) for scale in UNITS)):
         return said, ""
-    scale = next((scale for scale in UNITS if fits(scale)), said or 1e-3)
+    scale = next((scale for scale in UNITS if fits(scale)), said)
+    if scale is None:
+        raise InputError(f"{path}: its times are in no unit that gives a frame rate")
     return scale, f"its times are in units of {scale:g} s, not as its header says" if said else ""
 
 

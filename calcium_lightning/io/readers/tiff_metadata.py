@@ -32,6 +32,10 @@ MICRONS = {
 }
 
 
+#: how far a nominal rate may lie from the measured one without a word
+SAID = 0.01
+
+
 @dataclass
 class Facts:
     """What is known; ``None`` is what isn't.
@@ -42,6 +46,8 @@ class Facts:
         Hz, micrometres.
     times : ndarray or None
         Seconds of each frame of the first channel and plane.
+    nominal : float or None
+        The rate, Hz, that the times of the frames contradict.
     playback : float or None
         A rate at which the file asks to be shown, which is no frame rate.
     offset : int
@@ -53,6 +59,7 @@ class Facts:
     fps: float | None = None
     pixel_size_um: float | None = None
     times: np.ndarray | None = None
+    nominal: float | None = None
     playback: float | None = None
     offset: int = 0
     about: dict[str, str] = field(default_factory=dict)
@@ -96,7 +103,10 @@ def ome_facts(xml: str, number: int = 0) -> Facts:
         facts.pixel_size_um = size * microns
     facts.times = _plane_times(pixels.get("Plane"))
     if facts.times is not None:
-        facts.fps = rate_of(facts.times) or facts.fps
+        measured = rate_of(facts.times)
+        if measured and facts.fps and abs(facts.fps / measured - 1) > SAID:
+            facts.nominal = facts.fps
+        facts.fps = measured or facts.fps
     if image.get("AcquisitionDate"):
         facts.about["session_start_time"] = str(image["AcquisitionDate"])
     return facts

@@ -34,6 +34,8 @@ class VideoRecording(Recording):
     ----------
     path : Path
         The file.
+    full_range : bool
+        Whether another part of the same recording uses the levels of the full range.
 
     Raises
     ------
@@ -44,9 +46,11 @@ class VideoRecording(Recording):
     ----------
     lossless : bool
         Whether its codec keeps every grey level.
+    full_range : bool
+        Whether YUV that doesn't say its range is taken for the full one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, full_range: bool = False) -> None:
         from av.video.reformatter import VideoReformatter
 
         self.path = self._source = path
@@ -71,7 +75,9 @@ class VideoRecording(Recording):
             self.note(
                 f"shows frames again {index.repeats} times; {index.count} are its own, {index.fps:g} Hz"
             )
-        self._full_range = self._unmarked_full_range() if index.count else False
+        self.full_range = full_range or (index.count > 0 and self._unmarked_full_range())
+        if self.full_range:
+            self.note("its levels are taken as they are: they go beyond the narrow (TV) range of 16 to 235")
 
     def _open(self) -> Any:
         import av
@@ -113,10 +119,7 @@ class VideoRecording(Recording):
                     outside.append(((luma < NARROW[0]) | (luma > NARROW[1])).mean())
         except (av.FFmpegError, OSError, ValueError, StopIteration):
             pass  # a damaged frame is named when it is read
-        full = max(outside, default=0) > OUTSIDE
-        if full:
-            self.note("its levels are taken as they are: they go beyond the narrow (TV) range of 16 to 235")
-        return full
+        return max(outside, default=0) > OUTSIDE
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop); frames before ``start`` are decoded and dropped."""
@@ -174,7 +177,7 @@ class VideoRecording(Recording):
             return to_grey(self._reformatter.reformat(frame, format="rgb48le", threads=1).to_ndarray())
         target = "gray" if bits <= 8 else f"gray{bits}le" if bits in (9, 10, 12, 14) else "gray16le"
         if frame.format.name != target:
-            source = full if self._full_range else None
+            source = full if self.full_range and frame.color_range == ColorRange.UNSPECIFIED else None
             frame = self._reformatter.reformat(
                 frame, format=target, src_color_range=source, dst_color_range=full, threads=1
             )

@@ -5,6 +5,7 @@ Knows containers and packets through PyAV, no pixels.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +79,8 @@ def read_index(container: Any, stream: Any, size: int) -> VideoIndex:
         repeats = 0
         promised = max(header, count + (not clean))
         if not header and rate:  # Matroska promises a duration
-            missing = float(container.duration or 0) / 1e6 - (float(known[-1]) + usual) * base
-            promised = count + max(0, round(missing * rate)) if missing * rate > 1.5 else promised
+            missing = (_duration(container, stream) - (float(known[-1]) + usual) * base) * rate
+            promised = count + round(missing) if missing > 0.5 else promised
     if even and usual:
         measured = (len(known) - 1) / (float(known[-1] - known[0]) * base)
         close = rate > 0 and abs(measured / rate - 1) < 0.005
@@ -87,6 +88,14 @@ def read_index(container: Any, stream: Any, size: int) -> VideoIndex:
     usual_fps = 1 / (float(np.mean(steps[steps < 1.75 * usual])) * base) if usual else rate or None
     times = (known - known[0]) * base if len(known) == count else None
     return VideoIndex(count, promised, repeats, usual_fps, times)
+
+
+def _duration(container: Any, stream: Any) -> float:
+    """Seconds that the header promises of this stream; 0 where it promises none."""
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", str(stream.metadata.get("DURATION", "")))
+    if match:
+        return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    return float(container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
 
 
 def _listed(container: Any, stream: Any, size: int) -> np.ndarray | None:

@@ -269,7 +269,7 @@ def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) ->
     ]
     segmentation = PlaneSegmentation(
         name="PlaneSegmentation",
-        description="demixed footprints of single cells; they may overlap",
+        description=f"demixed footprints of single cells; they may overlap{_told(cells)}",
         imaging_plane=plane,
         id=np.arange(len(cells)),
         columns=columns,
@@ -277,6 +277,12 @@ def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) ->
     )
     module.add(ImageSegmentation(plane_segmentations=[segmentation]))
     return segmentation
+
+
+def _told(cells: Cells) -> str:
+    """How many of the accepted cells are expected to be false, where that is known."""
+    accepted = int(np.count_nonzero(cells.accepted))
+    return f"; of the accepted, {cells.chance.told(accepted)}" if cells.chance and accepted else ""
 
 
 def _responses(module: Any, segmentation: PlaneSegmentation, cells: Cells) -> None:

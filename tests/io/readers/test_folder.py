@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from helpers.recordings import advice, cut, ingested, movie, packets, write_video
+from helpers.recordings import advice, cut, damage, ingested, movie, packets, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
@@ -215,7 +215,8 @@ def test_one_video_of_a_recorders_folder_says_that_there_are_more(tmp_path):
     read, notes = ingested(folder / "0.avi", tmp_path)
     assert read.n_frames == 10
     assert read.fps == pytest.approx(1e3 / 34)
-    assert f"input={folder} takes all of it" in notes[0]
+    assert f"input={folder} takes its time stamps along" in notes[0]
+    assert notes[1] == f"one of 3 files (1.avi, 2.avi); input={folder} takes all of them"
 
 
 def test_the_older_software(tmp_path):
@@ -256,3 +257,86 @@ def test_a_few_other_pictures_among_frames_are_left_out(tmp_path):
     read, notes = ingested(folder, tmp_path, fps=20.0)
     assert np.array_equal(read.frames(), FRAMES)
     assert "left out: mask.tif" in notes
+
+
+def test_an_inscopix_folder_with_its_log(tmp_path):
+    name = "recording_20160613_105808"
+    folder = tiffs(tmp_path / "f", f"{name}.tif", f"{name}-001.tif", f"{name}-002.tif")
+    log = '<recording><attrs><attr name="fps" type="4">20</attr></attrs></recording>'
+    (folder / f"{name}.xml").write_text(f'<?xml version="1.0"?>{log}')
+    read, notes = ingested(folder, tmp_path)
+    assert f"20 Hz by {name}.xml" in notes
+    assert np.array_equal(read.frames(), FRAMES)
+    assert read.fps == 20
+    assert read.about["session_start_time"] == "2016-06-13T10:58:08"
+    (folder / f"{name}.xml").write_text("<broken")
+    with pytest.raises(InputError, match="says no frame rate"):
+        ingested(folder, tmp_path)
+
+
+def test_stacks_with_the_recorders_side_files(tmp_path):
+    folder = tiffs(tmp_path / "f", "0.tif", "1.tif")
+    rows = "".join(f"{index},{34 * index},0\n" for index in range(30))
+    (folder / "timeStamps.csv").write_text("Frame Number,Time Stamp (ms),Buffer Index\n" + rows)
+    read, _ = ingested(folder, tmp_path)
+    assert np.array_equal(read.frames(), FRAMES)
+    assert read.fps == pytest.approx(1e3 / 34)
+
+
+def test_a_single_video_with_a_table_of_its_name(tmp_path):
+    write_video(tmp_path / "out.avi", FRAMES, rate=60)
+    (tmp_path / "out_metadata.csv").write_text(
+        "".join(f"{index},{0.05 * index:.3f}\n" for index in range(30))
+    )
+    read, notes = ingested(tmp_path / "out.avi", tmp_path)
+    assert read.fps == pytest.approx(20)
+    assert "times from out_metadata.csv" in notes
+
+
+def test_all_videos_of_a_recording_have_one_range_of_levels(tmp_path):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    frames = np.full((20, 32, 48), 120, np.uint8) + np.arange(48, dtype=np.uint8)
+    frames[10:, 4:20, 4:20] = 250  # only the second video goes beyond the narrow range
+    for name, part in (("0.avi", frames[:10]), ("1.avi", frames[10:])):
+        write_video(folder / name, part, "libx264", "gray", qp="0")
+    read, _ = ingested(folder, tmp_path)
+    assert np.array_equal(read.frames(), frames)
+
+
+def test_missing_pictures_are_spoken_of(tmp_path):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for index, frame in enumerate(FRAMES):
+        tifffile.imwrite(folder / f"frame_{index:04}.tif", frame)
+    for index in (7, 8, 20):
+        (folder / f"frame_{index:04}.tif").unlink()
+    _, notes = ingested(folder, tmp_path, fps=20.0)
+    assert notes == ("no pictures are numbered 7 to 8, 20",)
+
+
+def test_a_damaged_frame_is_counted_in_the_recording(tmp_path):
+    folder = device(tmp_path / "d")
+    position, size = packets(folder / "1.avi")[4]
+    damage(folder / "1.avi", position + size // 3, size // 2)
+    with pytest.raises(
+        InputError, match=r"d: frame 14 \(1.avi\) is corrupt.*; stop=14 takes the frames before"
+    ):
+        ingested(folder, tmp_path)
+    read = ingested(folder, tmp_path, stop=14)[0]
+    assert np.array_equal(read.frames(), FRAMES[:14])
+
+
+def test_an_export_in_the_sessions_folder_is_not_the_recording(tmp_path):
+    folder = session(tmp_path / "s")
+    write_video(folder / "concat.avi", FRAMES[:7])
+    read, notes = ingested(folder, tmp_path)
+    assert np.array_equal(read.frames(), FRAMES)
+    assert notes[0].endswith("left out: concat.avi, BehavCam")
+
+
+def test_another_format_beside_is_left_out_and_said(tmp_path):
+    folder = tiffs(tmp_path / "f", "X.tif")
+    (folder / "X.h5").write_bytes(b"x")
+    _, notes = ingested(folder, tmp_path, fps=20.0)
+    assert notes == ("1 file, 30 frames; left out: X.h5",)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.series import copies, series_of, stem
+from calcium_lightning.io.readers.series import copies, others_of, series_of, stem
 
 
 def names(tmp_path, *files):
@@ -60,3 +60,21 @@ def test_copies_are_named_so_and_hold_the_same(tmp_path):
 def test_the_stem_of_a_double_ending():
     assert stem(Path("a/run.ome.tif")) == "run"
     assert stem(Path("a/run.1.tif")) == "run.1"
+
+
+@pytest.mark.parametrize(
+    ("files", "others"),
+    [
+        (["X.tif", "X-001.tif", "X-002.tif"], 2),
+        (["0.avi", "1.avi"], 1),
+        (["pal8.avi", "pal8_96.avi"], 0),
+        (["t1.tif", "t2.tif", "t5.tif"], 0),
+        (["0.avi", "1.avi", "other.avi"], 0),
+        (["alone.tif"], 0),
+    ],
+    ids=str,
+)
+def test_what_goes_on_from_a_file(tmp_path, files, others):
+    for name in files:
+        (tmp_path / name).write_bytes(b"x")
+    assert len(others_of(tmp_path / files[0])) == others

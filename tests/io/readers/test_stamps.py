@@ -108,3 +108,9 @@ def test_what_holds_no_times_is_refused(tmp_path, text):
 def test_the_rate_of_a_whole_file(tmp_path):
     (tmp_path / "t.csv").write_text(HEADER + rows("{i},{ms},0\n", milliseconds=lambda i: 34 * i))
     assert measured_rate(tmp_path / "t.csv") == pytest.approx(1e3 / 34)
+
+
+def test_counts_of_an_oscillator_are_no_times(tmp_path):
+    text = "Clock,Value\n" + "".join(f"{8333333 * i},{i % 7}\n" for i in range(N))
+    with pytest.raises(InputError, match="in no unit that gives a frame rate"):
+        read(tmp_path, text, nominal=30)

@@ -234,7 +234,7 @@ def test_imagejs_intervals_have_units_and_its_playback_is_none(tmp_path, metadat
     tifffile.imwrite(tmp_path / "a.tif", movie(7), imagej=True, metadata={"axes": "TYX", **metadata})
     with open_recording(tmp_path / "a.tif") as recording:
         assert recording.fps == (None if rate is None else pytest.approx(rate))
-        assert any("no frame rate" in note for note in recording.notes) == (metadata == {"fps": 7.0})
+        assert ("7 frames per second" in recording.rate_hint) == (metadata == {"fps": 7.0})
 
 
 def test_time_may_be_called_otherwise_and_channels_are_chosen(tmp_path):
@@ -323,3 +323,14 @@ def test_the_second_file_alone_is_refused(tmp_path):
     first.unlink()
     with pytest.raises(InputError, match=r"its first frames aren't there.*run_MMStack_Pos0.ome.tif isn't"):
         open_recording(second)
+
+
+@pytest.mark.parametrize(("unit", "step"), [("ms", 34.0), ("s", 0.034), ("µs", 34000.0)])
+def test_the_times_of_ome_frames_decide(tmp_path, unit, step):
+    planes = {"DeltaT": [step * index for index in range(12)], "DeltaTUnit": [unit] * 12}
+    metadata = {"axes": "TYX", "TimeIncrement": 50, "TimeIncrementUnit": "ms", "Plane": planes}
+    tifffile.imwrite(tmp_path / "a.ome.tif", movie(12), metadata=metadata)
+    with open_recording(tmp_path / "a.ome.tif") as recording:
+        assert recording.fps == pytest.approx(1e3 / 34)
+        np.testing.assert_allclose(recording.timestamps, np.arange(12) * 0.034)
+        assert "29.41 Hz by the frames' times (nominal: 20 Hz)" in recording.notes
