@@ -56,9 +56,7 @@ def test_the_device_refuses_what_a_mac_refuses() -> None:
 
 @pytest.mark.parametrize("patches", [None, (2, 2)])
 @pytest.mark.parametrize("kind", ["network", "bandpass"])
-def test_cells_are_those_of_the_cpu(
-    session: Session, kind: str, patches: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cells_are_those_of_the_cpu(session: Session, kind: str, patches: tuple[int, int] | None) -> None:
     settings = PreprocessSettings(motion=MotionSettings(patches=patches))
 
     def find(device: torch.device):
@@ -70,7 +68,6 @@ def test_cells_are_those_of_the_cpu(
         return extract(session, cell_diameter=DIAMETER, detector=detector, preprocess=settings, device=device)
 
     expected = find(torch.device("cpu"))
-    monkeypatch.setattr("calcium_lightning.pipeline.choose_device", torch.device)
     with pretended_device() as device:
         found = find(device)
     np.testing.assert_allclose(found.shifts, expected.shifts, atol=1e-3)
