@@ -15,11 +15,11 @@ from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.nn.coordinates import find_peaks
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings
-from calcium_lightning.training.base import Learner
+from calcium_lightning.training.base import BaseModel
 from calcium_lightning.training.losses import LossTerms
 
 
-class LocalizationModel(Learner):
+class LocalizationModel(BaseModel):
     """Learn to localise by painting the frames.
 
     Parameters

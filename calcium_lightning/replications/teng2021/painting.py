@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.replications.teng2021.painter import DeCoordConv
-from calcium_lightning.training.base import Learner
+from calcium_lightning.training.base import BaseModel
 
 #: pixels on either side of a coordinate that every step looks at, and how many others stand for the rest
 NEAR, FAR = 8, 512
@@ -88,7 +88,7 @@ class _Draws(IterableDataset[Tensor]):
             yield self.low + self.span * torch.rand(self.batch, 2, generator=generator)
 
 
-class PainterModel(Learner):
+class PainterModel(BaseModel):
     """Cross-entropy of the painted dot with the coordinate, shared bilinearly by the four pixels around it.
 
     Parameters
