@@ -26,11 +26,11 @@ demo: .venv/installed ## simulate a recording, train, extract, evaluate, report 
 	$(RUN) -m calcium_lightning.simulate output=$(DEMO)/session.h5 simulation=demo seed=1 overwrite=true
 	$(RUN) -m calcium_lightning.train +experiment=demo hydra.run.dir=$(DEMO)/train overwrite=true
 	$(RUN) -m calcium_lightning.extract session=$(DEMO)/session.h5 output=$(DEMO)/cells.h5 \
-		checkpoint=$(DEMO)/train/checkpoints/best.ckpt overwrite=true hydra.run.dir=$(DEMO)/extract
+		checkpoint=$(DEMO)/train/checkpoints/best.ckpt overwrite=true
 	$(RUN) -m calcium_lightning.evaluate cells=$(DEMO)/cells.h5 truth=$(DEMO)/session.h5 \
-		output=$(DEMO)/metrics.json overwrite=true hydra.run.dir=$(DEMO)/evaluate
+		output=$(DEMO)/metrics.json overwrite=true
 	$(RUN) -m calcium_lightning.report cells=$(DEMO)/cells.h5 output=$(DEMO)/report.html \
-		metrics=$(DEMO)/metrics.json overwrite=true hydra.run.dir=$(DEMO)/report
+		metrics=$(DEMO)/metrics.json overwrite=true
 	@echo "Open $(abspath $(DEMO))/report.html"
 
 test: check ## the checks and the whole suite

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.inputs import Input, as_paths, output_paths
+from calcium_lightning.command.start import entry_point
 
 if TYPE_CHECKING:
     from calcium_lightning.comparison.compare import Comparison
-
-RESULTS = 4  # that fit into a terminal; the CSV file has them all
 
 
 def write_page(comparison: Comparison, output: Path, title: str = "", *, overwrite: bool = False) -> None:
@@ -59,39 +58,6 @@ def write_csv(comparison: Comparison, output: Path, *, overwrite: bool = False) 
             writer.writerow([*about, *values, *results, run.error])
 
 
-def show(comparison: Comparison) -> None:
-    """Print a comparison as a table on stdout, the best run first."""
-    import sys
-
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from calcium_lightning.pages.comparison import duration, number
-    from calcium_lightning.pages.comparison_figures import text
-
-    metrics = comparison.metrics[:RESULTS]
-    table = Table()
-    for heading in ("run", *(parameter.name for parameter in comparison.parameters)):
-        table.add_column(Text(heading), overflow="fold")
-    for name in metrics:
-        table.add_column(Text(name), justify="right")
-    table.add_column("status")
-    table.add_column("time", justify="right")
-    for row, run in enumerate(comparison.runs):
-        cells = [
-            comparison.names[row],
-            *(text(parameter.values[row]) for parameter in comparison.parameters),
-            *(number(comparison.results[row].get(name, float("nan"))) for name in metrics),
-            run.status,
-            "" if run.seconds is None else duration(run.seconds),
-        ]
-        # Names from files may hold what rich would take for markup.
-        table.add_row(*map(Text, cells), style="bold green" if row == comparison.best else None)
-    # A pipe has no width: lines must not break there.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
-
-
 @entry_point("compare")
 def main(cfg: DictConfig) -> None:
     """Compare the runs of a sweep: which settings differ, what came out, which run is the best.
@@ -104,18 +70,23 @@ def main(cfg: DictConfig) -> None:
     their folders.
     """
     from calcium_lightning.comparison.compare import command_of, compare_runs
-    from calcium_lightning.comparison.runs import read_runs
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.comparison.runs import files_of, read_runs
+    from calcium_lightning.core.atomic import check_output, guard
+    from calcium_lightning.pages.terminal import show
 
     places = as_paths(cfg.runs)
-    page: Any = output_paths([Path("comparison")], cfg.output, ".html")[0]
+    runs = read_runs(places)
+    guard(file for run in runs for file in files_of(run))
+    page: Any = output_paths([Input.named(Path("comparison"))], cfg.output, ".html")[0]
     table = page.with_suffix(".csv") if cfg.table is None else as_paths(cfg.table)[0]
     for target in (page, table):
         check_output(target, cfg.overwrite)
-    comparison = compare_runs(read_runs(places), cfg.metric, cfg.mode)
+    comparison = compare_runs(runs, cfg.metric, cfg.mode)
     show(comparison)
     if comparison.metric is not None and comparison.metric.meaning:
         print(f"{comparison.metric.name}: {comparison.metric.meaning}")
+    if comparison.caution:
+        print(comparison.caution)
     if comparison.best is not None:
         print(f"the best, {comparison.names[comparison.best]}, again:")
         print(f"  {command_of(comparison.runs[comparison.best])}")

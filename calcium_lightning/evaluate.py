@@ -8,16 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.start import as_paths, entry_point
+from calcium_lightning.command.inputs import as_paths, find_inputs
+from calcium_lightning.command.start import entry_point
 from calcium_lightning.metrics.table import CELLS
+from calcium_lightning.sweeps.plugins import register
 
 call_as(__name__, "calcium_lightning.metrics.evaluation", "evaluate")
 
 
-@entry_point("evaluate")
+@entry_point("evaluate", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Compare cells with a simulated session's truth or with an annotator's mask.
 
@@ -28,13 +30,15 @@ def main(cfg: DictConfig) -> None:
     import json
 
     from calcium_lightning.core.atomic import atomic_path, check_output
+    from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.metrics.evaluation import evaluate
 
+    cells = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells)]
     output = None if cfg.output is None else as_paths(cfg.output)[0]
     if output is not None:
         check_output(output, cfg.overwrite)
     result = evaluate(
-        as_paths(cfg.cells),
+        cells,
         as_paths(cfg.truth),
         None if cfg.unknown is None else as_paths(cfg.unknown),
         count_rejected=cfg.all,
@@ -43,7 +47,8 @@ def main(cfg: DictConfig) -> None:
     show(result)
     if output is not None:
         with atomic_path(output, cfg.overwrite) as temporary:
-            temporary.write_text(json.dumps(_without_nan(result), indent=2, allow_nan=False) + "\n")
+            told = {**result, "config": OmegaConf.to_container(cfg, resolve=True)}
+            temporary.write_text(json.dumps(_without_nan(told), indent=2, allow_nan=False) + "\n")
         print(f"figures: {output}")
 
 
@@ -85,13 +90,16 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from calcium_lightning.metrics.own import own_figures
+
     # a pipe has no width: lines must not break there
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
     rows = [(Path(item["cells"]).stem, item["figures"]) for item in result["recordings"]]
     if len(rows) > 1:
         rows.append(("together", result["together"]))
-    for title, names in TABLES.items():
-        measured = [CELLS[name] for name in names if any(name in figures for _, figures in rows)]
+    known = {**CELLS, **own_figures()}
+    for title, names in {**TABLES, "of one's own": tuple(own_figures())}.items():
+        measured = [known[name] for name in names if any(name in figures for _, figures in rows)]
         if not measured:
             continue
         table = Table(title=title, title_justify="left")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
-from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.command.batch import Row, run_batch
+from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     from calcium_lightning.core.cells import Cells
-
-#: format -> the ending of its files; CSV's several tables are a folder
-FORMATS = {"nwb": ".nwb", "csv": ""}
 
 
 def export(
@@ -35,8 +35,8 @@ def export(
         The cells file.
     target : Path
         The file or folder to make.
-    format : {"nwb", "csv"}, optional
-        Default: by the target's ending, see :func:`choose_format`.
+    format : str, optional
+        A row of :mod:`calcium_lightning.io.writers.table`; default: by the target's ending.
     rejected : bool
         Write the cells that failed the quality tests too, marked as such.
     overwrite : bool
@@ -51,6 +51,7 @@ def export(
     """
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.cells_file import read_cells
+    from calcium_lightning.io.writers.table import Export, find_writer
 
     chosen = format or choose_format(target)
     check_format(chosen)
@@ -59,32 +60,24 @@ def export(
     cells = read_cells(source)
     if not rejected:
         cells = accepted_cells(cells)
-    if chosen == "nwb":
-        from calcium_lightning.io.writers.nwb import NwbSettings, export_nwb
-
-        if target.is_dir():
-            raise InputError(f"{target}: is a folder; an NWB export is a file")
-        export_nwb(cells, target, NwbSettings(**(nwb or {})), source=source, overwrite=overwrite)
-    else:
-        from calcium_lightning.io.writers.csv import export_csv
-
-        export_csv(cells, target, overwrite=overwrite)
+    writer = find_writer(chosen)
+    if target.is_dir() and not writer.folder:
+        raise InputError(f"{target}: is a folder; an export of format {chosen} is a file")
+    settings = (nwb or {}) if chosen == "nwb" else {}
+    writer.write(cells, target, Export(source, overwrite, settings))
 
 
 def choose_format(target: Path) -> str:
-    """``nwb`` for X.nwb, ``csv`` for X.csv and for folders.
+    """The format that a target's ending tells; CSV for folders.
 
     Raises
     ------
     InputError
-        For any other ending.
+        For an unknown ending.
     """
-    ending = target.suffix.lower()
-    if ending == ".nwb":
-        return "nwb"
-    if ending == ".csv" or not ending or target.is_dir():
-        return "csv"
-    raise InputError(f"output={target}: no export ends in {ending}; .nwb, .csv, a folder, or format=nwb|csv")
+    from calcium_lightning.io.writers.table import choose_writer
+
+    return choose_writer(target).format
 
 
 def check_format(format: str) -> None:
@@ -95,8 +88,9 @@ def check_format(format: str) -> None:
     InputError
         Naming the known ones.
     """
-    if format not in FORMATS:
-        raise InputError(f"format={format}: {' or '.join(FORMATS)}{nearest(format, FORMATS)}")
+    from calcium_lightning.io.writers.table import find_writer
+
+    find_writer(format)
 
 
 def accepted_cells(cells: Cells) -> Cells:
@@ -120,7 +114,7 @@ def accepted_cells(cells: Cells) -> Cells:
     )
 
 
-@entry_point("export")
+@entry_point("export", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Write cells as NWB or CSV.
 
@@ -128,22 +122,29 @@ def main(cfg: DictConfig) -> None:
     denoised, spikes and shifts. With several cells files the output is a folder and format= says what goes
     into it (nwb). Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
-    sources = as_paths(cfg.cells)
+    from calcium_lightning.io.kind import may_be_cells
+    from calcium_lightning.io.writers.table import find_writer
+
     settings = OmegaConf.to_container(cfg.nwb)
     assert isinstance(settings, dict)
     named = {str(key): value for key, value in settings.items()}
-    one = len(sources) == 1 and cfg.output is not None
-    chosen = cfg.format or (choose_format(as_paths(cfg.output)[0]) if one else "nwb")
-    check_format(chosen)
-    if one:
-        targets = as_paths(cfg.output)
-        if targets[0].is_dir() and chosen == "nwb":
-            targets = output_paths(sources, cfg.output, FORMATS[chosen])
+    inputs = find_inputs("cells", cfg.cells, may_be_cells)
+    target = None if cfg.output is None else as_paths(cfg.output)[0]
+    one = len(inputs) == 1 and target is not None
+    chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")
+    writer = find_writer(chosen)
+    if one and target is not None and (writer.folder or not target.is_dir()):
+        targets = [target]
     else:
-        targets = output_paths(sources, cfg.output, FORMATS[chosen] or "_csv")
-    for source, target in zip(sources, targets, strict=True):
-        export(source, target, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
-        print(target)
+        targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
+
+    def work(job: tuple[Path, Path]) -> Row:
+        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        print(job[1])
+        return {"file": str(job[1])}
+
+    jobs = [(str(item.stem), (item.path, target)) for item, target in zip(inputs, targets, strict=True)]
+    run_batch("export", jobs, work, unit="cells files")
 
 
 if __name__ == "__main__":

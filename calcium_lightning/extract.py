@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command.batch import NOTES, Row, run_batch
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.inputs import Input, find_inputs, output_paths
+from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import positive
+from calcium_lightning.sweeps.plugins import register
 
 call_as(__name__, "calcium_lightning.pipeline", "extract")
 
 
-@entry_point("extract")
+@entry_point("extract", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Find the cells of one or many sessions: footprints, traces, activity, quality.
 
@@ -27,72 +32,94 @@ def main(cfg: DictConfig) -> None:
     preprocess=published, the recording goes through the published chain first; what comes out of it is kept
     beside the output, and the cells are in its pixels.
     """
-    paths = as_paths(cfg.session)
-    outputs = output_paths(
-        paths, cfg.output, ".cells.h5" if len(paths) > 1 else ".h5" if cfg.output else ".cells.h5"
-    )
     fps = None if cfg.fps is None else positive("fps", cfg.fps)
     pixel_size_um = None if cfg.pixel_size_um is None else positive("pixel_size_um", cfg.pixel_size_um)
+
+    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.io.kind import may_be_session
+    from calcium_lightning.io.origin import is_made, told
+    from calcium_lightning.io.session import Session
+
+    inputs = find_inputs("session", cfg.session, may_be_session)
+    named = len(inputs) == 1 and not inputs[0].found and cfg.output is not None
+    jobs = list(zip(inputs, output_paths(inputs, cfg.output, ".h5" if named else ".cells.h5"), strict=True))
+
+    def look(job: tuple[Input, Path]) -> None:
+        source, output = job
+        Session(source.path).close()
+        if cfg.overwrite or not output.is_file() or not is_made(output, source.path, cfg):
+            check_output(output, cfg.overwrite)
+
+    if len(jobs) == 1:  # told at once, before Torch is loaded
+        look(jobs[0])
 
     import torch
     from hydra.utils import instantiate
 
-    from calcium_lightning.core.atomic import check_output
     from calcium_lightning.core.device import choose_device
-    from calcium_lightning.io.cells_file import write_cells
-    from calcium_lightning.io.origin import is_made, told
-    from calcium_lightning.io.session import Session
-    from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
+    from calcium_lightning.core.motion_summary import MotionSummary
+    from calcium_lightning.io.cells_file import count_cells, write_cells
+    from calcium_lightning.localize.detectors.base import WindowDetector, ready
     from calcium_lightning.pipeline import extract_streamed
-    from calcium_lightning.replications.teng2021.extract import coordinate_cells
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
-    from calcium_lightning.replications.teng2021.session import preprocess_session
+    from calcium_lightning.preprocess.chain import SessionChain
+    from calcium_lightning.preprocess.defects import RepairedSession
 
-    check_name(cfg.detector)
-    sessions = [Session(path) for path in paths]
     device = choose_device(cfg.device)
-    detector = load_detector(cfg.detector, cfg.checkpoint, device)
-    made = [
-        not cfg.overwrite and is_made(output, path, cfg) for output, path in zip(outputs, paths, strict=True)
-    ]
-    for output, there in zip(outputs, made, strict=True):
-        if not there:
-            check_output(output, cfg.overwrite)
+    detector = ready(instantiate(cfg.detector, _convert_="all"), device)
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
-    preprocess = None if isinstance(chain, PublishedChain) else chain
-    for session, output, there in zip(sessions, outputs, made, strict=True):
-        if there:
+    preprocess = None if isinstance(chain, SessionChain) else chain
+
+    def work(job: tuple[Input, Path]) -> Row:
+        source, output = job
+        if not cfg.overwrite and is_made(output, source.path, cfg):
             print(
                 f"{output}: there already, of this session with these settings; overwrite=true makes it anew"
             )
-            session.close()
-            continue
+            accepted, found = count_cells(output)
+            return {"cells": f"{accepted} of {found}", NOTES: "there already"}
         torch.manual_seed(cfg.seed)
         common: dict[str, Any] = {
             "fps": fps,
             "pixel_size_um": pixel_size_um,
-            "config": told(cfg, session.path),
+            "config": told(cfg, source.path),
         }
-        if isinstance(chain, PublishedChain):
-            session = preprocess_session(session, output, chain, cfg.overwrite)
-        if isinstance(detector, WindowDetector):
-            with extract_streamed(
-                session,
-                cell_diameter=cfg.cell_diameter,
-                cell_diameter_um=cfg.cell_diameter_um,
-                detector=detector,
-                preprocess=preprocess,
-                localize=localize,
-                device=device,
-                **common,
-            ) as extraction:
+        with ExitStack() as stack:
+            session = stack.enter_context(Session(source.path))
+            if isinstance(chain, SessionChain):
+                session = stack.enter_context(chain.write_session(session, output, cfg.overwrite))
+            if isinstance(detector, WindowDetector):
+                extraction = stack.enter_context(
+                    extract_streamed(
+                        session,
+                        cell_diameter=cfg.cell_diameter,
+                        cell_diameter_um=cfg.cell_diameter_um,
+                        detector=detector,
+                        preprocess=preprocess,
+                        localize=localize,
+                        device=device,
+                        **common,
+                    )
+                )
                 write_cells(output, extraction.cells, cfg.overwrite)
                 print(f"{output}: {extraction}")
-        else:
-            found = coordinate_cells(session, detector, **common)
-            write_cells(output, found, cfg.overwrite)
-            print(f"{output}: {len(found)} pixels held a coordinate, {found.n_frames} frames")
-        session.close()
+                cells, seen = extraction.cells, extraction.prepared.session
+                return {
+                    "cells": f"{int(cells.accepted.sum())} of {len(cells)}",
+                    "false, about": "" if cells.chance is None else f"{cells.chance.expected_false:.1f}",
+                    "motion": f"{MotionSummary.of(cells).removed:.2f} px",
+                    NOTES: str(seen.defects) if isinstance(seen, RepairedSession) else "",
+                }
+            found_cells = detector.find_cells(session, **common)
+            write_cells(output, found_cells, cfg.overwrite)
+            print(f"{output}: {detector.summary(found_cells)}")
+            return {"cells": str(len(found_cells))}
+
+    run_batch(
+        "extract",
+        [(str(source.stem), (source, output)) for source, output in jobs],
+        work,
+        look=look if len(jobs) > 1 else None,
+    )
 
 
 if __name__ == "__main__":

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.batch import NOTES, Row, run_batch
+from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from calcium_lightning.core.truth import Truth
     from calcium_lightning.io.convert import IngestSettings
+    from calcium_lightning.io.readers.base import Recording
+
+    Job = tuple[list[Input], Path | None, Path]
 
 
-@entry_point("ingest")
+@entry_point("ingest", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Bring a recording into a session file.
 
@@ -24,17 +33,17 @@ def main(cfg: DictConfig) -> None:
     Several inputs give several sessions, or one with join=true. preprocess=published turns raw recordings
     into ΔF/F by the published chain.
     """
-    from contextlib import ExitStack
-
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import ingest_recording
+    from calcium_lightning.io.kind import is_session
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
-    inputs = as_paths(cfg.input)
+    inputs = find_inputs("input", cfg.input)
+    for item in inputs:
+        guard(path for path in item.path.rglob("*") if not is_session(path))  # a folder's, but for results
     given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     truths = [None if item is None else as_paths(item)[0] for item in given]
@@ -44,25 +53,41 @@ def main(cfg: DictConfig) -> None:
         )
     settings, told = _settings(cfg), _told(cfg)
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
-    with ExitStack() as stack:  # everything is looked at before the first long copy begins
-        recordings = [stack.enter_context(open_recording(path, **told)) for path in inputs]
-        if cfg.join:
-            recordings = [JoinedRecording(recordings, cfg.fps)]
-            inputs = inputs[:1]
-        if chain is not None:
-            recordings = [PublishedRecording(recording, chain) for recording in recordings]
-        known = [
-            None if path is None else read_truth(path, recording.shape, cfg.truth_key)
-            for path, recording in zip(truths, recordings, strict=True)
-        ]
-        outputs = output_paths(inputs, cfg.output, ".h5")
-        for output in outputs:
+    sources = [inputs] if cfg.join else [[item] for item in inputs]
+    outputs = output_paths([group[0] for group in sources], cfg.output, ".h5")
+
+    @contextmanager
+    def opened(job: Job) -> Iterator[tuple[Recording, Truth | None]]:
+        """Everything is looked at before the long copy begins."""
+        group, truth, output = job
+        with ExitStack() as stack:
+            recordings = [stack.enter_context(open_recording(item.path, **told)) for item in group]
+            recording = JoinedRecording(recordings, cfg.fps) if cfg.join else recordings[0]
+            if chain is not None:
+                recording = chain.recording(recording)
+            known = None if truth is None else read_truth(truth, recording.shape, cfg.truth_key)
             check_output(output, cfg.overwrite)
-        for recording, truth, output in zip(recordings, known, outputs, strict=True):
-            ingest_recording(recording, output, settings, truth, cfg.overwrite)
+            yield recording, known
+
+    def look(job: Job) -> None:
+        with opened(job):
+            pass
+
+    def work(job: Job) -> Row:
+        with opened(job) as (recording, known):
+            ingest_recording(recording, job[2], settings, known, cfg.overwrite)
             for note in recording.notes:
                 print(f"{recording.path}: {note}")
-            print(summary(output))
+            notes = "; ".join(recording.notes)
+        line = summary(job[2])
+        print(line)
+        return {"session": line.removeprefix(f"{job[2]}: "), NOTES: notes}
+
+    jobs = [
+        (str(group[0].stem), (group, truth, output))
+        for group, truth, output in zip(sources, truths, outputs, strict=True)
+    ]
+    run_batch("ingest", jobs, work, look=look if len(jobs) > 1 else None, unit="recordings")
 
 
 def _told(cfg: DictConfig) -> dict[str, Any]:
@@ -109,10 +134,10 @@ def _chain(settings: DictConfig) -> Any:
     from hydra.utils import instantiate
 
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
+    from calcium_lightning.preprocess.chain import SessionChain
 
     chain = instantiate(settings, _convert_="all")
-    if not isinstance(chain, PublishedChain):
+    if not isinstance(chain, SessionChain):
         raise InputError(
             "preprocess: a session keeps its frames as they are; only preprocess=published is done here"
         )
@@ -121,8 +146,6 @@ def _chain(settings: DictConfig) -> Any:
 
 def summary(path: object) -> str:
     """Give one line about a session file: its path, shape, type, frame rate and size."""
-    from pathlib import Path
-
     from calcium_lightning.io.session import Session
 
     file = Path(str(path))

@@ -7,7 +7,7 @@ it, leaves what grows with the recording on disk, for writing a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,14 @@ from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.motion_summary import MotionSummary
+from calcium_lightning.core.parts import import_parts
 from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.origin import made_by
 from calcium_lightning.localize.assemble import assemble
 from calcium_lightning.localize.detect import Movie, detect
-from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizer import Localizer
@@ -213,13 +214,20 @@ def extract_streamed(
     yield Extraction(cells, prepared)
 
 
-def load_model(checkpoint: Path | str | None = None, *, device: torch.device | str = "auto") -> Localizer:
+def load_model(
+    checkpoint: Path | str | None = None,
+    *,
+    parts: Sequence[str] = (),
+    device: torch.device | str = "auto",
+) -> Localizer:
     """The network of a checkpoint, ready to localise.
 
     Parameters
     ----------
     checkpoint : path-like, optional
         A training's checkpoint (.ckpt) or weights (.safetensors); default: the weights in the package.
+    parts : sequence of str
+        Modules that have its parts, where they are one's own.
     device : torch.device or str
         Where it shall run: ``auto``, ``cpu``, ``cuda``, ``mps``.
 
@@ -233,6 +241,7 @@ def load_model(checkpoint: Path | str | None = None, *, device: torch.device | s
     InputError
         If the file is missing, damaged or not ours.
     """
+    import_parts(parts)
     chosen = choose_device(device)
     network, window = load_network(checkpoint)
     return Localizer(network.to(chosen), window, chosen)

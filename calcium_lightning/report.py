@@ -7,8 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.start import as_paths, entry_point, output_paths
+from calcium_lightning.command.batch import Row, run_batch
+from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
 
 
 def write_report(cells: Path, output: Path, metrics: Path | None = None, *, overwrite: bool = False) -> None:
@@ -74,18 +77,26 @@ def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
     return dict(same[0]["figures"])
 
 
-@entry_point("report")
+@entry_point("report", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Show cells on one page that needs no network.
 
     The field of view with its cells, footprints, the most and the least certain traces, qualities, motion and
     localisations; figures against the truth with metrics=.
     """
-    sources = as_paths(cfg.cells)
+    from calcium_lightning.io.kind import may_be_cells
+
+    inputs = find_inputs("cells", cfg.cells, may_be_cells)
     metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
-    for source, target in zip(sources, output_paths(sources, cfg.output, ".html"), strict=True):
-        write_report(source, target, metrics, overwrite=cfg.overwrite)
-        print(f"report: {target}")
+
+    def work(job: tuple[Path, Path]) -> Row:
+        write_report(*job, metrics, overwrite=cfg.overwrite)
+        print(f"report: {job[1]}")
+        return {"page": str(job[1])}
+
+    targets = output_paths(inputs, cfg.output, ".html")
+    jobs = [(str(item.stem), (item.path, target)) for item, target in zip(inputs, targets, strict=True)]
+    run_batch("report", jobs, work, unit="cells files")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.start import as_paths, entry_point, run_folder
+from calcium_lightning.command.inputs import as_paths, run_folder
+from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
 
 if TYPE_CHECKING:
     from calcium_lightning.simulation import SceneSettings
@@ -45,7 +47,7 @@ def settings_of(cfg: DictConfig) -> SceneSettings:
     return settings
 
 
-@entry_point("simulate")
+@entry_point("simulate", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Simulate a one-photon recording and write it with its truth to a session file.
 

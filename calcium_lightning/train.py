@@ -9,8 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.start import as_paths, entry_point, run_folder
+from calcium_lightning.command.inputs import as_paths, run_folder
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.metrics.table import meaning_of
+from calcium_lightning.sweeps.plugins import register
 
 
 def same_folder(arguments: list[str]) -> list[str]:
@@ -20,7 +23,7 @@ def same_folder(arguments: list[str]) -> list[str]:
     return settle("train", arguments)
 
 
-@entry_point("train", settle=same_folder)
+@entry_point("train", plugins=register, settle=same_folder)
 def main(cfg: DictConfig) -> Any:
     """Train a model on one or many sessions; checkpoints, metrics.csv and figures go to the run's folder.
 
@@ -36,10 +39,16 @@ def main(cfg: DictConfig) -> Any:
     from calcium_lightning.runs.run import run_job
     from calcium_lightning.training.task import train_job
 
-    sessions = as_paths(cfg.data.sessions or [])
+    sessions = as_paths(cfg.data.get("sessions") or [])
     for path in sessions:  # told at once, before Torch is loaded in every process
         Session(path).close()
     folder = run_folder()
+    if cfg.overwrite and cfg.weights is not None:
+        weights = Path(str(cfg.weights)).expanduser()
+        if weights.is_file() and weights.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"weights={weights}: is in the folder that overwrite=true replaces; copy it first"
+            )
     place = job_place(folder)
     job = identify(cfg, sessions, **place)
     roots = [Path("outputs"), Path("multirun"), *([folder.parent] if place["sweep"] else [])]

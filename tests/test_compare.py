@@ -37,10 +37,6 @@ def test_globs_and_lists_and_the_default_place(run_command, tmp_path):
     outcome = run_command(
         "compare", "runs=[one,two/[01]]", "hydra.run.dir=here", "table=t.csv", "metric=val/loss"
     )
-    assert outcome.status == 2  # Hydra would take [01] for a list
-    outcome = run_command(
-        "compare", 'runs=[one,"two/[01]"]', "hydra.run.dir=here", "table=t.csv", "metric=val/loss"
-    )
     assert outcome.status == 0, outcome.stderr
     assert (tmp_path / "here/comparison.html").is_file()
     lines = (tmp_path / "t.csv").read_text().splitlines()
@@ -88,3 +84,30 @@ def test_the_best_of_a_real_sweep_is_repeated_by_its_command(run_command, tmp_pa
     repeated = run_command("train", *overrides, "hydra.run.dir=again")
     assert repeated.status == 0, repeated.stderr
     assert held_out(tmp_path / "again") == [best["val/reconstruction"]]
+
+
+def test_runs_on_other_data_are_never_called_the_best(run_command, tmp_path):
+    make_run(tmp_path / "one/0", ["seed=0"], course=[3.0, 2.0])
+    make_run(tmp_path / "one/1", ["seed=1"], course=[3.0, 1.5], data={"b.h5": "ab" * 32})  # the same, moved
+    together = run_command("compare", "runs=one", "output=one.html")
+    assert "the best, 1, again:" in together.stdout
+    assert "different data" not in together.stdout
+    make_run(tmp_path / "one/2", ["data.sessions=[c.h5]"], course=[0.5, 0.1], data={"c.h5": "cd" * 32})
+    apart = run_command("compare", "runs=one", "output=two.html")
+    assert apart.status == 0, apart.stderr
+    assert "1 run and 2 runs are on different data" in apart.stdout
+    assert "the best" not in apart.stdout.replace("none is called the best", "")
+    assert "different data" in (tmp_path / "two.html").read_text()
+    assert "The best run" not in (tmp_path / "two.html").read_text()
+
+
+def test_no_run_is_written_over(run_command, tmp_path):
+    run = make_run(tmp_path / "one/0", course=[2.0, 1.0])
+    before = (run / "summary.json").read_bytes()
+    for target in ("output=one/0/summary.json", "table=one/0/metrics.csv"):
+        refused = run_command("compare", "runs=one", target, "overwrite=true")
+        assert refused.status == 2
+        assert "is an input of this command" in refused.stderr
+    assert (run / "summary.json").read_bytes() == before
+    assert run_command("compare", "runs=one", "output=one/page.html").status == 0
+    assert run_command("compare", "runs=one", "output=one/page.html", "overwrite=true").status == 0

@@ -20,7 +20,7 @@ from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.metrics.calibration import LocalizationCalibration
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import find_peaks

@@ -9,9 +9,6 @@ import networkx
 
 import calcium_lightning
 
-#: circles that changes under way remove: 'command' (commands hand their plugins over), 'parts' (the detector
-#: becomes a config group)
-UNDER_WAY = {("command", "runs"), ("command", "sweeps"), ("localize", "replications")}
 ROOT = Path(calcium_lightning.__file__).parent
 
 
@@ -41,7 +38,7 @@ def graph() -> networkx.DiGraph:
         here = room_of(module.removesuffix(".__init__"))
         for name in imports(path):
             there = room_of(name)
-            if there not in (here, "calcium_lightning") and (here, there) not in UNDER_WAY:
+            if there not in (here, "calcium_lightning"):
                 found.add_edge(here, there)
     return found
 

@@ -19,13 +19,13 @@ from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.pipeline import extract, write_foreground
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.simulation import Scene, SceneSettings
 
-BANDPASS = WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
+BANDPASS = WindowDetector(BandpassDetector(), BandpassDetector.window)
 HOW = {"detector": BANDPASS, "cell_diameter": 10.0, "device": "cpu"}
 SIZE = (72, 92)
 

@@ -12,10 +12,13 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from calcium_lightning.command.keys import conf_dir, known_keys
+from calcium_lightning.command.keys import choices_of, known_keys
+from calcium_lightning.core.atomic import USERS
 from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
 
 EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
+#: characters of a line of error
+LONGEST = 2000
 #: Hydra's plugins that are extras of ours: config group -> choice -> extra
 PLUGINS = {
     "hydra/launcher": {
@@ -46,8 +49,8 @@ class Failure:
     explained: bool = True
 
 
-class SweepFailed(Exception):
-    """Some jobs of a sweep failed, the others ran; each failure has a line in the message.
+class BatchFailed(Exception):
+    """Some sessions of a batch or jobs of a sweep failed, the others ran; each has a line in the message.
 
     Attributes
     ----------
@@ -78,16 +81,26 @@ def diagnose(name: str, error: BaseException) -> Failure:
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         message = f"{error.filename or 'output'}: {os.strerror(error.errno)}; free some space and run again"
         status = EXIT_FAILURE
+    elif isinstance(error, OSError) and error.filename and error.errno in USERS:
+        message, status = f"{error.filename}: {os.strerror(error.errno)}", EXIT_INPUT
+    elif isinstance(error, OSError) and error.filename and error.errno in (errno.EIO, errno.ESTALE):
+        message = f"{error.filename}: {os.strerror(error.errno)}; is the disk, or the network, all right?"
+        status = EXIT_FAILURE
     elif isinstance(error, MemoryError):
         message, status = "out of memory; a smaller batch or chunk needs less", EXIT_FAILURE
     else:
         message, status, explained = f"{type(error).__name__}: {error}", EXIT_FAILURE, False
-    return Failure(" ".join(message.split()), status, explained)
+    return Failure(_short(" ".join(message.split())), status, explained)
+
+
+def _short(line: str) -> str:
+    """A line that a terminal can show, whatever was in the file that it tells of."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def report(name: str, error: BaseException) -> int:
     """Tell the user what went wrong, and give the exit status for it."""
-    if isinstance(error, SweepFailed):
+    if isinstance(error, BatchFailed):
         print(f"error: {error}", file=sys.stderr)
         return error.status
     failure = diagnose(name, error)
@@ -106,7 +119,9 @@ def _config_message(name: str, error: BaseException) -> str:
         folder, _, choice = group[1].rpartition("/")
         if extra := PLUGINS.get(folder, {}).get(choice):
             return f"{group[1]}: not installed; pip install 'calcium-lightning[{extra}]'"
-        options = sorted(path.stem for path in (conf_dir() / folder).glob("*.yaml"))
+        if folder and not folder.startswith("hydra/"):  # choices may be in folders of their own
+            folder, _, choice = group[1].partition("/")
+        options = choices_of(folder)
         known = f"there are {', '.join(options)}{nearest(choice, options)}"
         return f"{folder or 'config'}={choice}: no such choice; {known}"
     if override := re.search(

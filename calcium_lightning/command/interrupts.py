@@ -1,4 +1,4 @@
-"""Ctrl-C that is heard, wherever Python happened to be.
+"""Ctrl-C and SIGTERM that are heard, wherever Python happened to be.
 
 Knows signals; knows nothing of commands.
 """
@@ -9,33 +9,60 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import Any, NoReturn
 
-#: s until a swallowed Ctrl-C is given again: the callback that swallowed it has returned by then
+#: s until a swallowed signal is given again: the callback that swallowed it has returned by then
 AGAIN_S = 0.05
+#: what ends a process in good order: the batch system's or Docker's notice, a terminal that is closed
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Terminated(SystemExit):
+    """A signal asks the process to end; ``finally`` clauses run, and its exit status is 128 + the signal."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.status = number, 128 + number
+        super().__init__(self.status)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(number)
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[None]:
-    """Let Ctrl-C raise ``KeyboardInterrupt`` inside the block, for certain.
+def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[None]:
+    """Let Ctrl-C raise ``KeyboardInterrupt`` inside the block, and SIGTERM :class:`Terminated`, for certain.
 
     An exception in a destructor or in a weak reference's callback is printed by Python and dropped, so that
-    a Ctrl-C that comes just then would be lost: it is given again. Outside the main thread, where signals
-    are somebody else's, nothing is done.
+    a signal that comes just then would be lost: it is given again. A signal that the process was started to
+    ignore (``nohup``) stays ignored. Outside the main thread, where signals are somebody else's, nothing is
+    done.
+
+    Parameters
+    ----------
+    ending : iterable of Signals
+        Those besides Ctrl-C.
     """
-    try:
-        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    except ValueError:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    for number in ending:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            handlers[number] = signal.signal(number, _leave)
     hook = sys.unraisablehook
 
     def again(dropped: Any) -> None:
-        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            number = signal.SIGINT
+        elif issubclass(dropped.exc_type, Terminated):
+            number = signal.Signals(getattr(dropped.exc_value, "number", signal.SIGTERM))
+        else:
             hook(dropped)
             return
-        timer = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+        timer = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, number))
         timer.daemon = True
         timer.start()
 
@@ -44,4 +71,5 @@ def heard() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -6,17 +6,26 @@ ends, and nothing of how jobs are launched.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from calcium_lightning.command.failures import diagnose, report
+from calcium_lightning.command import own
+from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
 from calcium_lightning.command.keys import check_complete, check_keys, check_targets
+from calcium_lightning.command.paths import path_keys
+from calcium_lightning.core.atomic import guarding
+from calcium_lightning.core.errors import Pruned
 
 Main = Callable[[DictConfig], Any]
+#: where Hydra believes our plugins to be; it refuses plugins from elsewhere
+PLUGINS = "hydra_plugins.calcium_lightning"
 
 
 class JobFailed(BaseException):
@@ -30,7 +39,7 @@ class Stopped:
 class Task:
     """A command as Hydra's task function.
 
-    In a sweep of ours (:mod:`calcium_lightning.sweeps`) a job's failure is its return value, so that the
+    In a sweep of ours a job's failure is its return value, so that the
     others run; it is told on stderr where and when it happens.
 
     Parameters
@@ -55,18 +64,26 @@ class Task:
             What the command returns; :class:`~calcium_lightning.command.failures.Failure` or :class:`Stopped`
             instead, in a sweep.
         """
-        from calcium_lightning.runs.jobs import Pruned
+        from hydra.core.hydra_config import HydraConfig
 
         try:
             logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
             check_keys(cfg, self.name)
+            hydra = HydraConfig.get()
+            own.find_from_job(hydra)
+            own.own_modules(cfg)
+            own.check_features(cfg)
+            own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
             check_targets(cfg)
-            return self.main(cfg)
+            with guarding(_inputs(cfg, self.name)):
+                return self.main(cfg)
         except Pruned:
             return Stopped()
         except Exception as error:
             if not _goes_on():
+                if diagnose(self.name, error).status == EXIT_INPUT:
+                    _forget()
                 raise JobFailed from error
             report(self.name, error)
             return diagnose(self.name, error)
@@ -79,6 +96,33 @@ class Task:
         return (_of, (self.name,)) if ours else (Task, (self.name, self.main))
 
 
+def _inputs(cfg: DictConfig, name: str) -> Iterator[Path]:
+    """The files that a config names as inputs; those of folders and globs are found by the command."""
+    for key in path_keys(name, "input"):
+        value = OmegaConf.select(cfg, key)
+        for item in value if isinstance(value, ListConfig) else [value]:
+            if isinstance(item, str):
+                yield Path(item).expanduser()
+
+
+def _forget() -> None:
+    """Remove the job's folder, if nothing is in it but what Hydra has put there."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    cfg = HydraConfig.get()
+    folder = Path(cfg.runtime.output_dir)
+    if cfg.mode == RunMode.MULTIRUN or cfg.output_subdir is None or not folder.is_dir():
+        return
+    if {path.name for path in folder.iterdir()} <= {str(cfg.output_subdir), f"{cfg.job.name}.log"}:
+        shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # it holds other runs
+            for above in folder.parents:
+                if not above.is_relative_to(Path.cwd() / "outputs"):
+                    break  # no folder of ours
+                above.rmdir()
+
+
 def _of(name: str) -> Task:
     return Task(name, importlib.import_module(f"calcium_lightning.{name}").main.__wrapped__)
 
@@ -88,7 +132,5 @@ def _goes_on() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from calcium_lightning.sweeps.plugins import MODULE
-
     cfg = HydraConfig.get()
-    return cfg.mode == RunMode.MULTIRUN and str(cfg.sweeper.get("_target_")).startswith(f"{MODULE}.")
+    return cfg.mode == RunMode.MULTIRUN and str(cfg.sweeper.get("_target_")).startswith(f"{PLUGINS}.")

@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,59 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else here.parent / "conf"
 
 
+#: folders of config files that the user brings along, before ours
+_OWN: list[Path] = []
+
+
+def search_in(folders: Sequence[Path]) -> None:
+    """Look for choices in these folders (``--config-dir``) too, from now on."""
+    _OWN[:] = [folder.resolve() for folder in folders]
+
+
+def config_folders() -> list[Path]:
+    """Where config files are: the user's own folders, then ours."""
+    return [*_OWN, conf_dir()]
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a config group, those in folders inside as ``folder/choice``."""
+    found = set()
+    for folder in config_folders():
+        place = folder / group
+        found |= {file.relative_to(place).with_suffix("").as_posix() for file in place.rglob("*.yaml")}
+    return sorted(found)
+
+
+def first_comment(group: str, choice: str) -> str:
+    """The first line of comment in a choice's file that is for people."""
+    for folder in config_folders():
+        file = folder / group / f"{choice}.yaml"
+        if file.is_file():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if line.startswith("#") and not line.startswith("# @package"):
+                    return line.lstrip("# ").rstrip()
+            return ""
+    return ""
+
+
+def groups_of(name: str) -> dict[str, str | None]:
+    """The config groups that a command's YAML file mentions, with what each is by default."""
+    path = conf_dir() / f"{name}.yaml"
+    raw = OmegaConf.load(path) if path.is_file() else None
+    groups: dict[str, str | None] = {}
+    for item in raw.get("defaults", []) if isinstance(raw, DictConfig) else []:
+        if isinstance(item, DictConfig):
+            group, choice = next(iter(item.items()))
+            group = str(group).removeprefix("optional ").removeprefix("override ").split("@")[0].strip("/")
+            groups[group] = choice
+    return groups
+
+
+def default_choice(name: str, group: str) -> str | None:
+    """What a config group of a command is by default."""
+    return groups_of(name).get(group)
+
+
 def known_keys(name: str) -> list[str]:
     """Every key that the command accepts, dotted, and its config groups."""
     from hydra import compose, initialize_config_dir
@@ -34,7 +87,13 @@ def known_keys(name: str) -> list[str]:
     from hydra.core.utils import JobRuntime
 
     keys = [field.name for field in dataclasses.fields(SCHEMAS[name])] if name in SCHEMAS else []
-    keys += [path.name for path in conf_dir().iterdir() if path.is_dir()]
+    keys += [
+        path.name
+        for folder in config_folders()
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.is_dir()
+    ]
     running, job = GlobalHydra.instance().hydra, JobRuntime.instance().get("name")
     try:
         GlobalHydra.instance().clear()

@@ -13,9 +13,25 @@ from typing import Any
 MISSING = "???"
 
 
-def option(default: Any, help: str) -> Any:
-    """Give a dataclass field with a default and the line that ``--help`` shows for it."""
-    metadata = {"help": help}
+def option(
+    default: Any, help: str, *, unit: str = "", path: str = "", paths: dict[str, str] | None = None
+) -> Any:
+    """Give a dataclass field with a default, and what ``--help`` and the checks of arguments know of it.
+
+    Parameters
+    ----------
+    default : Any
+        Its default; ``MISSING`` where one must be given.
+    help : str
+        What it is, in one line.
+    unit : str
+        Of its value, such as ``"Hz"``.
+    path : {"", "input", "output", "either"}
+        It is a path, taken as it was typed: of what the command reads, of what it makes, or of both.
+    paths : dict of str to str
+        The same of keys inside, where the field is a group of them.
+    """
+    metadata = {"help": help, "unit": unit, "path": path, "paths": paths or {}}
     if isinstance(default, list | dict):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -40,22 +56,33 @@ def command_schema(name: str) -> Any:
 class ExtractConfig:
     """Cells of one or many sessions."""
 
-    session: Any = option(MISSING, "session file(s), one path or a list [A.h5,B.h5]")
+    session: Any = option(
+        MISSING, "session file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
     output: Any = option(
-        None, "cells file (.h5); a folder when there are several sessions; default: the run's folder"
+        None,
+        "cells file (.h5); a folder when there are several sessions; default: here",
+        path="output",
     )
     checkpoint: Any = option(
-        None, "a trained model (.ckpt or .safetensors); default: the weights in the package"
+        None,
+        "a trained model (.ckpt or .safetensors); default: the weights in the package",
+        path="input",
     )
     cell_diameter: Any = option(
-        None, "full width at half maximum of a typical footprint, pixels; default: estimated"
+        None,
+        "full width at half maximum of a typical footprint, pixels; default: estimated",
+        unit="pixels",
     )
-    cell_diameter_um: Any = option(None, "the same in micrometres, for sessions that know their pixel size")
-    fps: Any = option(None, "frame rate, Hz, in place of the session's")
-    pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's")
+    cell_diameter_um: Any = option(
+        None, "the same in micrometres, for sessions that know their pixel size", unit="µm"
+    )
+    fps: Any = option(None, "frame rate, Hz, in place of the session's", unit="Hz")
+    pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's", unit="µm")
     fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
-    detector: str = option("network", "what finds cells in a frame: network | bandpass (the baseline)")
+    detector: Any = option({}, "what finds cells in a frame")
     device: str = option("auto", "auto | cpu | cuda | mps")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     seed: int = option(0, "seed of everything random")
     preprocess: Any = option({}, "motion, flat field, baseline, foreground")
@@ -67,16 +94,20 @@ class ExtractConfig:
 class EvaluateConfig:
     """Cells against truth."""
 
-    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
+    cells: Any = option(
+        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
     truth: Any = option(
         MISSING,
         "session file(s) with /truth, or annotators' mask(s) (.npy, .png, .mat); as many as cells files, or "
         "one",
+        path="input",
     )
-    unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)")
-    output: Any = option(None, "write the figures there (.json) too")
+    unknown: Any = option(None, "pixels of the mask(s) to leave out (.npy)", path="input")
+    output: Any = option(None, "write the figures there (.json) too", path="output")
     all: bool = option(False, "count rejected cells too")
-    radius: float = option(6.0, "how far a centre may lie from the true one, pixels")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
+    radius: float = option(6.0, "how far a centre may lie from the true one, pixels", unit="pixels")
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -92,8 +123,8 @@ class NwbConfig:
     indicator: str = option("unknown", "calcium indicator, such as GCaMP6f")
     location: str = option("unknown", "brain area")
     device: str | None = option(None, "what recorded it; default: as the recorder noted it")
-    excitation_nm: float | None = option(None, "wavelength, nm")
-    emission_nm: float | None = option(None, "wavelength, nm")
+    excitation_nm: float | None = option(None, "wavelength, nm", unit="nm")
+    emission_nm: float | None = option(None, "wavelength, nm", unit="nm")
     subject_id: str | None = option(None, "the animal's name; default: as the recorder noted it")
     species: str | None = option(None, "such as Mus musculus")
     sex: str | None = option(None, "M | F | U | O")
@@ -109,10 +140,15 @@ class NwbConfig:
 class ExportConfig:
     """Cells to other formats."""
 
-    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
-    output: Any = option(None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables")
-    format: str | None = option(None, "nwb | csv; default: by the output's ending")
+    cells: Any = option(
+        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
+    output: Any = option(
+        None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables", path="output"
+    )
+    format: str | None = option(None, "nwb | csv, or one of parts=; default: by the output's ending")
     rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(
         default_factory=NwbConfig,
@@ -127,9 +163,13 @@ class ExportConfig:
 class IngestConfig:
     """A recording to a session file."""
 
-    input: Any = option(MISSING, "recording(s): a file, a folder, or a list [A.avi,B.avi]")
+    input: Any = option(
+        MISSING, "recording(s): a file or folder, a list [A.avi,B.avi], or a glob in quotes", path="input"
+    )
     output: Any = option(
-        None, "session file (.h5); a folder when there are several inputs; default: the run's folder"
+        None,
+        "session file (.h5); a folder when there are several inputs; default: here",
+        path="output",
     )
     key: str | None = option(
         None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits"
@@ -142,9 +182,11 @@ class IngestConfig:
     shape: Any = option(
         None, "[T,H,W] or [H,W] of a file of nothing but numbers; dtype= is then what they are"
     )
-    fps: float | None = option(None, "frame rate of the recording, Hz; default: from the file")
+    fps: float | None = option(None, "frame rate of the recording, Hz; default: from the file", unit="Hz")
     pixel_size_um: float | None = option(
-        None, "micrometres per pixel of the recording; default: from the file"
+        None,
+        "micrometres per pixel of the recording; default: from the file",
+        unit="µm",
     )
     kind: str | None = option(None, "raw (sensor counts) | dff; default: from the file, or raw")
     motion_corrected: bool | None = option(
@@ -159,7 +201,9 @@ class IngestConfig:
         None, "uint8 | uint16 | float32; default: the recording's integers, float32 for averages"
     )
     truth: Any = option(
-        None, "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input"
+        None,
+        "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input",
+        path="input",
     )
     truth_key: str | None = option(None, "dataset or variable of the truth's file")
     join: bool = option(
@@ -168,6 +212,7 @@ class IngestConfig:
     timestamps: bool = option(True, "take the recording's time stamps along")
     preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -176,14 +221,16 @@ class IngestConfig:
 class SimulateConfig:
     """A synthetic session with ground truth."""
 
-    output: Any = option(None, "session file (.h5), or a folder for it; default: the run's folder")
+    output: Any = option(None, "session file (.h5), or a folder for it; default: here", path="output")
     seed: int = option(0, "the same seed and settings give the same file")
-    fps: float | None = option(None, "frame rate, Hz, in place of the preset's")
-    pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's")
+    fps: float | None = option(None, "frame rate, Hz, in place of the preset's", unit="Hz")
+    pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's", unit="µm")
     cell_diameter: float | None = option(
-        None, "full width at half maximum of a typical cell, pixels, in place of the preset's"
+        None,
+        "full width at half maximum of a typical cell, pixels, in place of the preset's",
+        unit="pixels",
     )
-    cell_diameter_um: float | None = option(None, "the same in micrometres")
+    cell_diameter_um: float | None = option(None, "the same in micrometres", unit="µm")
     compression: str = option("none", "of the frames: none | gzip | lz4")
     overwrite: bool = option(False, "replace an existing output")
     simulation: Any = option(
@@ -197,21 +244,34 @@ class TrainConfig:
     """Train on one or many sessions."""
 
     seed: int = option(0, "seed of everything random")
-    cell_diameter: Any = option(None, "full width at half maximum of a typical footprint, pixels")
-    cell_diameter_um: Any = option(None, "the same in micrometres, for sessions that know their pixel size")
-    fps: Any = option(None, "frame rate, Hz, in place of the sessions'")
-    pixel_size_um: Any = option(None, "micrometres per pixel, in place of the sessions'")
-    ckpt_path: Any = option(None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt")
-    weights: Any = option(None, "start from trained weights: default (the package's), .ckpt or .safetensors")
+    cell_diameter: Any = option(
+        None, "full width at half maximum of a typical footprint, pixels", unit="pixels"
+    )
+    cell_diameter_um: Any = option(
+        None, "the same in micrometres, for sessions that know their pixel size", unit="µm"
+    )
+    fps: Any = option(None, "frame rate, Hz, in place of the sessions'", unit="Hz")
+    pixel_size_um: Any = option(None, "micrometres per pixel, in place of the sessions'", unit="µm")
+    ckpt_path: Any = option(
+        None, "go on with a run that was broken off: RUN/checkpoints/last.ckpt", path="either"
+    )
+    weights: Any = option(
+        None, "start from trained weights: default (the package's), .ckpt or .safetensors", path="input"
+    )
     fresh: bool = option(False, "run anew what was finished or begun before, in a new folder")
+    parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace a run that is in the folder already; implies fresh")
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
-    data: Any = option({}, "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation")
+    data: Any = option(
+        {},
+        "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation",
+        paths={"sessions": "input", "folder": "output"},
+    )
     preprocess: Any = option({}, "motion, background, baseline, noise")
     model: Any = option({}, "how the parts are put together")
     encoder: Any = option({}, "windows to features")
     head: Any = option({}, "features to coordinates")
-    painter: Any = option({}, "a coordinate to its dot (model=published)")
+    painter: Any = option({}, "a coordinate to its dot (model=published)", paths={"weights": "input"})
     decoder: Any = option({}, "coordinates to a picture")
     background: Any = option({}, "what is smooth in the picture")
     layer: Any = option({}, "plain convolution or CoordConv (+experiment=coordconv_*)")
@@ -229,9 +289,13 @@ class TrainConfig:
 class ReportConfig:
     """Cells on one page."""
 
-    cells: Any = option(MISSING, "cells file(s), one path or a list [A.h5,B.h5]")
-    output: Any = option(None, "page (.html); a folder when there are several; default: the run's folder")
-    metrics: Any = option(None, "figures of these cells, as evaluate's output=METRICS.json wrote them")
+    cells: Any = option(
+        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+    )
+    output: Any = option(None, "page (.html); a folder when there are several; default: here", path="output")
+    metrics: Any = option(
+        None, "figures of these cells, as evaluate's output=METRICS.json wrote them", path="input"
+    )
     overwrite: bool = option(False, "replace an existing output")
 
 
@@ -240,11 +304,11 @@ class ReportConfig:
 class CompareConfig:
     """Runs side by side."""
 
-    runs: Any = option(MISSING, "folder of a sweep or of runs, a glob of them, or a list")
+    runs: Any = option(MISSING, "folder of a sweep or of runs, a glob of them, or a list", path="input")
     metric: str | None = option(None, "what to order by; default: what chose the best checkpoints")
     mode: str | None = option(None, "what of it is best: min | max; default: by the metric")
-    output: Any = option(None, "page (.html) or a folder for it; default: the run's folder")
-    table: Any = option(None, "table (.csv); default: beside the page")
+    output: Any = option(None, "page (.html) or a folder for it; default: here", path="output")
+    table: Any = option(None, "table (.csv); default: beside the page", path="output")
     overwrite: bool = option(False, "replace existing outputs")
 
 

@@ -1,44 +1,70 @@
-"""What every entry point shares: Hydra, exit statuses, help, and one clear line for a mistake.
+"""What every entry point shares: Hydra, exit statuses, and how a command begins and ends.
 
-An entry point is a function of a composed config. This module knows how commands begin and end, and nothing
-of what they do.
+For: the entry points, which are functions of a composed config.
+Must not know: what any of them does; which plugins there are, and which folder a job has already, they say.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import functools
-import inspect
+import io
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
-from calcium_lightning.command.interrupts import heard
+from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import JobFailed, Main, Task
-from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.keys import conf_dir, default_choice, search_in
+from calcium_lightning.command.own import find_from
+from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 
 Settle = Callable[[list[str]], list[str]]
-#: commands whose jobs go on in the folder that they have already: what adds it to their arguments
-SETTLE: dict[str, Settle] = {}
 
 
-def entry_point(name: str, settle: Settle | None = None) -> Callable[[Main], Callable[[], Any]]:
+@dataclass(frozen=True)
+class Parts:
+    """What a command brings along from rooms that this one doesn't know.
+
+    Attributes
+    ----------
+    settle : callable, optional
+        May add to the arguments, before Hydra sees them, what folder the job or the sweep has already.
+    plugins : callable, optional
+        Makes sweepers known to Hydra.
+    """
+
+    settle: Settle | None = None
+    plugins: Callable[[], None] | None = None
+
+
+#: command -> what it brings along
+COMMANDS: dict[str, Parts] = {}
+
+
+def entry_point(
+    name: str, *, settle: Settle | None = None, plugins: Callable[[], None] | None = None
+) -> Callable[[Main], Callable[[], Any]]:
     """Turn ``main(cfg)`` into the Hydra application ``python -m calcium_lightning.<name>``.
 
-    ``settle`` may add to the arguments, before Hydra sees them, what folder the job or the sweep has already.
+    Exit status 0 on success, 2 on bad input or configuration (one line on stderr), 130 on Ctrl-C, 143 on
+    SIGTERM, 1 on a failure of the machine (one line) or of ours (with the traceback).
 
-    Exit status 0 on success, 2 on bad input or configuration (one line on stderr), 130 on Ctrl-C, 1 on a
-    failure of the machine (one line) or of ours (with the traceback).
+    Parameters
+    ----------
+    name : str
+        The command's name, and its config's.
+    settle, plugins : callable, optional
+        See :class:`Parts`.
     """
-    if settle is not None:
-        SETTLE[name] = settle
+    COMMANDS[name] = Parts(settle, plugins)
 
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
@@ -52,27 +78,94 @@ def entry_point(name: str, settle: Settle | None = None) -> Callable[[Main], Cal
 
 def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     """Run one command with its command-line arguments and return its exit status."""
-    if "--help" in arguments or "-h" in arguments:
-        print(help_text(name, main.__doc__ or ""))
-        return 0
-    try:
-        arguments = flags_first(arguments)
-    except InputError as error:
-        return report(name, error)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what a terminal can't show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with heard():
-            _register()
-            if name in SETTLE:
-                arguments = SETTLE[name](list(arguments))
-            _hydra(name, main, arguments)
+            _dispatch(name, main, arguments)
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPT
+    except Terminated as error:
+        print("terminated", file=sys.stderr)
+        return error.status
     except SystemExit as error:  # argparse refuses a flag with 2, as we do
         return error.code if isinstance(error.code, int) else EXIT_FAILURE
+    except BrokenPipeError as error:
+        return EXIT_FAILURE if leave_quietly() else report(name, error)
     except BaseException as error:
         return report(name, error)
     return 0
+
+
+def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
+    """Tell what there is, or do the work."""
+    search_in(config_dirs(arguments))
+    if "--help" in arguments or "-h" in arguments:
+        from calcium_lightning.command.help import help_text
+
+        tell(help_text(name, main.__doc__ or ""))
+        return
+    if "-sc" in arguments or "--shell-completion" in arguments:
+        from calcium_lightning.command.completion import answer
+
+        tell(answer([name, *arguments]))
+        return
+    arguments = flags_first(arguments)
+    sweeping = is_sweep(arguments)
+    arguments = as_typed(name, arguments, sweeping)
+    if (
+        sweeping
+        and default_choice(name, "run") == "here"
+        and not any(a.startswith("run=") for a in arguments)
+    ):
+        arguments = [*arguments, "run=folder"]
+    parts = COMMANDS.get(name, Parts())
+    _register(parts)
+    find_from(arguments)
+    if parts.settle is not None:
+        arguments = parts.settle(list(arguments))
+    _hydra(name, main, arguments)
+
+
+def is_sweep(arguments: Sequence[str]) -> bool:
+    """Whether arguments ask for several jobs."""
+    return any(item in ("-m", "--multirun", "hydra.mode=MULTIRUN") for item in arguments)
+
+
+def config_dirs(arguments: Sequence[str]) -> list[Path]:
+    """The folders of config files that the user brings along (``--config-dir``)."""
+    found: list[Path] = []
+    for index, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            found.append(Path(value if equals else next(iter(arguments[index + 1 :]), "")).expanduser())
+    return found
+
+
+def tell(text: str) -> None:
+    """Print what was asked for; who has read enough of it may close the pipe."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        if not leave_quietly():
+            raise
+
+
+def leave_quietly() -> bool:
+    """If nobody reads stdout any more, send the rest nowhere: Python would complain at its end."""
+    with contextlib.suppress(io.UnsupportedOperation, ValueError):
+        output = sys.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, select.POLLOUT)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, output)
+            os.close(nowhere)
+            return True
+    return False
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
@@ -111,16 +204,15 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return flags + overrides
 
 
-def _register() -> None:
-    """Make our schemas and sweepers known to Hydra."""
+def _register(parts: Parts) -> None:
+    """Make our schemas, and what the command brings along, known to Hydra."""
     from hydra.core.config_store import ConfigStore
-
-    from calcium_lightning.sweeps.plugins import register
 
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
         store.store(name=f"{command}_schema", node=schema)
-    register()
+    if parts.plugins is not None:
+        parts.plugins()
 
 
 def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
@@ -143,103 +235,3 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
     if failed is not None:  # out here the job's error keeps its own cause
         raise failed.__cause__ or failed
-
-
-def as_paths(value: Any) -> list[Path]:
-    """One path or a list of paths, as a list; relative ones are relative to the folder the user stands in."""
-    values = list(value) if isinstance(value, list | tuple | ListConfig) else [value]
-    if any(item is None or not str(item).strip() for item in values):
-        raise InputError("an empty path; give one, or a list [A.h5,B.h5]")
-    return [Path(str(item)).expanduser() for item in values]
-
-
-def run_folder() -> Path:
-    """The folder of the running job (``hydra.run.dir``, or its place in a sweep)."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def output_paths(inputs: Sequence[Path], output: Any, suffix: str) -> list[Path]:
-    """Where each input's result goes.
-
-    Parameters
-    ----------
-    inputs : sequence of Path
-        One or several inputs.
-    output : str, Path or None
-        A file for one input, a folder for several (or for one, with a slash at its end); ``None`` is the
-        run's folder.
-    suffix : str
-        Ending of the results, such as ``".h5"`` or ``".cells.h5"``.
-    """
-    if not inputs:
-        raise InputError("an empty list of inputs; give a path, or a list [A.h5,B.h5]")
-    if output is not None and len(inputs) == 1:
-        path = Path(str(output)).expanduser()
-        if not path.is_dir() and not str(output).endswith("/"):
-            return [path]
-        return [path / f"{inputs[0].stem}{suffix}"]
-    folder = run_folder() if output is None else Path(str(output)).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output={folder}: with several inputs the output is a folder, and this is a file")
-    paths = [folder / f"{path.stem}{suffix}" for path in inputs]
-    twice = sorted({path.name for path in paths if paths.count(path) > 1})
-    if twice:
-        raise InputError(f"output={folder}: two inputs would be written to {twice[0]}; run them one by one")
-    return paths
-
-
-def help_text(name: str, description: str) -> str:
-    """What ``--help`` prints: the purpose, the keys with units and defaults, and the groups."""
-    lines = [f"python -m calcium_lightning.{name} key=value ...", "", inspect.cleandoc(description), ""]
-    schema = SCHEMAS.get(name)
-    if schema is not None:
-        lines.append("Keys:")
-        for field in dataclasses.fields(schema):
-            default = field.default if field.default is not dataclasses.MISSING else None
-            if field.default_factory is not dataclasses.MISSING:
-                default = None
-            shown = (
-                "required"
-                if default == "???"
-                else ""
-                if default is None
-                else f"default: {str(default).lower() if isinstance(default, bool) else default}"
-            )
-            text = field.metadata.get("help", "")
-            lines.append(f"  {field.name + '=':<22}{text}{f' ({shown})' if shown else ''}")
-    groups = _groups(name)
-    if groups:
-        lines += ["", "Choices (group=choice; keys inside as group.key=value):"]
-        lines += [f"  {group + '=':<22}{' | '.join(choices)}" for group, choices in groups.items()]
-    lines += [
-        "",
-        "--cfg job prints the composed config, -m runs every combination of comma-separated values,",
-        "--hydra-help tells the rest.",
-        "Paths with spaces, commas or '=': quote them twice, as in 'session=\"my, file=1.h5\"'.",
-    ]
-    return "\n".join(lines)
-
-
-def _groups(name: str) -> dict[str, list[str]]:
-    """The config groups that a command's YAML mentions, with their choices."""
-    path = conf_dir() / f"{name}.yaml"
-    if not path.is_file():
-        return {}
-    raw = OmegaConf.load(path)
-    groups: dict[str, list[str]] = {}
-    defaults = raw.get("defaults", []) if isinstance(raw, DictConfig) else []
-    for item in defaults:
-        if isinstance(item, DictConfig):
-            group = (
-                str(next(iter(item)))
-                .replace("optional ", "")
-                .replace("override ", "")
-                .split("@")[0]
-                .strip("/")
-            )
-            choices = sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
-            if choices and group != "run":
-                groups[group] = choices
-    return groups

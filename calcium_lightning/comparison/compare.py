@@ -25,8 +25,13 @@ INCIDENTAL = (
     "logger",
     "output",
     "overwrite",
+    "run",
     "sweep",
 )
+
+
+#: command -> the key of the recordings that it works on
+DATA = {"train": "data.sessions", "extract": "session"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,10 @@ class Comparison:
     others : list of Parameter
         Settings that differ besides, most of them by way of a config file that ``parameters`` name.
     best : int or None
-        The best of the finished runs (of all, where none is finished).
+        The best of the finished runs (of all, where none is finished); None where runs are on different data,
+        whose figures can't be compared.
+    groups : list of list of int
+        Those with a result that are on the same data; each group in order.
     """
 
     runs: list[Run]
@@ -74,6 +82,15 @@ class Comparison:
     parameters: list[Parameter]
     others: list[Parameter]
     best: int | None
+    groups: list[list[int]]
+
+    @property
+    def caution(self) -> str:
+        """What must be said of runs that aren't on the same data; empty where all are."""
+        if len(self.groups) < 2:
+            return ""
+        sizes = " and ".join(f"{len(group)} runs" if len(group) > 1 else "1 run" for group in self.groups)
+        return f"{sizes} are on different data: their figures can't be compared, and none is called the best"
 
     @property
     def values(self) -> list[float]:
@@ -121,6 +138,7 @@ def compare_runs(runs: Sequence[Run], metric: str | None = None, mode: str | Non
     measured = [place for place, index in enumerate(order) if not key(index)[0]]
     finished = [place for place in measured if ordered[place].status == "finished"]
     parameters, others = _differences(ordered)
+    groups = _on_the_same_data(ordered, measured)
     return Comparison(
         runs=ordered,
         names=_names(ordered),
@@ -128,8 +146,20 @@ def compare_runs(runs: Sequence[Run], metric: str | None = None, mode: str | Non
         results=[results[index] for index in order],
         parameters=parameters,
         others=others,
-        best=next(iter(finished or measured), None),
+        best=next(iter(finished or measured), None) if len(groups) < 2 else None,
+        groups=groups,
     )
+
+
+def _on_the_same_data(runs: Sequence[Run], places: Sequence[int]) -> list[list[int]]:
+    """Group runs by what they are of, told by its content; where that isn't known of all, by the paths."""
+    by_content = all(runs[place].data for place in places)
+    groups: dict[Any, list[int]] = {}
+    for place in places:
+        run = runs[place]
+        paths = str(run.settings.get(DATA.get(run.command, "")))
+        groups.setdefault(tuple(sorted(run.data.values())) if by_content else paths, []).append(place)
+    return list(groups.values())
 
 
 def command_of(run: Run) -> str:

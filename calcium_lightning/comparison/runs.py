@@ -121,6 +121,15 @@ def read_runs(places: Sequence[str | Path]) -> list[Run]:
     return list(found.values())
 
 
+def files_of(run: Run) -> Iterator[Path]:
+    """The files that a run is read from, and its results: nothing is to be written over them."""
+    for name in (".hydra", "figures", "checkpoints"):
+        yield from (run.folder / name).rglob("*")
+    for name in ("job.json", "summary.json", "metrics.csv", "metrics.json"):
+        yield run.folder / name
+    yield from run.folder.glob("*.h5")
+
+
 def read_run(folder: Path) -> Run:
     """Read one run's folder."""
     from calcium_lightning.runs.jobs import read_job

@@ -1,57 +1,217 @@
-"""Files appear whole or not at all: written beside the target, then renamed."""
+"""Files appear whole or not at all: written beside the target, then renamed.
+
+For: every file that the package writes. A target that can't be, or that must not be, is refused before work
+begins: no folder to write in, a name too long, no regular file, something that the command reads.
+Must not know: what is written.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import uuid
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.temporaries import sweep, temporary_name
 
-
-def check_output(target: Path, overwrite: bool) -> None:
-    """Refuse a target that exists, before any work is done for it.
-
-    Raises
-    ------
-    InputError
-        If ``target`` exists and ``overwrite`` is false, or if its folder can't be made.
-    """
-    if target.exists() and not overwrite:
-        raise InputError(f"{target}: exists; overwrite=true replaces it")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise InputError(f"{target.parent}: can't be made a folder ({error.strerror})") from error
+#: what the running command reads, by device and inode: nothing is written over it, whatever its name
+_INPUTS: ContextVar[dict[tuple[int, int], Path] | None] = ContextVar("inputs", default=None)
+#: of a path of the user's, and not of the machine: told as bad input
+USERS = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.EINVAL,
+    }
+)
+#: of the machine: a full disk, a broken one, no memory
+MACHINES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE})
+APPEARED = "{}: has appeared meanwhile, and is kept; overwrite=true replaces it"
+#: bytes that a file system has at least, or it is full
+PROBE = b"\0" * 4096
 
 
 @contextmanager
-def atomic_path(target: Path | str, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside ``target`` that is renamed to it when the block succeeds.
+def guarding(paths: Iterable[Path] = ()) -> Iterator[None]:
+    """Within the block no output may be one of these files, also by another name or a link."""
+    token = _INPUTS.set({})
+    try:
+        guard(paths)
+        yield
+    finally:
+        _INPUTS.reset(token)
 
-    Whatever ends the block early (an error, Ctrl-C) removes the temporary file or folder and leaves an
-    existing target as it was.
+
+def guard(paths: Iterable[Path]) -> None:
+    """Add to the files that the block of :func:`guarding` protects; nothing outside of one."""
+    inputs = _INPUTS.get()
+    if inputs is None:
+        return
+    for path in paths:
+        try:
+            found = path.stat()
+        except (OSError, ValueError):  # the command itself says best what is wrong with it
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            inputs[found.st_dev, found.st_ino] = path
+
+
+def check_output(target: Path, overwrite: bool, folder: bool = False) -> None:
+    """Refuse a target that can't or must not be written, before any work is done for it.
+
+    Dead temporaries of the same target are removed on the way.
+
+    Parameters
+    ----------
+    target : Path
+        The file, or folder, to be made.
+    overwrite : bool
+        An existing one may be replaced.
+    folder : bool
+        A folder is meant.
 
     Raises
     ------
     InputError
-        If ``target`` exists and ``overwrite`` is false.
+        If ``target`` exists and ``overwrite`` is false; if it is an input of the running command, or neither
+        a regular file nor (where a folder is meant) a folder; if it can't be made where it should be.
+    OSError
+        If the disk is full.
+    """
+    if "\0" in str(target):
+        raise InputError(f"{str(target)!r}: no file can be named so")
+    try:
+        found = target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    except OSError as error:
+        raise _refused(target, error) from error
+    if found is not None:
+        inputs = _INPUTS.get() or {}
+        if (found.st_dev, found.st_ino) in inputs:
+            raise InputError(
+                f"{target}: is an input of this command ({inputs[found.st_dev, found.st_ino]}); "
+                "give it another output"
+            )
+        if stat.S_ISDIR(found.st_mode) and not folder:
+            raise InputError(f"{target}: is a folder; a file is to be written")
+        if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{target}: is no regular file; give a file that can be replaced")
+        if folder and not stat.S_ISDIR(found.st_mode):
+            raise InputError(f"{target}: is a file; a folder is to be written")
+        if not overwrite:
+            raise InputError(f"{target}: exists; overwrite=true replaces it")
+    _probe(target)
+
+
+def _probe(target: Path) -> None:
+    """Try to make a file where the target's temporary will be; folders that aren't there yet stay unmade."""
+    try:
+        place = target.parent
+        while not place.exists():
+            if os.path.lexists(place):
+                raise InputError(f"{place}: a link to nothing; can't be made a folder")
+            _check_name(place.parent, place.name)
+            place = place.parent
+        if not place.is_dir():
+            raise InputError(f"{place}: can't be made a folder (a file of that name is there)")
+        _check_name(place, target.name)
+        sweep(target)
+        probe = temporary_name(place / target.name)
+        try:
+            probe.write_bytes(PROBE)
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(target, error) from error
+
+
+def _check_name(folder: Path, name: str) -> None:
+    while not folder.exists():
+        folder = folder.parent
+    longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+    if len(os.fsencode(name)) > longest:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+
+def _refused(target: Path, error: OSError) -> InputError | OSError:
+    """The user's mistake in one line; a failure of the machine as it is."""
+    if error.errno not in MACHINES:
+        return InputError(f"{_short(target)}: can't be written ({error.strerror})")
+    return OSError(error.errno, error.strerror, str(target.parent))
+
+
+def _short(target: Path) -> str:
+    text = str(target)
+    return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
+
+
+@contextmanager
+def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside ``target`` that is renamed to it when the block succeeds.
+
+    Whatever ends the block early (an error, Ctrl-C, SIGTERM) removes the temporary file or folder and leaves
+    an existing target as it was. Without ``overwrite`` nothing is replaced, not even what appeared meanwhile.
+
+    Parameters
+    ----------
+    target, overwrite, folder
+        As for :func:`check_output`.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output`; also at the end, if something has appeared at ``target`` meanwhile.
     """
     target = Path(target)
-    check_output(target, overwrite)
-    # The ending stays last: writers choose their format by it.
-    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.tmp{target.suffix}")
+    check_output(target, overwrite, folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(target, error) from error
+    temporary = temporary_name(target)
     try:
         yield temporary
-        if target.is_dir() and temporary.is_dir():
-            shutil.rmtree(target)
-        os.replace(temporary, target)
+        _rename(temporary, target, overwrite)
     except BaseException:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
+    if temporary.is_dir():
+        if overwrite and target.is_dir():
+            target = target.resolve()
+            shutil.rmtree(target)
+        try:
+            os.rename(temporary, target)  # never onto a folder that holds anything
+        except OSError as error:
+            if not os.path.lexists(target):
+                raise
+            raise InputError(APPEARED.format(target)) from error
+    elif overwrite:
+        os.replace(temporary, target)
+    else:
+        try:
+            os.link(temporary, target)
+        except FileExistsError as error:
+            raise InputError(APPEARED.format(target)) from error
+        except OSError:  # a file system without links
+            if os.path.lexists(target):
+                raise InputError(APPEARED.format(target)) from None
+            os.rename(temporary, target)
+        else:
+            temporary.unlink()

@@ -1,4 +1,4 @@
-"""The one exception that means "the user's input", and the one that means "a process is gone"."""
+"""What a job may end with that is no fault of the code: bad input, a lost process, a hopeless trial."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class InputError(Exception):
 
 class ProcessFailed(Exception):
     """A process of a run ended without telling why (killed, out of memory): one clear line, exit status 1."""
+
+
+class Pruned(Exception):
+    """The sweep gave the run up as hopeless; raised by all ranks before the same step."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:

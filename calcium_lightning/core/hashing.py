@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 
-PACKAGE = Path(__file__).resolve().parent.parent
 #: smaller files, bytes, are read faster than it takes to remember them
 LEAST = 1 << 25
 #: a file that was written so many seconds ago may be written again without its time stamp telling
@@ -46,24 +44,6 @@ def sha256_of(path: Path | str, least: int = LEAST) -> str:
         with contextlib.suppress(OSError, InputError), atomic_path(note, overwrite=True) as temporary:
             temporary.write_text(value)
     return value
-
-
-def code_of(names: Sequence[str]) -> str:
-    """SHA-256, hexadecimal, of some of the package's files and folders: their names, code and data.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Relative to the package.
-    """
-    digest = hashlib.sha256()
-    for name in names:
-        path = PACKAGE / name
-        files = [path] if path.is_file() else sorted(path.rglob("*"))
-        for file in files:
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{file.relative_to(PACKAGE).as_posix()}\0".encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

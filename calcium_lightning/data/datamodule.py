@@ -88,6 +88,9 @@ class SessionData(L.LightningDataModule):
         In ``setup``: for a session that is missing, damaged or too short, or sizes that don't fit together.
     """
 
+    #: its samplers give each process its share
+    knows_ranks = True
+
     def __init__(
         self,
         sessions: Sequence[Path | str],

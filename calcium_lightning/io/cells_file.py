@@ -109,6 +109,19 @@ def read_origin(path: Path | str) -> dict[str, str]:
         }
 
 
+def count_cells(path: Path | str) -> tuple[int, int]:
+    """How many cells of a file are accepted, and how many there are.
+
+    Raises
+    ------
+    InputError
+        If it is no cells file.
+    """
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+        accepted = hdf5.read(file, "accepted", (None,), bool)
+    return int(accepted.sum()), len(accepted)
+
+
 def read_cells(path: Path | str) -> Cells:
     """Read a cells file whole.
 

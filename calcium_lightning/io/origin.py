@@ -12,35 +12,27 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from calcium_lightning.core.code import PACKAGE, code_of
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.hashing import code_of, sha256_of
+from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.parts import installed_parts, module_name, targets_of
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.cells_file import read_origin
 
-#: the package's files that decide what cells come out
-DECISIVE = (
-    "data",
-    "localize",
-    "nn",
-    "preprocess",
-    "replications",
-    "weights",
-    "core",
-    "io/session.py",
-    "pipeline.py",
-)
+#: what finds cells; with what a config names, all code that they depend on follows from it
+ENTRY = (f"{PACKAGE.name}.pipeline", f"{PACKAGE.name}.extract")
 #: keys that say where things are and not what they are
 PLACES = ("session", "output", "overwrite", "checkpoint")
 
 
 @cache
 def made_by() -> str:
-    """The version, and a digest of the code that decides: in a checkout it changes at the same version."""
-    return f"{__version__}+{code_of(DECISIVE)[:12]}"
+    """The version, and a digest of the code that finds cells: it changes in a checkout of one version."""
+    return f"{__version__}+{code_of(ENTRY)[:12]}"
 
 
 def told(cfg: DictConfig, session: Path) -> str:
-    """What a cells file keeps of its making: the settings, and the recording and weights by their content.
+    """What a cells file keeps of its making: the settings, and recording, weights and code by their content.
 
     Parameters
     ----------
@@ -57,7 +49,16 @@ def told(cfg: DictConfig, session: Path) -> str:
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     if cfg.checkpoint is not None:
         plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
-    return OmegaConf.to_yaml({**plain, "recording_sha256": sha256_of(session)})
+    return OmegaConf.to_yaml(
+        {**plain, "recording_sha256": sha256_of(session), "code_sha256": code_of(_names(plain))}
+    )
+
+
+def _names(settings: dict[str, Any]) -> list[str]:
+    """Modules, classes and functions that a config, a checkpoint or an installed package may name."""
+    given = settings.get("parts") or []
+    parts = [module_name(str(name)) for name in (given if isinstance(given, list) else [given])]
+    return [*ENTRY, *parts, *(entry.module for entry in installed_parts()), *targets_of(settings)]
 
 
 def is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
@@ -87,4 +88,7 @@ def is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
 def _decisive(settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
-    return {key: value for key, value in settings.items() if key not in PLACES}
+    plain = {key: value for key, value in settings.items() if key not in PLACES}
+    if isinstance(detector := plain.get("detector"), dict):
+        plain["detector"] = {key: value for key, value in detector.items() if key not in PLACES}
+    return plain

@@ -15,7 +15,7 @@ import torch
 from calcium_lightning.core.cells import Localizations
 from calcium_lightning.localize.assemble import SessionSpots
 from calcium_lightning.localize.detect import detect
-from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.scratch import ScratchMovie

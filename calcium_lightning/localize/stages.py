@@ -24,7 +24,7 @@ from calcium_lightning.localize.assemble import Images, assemble, measured
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
-from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import Found, LocalizeSettings, candidates
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.foreground import write_foreground

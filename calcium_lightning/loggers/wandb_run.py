@@ -21,12 +21,12 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from calcium_lightning.core.errors import Pruned
 from calcium_lightning.loggers.wandb_artifacts import log_checkpoints, use_sessions
 from calcium_lightning.loggers.wandb_job import WandbIdentity, identify
 from calcium_lightning.loggers.wandb_summary import best_so_far, better
 from calcium_lightning.metrics.table import better_of
 from calcium_lightning.runs.folder import RunFolder
-from calcium_lightning.runs.jobs import Pruned
 
 #: seconds between writes of W&B's file, lost at most where a process is killed (W&B's own choice is 15)
 FLUSH_S = 0.5

@@ -24,6 +24,7 @@ from calcium_lightning.metrics.cells import (
 )
 from calcium_lightning.metrics.mask import MaskAgreement
 from calcium_lightning.metrics.motion import MotionError
+from calcium_lightning.metrics.own import measure_own
 
 Figures = dict[str, float]
 
@@ -46,6 +47,7 @@ class Scorecard:
         self.radius = radius
         self.count_rejected = count_rejected
         self._together = _metrics()
+        self._own: dict[str, list[float]] = {}
 
     def add(self, cells: Cells, truth: Truth, unknown: np.ndarray | None = None) -> Figures:
         """Compare the cells of one recording with whatever parts of the truth there are.
@@ -83,7 +85,10 @@ class Scorecard:
         figures = _figures(alone)
         if not figures:
             raise ValueError("the truth holds neither footprints nor a mask nor motion")
-        return figures | extra
+        own = measure_own(cells, truth)
+        for name, value in own.items():
+            self._own.setdefault(name, []).append(value)
+        return figures | extra | own
 
     def together(self) -> Figures:
         """Figures over all recordings.
@@ -94,9 +99,13 @@ class Scorecard:
             ``precision``, ``recall``, ``f1``, ``center_error`` (px), ``correlation``, ``both``, ``cells``,
             ``true_cells``; ``recall_inner``, ``recall_border``, ``recall_dim``, ``recall_bright``;
             ``motion_rmse_y``, ``motion_rmse_x`` (px); ``mask_cells``, ``mask_precision``, ``mask_chance``,
-            ``mask_kappa``, ``mask_parts_hit``, ``mask_parts``. Only those that were measured.
+            ``mask_kappa``, ``mask_parts_hit``, ``mask_parts``; and those of
+            :mod:`calcium_lightning.metrics.own`. Only those that were measured.
         """
-        return _figures(self._together)
+        measured = {name: [v for v in values if not np.isnan(v)] for name, values in self._own.items()}
+        return _figures(self._together) | {
+            name: float(np.mean(values)) for name, values in measured.items() if values
+        }
 
     def _add_footprints(
         self, cells: Cells, chosen: np.ndarray, truth: Truth, alone: dict[str, Metric]

@@ -17,6 +17,7 @@ import torch
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.network import LocalizationNetwork
+from calcium_lightning.nn.parts import current_architecture
 from calcium_lightning.nn.windows import WindowSettings
 
 FORMAT, VERSION = "calcium-lightning-model", 1
@@ -58,6 +59,7 @@ def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]
     ):
         raise InputError(f"{key}={path}: a checkpoint, but not of calcium_lightning.train")
     _check_version(checkpoint.get("format_version", 0), f"{key}={path}")
+    checkpoint["architecture"] = current_architecture(checkpoint["architecture"])
     return checkpoint
 
 
@@ -191,7 +193,8 @@ def _read_safetensors(path: Path, key: str) -> Weights:
         if described.get("format") != FORMAT:
             raise InputError(f"{key}={path}: safetensors, but not weights of calcium-lightning")
         _check_version(described.get("format_version", 0), f"{key}={path}")
-        return Weights(state, json.loads(described["architecture"]), json.loads(described["window"]))
+        architecture = current_architecture(json.loads(described["architecture"]))
+        return Weights(state, architecture, json.loads(described["window"]))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(f"{key}={path}: not a weights file, or damaged ({error})") from error
 

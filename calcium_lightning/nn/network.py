@@ -7,7 +7,6 @@ Must not know: losses, optimisers, files.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.nn.background import LowResolutionBackground, NoBackground
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, find_peaks
-from calcium_lightning.nn.encoder import UShapeEncoder
-from calcium_lightning.nn.head import CoordinateHead
-from calcium_lightning.nn.splat import SplatDecoder
+from calcium_lightning.nn.parts import build_part
 
 PARTS = ("encoder", "head", "background", "decoder")
-#: what a checkpoint may name: data from strangers never chooses what is imported
-KNOWN: dict[str, type[nn.Module]] = {
-    f"{module.__module__}.{module.__qualname__}": module
-    for module in (UShapeEncoder, CoordinateHead, LowResolutionBackground, NoBackground, SplatDecoder)
-}
 
 
 @dataclass
@@ -78,21 +68,7 @@ class LocalizationNetwork(nn.Module):
         InputError
             If a part is missing, unknown, or has settings that it doesn't take.
         """
-        modules = {}
-        for part in PARTS:
-            settings = dict(architecture.get(part) or {})
-            target = str(settings.pop("_target_", ""))
-            if target not in KNOWN:
-                raise InputError(
-                    f"the checkpoint's {part} {target!r} is unknown here{nearest(target, KNOWN)}"
-                )
-            unknown = set(settings) - set(inspect.signature(KNOWN[target]).parameters)
-            if unknown:
-                raise InputError(
-                    f"the checkpoint's {part} has settings that {target} doesn't take: "
-                    f"{', '.join(sorted(unknown))}"
-                )
-            modules[part] = KNOWN[target](**settings)
+        modules = {part: build_part(f"the checkpoint's {part}", architecture.get(part)) for part in PARTS}
         return cls(**modules, architecture=architecture)
 
     def forward(self, windows: Tensor, extent: Tensor | None = None) -> Prediction:

@@ -39,6 +39,7 @@ def context(comparison: Comparison, title: str) -> dict[str, Any]:
         "tiles": _tiles(comparison),
         "metric": comparison.metric,
         "best": None if comparison.best is None else _best(comparison),
+        "caution": comparison.caution[:1].upper() + comparison.caution[1:],
         "parameter_names": [item.name for item in comparison.parameters],
         "columns": _columns(comparison),
         "rows": _rows(comparison),

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ def launch(
         "folder": str(folder),
         "job": dict(job),
         "task": f"{task.__module__}:{task.__qualname__}",
+        "modules": sys.path,  # where the user's own are, too
     }
     members: list[Member] = []
     try:

@@ -23,7 +23,7 @@ from calcium_lightning.command.interrupts import heard
 def main() -> int:
     """Run the task as one of several processes; the exit status is the command's."""
     try:
-        with heard():
+        with heard(ending=()):  # who waits for the other processes hears no Python
             order = json.loads(sys.stdin.readline())
             watch_parent()
             return _run(order)
@@ -36,9 +36,11 @@ def main() -> int:
 def _run(order: dict[str, Any]) -> int:
     from omegaconf import OmegaConf
 
+    from calcium_lightning.core.parts import add_folders
     from calcium_lightning.processes.process import Failure
 
     rank = int(os.environ["RANK"])
+    add_folders(order["modules"])
     try:
         task = pkgutil.resolve_name(order["task"])
         task(OmegaConf.create(order["config"]), Path(order["folder"]), order["job"], ranked=True)

@@ -5,6 +5,7 @@ Knows a composed config and files; knows nothing of how a job runs or what becam
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import secrets
@@ -16,8 +17,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from calcium_lightning.core.code import code_of
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.hashing import code_of, sha256_of
+from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.parts import module_name, targets_of
 from calcium_lightning.core.version import __version__
 from calcium_lightning.runs.jobs import Job, read_job
 
@@ -33,15 +36,12 @@ WITHOUT_EFFECT = (
     "data.workers",
     "data.folder",
 )
-#: the package's code that a result depends on
-DECISIVE = (
-    "data",
-    "nn",
-    "preprocess",
-    "replications",
-    "simulation",
-    "training",
-)
+#: what trains; with what a config names, all code that a result depends on follows from it
+ENTRY = f"{PACKAGE.name}.training.fit"
+#: groups whose components may read the files that their settings name
+READERS = ("data", "encoder", "head", "painter", "decoder", "background", "loss")
+#: looks at the finished training, by way of everything that finds cells: its settings count, its code doesn't
+AFTERWARDS = ("callbacks.cells",)
 
 
 def identify(cfg: DictConfig, sessions: Sequence[Path], **place: Any) -> Job:
@@ -68,11 +68,14 @@ def identify(cfg: DictConfig, sessions: Sequence[Path], **place: Any) -> Job:
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for key in WITHOUT_EFFECT:
         _drop(settings, key.split("."))
-    settings["data"]["sessions"] = list(data.values())  # the same file is the same data under any name
+    if data:  # the same file is the same data under any name
+        settings["data"]["sessions"] = list(data.values())
     if cfg.weights is not None:
         default = str(cfg.weights) == "default"
         settings["weights"] = _file(PACKAGE / "weights/default.safetensors" if default else cfg.weights)
-    digest = _digest([settings, __version__, code_of(DECISIVE)])
+    named = _names(settings)
+    settings |= {group: _with_files(settings[group]) for group in READERS if group in settings}
+    digest = _digest([settings, __version__, code_of(named)])
     source = origin(cfg)
     if source is not None:
         begun = read_job(source.parent.parent)
@@ -97,6 +100,27 @@ def origin(cfg: DictConfig) -> Path | None:
 def new_id(digest: str) -> str:
     """Name for a job's run: tells the job, and one start from the other."""
     return f"{digest[:12]}-{secrets.token_hex(3)}"
+
+
+def _names(settings: dict[str, Any]) -> list[str]:
+    """Modules, classes and functions that a config names."""
+    decisive = copy.deepcopy(settings)
+    for key in AFTERWARDS:
+        _drop(decisive, key.split("."))
+    given = decisive.get("parts") or []
+    parts = [module_name(str(name)) for name in (given if isinstance(given, list) else [given])]
+    return [ENTRY, *parts, *targets_of(decisive)]
+
+
+def _with_files(node: Any) -> Any:
+    """Settings in which the path of a file stands for what is in it."""
+    if isinstance(node, dict):
+        return {name: _with_files(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_with_files(value) for value in node]
+    if isinstance(node, str) and ("." in node or "/" in node) and Path(node).expanduser().is_file():
+        return sha256_of(Path(node).expanduser())
+    return node
 
 
 def _file(path: Any, key: str = "weights") -> str:

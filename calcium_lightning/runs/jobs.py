@@ -20,10 +20,6 @@ Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 NAME = "job.json"
 
 
-class Pruned(Exception):
-    """The sweep gave the run up as hopeless; raised by all ranks before the same step."""
-
-
 @dataclass(frozen=True)
 class Job:
     """A training job.
@@ -92,6 +88,11 @@ def write_job(folder: Path | str, job: Job) -> None:
     """Write ``job.json`` into a run's folder, atomically."""
     with atomic_path(Path(folder) / NAME, overwrite=True) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(job), indent=2) + "\n")
+
+
+def remove_job(folder: Path | str) -> None:
+    """Remove ``job.json``: the folder is no run's any more."""
+    (Path(folder) / NAME).unlink(missing_ok=True)
 
 
 def find_jobs(roots: Iterable[Path], digest: str) -> list[tuple[Path, Job]]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from calcium_lightning.command.paths import quoted
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import identify
 from calcium_lightning.runs.jobs import Job, find_jobs, job_folders, read_job
@@ -53,8 +54,7 @@ def settle(name: str, arguments: list[str]) -> list[str]:
         return arguments
     if folder is None:
         return arguments
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return [*arguments, f"{key}='{quoted}'"]
+    return [*arguments, f"{key}={quoted(str(folder))}"]
 
 
 def _run(name: str, overrides: Sequence[str], search: Sequence[str]) -> Path | None:
@@ -89,12 +89,17 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
+    from calcium_lightning.command.inputs import as_paths
     from calcium_lightning.command.keys import conf_dir
+    from calcium_lightning.command.own import leave_out
     from calcium_lightning.command.schemas import SCHEMAS
-    from calcium_lightning.command.start import as_paths
 
     ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg: DictConfig = compose(name, overrides=list(overrides))
-    return identify(cfg, as_paths(cfg.data.sessions or []))
+        cfg: DictConfig = compose(name, overrides=list(overrides), return_hydra_config=True)
+    hydra = cfg.hydra
+    with open_dict(cfg):
+        del cfg["hydra"]
+    leave_out(cfg, hydra)
+    return identify(cfg, as_paths(cfg.data.get("sessions") or []))

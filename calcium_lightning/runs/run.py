@@ -22,12 +22,13 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
+from calcium_lightning.core.errors import InputError, Pruned
 from calcium_lightning.processes.launch import launch
 from calcium_lightning.processes.rendezvous import Leader
 from calcium_lightning.processes.world import rank_count
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
-from calcium_lightning.runs.jobs import Job, Pruned, find_jobs, read_job, write_job
+from calcium_lightning.runs.jobs import Job, find_jobs, read_job, remove_job, write_job
 
 #: called as ``task(cfg, folder, job)``, and in one of several processes with ``ranked=True``
 Task = Callable[..., dict[str, Any]]
@@ -126,6 +127,7 @@ def _continued(
 def _recorded(folder: Path, job: Job) -> Iterator[None]:
     """Write into ``job.json`` how the job ended."""
     ended: dict[str, Any] = {}
+    nothing = False  # came of it, but a line for the user
     try:
         yield
         ended = {"status": "finished"}
@@ -133,8 +135,10 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
         ended = {"status": "pruned", "error": str(error) or None}
         raise
     except Exception as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        ended = {"status": "failed", "error": line}
+        # Hydra wraps what a component says of its settings.
+        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+        ended = {"status": "failed", "error": " ".join(str(cause).split()) or type(cause).__name__}
+        nothing = isinstance(cause, InputError) and job.sweep is None and not RunFolder(folder).held()
         raise
     except BaseException:  # Ctrl-C, SIGTERM
         run = RunFolder(folder)
@@ -146,7 +150,10 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
     finally:
         there = read_job(folder)
         ours = there is not None and there.id == job.id
-        if ours or not RunFolder(folder).held():  # never over another run that was refused to be replaced
+        if nothing:
+            if ours:
+                remove_job(folder)
+        elif ours or not RunFolder(folder).held():  # never over another run that was refused to be replaced
             folder.mkdir(parents=True, exist_ok=True)
             write_job(folder, job.replace(finished=_now(), **ended))
 

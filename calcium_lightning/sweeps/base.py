@@ -13,7 +13,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.sweeps.jobs import Result, run_jobs
+from calcium_lightning.command.paths import as_typed
+from calcium_lightning.sweeps.jobs import Result, command_of, run_jobs
 
 
 class SweeperBase(Sweeper):
@@ -43,7 +44,10 @@ class SweeperBase(Sweeper):
 
     def parse(self, arguments: Sequence[str]) -> list[Override]:
         """Parse the overrides of the sweep, those of ``params`` first."""
-        given = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        ours = as_typed(
+            command_of(self.composed), [f"{k}={v}" for k, v in self.params.items()], sweeping=True
+        )
+        given = [*ours, *arguments]
         parsed: list[Override] = OverridesParser.create(config_loader=self.loader).parse_overrides(given)
         return parsed
 

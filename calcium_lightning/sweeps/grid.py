@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from calcium_lightning.sweeps.base import SweeperBase
-from calcium_lightning.sweeps.jobs import Result, tell_failures
+from calcium_lightning.sweeps.jobs import Result, command_of, tell_failures
+from calcium_lightning.sweeps.ranking import tell_ranking
 
 
 class GridSweeper(SweeperBase):
@@ -28,7 +29,7 @@ class GridSweeper(SweeperBase):
 
         Raises
         ------
-        SweepFailed
+        BatchFailed
             At the end, if some failed.
         """
         # Not at the top: Hydra runs this module anew when it looks for plugins.
@@ -39,5 +40,6 @@ class GridSweeper(SweeperBase):
         results: list[Result] = []
         for batch in batches:
             results += self.run(batch, sum(result.folder is not None for result in results))
+        tell_ranking(command_of(self.composed), self.folder, results)
         tell_failures(results)
         return results

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INPUT, Failure, SweepFailed, diagnose
+from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INPUT, BatchFailed, Failure, diagnose
 from calcium_lightning.command.schemas import SCHEMAS
 
 
@@ -109,7 +109,7 @@ def tell_failures(results: Sequence[Result]) -> None:
 
     Raises
     ------
-    SweepFailed
+    BatchFailed
         With a line for each of them.
     """
     failed = [(result, result.value) for result in results if isinstance(result.value, Failure)]
@@ -122,4 +122,4 @@ def tell_failures(results: Sequence[Result]) -> None:
         place = os.path.relpath(result.folder) if result.folder else "no folder"
         lines.append(f"  {own} ({place}): {failure.message}")
     status = EXIT_INPUT if all(failure.status == EXIT_INPUT for _, failure in failed) else EXIT_FAILURE
-    raise SweepFailed("\n".join(lines), status)
+    raise BatchFailed("\n".join(lines), status)

@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: where Hydra believes them to be; it refuses plugins from elsewhere
-MODULE = "hydra_plugins.calcium_lightning"
+from calcium_lightning.command.job import PLUGINS
 
 
 @dataclass
 class GridConfig:
     """``sweep=basic``: every combination of comma-separated values."""
 
-    _target_: str = f"{MODULE}.GridSweeper"
+    _target_: str = f"{PLUGINS}.GridSweeper"
     max_batch_size: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -26,7 +25,7 @@ class GridConfig:
 class OptunaConfig:
     """``sweep=optuna``: what to search for, and how; ``conf/sweep/optuna.yaml`` explains the keys."""
 
-    _target_: str = f"{MODULE}.OptunaSweeper"
+    _target_: str = f"{PLUGINS}.OptunaSweeper"
     _recursive_: bool = False
     study_name: str = "${now:%Y-%m-%d_%H-%M-%S}"
     storage: str = "sqlite:///${hydra.sweep.dir}/study.db"
@@ -53,5 +52,5 @@ def register() -> None:
     known = Plugins.instance().class_name_to_class  # asked first: it stores Hydra's own nodes
     store = ConfigStore.instance()
     for sweeper, name, node in ((GridSweeper, "basic", GridConfig), (OptunaSweeper, "study", OptunaConfig)):
-        known[f"{MODULE}.{sweeper.__name__}"] = sweeper
+        known[f"{PLUGINS}.{sweeper.__name__}"] = sweeper
         store.store(group="hydra/sweeper", name=name, node=node, provider="calcium-lightning")

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from calcium_lightning.runs.jobs import Pruned
+from calcium_lightning.core.errors import Pruned
 from calcium_lightning.sweeps.pruning import Reporter, TrialAddress
 
 

@@ -17,6 +17,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.base import SweeperBase
 from calcium_lightning.sweeps.jobs import Result, command_of, tell_failures
 from calcium_lightning.sweeps.pruning import TrialAddress
+from calcium_lightning.sweeps.ranking import tell_ranking
 from calcium_lightning.sweeps.space import assignments, split
 
 
@@ -71,7 +72,7 @@ class OptunaSweeper(SweeperBase):
         ------
         InputError
             For a search space or study that can't be.
-        SweepFailed
+        BatchFailed
             At the end, if trials of this process failed.
         """
         from calcium_lightning.sweeps.storage import require_optuna, shown, turn
@@ -105,6 +106,7 @@ class OptunaSweeper(SweeperBase):
             best = trials.study.best_trial
             found = " ".join(assignments(best.params))
             print(f"best of study {name}: {best.value:.6g}, trial {best.number}, {found}\n{again}")
+        tell_ranking(command, self.folder, results)
         tell_failures(results)
         return results
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.parts import PACKAGE, import_parts, know_target, targets_of
 from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 from calcium_lightning.nn.checkpoint import read_checkpoint
 from calcium_lightning.runs.folder import RunFolder
@@ -25,11 +27,93 @@ from calcium_lightning.runs.jobs import Job, write_job
 from calcium_lightning.training.callbacks.lines import EpochLines
 from calcium_lightning.training.callbacks.stop import OrderlyStop
 from calcium_lightning.training.checkpoints import WholeFiles, check_resumable, load_weights
+from calcium_lightning.training.checks import check_model
+from calcium_lightning.training.localization import LocalizationModel
 
 #: config groups that are parts of a model's network
 PARTS = ("encoder", "head", "painter", "decoder", "background")
 #: the figure that chooses the best checkpoint
 MONITOR = "val/reconstruction"
+#: figures of labelled frames, which don't come from the loss
+LABEL_FIGURES = tuple(
+    f"val/{name}"
+    for name in ("precision", "recall", "f1", "jaccard", "rmse", "calibration_error", "position_z")
+)
+
+
+def know_parts(cfg: DictConfig) -> None:
+    """Make the modules known that a config has its parts from: its checkpoints name them.
+
+    Raises
+    ------
+    InputError
+        If one of ``parts=`` isn't there.
+    """
+    import_parts(as_list(cfg.get("parts")))
+    named = [OmegaConf.to_container(cfg[name], resolve=False) for name in PARTS if cfg.get(name)]
+    for target in targets_of(named):
+        know_target(target)
+
+
+def build_data(cfg: DictConfig) -> L.LightningDataModule:
+    """Make the data that a config describes; nothing is read yet.
+
+    Raises
+    ------
+    InputError
+        If it is no LightningDataModule, or holds nothing out.
+    """
+    data = instantiate(cfg.data, _convert_="all")
+    name = cfg.data.get("_target_")
+    if not isinstance(data, L.LightningDataModule):
+        raise InputError(f"data: {name} makes a {type(data).__name__}; a LightningDataModule is wanted")
+    for loader in ("train_dataloader", "val_dataloader"):
+        if getattr(type(data), loader) is getattr(L.LightningDataModule, loader):
+            raise InputError(f"data: {name} has no {loader}(self)")
+    if "validation" in cfg.data and not cfg.data.validation > 0:
+        raise InputError(
+            "data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual"
+        )
+    return data
+
+
+def check_parts(cfg: DictConfig, model: L.LightningModule) -> None:
+    """Try the parts of a model before any data are read; see :mod:`~calcium_lightning.training.checks`.
+
+    Raises
+    ------
+    InputError
+        Naming the part that doesn't do what is asked of it.
+    """
+    if not isinstance(model, LocalizationModel):
+        return
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    callbacks = {name: value for name, value in settings["callbacks"].items() if isinstance(value, dict)}
+    monitors = {
+        f"callbacks.{name}.monitor": str(v["monitor"]) for name, v in callbacks.items() if "monitor" in v
+    }
+    if any(_is_foreign(value.get("_target_", "")) for value in callbacks.values()):
+        monitors = {}  # it may log whatever it likes
+    labels = bool(settings["data"].get("labels", False))
+    others = LABEL_FIGURES if labels or _is_foreign(settings["data"]["_target_"]) else ()
+    with torch.random.fork_rng(devices=[]):
+        loss = instantiate(cfg.loss, _convert_="all")
+        if not isinstance(loss, torch.nn.Module):
+            raise InputError(
+                f"loss: {cfg.loss.get('_target_')} makes a {type(loss).__name__}; an nn.Module is wanted"
+            )
+        check_model(model.network, loss, model.window, labels, monitors, others)
+
+
+def _is_foreign(target: str) -> bool:
+    return target.partition(".")[0] not in (PACKAGE, "lightning")
+
+
+def as_list(value: Any) -> list[Any]:
+    """One thing or a list of them, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple | ListConfig) else [value]
 
 
 def build_model(cfg: DictConfig) -> L.LightningModule:
@@ -49,7 +133,9 @@ def build_model(cfg: DictConfig) -> L.LightningModule:
     extra = {} if scheduled else {"scheduler": None}
     # Handed over afterwards: Hydra would make modules of the settings.
     model = instantiate(cfg.model, _partial_=True, _convert_="all", **extra)(architecture=parts)
-    assert isinstance(model, L.LightningModule)
+    if not isinstance(model, L.LightningModule):
+        name = cfg.model.get("_target_")
+        raise InputError(f"model: {name} makes a {type(model).__name__}; a LightningModule is wanted")
     return model
 
 
@@ -84,13 +170,10 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
     _be_quiet()
     L.seed_everything(int(cfg.seed), workers=True, verbose=False)
     run = RunFolder(folder)
-    data = instantiate(cfg.data, _convert_="all")
-    assert isinstance(data, L.LightningDataModule)
-    if not cfg.data.validation > 0:
-        raise InputError(
-            "data.validation=0: without held-out frames no checkpoint can be called the best; 0.1 is usual"
-        )
+    know_parts(cfg)
+    data = build_data(cfg)
     model = build_model(cfg)
+    check_parts(cfg, model)
     resume, steps = _resume(cfg, model)
     if cfg.weights is not None:
         load_weights(model, cfg.weights)
@@ -99,7 +182,7 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
         forget_after(run.metrics, steps)
         if job is not None:
             write_job(folder, job)
-    trainer = _trainer(cfg, run, ranked)
+    trainer = _trainer(cfg, run, ranked, shares=getattr(data, "knows_ranks", False))
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for logger in trainer.loggers[1:]:
         logger.log_hyperparams(settings)
@@ -126,7 +209,7 @@ def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int
     return path, int(checkpoint["global_step"])
 
 
-def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
+def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.Trainer:
     callbacks = [instantiate(part, _convert_="all") for part in cfg.callbacks.values() if part]
     terminal = sys.stderr.isatty()
     callbacks += [
@@ -144,7 +227,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool) -> L.Trainer:
         # Named, or Lightning would guess from SLURM's and others' variables who started how many.
         plugins=[TorchElasticEnvironment() if ranked else LightningEnvironment(), WholeFiles()],
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # the sampler knows the ranks
+        use_distributed_sampler=not shares,  # the package's own samplers know the ranks
         enable_model_summary=False,
         enable_progress_bar=terminal,
         _convert_="all",

@@ -16,6 +16,7 @@ from calcium_lightning.nn.coordinates import find_peaks
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings
 from calcium_lightning.training.base import BaseModel
+from calcium_lightning.training.checks import as_batch
 from calcium_lightning.training.losses import LossTerms
 
 
@@ -71,6 +72,10 @@ class LocalizationModel(BaseModel):
     def forward(self, batch: WindowBatch) -> Prediction:
         """Look at a batch of windows."""
         return self.network(batch.windows, batch.extent)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> WindowBatch:
+        """Take what a data module gives, if it is a batch of windows."""
+        return as_batch(batch, self.window.taps)
 
     def evaluate(self, batch: WindowBatch, shared: bool = False) -> tuple[Prediction, LossTerms]:
         """Prediction and loss of a batch; ``shared``: all processes are at their parts of it, at once."""

@@ -20,13 +20,13 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from scipy.optimize import minimize
 
-from calcium_lightning.command.start import conf_dir
+from calcium_lightning.command.keys import conf_dir
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.data.labels import true_diameter
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.quality import features
 from calcium_lightning.metrics.matching import match_after_offset, match_points
 from calcium_lightning.pipeline import extract, load_model
@@ -59,7 +59,7 @@ def candidates(
         found = (
             load_model(device="cpu")
             if detector == "network"
-            else WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
+            else WindowDetector(BandpassDetector(), BandpassDetector.window)
         )
         cells = extract(session, detector=found, cell_diameter=true_diameter(session), device="cpu")
         truth = session.truth

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from calcium_lightning.command import inputs
 from calcium_lightning.command import start as cli
+from calcium_lightning.command.inputs import Input
 from calcium_lightning.core.errors import InputError
 
 COMMANDS = ("ingest", "simulate", "train", "extract", "evaluate", "export", "report", "compare")
@@ -27,6 +31,7 @@ def run_main(main, *arguments: str, name: str = "extract") -> int:
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
+    importlib.import_module("calcium_lightning.extract")  # it brings its sweepers along
     monkeypatch.chdir(tmp_path)
 
 
@@ -37,7 +42,7 @@ def test_success_is_0_and_the_config_arrives(tmp_path):
         == 0
     )
     assert (seen[0].session, seen[0].cell_diameter, seen[0].localize.gather.blur) == ("a.h5", 9.5, 2)
-    assert (tmp_path / "run" / ".hydra" / "config.yaml").is_file()
+    assert list((tmp_path / "run").iterdir()) == []  # what was asked for, and nothing of Hydra's
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_a_failure_of_ours_is_1_with_the_traceback(capsys):
         ("extract", ["session=a.h5", "--cfg", "jo"], "--cfg jo: the flag takes job | hydra | all"),
         ("extract", ["session="], "an empty path"),
         ("extract", ["session=[]"], "an empty list of inputs"),
-        ("extract", ["session=[a.h5,x/a.h5]", "output=all"], "two inputs would be written to a.cells.h5"),
+        ("extract", ["session=[a.h5,a.h5]", "output=all"], "two inputs would be written to a.cells.h5"),
         (
             "train",
             ["trainer=cpux", "data.sessions=[a.h5]"],
@@ -162,8 +167,7 @@ def test_a_mistake_in_the_command_is_2_and_one_line(run_command, tmp_path, comma
     assert line in outcome.stderr
     assert outcome.stderr.startswith("error: ")
     assert outcome.stderr.count("\n") == 1
-    left = [path for path in tmp_path.iterdir() if path.name not in ("outputs", "multirun")]
-    assert left == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -182,7 +186,7 @@ def test_help_lists_the_keys_and_choices(run_command, command):
     if command == "extract":
         assert "full width at half maximum of a typical footprint, pixels" in outcome.stdout
         assert "(required)" in outcome.stdout
-        assert "network | bandpass" in outcome.stdout
+        assert "bandpass | network" in outcome.stdout
     if command == "train":
         assert "cpu | ddp | ddp_cpu | gpu" in outcome.stdout
         assert "csv | tensorboard | wandb" in outcome.stdout
@@ -242,13 +246,10 @@ def test_a_sweep_runs_every_combination_in_a_folder_each(tmp_path, capfd):
     seen = []
 
     def main(cfg):
-        seen.append((cfg.seed, cfg.detector, cli.run_folder()))
+        seen.append((cfg.seed, cfg.device, inputs.run_folder()))
 
-    assert (
-        run_main(main, "session=a.h5", "seed=1,2", "detector=network,bandpass", "-m", "hydra.sweep.dir=many")
-        == 0
-    )
-    assert [job[:2] for job in seen] == [(1, "network"), (1, "bandpass"), (2, "network"), (2, "bandpass")]
+    assert run_main(main, "session=a.h5", "seed=1,2", "device=auto,cpu", "-m", "hydra.sweep.dir=many") == 0
+    assert [job[:2] for job in seen] == [(1, "auto"), (1, "cpu"), (2, "auto"), (2, "cpu")]
     assert len({job[2] for job in seen}) == 4
     assert all(job[2].parent == tmp_path / "many" for job in seen)
 
@@ -269,24 +270,46 @@ def test_odd_paths_arrive_as_they_are(tmp_path, name):
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     arguments = (f'session="{quoted}"', f'output="{tmp_path}/x, y=1/{quoted}"')
     assert (
-        run_main(lambda cfg: seen.append((cli.as_paths(cfg.session), cli.as_paths(cfg.output))), *arguments)
+        run_main(
+            lambda cfg: seen.append((inputs.as_paths(cfg.session), inputs.as_paths(cfg.output))), *arguments
+        )
         == 0
     )
     assert seen == [([Path(name)], [tmp_path / "x, y=1" / name])]
-    assert run_main(lambda cfg: seen.append(cli.as_paths(cfg.session)), f'session=["{quoted}",b.h5]') == 0
+    assert run_main(lambda cfg: seen.append(inputs.as_paths(cfg.session)), f'session=["{quoted}",b.h5]') == 0
     assert seen[1] == [Path(name), Path("b.h5")]
 
 
+def test_names_that_look_like_values_arrive_as_they_are_in_sweeps_too(tmp_path):
+    seen = []
+
+    def main(cfg):
+        seen.append((cfg.session, cfg.output))
+
+    assert run_main(main, "session=2026_03_04", "output=1e5") == 0
+    assert run_main(main, "session=[15_03_28,on]", "checkpoint=null") == 0
+    assert run_main(main, "-m", "session=2026_03_04,[0x10,1_0]", "output=null.h5", "hydra.sweep.dir=1_0") == 0
+    assert seen == [
+        ("2026_03_04", "1e5"),
+        (["15_03_28", "on"], None),
+        ("2026_03_04", "null.h5"),
+        (["0x10", "1_0"], "null.h5"),
+    ]
+    assert (tmp_path / "1_0/1/.hydra/config.yaml").is_file()
+    kept = OmegaConf.load(tmp_path / "1_0/0/.hydra/config.yaml")
+    assert kept.session == "2026_03_04"
+
+
 def test_outputs_go_where_they_belong(tmp_path):
-    one, two = [Path("a.h5")], [Path("a.h5"), Path("b.h5")]
+    one, two = [Input.named(Path("a.h5"))], [Input.named(Path("a.h5")), Input.named(Path("b.h5"))]
     (tmp_path / "there").mkdir()
     (tmp_path / "file").touch()
-    assert cli.output_paths(one, "x.h5", ".h5") == [Path("x.h5")]
-    assert cli.output_paths(one, "there", ".h5") == [Path("there/a.h5")]
-    assert cli.output_paths(one, "new/", ".h5") == [Path("new/a.h5")]
-    assert cli.output_paths(two, "new", ".cells.h5") == [Path("new/a.cells.h5"), Path("new/b.cells.h5")]
+    assert inputs.output_paths(one, "x.h5", ".h5") == [Path("x.h5")]
+    assert inputs.output_paths(one, "there", ".h5") == [Path("there/a.h5")]
+    assert inputs.output_paths(one, "new/", ".h5") == [Path("new/a.h5")]
+    assert inputs.output_paths(two, "new", ".cells.h5") == [Path("new/a.cells.h5"), Path("new/b.cells.h5")]
     with pytest.raises(InputError, match="with several inputs the output is a folder"):
-        cli.output_paths(two, "file", ".h5")
+        inputs.output_paths(two, "file", ".h5")
 
 
 def test_conf_is_found_beside_the_package_and_inside_an_installed_one(tmp_path):
@@ -294,20 +317,11 @@ def test_conf_is_found_beside_the_package_and_inside_an_installed_one(tmp_path):
     # An installed package has conf inside.
     package = tmp_path / "site" / "calcium_lightning"
     package.mkdir(parents=True)
-    for name in (
-        "__init__",
-        "cli",
-        "config",
-        "errors",
-        "failures",
-        "interrupts",
-        "keys",
-        "task",
-        "value_types",
-    ):
-        (package / f"{name}.py").write_bytes((ROOT / "calcium_lightning" / f"{name}.py").read_bytes())
+    shutil.copy(ROOT / "calcium_lightning/__init__.py", package)
+    for room in ("command", "core"):
+        shutil.copytree(ROOT / "calcium_lightning" / room, package / room)
     (package / "conf").mkdir()
-    code = "from calcium_lightning.command.start import conf_dir; print(conf_dir())"
+    code = "from calcium_lightning.command.keys import conf_dir; print(conf_dir())"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     found = subprocess.run(
         [sys.executable, "-c", code],

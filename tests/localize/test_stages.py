@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from calcium_lightning.io.array_session import ArraySession
 from calcium_lightning.localize import stages
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.patches import Patches, gaussian_patches
 from calcium_lightning.localize.quality import accept
 from calcium_lightning.preprocess.prepare import PreprocessSettings
@@ -59,7 +59,7 @@ def ready(prepared):
 def test_a_movie_in_memory_is_one_on_disk(prepared, ready):
     array, _ = ready
     movie, _ = stages.foreground(prepared)
-    detector = WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
+    detector = WindowDetector(BandpassDetector(), BandpassDetector.window)
     one, two = (stages.detect(part, detector, 20.0).table() for part in (movie, torch.from_numpy(array)))
     assert len(one) > 50
     np.testing.assert_array_equal(one, two)
@@ -70,7 +70,7 @@ def test_a_movie_in_memory_is_one_on_disk(prepared, ready):
 
 def test_the_stages_in_turn_give_cells(scene, prepared, ready):
     movie, images = ready
-    spots = stages.detect(movie, WindowDetector(BandpassDetector(), BANDPASS_WINDOW), 20.0)
+    spots = stages.detect(movie, WindowDetector(BandpassDetector(), BandpassDetector.window), 20.0)
     centers = stages.gather(spots, 20.0)
     footprints = gaussian_patches(centers, SIGMA, prepared.scale.size)
     before = stages.activity(stages.traces(movie, footprints, prepared), 20.0)

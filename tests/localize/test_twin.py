@@ -16,7 +16,7 @@ from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.twin import Twin

@@ -15,10 +15,11 @@ import wandb
 from helpers.wandb_files import pieces
 from helpers.wandb_server import wandb_server
 
+from calcium_lightning.core.errors import Pruned
 from calcium_lightning.loggers.make import wandb_logger
 from calcium_lightning.loggers.metrics_table import MetricsTable
 from calcium_lightning.runs.folder import RunFolder
-from calcium_lightning.runs.jobs import Job, Pruned, write_job
+from calcium_lightning.runs.jobs import Job, write_job
 
 RUN_ID = "0123456789ab-1"
 

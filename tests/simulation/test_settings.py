@@ -9,15 +9,15 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from calcium_lightning import simulation
-from calcium_lightning.command import start
+from calcium_lightning.command import keys
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation import SceneSettings, random_settings
 
-PRESETS = sorted(path.stem for path in (start.conf_dir() / "simulation").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (keys.conf_dir() / "simulation").glob("*.yaml"))
 
 
 def preset(name: str) -> dict:
-    with initialize_config_dir(str(start.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(keys.conf_dir()), version_base="1.3"):
         node = compose(f"simulation/{name}").simulation
     values = OmegaConf.to_container(node, resolve=True)
     assert values.pop("_target_") == "calcium_lightning.simulation.SceneSettings"

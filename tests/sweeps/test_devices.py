@@ -25,13 +25,15 @@ sys.stdin.read()
 #: a sweep of jobs that note when they had which devices
 SWEEP = """
 import json, os, sys, time
+import calcium_lightning.extract
 from calcium_lightning.command import start as cli
+from calcium_lightning.command.inputs import run_folder
 
 def main(cfg):
     begun = time.monotonic()
     time.sleep(0.05)
     note = [os.environ["CUDA_VISIBLE_DEVICES"], begun, time.monotonic()]
-    (cli.run_folder() / "note.json").write_text(json.dumps(note))
+    (run_folder() / "note.json").write_text(json.dumps(note))
 
 if __name__ == "__main__":
     jobs = ["-m", "session=a.h5", "seed=range(6)", f"hydra.sweep.dir={sys.argv[1]}"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
 
 from calcium_lightning.command import start as cli
+from calcium_lightning.command.inputs import run_folder
 from calcium_lightning.core.errors import InputError
 
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
+    for name in ("extract", "train"):  # commands bring their sweepers along
+        importlib.import_module(f"calcium_lightning.{name}")
     monkeypatch.chdir(tmp_path)
 
 
@@ -29,7 +33,7 @@ def write_seed(cfg):
         raise KeyError("our own mistake")
     if cfg.seed == 15:
         raise KeyboardInterrupt
-    (cli.run_folder() / "result.json").write_text(json.dumps({"seed": cfg.seed}))
+    (run_folder() / "result.json").write_text(json.dumps({"seed": cfg.seed}))
 
 
 def results(folder) -> dict[str, int]:

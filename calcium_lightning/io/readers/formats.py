@@ -12,6 +12,7 @@ from pathlib import Path
 
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.own import own_recording
 from calcium_lightning.io.readers.series import others_of
 
 
@@ -138,6 +139,9 @@ def open_recording(
     if not path.exists():
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
+    own = own_recording(path)
+    if own is not None:
+        return own
     if axes is not None and (not {"t", "y", "x"} <= set(axes) <= set("tyxcz") or len(set(axes)) < len(axes)):
         raise InputError(
             f"axes={axes}: expected an order of the letters t, y and x (and c for channels, z for planes), "

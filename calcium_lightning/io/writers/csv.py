@@ -111,9 +111,9 @@ def export_csv(cells: Cells, path: Path | str, *, overwrite: bool = False) -> No
         with atomic_path(target, overwrite) as temporary:
             _write(cells_table(cells), temporary)
         return
-    check_output(target, overwrite)
+    check_output(target, overwrite, folder=True)
     _check_folder(target)
-    with atomic_path(target, overwrite) as folder:
+    with atomic_path(target, overwrite, folder=True) as folder:
         folder.mkdir()
         _write(cells_table(cells), folder / "cells.csv")
         for name in COURSES:

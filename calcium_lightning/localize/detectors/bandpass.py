@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from calcium_lightning.core.scale import CELL_SIGMA, MAD_TO_STD
 from calcium_lightning.nn.coordinates import Coordinates
+from calcium_lightning.nn.windows import WindowSettings
 
 
 class BandpassDetector(nn.Module):
@@ -23,7 +24,14 @@ class BandpassDetector(nn.Module):
         Of the Gaussian, network pixels.
     threshold_sigmas : float
         Least height of a maximum, in standard deviations of the filtered noise.
+
+    Attributes
+    ----------
+    window : WindowSettings
+        What it looks at.
     """
+
+    window = WindowSettings(taps=11, seconds=0.5)
 
     def __init__(self, sigma: float = CELL_SIGMA, threshold_sigmas: float = 4.0) -> None:
         super().__init__()

@@ -1,69 +1,35 @@
-"""What finds cells in frames, as a command names it: a network's weights, or a baseline.
+"""The network of a checkpoint as a detector (``detector=network``).
 
-Knows the models of the package; knows nothing of sessions or commands.
+Knows checkpoints; a model that isn't a :class:`~calcium_lightning.nn.network.LocalizationNetwork` registers
+what loads it (:func:`calcium_lightning.core.parts.register`, ``"model"``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.localize.detect import Detector
-from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.nn.checkpoint import load_network
-from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.replications.teng2021.extract import is_published, load_published
-from calcium_lightning.replications.teng2021.network import PublishedNetwork
-
-NAMES = ("network", "bandpass")
-#: what the band-pass baseline looks at
-BANDPASS_WINDOW = WindowSettings(taps=11, seconds=0.5)
+from calcium_lightning.core.parts import registered
+from calcium_lightning.localize.detectors.base import SessionDetector, WindowDetector
+from calcium_lightning.nn.checkpoint import load_network, read_weights
+from calcium_lightning.nn.network import PARTS
 
 
-@dataclass(frozen=True)
-class WindowDetector:
-    """A detector that localises in windows of frames, and which windows it wants."""
-
-    detector: Detector
-    window: WindowSettings
-
-
-def check_name(name: str) -> None:
-    """Refuse a detector that doesn't exist.
-
-    Raises
-    ------
-    InputError
-        With the nearest that does.
-    """
-    if name not in NAMES:
-        raise InputError(f"detector={name}: {' or '.join(NAMES)}{nearest(name, NAMES)}")
-
-
-def load_detector(
-    name: str, checkpoint: Path | str | None, device: torch.device
-) -> WindowDetector | PublishedNetwork:
-    """Build a detector on a device.
+def load_detector(checkpoint: Path | str | None = None) -> WindowDetector | SessionDetector:
+    """Load a model, of whatever kind its checkpoint says.
 
     Parameters
     ----------
-    name : {"network", "bandpass"}
-    checkpoint : path-like or None
-        Weights of a network of ours, or of ``model=published``; None takes those of the package.
-    device : torch.device
+    checkpoint : path-like, optional
+        Weights; default those of the package.
 
     Raises
     ------
     InputError
-        If the name is unknown, or the checkpoint is missing, damaged or not ours.
+        If it is missing, damaged, not ours, or of parts that aren't known here.
     """
-    check_name(name)
-    if name == "bandpass":
-        return WindowDetector(BandpassDetector().to(device), BANDPASS_WINDOW)
-    if checkpoint is not None and is_published(checkpoint):
-        return load_published(checkpoint).to(device)
-    network, window = load_network(checkpoint)
-    return WindowDetector(network.to(device), window)
+    if checkpoint is not None:
+        for kind in sorted(set(read_weights(checkpoint, "checkpoint").architecture) - set(PARTS)):
+            load = registered("model").get(kind)
+            if load is not None:
+                return load(checkpoint)
+    return WindowDetector(*load_network(checkpoint))

@@ -117,6 +117,9 @@ class NotSoClevr(L.LightningDataModule):
         For squares that don't fit, and in ``train_dataloader`` for batches that the processes can't share.
     """
 
+    #: its samplers give each process its share
+    knows_ranks = True
+
     def __init__(
         self,
         split: Split,

@@ -159,6 +159,9 @@ class PublishedData(L.LightningDataModule):
         In ``setup``: for a session that is missing, damaged or too short.
     """
 
+    #: its samplers give each process its share
+    knows_ranks = True
+
     def __init__(
         self,
         sessions: Sequence[Path | str],

@@ -21,7 +21,8 @@ from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.io.origin import made_by
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.checkpoint import read_weights
-from calcium_lightning.replications.teng2021.network import KIND, PublishedNetwork
+from calcium_lightning.replications.teng2021.network import PublishedNetwork
+from calcium_lightning.replications.teng2021.parts import KIND
 
 if TYPE_CHECKING:
     from calcium_lightning.metrics.coordinates import Visited
@@ -32,17 +33,6 @@ BATCH, RATE = 8, 0.1
 CHUNK = 64
 #: share of a footprint's peak that is left out
 LEAST = 0.02
-
-
-def is_published(checkpoint: Path | str | None) -> bool:
-    """Whether a checkpoint is one of ``model=published``.
-
-    Raises
-    ------
-    InputError
-        If it is missing, damaged or not ours.
-    """
-    return checkpoint is not None and KIND in read_weights(checkpoint, "checkpoint").architecture
 
 
 def load_published(checkpoint: Path | str) -> PublishedNetwork:
@@ -106,6 +96,39 @@ def follow(network: PublishedNetwork, frames: Tensor, batch: int = BATCH, rate: 
         with torch.no_grad():
             network.positions.copy_(trained)
     return torch.stack(places).float().cpu()
+
+
+class CoordinateDetector:
+    """A trained network as ``extract`` uses it: it makes cells of a whole session by a way of its own.
+
+    Parameters
+    ----------
+    network : PublishedNetwork
+        Trained.
+    """
+
+    def __init__(self, network: PublishedNetwork) -> None:
+        self.network = network
+
+    def to(self, device: torch.device) -> CoordinateDetector:
+        """Move the network."""
+        self.network.to(device)
+        return self
+
+    def find_cells(
+        self,
+        session: Session,
+        *,
+        fps: float | None = None,
+        pixel_size_um: float | None = None,
+        config: str = "",
+    ) -> Cells:
+        """See :func:`coordinate_cells`."""
+        return coordinate_cells(session, self.network, fps=fps, pixel_size_um=pixel_size_um, config=config)
+
+    def summary(self, cells: Cells) -> str:
+        """What came out, in a line."""
+        return f"{len(cells)} pixels held a coordinate, {cells.n_frames} frames"
 
 
 def coordinate_cells(

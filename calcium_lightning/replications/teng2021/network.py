@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,19 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.nn import parts
 from calcium_lightning.nn.splat import SplatDecoder
-from calcium_lightning.replications.teng2021.decoder import PublishedDecoder, SplatLatentDecoder
-from calcium_lightning.replications.teng2021.encoder import PublishedEncoder
-from calcium_lightning.replications.teng2021.painter import DeCoordConv, GaussianPainter
+from calcium_lightning.replications.teng2021.decoder import SplatLatentDecoder
+from calcium_lightning.replications.teng2021.parts import KIND
 
-#: the key of a checkpoint's architecture that tells these networks from the package's own
-KIND = "published"
-#: what a checkpoint may name: data from strangers never chooses what is imported
-KNOWN: dict[str, type[nn.Module]] = {
-    f"{module.__module__}.{module.__qualname__}": module
-    for module in (PublishedEncoder, DeCoordConv, GaussianPainter, PublishedDecoder, SplatDecoder)
-}
+#: where its parts may be from
+ROOMS = (*parts.ROOMS, __name__.rpartition(".")[0])
 
 
 @dataclass
@@ -123,7 +117,7 @@ class PublishedNetwork(nn.Module):
         for part in ("encoder", "painter"):
             settings = dict(architecture.get(part) or {})
             settings.pop("weights", None)  # the checkpoint has them
-            modules[part] = _known(part, settings)(**settings)
+            modules[part] = parts.build_part(f"the published model's {part}", settings, ROOMS)
         return cls(
             **modules,
             decoder=dict(architecture.get("decoder") or {}),
@@ -170,18 +164,10 @@ def make_decoder(settings: Mapping[str, Any], coordinates: int, size: int) -> nn
         For a decoder that isn't known, or settings that it doesn't take.
     """
     options = dict(settings)
-    kind = _known("decoder", options)
+    name = "the published model's decoder"
+    kind = parts.find_part(name, str(options.pop("_target_", "")), ROOMS)
     if kind is SplatDecoder:
         chosen = {name: options[name] for name in ("sigma", "shape") if name in options}
         return SplatLatentDecoder(coordinates, size, **chosen)
+    parts.check_settings(name, kind, options)
     return kind(coordinates=coordinates, size=size, **options)
-
-
-def _known(part: str, settings: dict[str, Any]) -> type[nn.Module]:
-    target = str(settings.pop("_target_", ""))
-    if target not in KNOWN:
-        raise InputError(f"the published model's {part} {target!r} is unknown{nearest(target, KNOWN)}")
-    unknown = set(settings) - set(inspect.signature(KNOWN[target]).parameters)
-    if unknown:
-        raise InputError(f"{part}: {target} has no such settings: {', '.join(sorted(unknown))}")
-    return KNOWN[target]

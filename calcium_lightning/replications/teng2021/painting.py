@@ -42,6 +42,9 @@ class RandomCoordinates(L.LightningDataModule):
         There are none; the key is that of the other data.
     """
 
+    #: its samplers give each process its share
+    knows_ranks = True
+
     def __init__(
         self,
         size: int = 100,

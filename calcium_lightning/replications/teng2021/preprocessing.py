@@ -20,6 +20,7 @@ from torch import Tensor
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.session import Session
 from calcium_lightning.preprocess.motion.registration import shift_frames, smooth
 
 #: frames that tell contrast and usual brightness, and frames in a block
@@ -76,6 +77,16 @@ class PublishedChain:
                 f"preprocess: flat_sigma={self.flat_sigma} (above 0), upsampling={self.upsampling} (1 or "
                 f"more), black={self.black} (0 to 1)"
             )
+
+    def recording(self, recording: Recording) -> PublishedRecording:
+        """What the chain makes of a recording."""
+        return PublishedRecording(recording, self)
+
+    def write_session(self, session: Session, output: Path, overwrite: bool) -> Session:
+        """See :func:`~calcium_lightning.replications.teng2021.session.preprocess_session`."""
+        from calcium_lightning.replications.teng2021.session import preprocess_session
+
+        return preprocess_session(session, output, self, overwrite)
 
 
 class PublishedRecording(Recording):

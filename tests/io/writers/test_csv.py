@@ -107,7 +107,7 @@ def test_a_format_for_any_name(cells, tmp_path, run_command):
         (["output=out", "format=nbw"], "nearest: nwb"),
         (["output=precious"], "overwrite=true"),
         (["output=precious", "overwrite=true"], "other files (thesis.txt)"),
-        (["output=cells.h5", "format=csv", "overwrite=true"], "is a file"),
+        (["output=cells.h5", "format=csv", "overwrite=true"], "is an input of this command"),
         (["cells=gone.h5", "output=out"], "no such file"),
         (["output=out", "nwb.indicater=x"], "indicator"),
     ],

@@ -11,9 +11,11 @@ import torch
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.localize.detectors.base import WindowDetector
+from calcium_lightning.localize.detectors.load import load_detector
 from calcium_lightning.metrics.coordinates import visited_pixels
 from calcium_lightning.replications.teng2021.data import load_frames
-from calcium_lightning.replications.teng2021.extract import follow, is_published, load_published
+from calcium_lightning.replications.teng2021.extract import CoordinateDetector, follow, load_published
 from calcium_lightning.replications.teng2021.introspection import draw, leave_one_out, reduced_latents
 
 
@@ -91,12 +93,28 @@ def test_a_raw_session_goes_through_the_published_chain_first(run_command, check
 
 
 def test_the_package_reads_it_for_what_it_is(run_command, session, checkpoint, tmp_path):
-    assert is_published(checkpoint)
-    assert not is_published(None)
+    assert isinstance(load_detector(checkpoint), CoordinateDetector)
+    assert isinstance(load_detector(), WindowDetector)
     refused = run_command(
         "train", "+experiment=adapt", f'data.sessions=["{session}"]', f"weights={checkpoint}"
     )
     assert refused.status == 2, refused.stderr
+
+
+@pytest.mark.parametrize("room", ["calcium_lightning.nn.published", "calcium_lightning.published"])
+def test_a_checkpoint_of_an_earlier_version_opens(checkpoint, tmp_path, room):
+    saved = torch.load(checkpoint, weights_only=True)
+    for part in ("encoder", "painter", "decoder"):
+        target = saved["architecture"][part]["_target_"]
+        assert target.startswith("calcium_lightning.replications.teng2021.")
+        saved["architecture"][part]["_target_"] = target.replace(
+            "calcium_lightning.replications.teng2021", room
+        )
+    torch.save(saved, tmp_path / "old.ckpt")
+    detector = load_detector(tmp_path / "old.ckpt")
+    assert isinstance(detector, CoordinateDetector)
+    ours, theirs = load_published(checkpoint).state_dict(), detector.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_halves_of_the_latent_reconstruct_worse_and_the_whole_is_the_model(checkpoint, frames):
