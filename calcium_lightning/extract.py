@@ -57,7 +57,7 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     from calcium_lightning.core.device import choose_device
-    from calcium_lightning.core.motion_summary import Moved
+    from calcium_lightning.core.motion_summary import MotionSummary
     from calcium_lightning.io.cells_file import count_cells, write_cells
     from calcium_lightning.localize.detectors.base import WindowDetector, ready
     from calcium_lightning.pipeline import extract_streamed
@@ -106,7 +106,7 @@ def main(cfg: DictConfig) -> None:
                 return {
                     "cells": f"{int(cells.accepted.sum())} of {len(cells)}",
                     "false, about": "" if cells.chance is None else f"{cells.chance.expected_false:.1f}",
-                    "motion": f"{Moved.of(cells).removed:.2f} px",
+                    "motion": f"{MotionSummary.of(cells).removed:.2f} px",
                     NOTES: str(seen.defects) if isinstance(seen, RepairedSession) else "",
                 }
             found_cells = detector.find_cells(session, **common)

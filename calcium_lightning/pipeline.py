@@ -19,7 +19,7 @@ import torch
 from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
-from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.core.parts import import_parts
 from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
@@ -63,7 +63,7 @@ class Extraction:
             f"{int(cells.accepted.sum())} cells accepted of {len(cells)} found",
             f"{cells.n_frames} frames",
             f"cell diameter {self.prepared.cell_diameter:.1f} px",
-            "" if cells.nonrigid is None else str(Moved.of(cells)),
+            "" if cells.nonrigid is None else str(MotionSummary.of(cells)),
             str(session.defects) if isinstance(session, RepairedSession) else "",
         ]
         line = ", ".join(part for part in parts if part)

@@ -14,13 +14,13 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.findings import Constancy, note_missing, tell_kind
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.missing import Missing
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.clock import rate_of
-from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
 #: frames are read in blocks of about this size

@@ -14,8 +14,10 @@ import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
-from calcium_lightning.io.session import DTYPES, FORMAT, KINDS, VERSION, Truth
+from calcium_lightning.io.base_session import DTYPES, KINDS
+from calcium_lightning.io.session import FORMAT, VERSION
 
 
 class SessionWriter:

@@ -12,7 +12,7 @@ import numpy as np
 from torchmetrics import Metric
 
 from calcium_lightning.core.cells import Cells, footprint_centers
-from calcium_lightning.io.session import Truth
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.metrics.cells import (
     RADIUS,
     CellDetection,

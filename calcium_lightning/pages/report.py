@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
@@ -84,7 +84,7 @@ def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None =
         "activity": figures.activity(cells) if len(cells) else None,
         "qualities": figures.qualities(cells) if len(cells) and cells.quality else None,
         "motion": figures.motion(cells),
-        "places": Moved.of(cells).places,
+        "places": MotionSummary.of(cells).places,
         "localizations": figures.localizations(cells) if len(cells.localizations) else None,
         "n_localizations": len(cells.localizations),
         "rows": _table(cells, order),
@@ -151,7 +151,7 @@ def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
         rate = (cells.spikes[accepted] > 0).sum(1) / (cells.n_frames / cells.fps / 60)
         tiles.append(Fact("active frames", f"{np.median(rate):.1f} / min", "median of accepted cells"))
     if np.any(cells.shifts):  # none was removed from a session that came registered
-        moved = Moved.of(cells)
+        moved = MotionSummary.of(cells)
         tiles.append(
             Fact("motion removed", f"{moved.removed:.2f} px", f"RMS; largest {moved.largest:.1f} px")
         )

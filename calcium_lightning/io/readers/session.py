@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.readers.base import Recording
-from calcium_lightning.io.session import Session, Truth
+from calcium_lightning.io.session import Session
 
 
 class SessionRecording(Recording):
