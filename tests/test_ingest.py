@@ -169,12 +169,12 @@ def test_refusals(run_command, tmp_path):
     unknown.write_bytes(unknown.read_bytes().replace(b"FFV1", b"QZX9"))
     (tmp_path / "notes.txt").write_text("not a recording")
     (tmp_path / "text.avi").write_text("not a recording")
-    nan = movie(9, dtype="float32")
-    nan[4, 3, 2] = np.nan
+    infinite = movie(9, dtype="float32")
+    infinite[4, 3, 2] = np.inf
     data = tmp_path / "data"
     data.mkdir()
     array(data / "good.hdf5", movie(9))
-    array(data / "nan.hdf5", nan)
+    array(data / "infinite.hdf5", infinite)
     array(data / "flat.hdf5", movie(1)[0])
     array(data / "one.hdf5", movie(1))
     array(data / "strings.hdf5", movie(4).astype("S3"))
@@ -193,7 +193,7 @@ def test_refusals(run_command, tmp_path):
         (["input=notes.txt"], ["not a recording of a known format"]),
         (["input=text.avi"], ["not a video"]),
         (["input=data/good.hdf5", "key=mow"], ["no dataset mow; nearest: mov"]),
-        (["input=data/nan.hdf5"], ["frame 4 holds NaN"]),
+        (["input=data/infinite.hdf5"], ["frame 4 holds infinite"]),
         (["input=data/flat.hdf5"], ["no dataset of three dimensions"]),
         (["input=data/flat.hdf5", "key=mov"], ["shape (24, 38), expected three dimensions"]),
         (["input=data/strings.hdf5", "key=mov"], ["type |S3"]),

@@ -5,9 +5,10 @@ Memory is bounded by a few chunks whatever the recording's length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.hdf5 import chunk_frames
+from calcium_lightning.io.missing import Missing
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
@@ -147,13 +149,19 @@ def ingest_recording(
         compression=settings.compression,
     ) as writer:
         size = max(1, BLOCK_BYTES // (recording.shape[1] * recording.shape[2] * recording.dtype.itemsize))
-        convert = _Converter(recording, dtype)
+        convert, missing = _Converter(recording, dtype), Missing(cut.shape[1:])
         with progress(f"ingest {recording.path.name}", cut.stop - cut.start) as advance:
             for block in _whole_chunks(
-                _averaged(recording, cut, size, advance), chunk_frames(*cut.shape[1:], dtype.itemsize)
+                _averaged(recording, cut, size, missing, advance),
+                chunk_frames(*cut.shape[1:], dtype.itemsize),
             ):
                 writer.append(convert(block, cut.start + writer.n_frames * cut.temporal))
         convert.check_levels()
+        if missing.any:
+            if missing.bad_frames.all() or not missing.field.any():
+                raise InputError(f"{recording.path}: no pixel holds data (NaN) in the frames that are kept")
+            writer.set_field(missing.field)
+            writer.set_bad_frames(cut.binned(missing.bad_frames).any(1))
         if stamps is not None:
             writer.set_timestamps(cut.times(stamps))
         if shifts is not None:
@@ -173,19 +181,21 @@ def _session_dtype(recording: Recording, settings: IngestSettings) -> np.dtype:
     return np.dtype(np.uint8 if recording.dtype.itemsize == 1 and recording.dtype.kind in "ub" else np.uint16)
 
 
-def _averaged(recording: Recording, cut: Cut, size: int, advance) -> Iterator[np.ndarray]:  # type: ignore[no-untyped-def]
-    """Read, check, crop and average; blocks of any length."""
+def _averaged(
+    recording: Recording, cut: Cut, size: int, missing: Missing, advance: Callable[[int], Any]
+) -> Iterator[np.ndarray]:
+    """Read, check, crop, fill and average; blocks of any length."""
     index = cut.start
     left = None  # frames of a temporal bin that isn't full yet
     for block in recording.blocks(cut.start, cut.stop, size):
-        if block.dtype.kind == "f" and not (good := np.isfinite(block).all(axis=(1, 2))).all():
-            frame = index + int(np.argmin(good))
+        if block.dtype.kind == "f" and (infinite := np.isinf(block).any(axis=(1, 2))).any():
+            frame = index + int(np.argmax(infinite))
             raise InputError(
-                f"{recording.path}: frame {frame} holds NaN or infinite values; leave it out (start=, stop=) "
-                "or its border (crop=)"
+                f"{recording.path}: frame {frame} holds infinite values; leave it out (start=, stop=) or its "
+                "border (crop=)"
             )
         index += len(block)
-        frames = cut.pixels(block)
+        frames = missing.fill(cut.pixels(block))
         if cut.temporal > 1:
             frames = frames.astype(np.float32, copy=False)
             frames = frames if left is None else np.concatenate([left, frames])

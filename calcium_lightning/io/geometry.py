@@ -126,6 +126,10 @@ class Cut:
         bins = values.reshape(self.shape[0], self.temporal, *values.shape[1:])
         return bins.sum(axis=1) if total else bins.mean(axis=1)
 
+    def binned(self, values: np.ndarray) -> np.ndarray:
+        """Values of the frames that are kept, (stop - start,), by temporal bins, (T, temporal)."""
+        return values.reshape(self.shape[0], self.temporal)
+
     def shifts(self, shifts: np.ndarray) -> np.ndarray:
         """Motion (T, 2) in the new pixels and frames."""
         return self.times(shifts) / self.spatial

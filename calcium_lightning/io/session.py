@@ -202,6 +202,18 @@ class Session:
         return self._optional("shifts", (self.n_frames, 2), np.float32)
 
     @property
+    def field(self) -> np.ndarray:
+        """Which pixels are recording, bool (H, W); all of them where the file doesn't say."""
+        known = self._optional("field", self.shape[1:], bool)
+        return np.ones(self.shape[1:], bool) if known is None else known
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Which frames hold no picture, bool (T,); none where the file doesn't say."""
+        known = self._optional("bad_frames", (self.n_frames,), bool)
+        return np.zeros(self.n_frames, bool) if known is None else known
+
+    @property
     def truth(self) -> Truth | None:
         """The truth, where the file has any. For evaluation and the labels of pretraining only."""
         file = self._open()

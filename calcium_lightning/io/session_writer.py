@@ -146,6 +146,22 @@ class SessionWriter:
         """Write an estimate of the motion (dy, dx), pixels, (T, 2)."""
         self._put("shifts", shifts, np.float32, (self.n_frames, 2))
 
+    def set_field(self, field: np.ndarray) -> None:
+        """Write which pixels are recording, bool (H, W); a field of all pixels needs no writing.
+
+        Raises
+        ------
+        InputError
+            If its shape isn't the frames', or no pixel is left.
+        """
+        if not np.any(field):
+            raise InputError(f"{self.path}: no pixel of the field is recording")
+        self._put("field", field, bool, self._shape)
+
+    def set_bad_frames(self, bad_frames: np.ndarray) -> None:
+        """Write which frames hold no picture, bool (T,); call it after the frames."""
+        self._put("bad_frames", bad_frames, bool, (self.n_frames,))
+
     def set_truth(self, truth: Truth) -> None:
         """Write whatever parts of the truth there are; call it after the frames."""
         count = None

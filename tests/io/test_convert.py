@@ -146,11 +146,11 @@ def test_fractions_are_not_rounded_away(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinite_frames_are_named(tmp_path, value):
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_frames_are_named(tmp_path, value):
     frames = movie(30, dtype="float32")
     frames[17, 5, 6] = value
-    with pytest.raises(InputError, match="frame 17 holds NaN or infinite values"):
+    with pytest.raises(InputError, match="frame 17 holds infinite values"):
         convert(tmp_path, frames, start=3)
     assert list(tmp_path.iterdir()) == []
     assert convert(tmp_path, frames, stop=17).n_frames == 17
@@ -197,4 +197,30 @@ def test_nothing_is_left_behind(tmp_path, error):
 
     with pytest.raises(error if isinstance(error, type) else type(error)):
         ingest_recording(Broken(movie(12)), tmp_path / "s.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_is_no_data(tmp_path):
+    frames = movie(40, dtype="float32")
+    gaps = frames.copy()
+    gaps[:, :3] = gaps[12] = gaps[13, 9] = np.nan
+    session = convert(tmp_path, gaps, start=2)
+    assert session.bad_frames.nonzero()[0].tolist() == [10]
+    assert not session.field[:3].any()
+    assert session.field[3:8].all()
+    frames[12], frames[13, 9] = frames[11], frames[11, 9]  # the last that was seen
+    np.testing.assert_array_equal(session.frames()[:, 3:], frames[2:, 3:])
+
+
+def test_nan_is_no_data_in_bins_either(tmp_path):
+    frames = movie(40, dtype="float32")
+    frames[:, :3] = frames[12] = np.nan
+    session = convert(tmp_path, frames, spatial_bin=2, temporal_bin=2)
+    assert session.bad_frames.nonzero()[0].tolist() == [6]
+    assert (~session.field).any(1).nonzero()[0].tolist() == [0, 1]
+
+
+def test_a_recording_of_nothing_but_nan_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no pixel holds data"):
+        convert(tmp_path, np.full((8, 6, 7), np.nan, np.float32))
     assert list(tmp_path.iterdir()) == []

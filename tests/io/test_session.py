@@ -138,6 +138,27 @@ def test_chunks_cover_the_session_once_on_the_files_chunks(tmp_path, length, cou
     session.close()
 
 
+def test_where_and_when_there_is_no_picture_is_kept(tmp_path):
+    field, bad = np.arange(30).reshape(5, 6) > 7, np.arange(9) % 4 == 3
+    with SessionWriter(tmp_path / "a.h5", 5, 6, "uint8", 20.0) as writer:
+        writer.append(some_frames((9, 5, 6), "uint8"))
+        writer.set_field(field)
+        writer.set_bad_frames(bad)
+    session = Session(tmp_path / "a.h5")
+    np.testing.assert_array_equal(session.field, field)
+    np.testing.assert_array_equal(session.bad_frames, bad)
+    plain = Session(write(tmp_path / "b.h5", some_frames((9, 5, 6), "uint8")))
+    assert plain.field.shape == (5, 6)
+    assert plain.field.all()
+    assert plain.bad_frames.shape == (9,)
+    assert not plain.bad_frames.any()
+    with (
+        pytest.raises(InputError, match="no pixel of the field"),
+        SessionWriter(tmp_path / "c.h5", 5, 6, "uint8", 20.0) as writer,
+    ):
+        writer.set_field(np.zeros((5, 6), bool))
+
+
 def test_a_pickled_session_opens_the_file_again(tmp_path):
     frames = some_frames((9, 4, 5), "uint8")
     session = Session(write(tmp_path / "a.h5", frames))
@@ -300,6 +321,8 @@ def test_damaged_and_infinite_frames_are_named_when_they_are_read(tmp_path):
     [
         ("timestamps", np.zeros(5)),
         ("shifts", np.zeros((6, 3))),
+        ("field", np.ones((5, 4))),
+        ("bad_frames", np.zeros(5)),
         ("truth/traces", np.zeros((2, 6))),
         ("truth/mask", np.zeros(3)),
     ],
@@ -314,4 +337,4 @@ def test_optional_datasets_of_a_wrong_shape_are_named(tmp_path, name, array):
 
     session = Session(damage(path, change))
     with pytest.raises(InputError, match=rf"a\.h5: /{name} has shape"):
-        _ = (session.timestamps, session.shifts, session.truth)
+        _ = (session.timestamps, session.shifts, session.field, session.bad_frames, session.truth)
