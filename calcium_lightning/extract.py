@@ -41,8 +41,8 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.session import Session
     from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
     from calcium_lightning.pipeline import streamed_cells
-    from calcium_lightning.preprocess.defects import RepairedSession
     from calcium_lightning.preprocess.diameter import cell_diameter_of
+    from calcium_lightning.preprocess.repaired import RepairedSession
     from calcium_lightning.replications.teng2021.extract import coordinate_cells
     from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
     from calcium_lightning.replications.teng2021.session import preprocess_session

@@ -23,8 +23,10 @@ from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.preprocess.gaps import with_gaps
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.preprocess.repaired import RepairedSession
 from calcium_lightning.preprocess.summary import RegisteredSummary
 
 #: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
@@ -51,6 +53,7 @@ def streamed_cells(
     fps: float | None = None,
     pixel_size_um: float | None = None,
     device: torch.device | str = "cpu",
+    bridge: bool = False,
     config: str = "",
 ) -> Iterator[StreamedCells]:
     """Find the cells of a session in memory that doesn't grow with its number of frames.
@@ -73,6 +76,8 @@ def streamed_cells(
         In place of the session's.
     device : torch.device or str
         Where the network runs.
+    bridge : bool
+        Bridge traces over bad frames, where they are ``nan`` otherwise.
     config : str
         Kept in the result (YAML).
 
@@ -94,6 +99,8 @@ def streamed_cells(
             f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s "
             f"({least} frames at {rate:g} Hz)"
         )
+    if preprocess is None or preprocess.repair_defects:
+        session = RepairedSession.of(session)  # before anything looks at a frame
     prepared = prepare(session, cell_diameter, preprocess, fps=fps, device=device)
     if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
         raise InputError(
@@ -109,13 +116,17 @@ def streamed_cells(
     with ScratchMovie(prepared.scale.size) as movie:
         images = write_foreground(prepared, movie, device)
         found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()
-    timestamps = session.timestamps
-    yield assemble(
+    original = session.original if isinstance(session, RepairedSession) else session
+    kept = session.kept if isinstance(session, RepairedSession) else np.arange(session.n_frames)
+    timestamps = original.timestamps
+    if timestamps is None or fps is not None:
+        timestamps = np.arange(original.n_frames) / rate
+    cells = assemble(
         prepared,
         found,
         images,
         settings,
-        timestamps if timestamps is not None and fps is None else np.arange(session.n_frames) / rate,
+        timestamps[kept],
         session=str(session.path),
         session_sha256=session.sha256(),
         fps=rate,
@@ -123,7 +134,9 @@ def streamed_cells(
         pixel_size_um=pixel_size_um or session.pixel_size_um,
         config=config,
         package_version=made_by(),
+        field=None if session.field.all() else session.field,
     )
+    yield with_gaps(cells, kept, timestamps, bridge)
 
 
 def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:

@@ -134,6 +134,12 @@ class CellTable:
     patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
         The motion that was removed at places from border to border, and its standard error, pixels; between
         them it is bilinear. ``shifts`` is then its mean over the field.
+    field : ndarray, bool (H, W), or None
+        Which pixels show tissue; all of them where it is None.
+    bad_frames : ndarray, bool (T,), or None
+        Which frames hold no picture and were used for nothing; none where it is None.
+    notes : tuple of str
+        What a person should know of the recording before trusting the cells.
     """
 
     centers: np.ndarray
@@ -157,6 +163,9 @@ class CellTable:
     nonrigid: float | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
+    field: np.ndarray | None = None
+    bad_frames: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.centers)

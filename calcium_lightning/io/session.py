@@ -204,8 +204,18 @@ class Session:
     @property
     def field(self) -> np.ndarray:
         """Which pixels are recording, bool (H, W); all of them where the file doesn't say."""
-        known = self._optional("field", self.shape[1:], bool)
+        known = self.known_field
         return np.ones(self.shape[1:], bool) if known is None else known
+
+    @property
+    def known_field(self) -> np.ndarray | None:
+        """The same, where the file says."""
+        return self._optional("field", self.shape[1:], bool)
+
+    @property
+    def field_given(self) -> bool:
+        """Whether a person said which pixels are recording, so that nobody need guess."""
+        return self.known_field is not None and bool(self._open()["field"].attrs.get("given", False))
 
     @property
     def bad_frames(self) -> np.ndarray:

@@ -146,8 +146,10 @@ class SessionWriter:
         """Write an estimate of the motion (dy, dx), pixels, (T, 2)."""
         self._put("shifts", shifts, np.float32, (self.n_frames, 2))
 
-    def set_field(self, field: np.ndarray) -> None:
+    def set_field(self, field: np.ndarray, given: bool = False) -> None:
         """Write which pixels are recording, bool (H, W); a field of all pixels needs no writing.
+
+        ``given`` is for a field that a person drew: nobody will look for a lens's edge in it.
 
         Raises
         ------
@@ -157,6 +159,7 @@ class SessionWriter:
         if not np.any(field):
             raise InputError(f"{self.path}: no pixel of the field is recording")
         self._put("field", field, bool, self._shape)
+        self._file["field"].attrs["given"] = given
 
     def set_bad_frames(self, bad_frames: np.ndarray) -> None:
         """Write which frames hold no picture, bool (T,); call it after the frames."""

@@ -167,7 +167,7 @@ def assemble(
         traces=SortedRows(activity.traces, order, peaks),
         denoised=SortedRows(activity.denoised, order, peaks * gain),
         spikes=SortedRows(activity.spikes, order, peaks * gain),
-        accepted=accept(quality, settings.quality, prepared.session.kind),
+        accepted=accept(quality, settings.quality, prepared.session.kind) & prepared.shows(centers[order]),
         quality=quality,
         shifts=prepared.shifts,
         nonrigid=prepared.nonrigid,

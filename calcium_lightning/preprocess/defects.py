@@ -8,15 +8,11 @@ arrays.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
-import h5py
 import numpy as np
 from scipy.ndimage import median_filter, rank_filter
-
-from calcium_lightning.io.session import Session
 
 #: places in the recording that are looked at, and neighbouring frames at each
 PLACES, RUN = 24, 8
@@ -72,9 +68,12 @@ class Defects:
     left: int = 0
 
     @classmethod
-    def at(cls, defective: np.ndarray) -> Defects:
-        """Defects where ``defective``, bool (H, W), is set, each to be the mean of the sound ones around."""
-        width, sound = defective.shape[1], ~defective
+    def at(cls, defective: np.ndarray, sound: np.ndarray | None = None) -> Defects:
+        """Defects where ``defective``, bool (H, W), is set, each to be the mean of the sound ones around.
+
+        All others are sound unless ``sound``, bool (H, W), says which are.
+        """
+        width, sound = defective.shape[1], ~defective if sound is None else sound
         if not sound.any():
             raise ValueError("no sound pixel in the field")
         found = np.argwhere(defective)
@@ -108,50 +107,6 @@ class Defects:
         flat = frames.reshape(len(frames), -1)
         filled = (flat[:, self.neighbours] * self.weights).sum(-1)
         flat[:, self.pixels] = np.rint(filled) if frames.dtype.kind in "iu" else filled
-
-
-class RepairedSession(Session):
-    """A session whose defects are filled in all frames that are read; it shares the file of the original.
-
-    Parameters
-    ----------
-    session : Session
-        The recording.
-    defects : Defects
-        Its defects.
-    """
-
-    def __init__(self, session: Session, defects: Defects) -> None:
-        self.__dict__.update(session.__getstate__())
-        self._original = session
-        self.defects = defects
-
-    @classmethod
-    def of(cls, session: Session) -> RepairedSession:
-        """Find the defects of a session; where its pixels aren't the sensor's any more, there are none."""
-        if isinstance(session, RepairedSession):
-            return session
-        if session.kind != "raw" or session.motion_corrected:
-            return cls(session, Defects.at(np.zeros(session.shape[1:], bool)))
-        return cls(session, find_defects(session))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_original": copy.copy(self._original)}
-
-    def _open(self) -> h5py.File:
-        return self._original._open()
-
-    def _frames(self) -> h5py.Dataset:
-        return self._original._frames()
-
-    def close(self) -> None:
-        """Close the file; it opens again when it is needed."""
-        self._original.close()
-
-    def read_into(self, start: int, out: np.ndarray) -> None:
-        """Read frames, and fill their defects."""
-        super().read_into(start, out)
-        self.defects.fill(out)
 
 
 def find_defects(session: Frames) -> Defects:

@@ -16,10 +16,11 @@ from torch import Tensor
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
 from calcium_lightning.io.session import Session
-from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
+from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.preprocess.standing import standing_shade
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
@@ -115,6 +116,7 @@ def prepare(
     )
     prepared.seen = _seen(prepared)
     _estimate_images(prepared, settings, device)
+    prepared.shade = standing_shade(prepared, device)
     return prepared
 
 
@@ -134,11 +136,12 @@ def _motion(
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
     total = torch.zeros(prepared.scale.size)
-    if prepared.patches is not None:
+    whole = prepared.patches is None and prepared.usable is None
+    if not whole:
         chunk = 64
     for start in range(0, prepared.shape[0], chunk):
         stop = min(start + chunk, prepared.shape[0])
-        if prepared.patches is None:
+        if whole:
             rows, columns = prepared.inside_lines(start, stop)
             total += rows.float().T @ columns.float()
         else:

@@ -1,0 +1,73 @@
+"""Moving bands: what whole rows, or whole columns, have in common in each frame and no tissue has.
+
+Light that flickers faster than a rolling shutter, and interference, lay bands across a frame that move from one
+to the next. Tissue is never alike along a whole line: the line's median, less its usual one, is the band.
+Knows arrays only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from calcium_lightning.preprocess.survey import Survey
+
+#: lines in one direction vary by so many times as much as in the other, and as their noise explains
+RATIO, NOISES = 3.0, 4.0
+#: a band is narrower than this share of the side; wider ones are background
+WIDEST = 0.125
+
+
+@dataclass(frozen=True)
+class Bands:
+    """How bands lie, and what the field usually shows.
+
+    Attributes
+    ----------
+    axis : int
+        0: rows are banded, 1: columns.
+    strength : float
+        Standard deviation of the bands, units of the frames.
+    mean : ndarray, float32 (H, W)
+        Of the recording.
+    usable : ndarray, bool (H, W)
+        Pixels that show tissue.
+    """
+
+    axis: int
+    strength: float
+    mean: np.ndarray
+    usable: np.ndarray
+
+    def take_off(self, frames: np.ndarray) -> None:
+        """Take bands off float frames (n, H, W), in place."""
+        beyond = frames - self.mean
+        beyond[:, ~self.usable] = np.nan
+        profile = (
+            np.nanmedian(beyond, 2 - self.axis)
+            if self.usable.any(1 - self.axis).all()
+            else _medians(beyond, 2 - self.axis)
+        )
+        sigma = max(1.0, WIDEST * profile.shape[1])
+        profile = profile - gaussian_filter1d(profile, sigma, axis=1, mode="nearest")
+        frames -= profile[:, :, None] if self.axis == 0 else profile[:, None, :]
+
+
+def _medians(values: np.ndarray, axis: int) -> np.ndarray:
+    """Median along an axis, 0 where a line has no value."""
+    known = np.isfinite(values).any(axis)
+    filled = np.where(np.expand_dims(known, axis), values, 0)
+    return np.nanmedian(filled, axis)
+
+
+def find_bands(survey: Survey, usable: np.ndarray) -> Bands | None:
+    """Bands that can be taken off a recording, if there are any."""
+    rows, columns = (float(part) for part in np.median(survey.bands, 0))
+    height, width = survey.mean.shape
+    noise = float(np.median(survey.noise[usable])) if usable.any() else 0.0
+    for axis, (here, there, length) in enumerate(((rows, columns, width), (columns, rows, height))):
+        if here > RATIO * there and here > NOISES * noise / length**0.5:
+            return Bands(axis, here, survey.mean, usable)
+    return None
