@@ -37,6 +37,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.core.device import choose_device
     from calcium_lightning.core.motion_summary import Moved
     from calcium_lightning.io.cells_file import write_cells
+    from calcium_lightning.io.mask import read_mask
     from calcium_lightning.io.origin import is_made, told
     from calcium_lightning.io.session import Session
     from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
@@ -57,6 +58,7 @@ def main(cfg: DictConfig) -> None:
     for output, there in zip(outputs, made, strict=True):
         if not there:
             check_output(output, cfg.overwrite)
+    mask = None if cfg.field is None else read_mask(as_paths(cfg.field)[0])
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
     preprocess = None if isinstance(chain, PublishedChain) else chain
     for session, output, there in zip(sessions, outputs, made, strict=True):
@@ -77,16 +79,18 @@ def main(cfg: DictConfig) -> None:
         if isinstance(detector, WindowDetector):
             defects = ""
             if preprocess is not None and preprocess.repair_defects:
-                session = RepairedSession.of(session)  # before anything looks at a frame
+                session = RepairedSession.of(session, mask)  # before anything looks at a frame
                 defects = f", {session.defects}" if str(session.defects) else ""
             diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um)
             how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
+            how["bridge"] = cfg.bridge_bad_frames
             with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
                 write_cells(output, cells, cfg.overwrite)
             motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
+            told_of = "".join(f"\n  {line}" for line in cells.notes)
             print(
                 f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
-                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}"
+                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}{told_of}"
             )
         else:
             found = coordinate_cells(session, detector, **common)

@@ -25,8 +25,10 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.mask import read_mask
     from calcium_lightning.io.readers.base import open_recording
     from calcium_lightning.io.truth import read_truth
+    from calcium_lightning.preprocess.examine import Examiner
     from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
     inputs = as_paths(cfg.input)
@@ -58,6 +60,7 @@ def main(cfg: DictConfig) -> None:
         dtype=cfg.dtype,
         timestamps=cfg.timestamps,
         compression=cfg.compression,
+        field=None if cfg.field is None else read_mask(as_paths(cfg.field)[0]),
     )
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
     with ExitStack() as stack:  # everything is looked at before the first long copy begins
@@ -72,7 +75,9 @@ def main(cfg: DictConfig) -> None:
         for output in outputs:
             check_output(output, cfg.overwrite)
         for recording, truth, output in zip(recordings, known, outputs, strict=True):
-            print(summary(ingest_recording(recording, output, settings, truth, cfg.overwrite)))
+            examiner = Examiner()
+            path = ingest_recording(recording, output, settings, truth, cfg.overwrite, examiner)
+            print("\n  ".join([summary(path), *examiner.lines]))
 
 
 def _chain(settings: DictConfig) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.preprocess.check import motion_line
 from calcium_lightning.preprocess.gaps import with_gaps
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
@@ -136,7 +138,16 @@ def streamed_cells(
         package_version=made_by(),
         field=None if session.field.all() else session.field,
     )
+    cells = replace(cells, notes=_notes(session, cells))
     yield with_gaps(cells, kept, timestamps, bridge)
+
+
+def _notes(session: Session, cells: StreamedCells) -> tuple[str, ...]:
+    """What a person should know of the recording before trusting its cells."""
+    if not isinstance(session, RepairedSession):
+        return ()
+    motion = motion_line(cells.shifts, cells.nonrigid, bool(session.view.outside.any()))
+    return (*session.findings.lines(), *([motion] if motion else []))
 
 
 def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:

@@ -53,6 +53,12 @@ class ExtractConfig:
     cell_diameter_um: Any = option(None, "the same in micrometres, for sessions that know their pixel size")
     fps: Any = option(None, "frame rate, Hz, in place of the session's")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's")
+    field: Any = option(
+        None, "which pixels show tissue, a mask (.npy .png .tif); default: the session's, or found"
+    )
+    bridge_bad_frames: bool = option(
+        False, "bridge traces over frames that hold no picture, where they are nan otherwise"
+    )
     detector: str = option("network", "what finds cells in a frame: network | bandpass (the baseline)")
     device: str = option("auto", "auto | cpu | cuda | mps")
     overwrite: bool = option(False, "replace an existing output")
@@ -155,6 +161,9 @@ class IngestConfig:
     )
     truth_key: str | None = option(None, "dataset or variable of the truth's file")
     timestamps: bool = option(True, "take the recording's time stamps along")
+    field: Any = option(
+        None, "which pixels show tissue, a mask of the whole field (.npy .png .tif); default: found"
+    )
     preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")
     overwrite: bool = option(False, "replace an existing output")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,6 +53,8 @@ class IngestSettings:
         Whether to take the recording's time stamps along.
     compression : {"none", "gzip", "lz4"}
         Of the frames.
+    field : ndarray, bool (H, W), optional
+        Which pixels of the recording show tissue; default: found.
     """
 
     fps: float | None = None
@@ -67,6 +69,60 @@ class IngestSettings:
     dtype: str | None = None
     timestamps: bool = True
     compression: str = "none"
+    field: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of a recording, by its file or by a person; None where nothing is.
+
+    Attributes
+    ----------
+    kind : {"raw", "dff"} or None
+    motion_corrected : bool or None
+    """
+
+    kind: str | None = None
+    motion_corrected: bool | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was seen in the frames of a session.
+
+    Attributes
+    ----------
+    field : ndarray, bool (H, W)
+        Which pixels show tissue.
+    bad_frames : ndarray, bool (T,)
+        Which frames hold no picture.
+    kind : {"raw", "dff"} or None
+        What the frames are after all; None where that was right.
+    motion_corrected : bool or None
+        Whether motion was removed already, with another ``kind``; None where that was right.
+    """
+
+    field: np.ndarray
+    bad_frames: np.ndarray
+    kind: str | None = None
+    motion_corrected: bool | None = None
+
+
+class Watcher(Protocol):
+    """Looks at the frames of a session while they are written."""
+
+    def start(self, shape: tuple[int, int, int], dtype: np.dtype) -> None:
+        """Frames (T, H, W) of a type will come."""
+
+    def add(self, frames: np.ndarray) -> None:
+        """The next frames (n, H, W)."""
+
+    def judge(self, said: Said, field: np.ndarray, given: bool, bad_frames: np.ndarray) -> Verdict:
+        """What was seen in all of them.
+
+        ``field`` (H, W) and ``bad_frames`` (T,) are what is known already; a ``given`` field was drawn by a
+        person.
+        """
 
 
 def ingest_recording(
@@ -75,6 +131,7 @@ def ingest_recording(
     settings: IngestSettings | None = None,
     truth: Truth | None = None,
     overwrite: bool = False,
+    watcher: Watcher | None = None,
 ) -> Path:
     """Write a recording as a session file.
 
@@ -90,6 +147,8 @@ def ingest_recording(
         Of the whole recording, before any cut.
     overwrite : bool
         Replace an existing file.
+    watcher : Watcher, optional
+        Looks at the frames as they are written, and says what is no picture.
 
     Returns
     -------
@@ -134,6 +193,7 @@ def ingest_recording(
     dtype = _session_dtype(recording, settings)
     shifts = getattr(recording, "shifts", None)
     truth = truth if truth is not None else getattr(recording, "truth", None)
+    kind = settings.kind or recording.kind
     corrected = (
         settings.motion_corrected if settings.motion_corrected is not None else recording.motion_corrected
     )
@@ -143,25 +203,26 @@ def ingest_recording(
         dtype,
         fps / cut.temporal,
         pixel_size_um=None if pixel_size is None else pixel_size * cut.spatial,
-        kind=settings.kind or recording.kind or "raw",
+        kind=kind or "raw",
         motion_corrected=bool(corrected),
         overwrite=overwrite,
         compression=settings.compression,
     ) as writer:
         size = max(1, BLOCK_BYTES // (recording.shape[1] * recording.shape[2] * recording.dtype.itemsize))
         convert, missing = _Converter(recording, dtype), Missing(cut.shape[1:])
+        if watcher is not None:
+            watcher.start(cut.shape, dtype)
         with progress(f"ingest {recording.path.name}", cut.stop - cut.start) as advance:
             for block in _whole_chunks(
                 _averaged(recording, cut, size, missing, advance),
                 chunk_frames(*cut.shape[1:], dtype.itemsize),
             ):
-                writer.append(convert(block, cut.start + writer.n_frames * cut.temporal))
+                frames = convert(block, cut.start + writer.n_frames * cut.temporal)
+                writer.append(frames)
+                if watcher is not None:
+                    watcher.add(frames)
         convert.check_levels()
-        if missing.any:
-            if missing.bad_frames.all() or not missing.field.any():
-                raise InputError(f"{recording.path}: no pixel holds data (NaN) in the frames that are kept")
-            writer.set_field(missing.field)
-            writer.set_bad_frames(cut.binned(missing.bad_frames).any(1))
+        _judge(writer, watcher, settings, cut, missing, Said(kind, corrected))
         if stamps is not None:
             writer.set_timestamps(cut.times(stamps))
         if shifts is not None:
@@ -169,6 +230,33 @@ def ingest_recording(
         if truth is not None:
             writer.set_truth(cut.truth(truth))
     return output
+
+
+def _judge(
+    writer: SessionWriter,
+    watcher: Watcher | None,
+    settings: IngestSettings,
+    cut: Cut,
+    missing: Missing,
+    said: Said,
+) -> None:
+    """Write where and when there is no picture, and what kind of recording it is where nobody said."""
+    if missing.any and (missing.bad_frames.all() or not missing.field.any()):
+        raise InputError(f"{writer.path}: no pixel holds data (NaN) in the frames that are kept")
+    field = missing.field
+    given = settings.field is not None
+    if settings.field is not None:
+        field = field & cut.mask_pixels(settings.field)
+    bad = np.any(cut.binned(missing.bad_frames), axis=1)
+    if watcher is not None:
+        verdict = watcher.judge(said, field, given, bad)
+        field, bad = verdict.field, verdict.bad_frames
+        if verdict.kind is not None:
+            writer.set_kind(verdict.kind, verdict.motion_corrected)
+    if not field.all():
+        writer.set_field(field, given)
+    if bad.any():
+        writer.set_bad_frames(bad)
 
 
 def _session_dtype(recording: Recording, settings: IngestSettings) -> np.dtype:

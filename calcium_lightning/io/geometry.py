@@ -130,6 +130,14 @@ class Cut:
         """Values of the frames that are kept, (stop - start,), by temporal bins, (T, temporal)."""
         return values.reshape(self.shape[0], self.temporal)
 
+    def mask_pixels(self, mask: np.ndarray) -> np.ndarray:
+        """Which new pixels lie wholly in a mask of the whole recording, bool (H, W)."""
+        if mask.shape != self.source[1:]:
+            raise InputError(
+                f"field=: {mask.shape[0]} x {mask.shape[1]} pixels for frames of {self.source[1:]}"
+            )
+        return self.pixels(mask[None].astype(np.float32))[0] > 1 - 1e-6
+
     def shifts(self, shifts: np.ndarray) -> np.ndarray:
         """Motion (T, 2) in the new pixels and frames."""
         return self.times(shifts) / self.spatial

@@ -138,6 +138,18 @@ class SessionWriter:
         self._data[self.n_frames :] = frames
         self.n_frames += len(frames)
 
+    @property
+    def motion_corrected(self) -> bool:
+        """Whether motion was removed already."""
+        return bool(self._attributes["motion_corrected"])
+
+    def set_kind(self, kind: str, motion_corrected: bool | None = None) -> None:
+        """Change what the frames are, once all of them were seen."""
+        self._attributes["kind"] = kind
+        if motion_corrected is not None:
+            self._attributes["motion_corrected"] = motion_corrected
+        self._data.attrs.update(self._attributes)
+
     def set_timestamps(self, timestamps: np.ndarray) -> None:
         """Write the time of each frame, seconds, (T,)."""
         self._put("timestamps", timestamps, np.float64, (self.n_frames,))

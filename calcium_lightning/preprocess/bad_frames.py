@@ -11,8 +11,8 @@ import numpy as np
 
 from calcium_lightning.preprocess.survey import MAD_TO_STD, Survey
 
-#: a frame with less than this share of the usual contrast holds nothing; with less than the second, nothing if
-#: it doesn't look like its neighbours either
+#: a frame with less than this share of the usual contrast holds nothing; with less than the second, nothing
+#: if it doesn't look like its neighbours either
 NO_CONTRAST, LITTLE_CONTRAST = 0.1, 0.3
 #: nor does one that is nearer to black than this share of the usual brightness
 NO_LIGHT = 0.15
@@ -39,7 +39,8 @@ class BadFrames:
     Attributes
     ----------
     kinds : dict of str to ndarray, bool (T,)
-        ``black``, ``white``, ``torn``, ``repeated``, ``missing``: what is wrong with which frames. No frame is of two kinds.
+        ``missing``, ``black``, ``white``, ``torn``, ``repeated``: what is wrong with which frames. No frame
+        is of two kinds.
     usual : dict of str to float
         What happens to so many of the frames (share of them) that it was taken for the recording's nature.
     """
@@ -111,7 +112,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
 
 
 def _beyond_both(values: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """How far values (T,) exceed the medians of the good frames before and of those after, the lesser of both."""
+    """How far values (T,) exceed the medians of good frames before and after, the lesser of both."""
     index = np.flatnonzero(good)
     result = np.zeros(len(values))
     if len(index) < 2 * NEIGHBOURS:

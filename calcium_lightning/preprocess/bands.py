@@ -1,28 +1,30 @@
 """Moving bands: what whole rows, or whole columns, have in common in each frame and no tissue has.
 
-Light that flickers faster than a rolling shutter, and interference, lay bands across a frame that move from one
-to the next. Tissue is never alike along a whole line: the line's median, less its usual one, is the band.
+Light that flickers faster than a rolling shutter, and interference, lay bands across a frame that move from
+one to the next. Tissue is never alike along a whole line: the line's median, less its usual one, is the band.
 Knows arrays only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+import torch
 
+from calcium_lightning.preprocess.motion.registration import shift_frames
+from calcium_lightning.preprocess.motion.types import Frames
 from calcium_lightning.preprocess.survey import Survey
 
 #: lines in one direction vary by so many times as much as in the other, and as their noise explains
 RATIO, NOISES = 3.0, 4.0
-#: a band is narrower than this share of the side; wider ones are background
-WIDEST = 0.125
+#: places in the recording at which its registered mean is taken, and neighbouring frames at each
+PLACES, RUN = 48, 8
 
 
 @dataclass(frozen=True)
 class Bands:
-    """How bands lie, and what the field usually shows.
+    """How bands lie, and what the field shows without them.
 
     Attributes
     ----------
@@ -34,25 +36,38 @@ class Bands:
         Of the recording.
     usable : ndarray, bool (H, W)
         Pixels that show tissue.
+    shifts : ndarray, float32 (T, 2), optional
+        The motion, once it is known: ``mean`` is then of registered frames, and moved to where the tissue is.
     """
 
     axis: int
     strength: float
     mean: np.ndarray
     usable: np.ndarray
+    shifts: np.ndarray | None = None
 
-    def take_off(self, frames: np.ndarray) -> None:
-        """Take bands off float frames (n, H, W), in place."""
-        beyond = frames - self.mean
+    def take_off(self, frames: np.ndarray, start: int) -> None:
+        """Take bands off float frames (n, H, W), the first of which is frame ``start``, in place."""
+        expected = self.mean[None]
+        if self.shifts is not None:
+            moved = torch.from_numpy(-self.shifts[start : start + len(frames)])
+            expected = shift_frames(torch.from_numpy(self.mean).expand(len(frames), -1, -1), moved).numpy()
+        beyond = frames - expected
         beyond[:, ~self.usable] = np.nan
-        profile = (
-            np.nanmedian(beyond, 2 - self.axis)
-            if self.usable.any(1 - self.axis).all()
-            else _medians(beyond, 2 - self.axis)
-        )
-        sigma = max(1.0, WIDEST * profile.shape[1])
-        profile = profile - gaussian_filter1d(profile, sigma, axis=1, mode="nearest")
+        profile = _medians(beyond, 2 - self.axis)
+        profile -= np.median(profile, 1, keepdims=True)  # the frame keeps its brightness
         frames -= profile[:, :, None] if self.axis == 0 else profile[:, None, :]
+
+    def after_motion(self, session: Frames, shifts: np.ndarray) -> Bands:
+        """The same, of a session whose motion (T, 2) is known; a sample of its frames is looked at."""
+        total = np.zeros(self.mean.shape)
+        count, starts = 0, np.linspace(0, max(0, len(shifts) - RUN), PLACES).astype(int)
+        for start in np.unique(starts).tolist():
+            frames = torch.from_numpy(session.frames(start, min(start + RUN, len(shifts))))
+            still = shift_frames(frames, torch.from_numpy(shifts[start : start + len(frames)]))
+            total += still.sum(0).numpy()
+            count += len(frames)
+        return replace(self, mean=(total / count).astype(np.float32), shifts=shifts)
 
 
 def _medians(values: np.ndarray, axis: int) -> np.ndarray:

@@ -33,7 +33,8 @@ LINE_LENGTH, LINE_SHARE = 31, 0.25
 LINE_SPANS, LINE_SCATTER = 2.0, 8.0
 #: ... and than this share of the brightness
 LINE_LIGHT = 0.02
-#: brightness of a dark plain, from the darkest (0) to the usual (1); the darkest is less than that share of it
+#: brightness of a dark plain, from the darkest (0) to the usual (1); the darkest is less than that share of
+#: the usual
 DARK, DARKEST = 0.12, 0.5
 #: slope of a plain, of that scale over the field's side, at most; how far it is from its own edge, pixels
 PLAIN_SLOPE, PLAIN_DEPTH = 6.0, 3
@@ -148,12 +149,9 @@ def _columns(mean: np.ndarray, ignored: np.ndarray) -> np.ndarray:
         ground = ground[tuple(nearest)]
     # Running medians along the columns, at a few places: lines are long.
     step = max(1, length // 4)
-    centers = (
-        np.arange(length // 2, height - length // 2 + 1, step) if height > length else np.array([height // 2])
-    )
-    profiles = np.stack(
-        [np.median(ground[max(0, c - length // 2) : c + length // 2 + 1], 0) for c in centers]
-    )
+    half = length // 2
+    centers = np.arange(half, height - half + 1, step) if height > length else np.array([height // 2])
+    profiles = np.stack([np.median(ground[max(0, c - half) : c + half + 1], 0) for c in centers])
     slopeless = profiles - np.median(_beside(profiles), 0)
     neighbours = np.sort(_beside(slopeless), 0)
     found = np.zeros(profiles.shape, bool)
@@ -217,7 +215,7 @@ def dark_surround(mean: np.ndarray, ignored: np.ndarray) -> np.ndarray:
 
 
 def thin_parts(missing: np.ndarray) -> np.ndarray:
-    """The part of ``missing``, bool (H, W), that is at most four pixels wide: it can be filled from both sides."""
+    """The part of ``missing``, bool (H, W), that is at most four pixels wide: fit to be filled across."""
     padded = np.pad(missing, 5, constant_values=True)
     core = binary_opening(padded, np.ones((5, 5)))
     wide = binary_dilation(core, np.ones((5, 5)), mask=padded)[5:-5, 5:-5]

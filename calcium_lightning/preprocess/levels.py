@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,6 +44,11 @@ class Levels:
     steps: np.ndarray
     gain: np.ndarray
     offset: np.ndarray
+
+    @property
+    def factors(self) -> list[float]:
+        """How much brighter the contrast is after each step than before."""
+        return [float(self.gain[step] / self.gain[step - 1]) for step in self.steps]
 
     @classmethod
     def none(cls, count: int) -> Levels:
@@ -87,7 +93,7 @@ def find_levels(
         total_offset.append(slope * total_offset[-1] + start)
     longest = int(np.argmax(np.diff(edges)))
     reference = total_gain[longest], total_offset[longest]
-    for part, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for part, (begin, end) in enumerate(pairwise(edges)):
         ratio = total_gain[part] / reference[0]
         gain[begin:end], offset[begin:end] = ratio, total_offset[part] - ratio * reference[1]
     return Levels(np.array(steps), gain, offset)
@@ -106,7 +112,7 @@ def _candidates(brightness: np.ndarray) -> list[int]:
         if min(len(before), len(after)) < 3:
             continue
         lasting = (np.median(after) - np.median(before)) / change[step - 1]
-        others = np.abs(np.delete(change[max(0, step - AROUND) : step + AROUND], min(step - 1, AROUND - 1)))
+        others = np.abs(np.r_[change[max(0, step - AROUND) : step - 1], change[step : step + AROUND]])
         alone = others.max(initial=0) < ALONE * abs(change[step - 1])
         if alone and LASTING < lasting < 1 / LASTING:
             found.append(int(step))
@@ -122,7 +128,7 @@ def _picture(frames: np.ndarray, usable: np.ndarray) -> np.ndarray:
 
 
 def _line(before: np.ndarray, after: np.ndarray, rounds: int = 6) -> tuple[float, float] | None:
-    """Slope and start of ``after`` over ``before``, both with errors, outliers left out; None if they differ."""
+    """Slope and start of ``after`` over ``before``, without outliers; None if they aren't one picture."""
     known = np.isfinite(before) & np.isfinite(after)
     x, y = before[known].astype(np.float64), after[known].astype(np.float64)
     if len(x) < 16 or x.std() == 0 or y.std() == 0 or np.corrcoef(x, y)[0, 1] < LIKENESS:

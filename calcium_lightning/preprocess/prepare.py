@@ -98,6 +98,8 @@ def prepare(
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
     motion = _motion(session, cell_diameter, settings, device)
+    if isinstance(session, RepairedSession):
+        session.know_motion(motion if isinstance(motion, np.ndarray) else motion.shifts)
     prepared = Prepared(
         session=session,
         scale=scale,

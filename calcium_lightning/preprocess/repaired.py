@@ -8,6 +8,7 @@ its file (:mod:`~calcium_lightning.preprocess.gaps` puts them back). Knows sessi
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from typing import Any
 
 import h5py
@@ -16,8 +17,9 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
 from calcium_lightning.io.session import Session, Truth
-from calcium_lightning.preprocess.bad_frames import find_bad_frames
+from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
 from calcium_lightning.preprocess.bands import Bands, find_bands
+from calcium_lightning.preprocess.check import Findings
 from calcium_lightning.preprocess.defects import Defects, find_defects
 from calcium_lightning.preprocess.field import find_field
 from calcium_lightning.preprocess.levels import Levels, find_levels
@@ -64,6 +66,11 @@ class RepairedSession(Session):
             raise InputError(f"{session.path}: no frame holds a picture")
         self.shape = (len(self.kept), *session.shape[1:])
         known = session.known_field
+        if mask is not None and mask.shape != session.shape[1:]:
+            raise InputError(
+                f"{session.path}: field= has {mask.shape[0]} x {mask.shape[1]} pixels, the frames "
+                f"{session.height} x {session.width}"
+            )
         if mask is not None:
             known = mask if known is None else mask & known
         sensor = raw and not session.motion_corrected
@@ -117,6 +124,20 @@ class RepairedSession(Session):
         self._original.close()
 
     @property
+    def findings(self) -> Findings:
+        """All that was found."""
+        stamps = self._original.timestamps
+        return Findings(
+            self.survey,
+            self.kind,
+            self.view,
+            self.bad,
+            self.levels,
+            self.bands,
+            None if stamps is None else Gaps.of(stamps),
+        )
+
+    @property
     def original(self) -> Session:
         """The session as it is."""
         return self._original
@@ -136,7 +157,12 @@ class RepairedSession(Session):
                 out -= offset[:, None, None]
                 out /= gain[:, None, None]
             if self.bands is not None:
-                self.bands.take_off(out)
+                self.bands.take_off(out, start)
+
+    def know_motion(self, shifts: np.ndarray) -> None:
+        """Take bands off better, now that the motion (T', 2) is known."""
+        if self.bands is not None:
+            self.bands = self.bands.after_motion(self, shifts)
 
     @property
     def field(self) -> np.ndarray:
@@ -196,8 +222,4 @@ def _runs(index: np.ndarray) -> list[tuple[int, int, int]]:
     """Consecutive numbers: (place, first, count) of each run."""
     breaks = np.flatnonzero(np.diff(index) != 1) + 1
     edges = [0, *breaks.tolist(), len(index)]
-    return [
-        (begin, int(index[begin]), end - begin)
-        for begin, end in zip(edges[:-1], edges[1:], strict=True)
-        if end > begin
-    ]
+    return [(begin, int(index[begin]), end - begin) for begin, end in pairwise(edges) if end > begin]

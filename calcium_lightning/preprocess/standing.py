@@ -1,7 +1,7 @@
 """Shades that stand still while the tissue moves: the soft edge of a lens, seen from the tissue.
 
-In registered frames such a shade moves. For motion that is small against its width, what it does to a pixel is
-linear in the motion, and is regressed on it, robustly, near the edges of the field: a cell's activity has
+In registered frames such a shade moves. For motion that is small against its width, what it does to a pixel
+is linear in the motion, and is regressed on it, robustly, near the edges of the field: a cell's activity has
 nothing to do with where the field happens to be. Knows prepared sessions.
 """
 

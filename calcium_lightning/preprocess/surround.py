@@ -1,7 +1,7 @@
 """What frames show where there is no tissue: the nearest tissue, so that no edge is left to be mistaken.
 
-Thin gaps (dead lines) are filled from both sides; wide ones (outside a lens) by the mean of the tissue at their
-nearest border. Knows arrays only.
+Thin gaps (dead lines) are filled from both sides; wide ones (outside a lens) by the mean of the tissue at
+their nearest border. Knows arrays only.
 """
 
 from __future__ import annotations
