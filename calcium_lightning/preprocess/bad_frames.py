@@ -24,6 +24,8 @@ NEIGHBOURS = 15
 #: a seam is larger than the usual difference between lines, than its own spread, and than most frames' worst,
 #: by these factors
 SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
+#: lines of which several together are rougher than usual by this factor, against their frame, are noise
+ROUGH = 3.0
 #: a frame that is less than this share as like its neighbours as others are is another picture
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
 #: what befalls more than this share of the frames is how the recording is, not an accident
@@ -39,7 +41,7 @@ class BadFrames:
     Attributes
     ----------
     kinds : dict of str to ndarray, bool (T,)
-        ``missing``, ``black``, ``white``, ``torn``, ``repeated``: what is wrong with which frames. No frame
+        ``black``, ``white``, ``torn``, ``repeated``, ``missing``: what is wrong with which frames. No frame
         is of two kinds.
     usual : dict of str to float
         What happens to so many of the frames (share of them) that it was taken for the recording's nature.
@@ -72,7 +74,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         Frames that are known to hold none.
     """
     count = survey.n_frames
-    missing = np.zeros(count, bool) if known is None else known.copy()
+    missing = np.zeros(count, bool) if known is None else known
     black, white, torn = (np.zeros(count, bool) for _ in range(3))
     usual: dict[str, float] = {}
     contrast, brightness, likeness = survey.contrast, survey.brightness, survey.likeness
@@ -94,6 +96,8 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         torn = ~gone & (survey.seam > SEAM) & (survey.seam_score > SEAM_SCORE)
         if (~gone).any():
             torn &= survey.seam > SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95)
+        if (~gone).any():
+            torn |= ~gone & (survey.rough > max(ROUGH, SEAM_USUAL * np.quantile(survey.rough[~gone], 0.75)))
         if alike > LEAST_LIKENESS:
             torn |= ~gone & (likeness < LIKENESS * alike)
         if torn.mean() > MOST:
@@ -101,9 +105,8 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
     repeated = survey.repeated & ~(black | white | torn)
     if raw and (share := float(repeated.mean())) > MOST:
         usual["repeated"], repeated = share, np.zeros(count, bool)
-    kinds = {"missing": missing}
-    for name, frames in (("black", black), ("white", white), ("torn", torn), ("repeated", repeated)):
-        kinds[name] = frames & ~missing
+    kinds = {"black": black, "white": white, "torn": torn, "repeated": repeated}
+    kinds["missing"] = missing & ~np.logical_or.reduce(list(kinds.values()))
     if np.logical_or.reduce(list(kinds.values())).all():  # nothing to compare with
         kinds = {
             name: frames if name == "missing" else np.zeros(count, bool) for name, frames in kinds.items()

@@ -149,7 +149,7 @@ class Findings:
     def _lossy(self) -> str:
         survey, signs = self.survey, []
         alike = 1 - survey.lag[1] / survey.lag[RUN - 1] if survey.lag[RUN - 1] > 0 else 0.0
-        if alike > ALIKE:
+        if alike > ALIKE and self.bands is None:
             signs.append(f"noise repeats itself from frame to frame (r = {alike:.2f})")
         if survey.block_edges > BLOCKS and survey.dtype.kind != "f":
             signs.append("blocks of a codec show")
@@ -182,7 +182,11 @@ class Findings:
         tenth = max(1, len(brightness) // 10)
         first, last = np.median(brightness[:tenth]), np.median(brightness[-tenth:])
         fall = 1 - last / first if first > 0 else 0.0
-        return f"brightness falls by {fall:.0%} from beginning to end (bleaching)" if fall > BLEACHED else ""
+        return (
+            f"brightness falls by {fall:.0%} from beginning to end (bleaching, or a dimmer light)"
+            if fall > BLEACHED
+            else ""
+        )
 
     def _noise(self) -> str:
         field = self.view.field

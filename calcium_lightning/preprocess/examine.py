@@ -9,6 +9,7 @@ import numpy as np
 
 from calcium_lightning.io.convert import Said, Verdict
 from calcium_lightning.preprocess.bad_frames import find_bad_frames
+from calcium_lightning.preprocess.bands import find_bands
 from calcium_lightning.preprocess.check import Findings, looks_like_dff
 from calcium_lightning.preprocess.field import find_field
 from calcium_lightning.preprocess.survey import Surveyor
@@ -52,6 +53,7 @@ class Examiner:
         sensor = raw and not said.motion_corrected
         known = None if field.all() else field
         view = find_field(survey, sensor, known, lens=not given)
-        lines = Findings(survey, "raw" if raw else "dff", view, bad).lines()
+        bands = find_bands(survey, view.field) if raw else None
+        lines = Findings(survey, "raw" if raw else "dff", view, bad, bands=bands).lines()
         self.lines = (taken, *lines) if taken else lines
         return Verdict(view.field, bad.bad, kind, corrected)

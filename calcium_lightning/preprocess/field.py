@@ -57,7 +57,7 @@ class FieldOfView:
     Attributes
     ----------
     kinds : dict of str to ndarray, bool (H, W)
-        ``no data``, ``outside the lens``, ``lines``, ``mask``: which pixels don't, and why.
+        ``no data``, ``outside the lens``, ``lines``, ``masked``: which pixels don't, and why.
     """
 
     kinds: dict[str, np.ndarray] = field(default_factory=dict)
@@ -101,14 +101,14 @@ def find_field(survey: Survey, raw: bool, known: np.ndarray | None = None, lens:
         if lens:
             outside = dark_surround(survey.mean, still | lines) & ~still & ~lines
     kinds = {
-        "mask": mask,
+        "masked": mask,
         "no data": still & ~mask,
         "lines": lines & ~mask,
         "outside the lens": outside & ~mask,
     }
     found = FieldOfView(kinds)
     if found.field.mean() < LEAST_FIELD:  # a recording of nothing, or one of a kind that isn't known here
-        return FieldOfView({"mask": mask} if not mask.all() else {"mask": none})
+        return FieldOfView({"masked": mask} if not mask.all() else {"masked": none})
     return found
 
 

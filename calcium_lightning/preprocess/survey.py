@@ -58,6 +58,8 @@ class Survey:
         beyond what that line usually does, over the usual difference of lines.
     seam_score : ndarray, float32 (T,)
         The same, over its spread.
+    rough : ndarray, float32 (T,)
+        How much rougher the roughest lines of each frame are than they usually are, against the whole frame.
     repeated : ndarray, bool (T,)
         Whether a frame is the same as the one before, pixel by pixel.
     bands : ndarray, float32 (T, 2)
@@ -86,6 +88,7 @@ class Survey:
     likeness: np.ndarray
     seam: np.ndarray
     seam_score: np.ndarray
+    rough: np.ndarray
     repeated: np.ndarray
     bands: np.ndarray
     ends: np.ndarray
@@ -181,8 +184,9 @@ class Surveyor:
             likeness=columns[:, 2],
             seam=columns[:, 3],
             seam_score=columns[:, 4],
-            repeated=columns[:, 5] > 0,
-            bands=columns[:, 6:8],
+            rough=columns[:, 5],
+            repeated=columns[:, 6] > 0,
+            bands=columns[:, 7:9],
             ends=np.concatenate(self._ends),
             at_ends=float(np.median(self._at_ends)) if self._at_ends else 0.0,
             negative=float(np.mean(self._negative)) if self._negative else 0.0,
@@ -210,10 +214,12 @@ class Surveyor:
         self._at_ends.append(float(((one <= bottom) | (one >= top)).mean()))
         self._negative.append(float((one < 0).mean()) if self.dtype.kind == "f" else 0.0)
         brightness, contrast, likeness = self._shades(frames)
-        seam, score, bands = self._lines(frames)
+        seam, score, rough, bands = self._lines(frames)
         repeated = self._repeats(frames)
         self._rows.append(
-            np.column_stack([brightness, contrast, likeness, seam, score, repeated, bands]).astype(np.float32)
+            np.column_stack([brightness, contrast, likeness, seam, score, rough, repeated, bands]).astype(
+                np.float32
+            )
         )
         usual = np.median(contrast)
         sound = (contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12)
@@ -238,7 +244,7 @@ class Surveyor:
         )
         return brightness, contrast, likeness
 
-    def _lines(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _lines(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
         lines = np.ascontiguousarray(frames[:, :, :: self._column_step])
         jump = _distance(lines[:, 1:], lines[:, :-1]).mean(2, dtype=np.float32)
         seam, score = _seams(jump)
@@ -248,7 +254,7 @@ class Surveyor:
         if len(frames):
             few = some[:: max(1, len(some) // 4)]
             self._steps += _distance(few[:, :, 1:], few[:, :, :-1]).mean((0, 1), dtype=np.float64)
-        return seam, score, np.column_stack([_unusual(rows), _unusual(columns)])
+        return seam, score, _roughness(jump), np.column_stack([_unusual(rows), _unusual(columns)])
 
     def _repeats(self, frames: np.ndarray) -> np.ndarray:
         step = 8 if min(frames.shape[1:]) >= 64 else 1
@@ -314,6 +320,18 @@ def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     usual = np.median(jump) + 1e-12
     worst = beyond.max(1)
     return worst / usual, worst / spread
+
+
+def _roughness(jump: np.ndarray) -> np.ndarray:
+    """How much rougher three lines in a row are than usual, at most, against the rest of the frame, (n,)."""
+    count, lines = jump.shape
+    if lines < 8 or count < 3:
+        return np.ones(count)
+    floor = 0.25 * np.median(jump) + 1e-12
+    ratio = (jump + floor) / (np.median(jump, 0) + floor)
+    ratio /= np.median(ratio, 1, keepdims=True)
+    three = np.minimum(np.minimum(ratio[:, :-2], ratio[:, 1:-1]), ratio[:, 2:])
+    return three.max(1)
 
 
 def _unusual(profile: np.ndarray) -> np.ndarray:
