@@ -58,7 +58,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             file["field"] = np.asarray(cells.field, bool)
         if cells.bad_frames is not None:
             file["bad_frames"] = np.asarray(cells.bad_frames, bool)
-        file.attrs["notes"] = "\n".join(cells.notes)
+        if cells.notes:
+            file.create_dataset("check", data=list(cells.notes), dtype=h5py.string_dtype())
         file["images/mean"] = np.asarray(cells.mean_image, np.float32)
         file["images/max"] = np.asarray(cells.max_image, np.float32)
         _write_localizations(file.create_group("localizations"), cells)
@@ -129,7 +130,7 @@ def read_cells(path: Path | str) -> Cells:
             patch_std = read("patch_std", *patch_shifts.shape[1:])
         field = read("field", *frame_shape, dtype=bool) if "field" in file else None
         bad_frames = read("bad_frames", length, dtype=bool) if "bad_frames" in file else None
-        notes = tuple(hdf5.text(file.attrs.get("notes", "")).splitlines())
+        notes = tuple(hdf5.text(line) for line in file["check"][...]) if "check" in file else ()
         quality = file.get("quality")
         attributes = {
             name: hdf5.text(file.attrs.get(name, ""))

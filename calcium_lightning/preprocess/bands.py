@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from calcium_lightning.preprocess.motion.registration import shift_frames
 from calcium_lightning.preprocess.motion.types import Frames
@@ -20,6 +21,8 @@ from calcium_lightning.preprocess.survey import Survey
 RATIO, NOISES = 3.0, 4.0
 #: places in the recording at which its registered mean is taken, and neighbouring frames at each
 PLACES, RUN = 48, 8
+#: what is smoother than this share of the field's side stands still, standard deviation
+SMOOTH = 0.08
 
 
 @dataclass(frozen=True)
@@ -36,22 +39,27 @@ class Bands:
         Of the recording.
     usable : ndarray, bool (H, W)
         Pixels that show tissue.
+    tissue : ndarray, float32 (H, W), optional
+        What is fine in the registered mean, once motion is known; ``mean`` is then what is smooth and stands
+        still.
     shifts : ndarray, float32 (T, 2), optional
-        The motion, once it is known: ``mean`` is then of registered frames, and moved to where the tissue is.
+        The motion that ``tissue`` is moved by.
     """
 
     axis: int
     strength: float
     mean: np.ndarray
     usable: np.ndarray
+    tissue: np.ndarray | None = None
     shifts: np.ndarray | None = None
 
     def take_off(self, frames: np.ndarray, start: int) -> None:
         """Take bands off float frames (n, H, W), the first of which is frame ``start``, in place."""
         expected = self.mean[None]
-        if self.shifts is not None:
+        if self.shifts is not None and self.tissue is not None:
             moved = torch.from_numpy(-self.shifts[start : start + len(frames)])
-            expected = shift_frames(torch.from_numpy(self.mean).expand(len(frames), -1, -1), moved).numpy()
+            tissue = torch.from_numpy(self.tissue).expand(len(frames), -1, -1)
+            expected = expected + shift_frames(tissue, moved).numpy()
         beyond = frames - expected
         beyond[:, ~self.usable] = np.nan
         profile = _medians(beyond, 2 - self.axis)
@@ -67,7 +75,11 @@ class Bands:
             still = shift_frames(frames, torch.from_numpy(shifts[start : start + len(frames)]))
             total += still.sum(0).numpy()
             count += len(frames)
-        return replace(self, mean=(total / count).astype(np.float32), shifts=shifts)
+        registered, sigma = (total / count).astype(np.float32), SMOOTH * max(self.mean.shape)
+        # Light and lens stand still, and what they shade is smooth; what is fine moves with the tissue.
+        still = gaussian_filter(self.mean, sigma, mode="nearest")
+        tissue = registered - gaussian_filter(registered, sigma, mode="nearest")
+        return replace(self, mean=still, tissue=tissue, shifts=shifts)
 
 
 def _medians(values: np.ndarray, axis: int) -> np.ndarray:

@@ -86,7 +86,12 @@ class Findings:
     gaps: Gaps | None = None
 
     def lines(self) -> tuple[str, ...]:
-        """What a person should know, the most important first; empty where nothing is unusual."""
+        """What a person should know, the most important first, and how noisy it is."""
+        noise = self._noise()
+        return (*self.warnings(), *([noise] if noise else []))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is unusual, the most important first."""
         parts = [
             self._kind(),
             self._frames(),
@@ -97,7 +102,6 @@ class Findings:
             self._lossy(),
             self._saturation(),
             self._bleaching(),
-            self._noise(),
         ]
         return tuple(part for part in parts if part)
 

@@ -54,6 +54,6 @@ class Examiner:
         known = None if field.all() else field
         view = find_field(survey, sensor, known, lens=not given)
         bands = find_bands(survey, view.field) if raw else None
-        lines = Findings(survey, "raw" if raw else "dff", view, bad, bands=bands).lines()
+        lines = Findings(survey, "raw" if raw else "dff", view, bad, bands=bands).warnings()
         self.lines = (taken, *lines) if taken else lines
         return Verdict(view.field, bad.bad, kind, corrected)

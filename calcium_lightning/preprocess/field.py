@@ -33,6 +33,8 @@ LINE_LENGTH, LINE_SHARE = 31, 0.25
 LINE_SPANS, LINE_SCATTER = 2.0, 8.0
 #: ... and than this share of the brightness
 LINE_LIGHT = 0.02
+#: where a line was found, the rest of it needs this share of all that
+LINE_REST = 0.35
 #: brightness of a dark plain, from the darkest (0) to the usual (1); the darkest is less than that share of
 #: the usual
 DARK, DARKEST = 0.12, 0.5
@@ -153,15 +155,19 @@ def _columns(mean: np.ndarray, ignored: np.ndarray) -> np.ndarray:
     centers = np.arange(half, height - half + 1, step) if height > length else np.array([height // 2])
     profiles = np.stack([np.median(ground[max(0, c - half) : c + half + 1], 0) for c in centers])
     slopeless = profiles - np.median(_beside(profiles), 0)
-    neighbours = np.sort(_beside(slopeless), 0)
-    found = np.zeros(profiles.shape, bool)
+    neighbours, shades = np.sort(_beside(slopeless), 0), np.sort(_beside(profiles), 0)
+    strong, weak = (np.zeros(profiles.shape, bool) for _ in range(2))
     scatter = MAD_TO_STD * np.median(np.abs(slopeless))
     least = np.maximum(LINE_SCATTER * scatter, LINE_LIGHT * np.median(np.abs(profiles), 1))[:, None]
     for sign in (1, -1):
-        ordered = neighbours if sign > 0 else -neighbours[::-1]
+        ordered, bright = (part if sign > 0 else -part[::-1] for part in (neighbours, shades))
         highest, lowest = ordered[-2], ordered[1]  # one beside it may be of the same line
-        span = highest - lowest
-        found |= sign * slopeless - highest > LINE_SPANS * span + least
+        enough = LINE_SPANS * (highest - lowest) + least
+        # Beyond those beside it in the picture itself, too: the end of a plain isn't.
+        beyond = np.where(sign * profiles - bright[-2] > LINE_REST * least, sign * slopeless - highest, 0)
+        strong |= beyond > enough
+        weak |= beyond > LINE_REST * enough
+    found = weak & strong.any(0)  # a line goes on where it is harder to see
     result = np.zeros(mean.shape, bool)
     for row, center in enumerate(centers):
         top = 0 if row == 0 else center - step // 2
@@ -216,7 +222,7 @@ def dark_surround(mean: np.ndarray, ignored: np.ndarray) -> np.ndarray:
 
 def thin_parts(missing: np.ndarray) -> np.ndarray:
     """The part of ``missing``, bool (H, W), that is at most four pixels wide: fit to be filled across."""
-    padded = np.pad(missing, 5, constant_values=True)
+    padded = np.pad(missing, 5, mode="edge")  # a line goes on beyond the border
     core = binary_opening(padded, np.ones((5, 5)))
     wide = binary_dilation(core, np.ones((5, 5)), mask=padded)[5:-5, 5:-5]
     return missing & ~wide

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
-from calcium_lightning.core.cells import CellTable, LocalizationBlocks, Localizations, Rows, StreamedCells
-
-Table = TypeVar("Table", bound=CellTable)
+from calcium_lightning.core.cells import Cells, LocalizationBlocks, Localizations, Rows, StreamedCells
 
 
 @dataclass(frozen=True)
@@ -105,6 +102,18 @@ def with_gaps(
         timestamps=timestamps,
         bad_frames=bad,
     )
+
+
+def without_gaps(cells: Cells) -> Cells:
+    """Cells whose traces are bridged over bad frames, and have no activity there: to be drawn."""
+    if cells.bad_frames is None or not cells.bad_frames.any() or cells.bad_frames.all():
+        return cells
+    kept = np.flatnonzero(~cells.bad_frames)
+    traces, denoised = (
+        bridged(part[:, kept].T, kept, cells.n_frames).T for part in (cells.traces, cells.denoised)
+    )
+    spikes = np.where(cells.bad_frames, np.float32(0), cells.spikes)
+    return replace(cells, traces=traces, denoised=denoised, spikes=spikes)
 
 
 def bridged(values: np.ndarray, kept: np.ndarray, count: int) -> np.ndarray:
