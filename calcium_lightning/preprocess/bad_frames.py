@@ -24,8 +24,9 @@ NEIGHBOURS = 15
 #: a seam is larger than the usual difference between lines, than its own spread, and than most frames' worst,
 #: by these factors
 SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
-#: lines of which several together are rougher than usual by this factor, against their frame, are noise
-ROUGH = 3.0
+#: lines of which several together are rougher than usual by this factor, against their frame, are noise; and
+#: by the second against most frames, where bands make all of them rough
+ROUGH, ROUGH_USUAL = 3.0, 4.0
 #: a frame that is less than this share as like its neighbours as others are is another picture
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
 #: what befalls more than this share of the frames is how the recording is, not an accident
@@ -97,7 +98,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         if (~gone).any():
             torn &= survey.seam > SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95)
         if (~gone).any():
-            torn |= ~gone & (survey.rough > max(ROUGH, SEAM_USUAL * np.quantile(survey.rough[~gone], 0.75)))
+            torn |= ~gone & (survey.rough > max(ROUGH, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
         if alike > LEAST_LIKENESS:
             torn |= ~gone & (likeness < LIKENESS * alike)
         if torn.mean() > MOST:
