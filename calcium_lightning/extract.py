@@ -6,8 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.start import as_paths, entry_point, output_paths
 from calcium_lightning.core.errors import positive
+
+call_as(__name__, "calcium_lightning.pipeline", "extract")
 
 
 @entry_point("extract")
@@ -17,7 +20,8 @@ def main(cfg: DictConfig) -> None:
     python -m calcium_lightning.extract session=FILE.h5 output=CELLS.h5
 
     The one setting that matters is cell_diameter=, the full width at half maximum of a typical cell in pixels
-    (or cell_diameter_um=); without it, it is estimated from the session.
+    (or cell_diameter_um=); without it, it is estimated from the session. fdr= says which share of the
+    accepted cells may be false; how many are is estimated from the recording upside down.
 
     With a checkpoint of model=published, the cells are the pixels that held one of its coordinates. With
     preprocess=published, the recording goes through the published chain first; what comes out of it is kept
@@ -35,15 +39,12 @@ def main(cfg: DictConfig) -> None:
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.core.device import choose_device
-    from calcium_lightning.core.motion_summary import Moved
     from calcium_lightning.io.cells_file import write_cells
     from calcium_lightning.io.mask import read_mask
     from calcium_lightning.io.origin import is_made, told
     from calcium_lightning.io.session import Session
     from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
-    from calcium_lightning.pipeline import streamed_cells
-    from calcium_lightning.preprocess.diameter import cell_diameter_of
-    from calcium_lightning.preprocess.repaired import RepairedSession
+    from calcium_lightning.pipeline import extract_streamed
     from calcium_lightning.replications.teng2021.extract import coordinate_cells
     from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
     from calcium_lightning.replications.teng2021.session import preprocess_session
@@ -77,21 +78,20 @@ def main(cfg: DictConfig) -> None:
         if isinstance(chain, PublishedChain):
             session = preprocess_session(session, output, chain, cfg.overwrite)
         if isinstance(detector, WindowDetector):
-            defects = ""
-            if preprocess is not None and preprocess.repair_defects:
-                session = RepairedSession.of(session, mask)  # before anything looks at a frame
-                defects = f", {session.defects}" if str(session.defects) else ""
-            diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um)
-            how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
-            how["bridge"] = cfg.bridge_bad_frames
-            with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
-                write_cells(output, cells, cfg.overwrite)
-            motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
-            told_of = "".join(f"\n  {line}" for line in cells.notes)
-            print(
-                f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
-                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}{told_of}"
-            )
+            with extract_streamed(
+                session,
+                cell_diameter=cfg.cell_diameter,
+                cell_diameter_um=cfg.cell_diameter_um,
+                detector=detector,
+                preprocess=preprocess,
+                localize=localize,
+                field=mask,
+                bridge_bad_frames=cfg.bridge_bad_frames,
+                device=device,
+                **common,
+            ) as extraction:
+                write_cells(output, extraction.cells, cfg.overwrite)
+                print(f"{output}: {extraction}")
         else:
             found = coordinate_cells(session, detector, **common)
             write_cells(output, found, cfg.overwrite)

@@ -10,61 +10,46 @@ from calcium_lightning.command.start import as_paths, entry_point, output_paths
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from calcium_lightning.io.convert import IngestSettings
+
 
 @entry_point("ingest")
 def main(cfg: DictConfig) -> None:
     """Bring a recording into a session file.
 
-    Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, a Miniscope-DAQ folder, any
-    HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, Inscopix .isxd (with isx installed) and our own sessions.
-    Frame rate, pixel size and time stamps are taken from the file where it has them. Several inputs give
-    several sessions. preprocess=published turns raw recordings into ΔF/F by the published chain.
+    Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, folders of Miniscope-DAQ, any
+    HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p
+    data.bin, raw numbers (with shape= and dtype=) and our own sessions. Frame rate, pixel size, time stamps,
+    animal and start are taken from the files where they say; what was chosen, left out or mended is said.
+    Several inputs give several sessions, or one with join=true. preprocess=published turns raw recordings
+    into ΔF/F by the published chain.
     """
     from contextlib import ExitStack
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.io.convert import IngestSettings, ingest_recording
-    from calcium_lightning.io.mask import read_mask
-    from calcium_lightning.io.readers.base import open_recording
+    from calcium_lightning.io.convert import ingest_recording
+    from calcium_lightning.io.readers.formats import open_recording
+    from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
     from calcium_lightning.preprocess.examine import Examiner
     from calcium_lightning.replications.teng2021.preprocessing import PublishedRecording
 
     inputs = as_paths(cfg.input)
-    given = [None] * len(inputs) if cfg.truth is None else cfg.truth
+    given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     truths = [None if item is None else as_paths(item)[0] for item in given]
-    if len(truths) != len(inputs):
+    if len(truths) != (1 if cfg.join else len(inputs)):
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
-    crop: Any = None
-    if cfg.crop is not None:
-        try:
-            crop = tuple(int(edge) for edge in cfg.crop)
-        except (TypeError, ValueError):
-            crop = ()
-        if len(crop) != 4:
-            raise InputError(f"crop={cfg.crop}: expected [y0,y1,x0,x1] in pixels")
-    settings = IngestSettings(
-        fps=cfg.fps,
-        pixel_size_um=cfg.pixel_size_um,
-        kind=cfg.kind,
-        motion_corrected=cfg.motion_corrected,
-        crop=crop,
-        spatial_bin=cfg.bin,
-        temporal_bin=cfg.temporal_bin,
-        start=cfg.start,
-        stop=cfg.stop,
-        dtype=cfg.dtype,
-        timestamps=cfg.timestamps,
-        compression=cfg.compression,
-        field=None if cfg.field is None else read_mask(as_paths(cfg.field)[0]),
-    )
+    settings, told = _settings(cfg), _told(cfg)
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
     with ExitStack() as stack:  # everything is looked at before the first long copy begins
-        recordings = [stack.enter_context(open_recording(path, cfg.key, cfg.axes)) for path in inputs]
+        recordings = [stack.enter_context(open_recording(path, **told)) for path in inputs]
+        if cfg.join:
+            recordings = [JoinedRecording(recordings, cfg.fps)]
+            inputs = inputs[:1]
         if chain is not None:
             recordings = [PublishedRecording(recording, chain) for recording in recordings]
         known = [
@@ -76,8 +61,52 @@ def main(cfg: DictConfig) -> None:
             check_output(output, cfg.overwrite)
         for recording, truth, output in zip(recordings, known, outputs, strict=True):
             examiner = Examiner()
-            path = ingest_recording(recording, output, settings, truth, cfg.overwrite, examiner)
-            print("\n  ".join([summary(path), *examiner.lines]))
+            ingest_recording(recording, output, settings, truth, cfg.overwrite, examiner)
+            for note in recording.notes:
+                print(f"{recording.path}: {note}")
+            print("\n  ".join([summary(output), *examiner.lines]))
+
+
+def _told(cfg: DictConfig) -> dict[str, Any]:
+    """What the user says of files that don't say it themselves."""
+    told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
+    if cfg.shape is not None:  # nothing but numbers: dtype= is theirs
+        told["shape"], told["dtype"] = _numbers("shape", cfg.shape, "[T,H,W] or [H,W]"), cfg.dtype
+    return told
+
+
+def _settings(cfg: DictConfig) -> IngestSettings:
+    from calcium_lightning.io.convert import IngestSettings
+    from calcium_lightning.io.mask import read_mask
+
+    return IngestSettings(
+        fps=cfg.fps,
+        pixel_size_um=cfg.pixel_size_um,
+        kind=cfg.kind,
+        motion_corrected=cfg.motion_corrected,
+        crop=None if cfg.crop is None else _numbers("crop", cfg.crop, "[y0,y1,x0,x1] in pixels", 4),
+        spatial_bin=cfg.bin,
+        temporal_bin=cfg.temporal_bin,
+        start=cfg.start,
+        stop=cfg.stop,
+        dtype=None if cfg.shape is not None else cfg.dtype,
+        timestamps=cfg.timestamps,
+        compression=cfg.compression,
+        field=None if cfg.field is None else read_mask(as_paths(cfg.field)[0]),
+    )
+
+
+def _numbers(name: str, value: Any, wanted: str, count: int | None = None) -> tuple[Any, ...]:
+    """A key's list of whole numbers."""
+    from calcium_lightning.core.errors import InputError
+
+    try:
+        numbers = tuple(int(item) for item in value)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or count not in (None, len(numbers)):
+        raise InputError(f"{name}={value}: expected {wanted}")
+    return numbers
 
 
 def _chain(settings: DictConfig) -> Any:

@@ -1,148 +1,277 @@
-"""From a session file to cells, in one call: what ``extract`` does, for notebooks too.
+"""From a recording to cells, in one call: what ``extract`` does, for notebooks too.
 
-Puts the rooms together: preprocessing, a detector, localisation to cells, and the scale of the session.
+Puts the rooms together: a recording given as whatever it is, preprocessing, a detector, localisation to
+cells, and the scale of the session. :func:`extract` gives cells in memory; :func:`extract_streamed`, beside
+it, leaves what grows with the recording on disk, for writing a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from calcium_lightning.core.cells import Cells, StreamedCells
-from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.progress import progress
+from calcium_lightning.core.device import choose_device
+from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.core.scale import NETWORK_DIAMETER
+from calcium_lightning.io.array_session import as_session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.origin import made_by
-from calcium_lightning.io.session import Session
-from calcium_lightning.localize.assemble import Images, assemble
-from calcium_lightning.localize.detect import Detector, Movie, detect
+from calcium_lightning.localize.assemble import assemble
+from calcium_lightning.localize.detect import Movie, detect
+from calcium_lightning.localize.detectors.load import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.twin import find_decoys
+from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
-from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.preprocess.check import motion_line
+from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.gaps import with_gaps
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
+from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.repaired import RepairedSession
-from calcium_lightning.preprocess.summary import RegisteredSummary
-
-#: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
-CHUNK_PIXELS = 64 * 256**2
 
 
-def extract_cells(
-    session: Session, detector: Detector, window: WindowSettings, cell_diameter: float, **how: Any
-) -> Cells:
-    """Find the cells of a session, in memory; the parameters are those of :func:`streamed_cells`."""
-    with streamed_cells(session, detector, window, cell_diameter, **how) as cells:
-        return cells.in_memory()
+@dataclass(frozen=True)
+class Extraction:
+    """What was found in a recording, and what was done to it on the way.
+
+    Attributes
+    ----------
+    cells : StreamedCells
+        Sorted by score, the best first.
+    prepared : Prepared
+        The recording as the detector saw it: its motion, baseline, noise, diameter, defects. Bad frames are
+        not among its frames; in the cells, they are back in their place.
+    """
+
+    cells: StreamedCells
+    prepared: Prepared
+
+    def __str__(self) -> str:
+        """What the user should know: what was found, in one line, and a line for each of the cells' notes."""
+        cells, session = self.cells, self.prepared.session
+        parts = [
+            f"{int(cells.accepted.sum())} cells accepted of {len(cells)} found",
+            f"{cells.n_frames} frames",
+            f"cell diameter {self.prepared.cell_diameter:.1f} px",
+            "" if cells.nonrigid is None else str(Moved.of(cells)),
+            str(session.defects) if isinstance(session, RepairedSession) else "",
+        ]
+        line = ", ".join(part for part in parts if part)
+        accepted = int(cells.accepted.sum())
+        if cells.chance is not None and accepted:
+            line = f"{line}; {cells.chance.told(accepted)}"
+        return "\n  ".join([line, *cells.notes])
 
 
-@contextmanager
-def streamed_cells(
-    session: Session,
-    detector: Detector,
-    window: WindowSettings,
-    cell_diameter: float,
+def extract(
+    recording: Any,
     *,
-    preprocess: PreprocessSettings | None = None,
-    settings: LocalizeSettings | None = None,
     fps: float | None = None,
+    cell_diameter: float | None = None,
+    cell_diameter_um: float | None = None,
     pixel_size_um: float | None = None,
-    device: torch.device | str = "cpu",
-    bridge: bool = False,
+    detector: WindowDetector | None = None,
+    preprocess: PreprocessSettings | None = None,
+    localize: LocalizeSettings | None = None,
+    device: torch.device | str = "auto",
+    field: Any = None,
+    bridge_bad_frames: bool = False,
     config: str = "",
-) -> Iterator[StreamedCells]:
-    """Find the cells of a session in memory that doesn't grow with its number of frames.
-
-    Traces and localisations are on disk, and gone when the context ends.
+) -> Cells:
+    """Find the cells of a recording: where they are, their footprints, their activity, their quality.
 
     Parameters
     ----------
-    session : Session
-        The recording.
-    detector : Detector
-        A :class:`~calcium_lightning.nn.network.LocalizationNetwork`, or the baseline.
-    window : WindowSettings
-        What the detector looks at.
-    cell_diameter : float
-        Full width at half maximum of a typical footprint, session pixels.
-    preprocess, settings : optional
+    recording : array-like (T, H, W), path-like, BaseSession or Recording
+        Frames in a NumPy, torch, h5py, zarr or dask array (sliced as they are needed, so they need not fit in
+        memory); a session file; a :class:`~calcium_lightning.io.session.Session`; or what
+        :func:`~calcium_lightning.io.readers.formats.open_recording` gives. An array that is ΔF/F,
+        motion-corrected or has time stamps is told so as an
+        :class:`~calcium_lightning.io.array_session.ArraySession`.
+    fps : float
+        Frame rate, Hz; a session knows its own, and then this is in place of it.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, pixels; default: estimated from the recording.
+    cell_diameter_um : float, optional
+        The same in micrometres, where the pixel size is known.
+    pixel_size_um : float, optional
+        Micrometres per pixel, in place of the session's.
+    detector : WindowDetector, optional
+        What localises cells in frames, from :func:`load_model`; default: the weights in the package.
+    preprocess, localize : optional
         How frames are prepared, and how localisations become cells.
-    fps, pixel_size_um : float, optional
-        In place of the session's.
     device : torch.device or str
-        Where the network runs.
-    bridge : bool
-        Bridge traces over bad frames, where they are ``nan`` otherwise.
+        Where the detector runs: ``auto``, ``cpu``, ``cuda``, ``mps``.
+    field : array-like, bool (H, W), optional
+        The only pixels that may be used, where the recording says of more that they show tissue; no lens's
+        edge is sought then.
+    bridge_bad_frames : bool
+        Bridge traces over frames that hold no picture, where they are ``nan`` otherwise.
     config : str
         Kept in the result (YAML).
 
-    Yields
-    ------
-    StreamedCells
-        Sorted by score, the best first.
+    Returns
+    -------
+    Cells
+        Sorted by score, the best first; rejected ones too (``cells.accepted``).
 
     Raises
     ------
     InputError
-        If the session is too short, or its cells are too large for its field.
+        If the recording can't be taken, is too short, holds no picture, or its cells are too large for its
+        field.
+
+    Examples
+    --------
+    >>> cells = extract(frames, fps=20, cell_diameter=12)  # doctest: +SKIP
+    >>> cells.to_nwb("cells.nwb")  # doctest: +SKIP
     """
-    settings = settings or LocalizeSettings()
-    rate = fps or session.fps
-    least = max(4, round(window.seconds * rate))
-    if session.n_frames < least:
-        raise InputError(
-            f"{session.path}: {session.n_frames} frames are fewer than a window of {window.seconds:g} s "
-            f"({least} frames at {rate:g} Hz)"
-        )
-    if preprocess is None or preprocess.repair_defects:
-        session = RepairedSession.of(session)  # before anything looks at a frame
-    prepared = prepare(session, cell_diameter, preprocess, fps=fps, device=device)
-    if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
-        raise InputError(
-            f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; "
-            "check cell_diameter="
-        )
+    with extract_streamed(
+        recording,
+        fps=fps,
+        cell_diameter=cell_diameter,
+        cell_diameter_um=cell_diameter_um,
+        pixel_size_um=pixel_size_um,
+        detector=detector,
+        preprocess=preprocess,
+        localize=localize,
+        device=device,
+        field=field,
+        bridge_bad_frames=bridge_bad_frames,
+        config=config,
+    ) as extraction:
+        return extraction.cells.in_memory()
+
+
+@contextmanager
+def extract_streamed(
+    recording: Any,
+    *,
+    fps: float | None = None,
+    cell_diameter: float | None = None,
+    cell_diameter_um: float | None = None,
+    pixel_size_um: float | None = None,
+    detector: WindowDetector | None = None,
+    preprocess: PreprocessSettings | None = None,
+    localize: LocalizeSettings | None = None,
+    device: torch.device | str = "auto",
+    field: Any = None,
+    bridge_bad_frames: bool = False,
+    config: str = "",
+) -> Iterator[Extraction]:
+    """Find the cells of a recording in memory that doesn't grow with its number of frames.
+
+    Traces and localisations are on disk, and gone when the context ends. Parameters and errors are those of
+    :func:`extract`.
+
+    Yields
+    ------
+    Extraction
+        The cells, and how the recording was prepared.
+    """
+    chosen = choose_device(device)
+    rate = None if fps is None else positive("fps", fps)
+    pixel_size = None if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
+    session = as_session(recording, rate, pixel_size)
+    detector = detector or load_model(device=chosen)
+    preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
+    session = _repaired(session, preprocess, field)  # before anything looks at a frame
+    diameter = cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
+    prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
 
     def run(movie: Movie, stride: int) -> Iterable[CoordinateList]:
         return detect(
-            movie, detector, window, rate, threshold=settings.threshold, stride=stride, device=device
+            movie,
+            detector.detector,
+            detector.window,
+            prepared.fps,
+            threshold=localize.threshold,
+            stride=stride,
+            device=chosen,
         )
 
     with ScratchMovie(prepared.scale.size) as movie:
-        images = write_foreground(prepared, movie, device)
-        found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()
-    original = session.original if isinstance(session, RepairedSession) else session
-    kept = session.kept if isinstance(session, RepairedSession) else np.arange(session.n_frames)
-    timestamps = original.timestamps
-    if timestamps is None or fps is not None:
-        timestamps = np.arange(original.n_frames) / rate
+        images = write_foreground(prepared, movie, chosen)
+        finder = CellFinder(
+            movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
+        )
+        found = finder.find()
+        decoys = find_decoys(finder, found) if localize.twin else None
+    session, original, kept = prepared.session, session, np.arange(session.n_frames)
+    if isinstance(session, RepairedSession):
+        original, kept = session.original, session.kept
+    timestamps = original.timestamps if fps is None else None
+    if timestamps is None:
+        timestamps = np.arange(original.n_frames) / prepared.fps
     cells = assemble(
         prepared,
         found,
+        decoys,
         images,
-        settings,
+        localize,
         timestamps[kept],
         session=str(session.path),
         session_sha256=session.sha256(),
-        fps=rate,
+        about=session.about,
+        fps=prepared.fps,
         kind=session.kind,
-        pixel_size_um=pixel_size_um or session.pixel_size_um,
+        pixel_size_um=pixel_size or session.pixel_size_um,
         config=config,
         package_version=made_by(),
         field=None if session.field.all() else session.field,
     )
     cells = replace(cells, notes=_notes(session, cells))
-    yield with_gaps(cells, kept, timestamps, bridge)
+    yield Extraction(with_gaps(cells, kept, timestamps, bridge_bad_frames), prepared)
 
 
-def _notes(session: Session, cells: StreamedCells) -> tuple[str, ...]:
+def load_model(checkpoint: Path | str | None = None, *, device: torch.device | str = "auto") -> Localizer:
+    """The network of a checkpoint, ready to localise.
+
+    Parameters
+    ----------
+    checkpoint : path-like, optional
+        A training's checkpoint (.ckpt) or weights (.safetensors); default: the weights in the package.
+    device : torch.device or str
+        Where it shall run: ``auto``, ``cpu``, ``cuda``, ``mps``.
+
+    Returns
+    -------
+    Localizer
+        For :func:`extract`, or by itself: ``load_model().localize(frames, fps=20, cell_diameter=12)``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or not ours.
+    """
+    chosen = choose_device(device)
+    network, window = load_network(checkpoint)
+    return Localizer(network.to(chosen), window, chosen)
+
+
+def _repaired(session: BaseSession, settings: PreprocessSettings, field: Any) -> BaseSession:
+    """A session without what is no picture, unless the settings want it as it is."""
+    mask = None if field is None else np.asarray(field, bool)
+    if settings.repair_defects:
+        return RepairedSession.of(session, mask)
+    if mask is not None:
+        raise InputError("field= needs preprocess.repair_defects=true, without which every pixel is used")
+    return session
+
+
+def _notes(session: BaseSession, cells: StreamedCells) -> tuple[str, ...]:
     """What a person should know of the recording before trusting its cells."""
     if not isinstance(session, RepairedSession):
         return ()
@@ -150,14 +279,27 @@ def _notes(session: Session, cells: StreamedCells) -> tuple[str, ...]:
     return (*session.findings.lines(), *([motion] if motion else []))
 
 
-def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
-    """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
-    session = prepared.session
-    summary = RegisteredSummary(session.shape[1:])
-    with progress("preparing", session.n_frames) as advance:
-        for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
-            span = slice(start, start + len(frames))
-            summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
-            advance(len(frames))
-    return Images(summary.mean, summary.max)
+def _prepare(
+    session: BaseSession,
+    cell_diameter: float,
+    fps: float | None,
+    detector: WindowDetector,
+    settings: PreprocessSettings,
+    device: torch.device,
+) -> Prepared:
+    """Prepare a session, unless it is too short or too small for the detector."""
+    rate, seconds = fps or session.fps, detector.window.seconds
+    least = max(4, round(seconds * rate))
+    if session.n_frames < least:
+        raise InputError(
+            f"{session.path}: {session.n_frames} frames are fewer than a window of {seconds:g} s "
+            f"({least} frames at {rate:g} Hz)"
+        )
+    settings = settings.for_background(detector.window.background_diameters)
+    prepared = prepare(session, cell_diameter, settings, fps=fps, device=device)
+    if min(prepared.scale.size) < 2 * NETWORK_DIAMETER:
+        raise InputError(
+            f"{session.path}: cells of {cell_diameter:g} px don't fit a field of {session.shape[1:]} px; "
+            "check cell_diameter="
+        )
+    return prepared

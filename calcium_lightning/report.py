@@ -52,7 +52,7 @@ def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
     """
     import json
 
-    from calcium_lightning.evaluate import FORMAT, VERSION
+    from calcium_lightning.metrics.evaluation import FORMAT, VERSION
 
     try:
         content = json.loads(metrics.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from calcium_lightning.command.start import as_paths, entry_point, run_folder
+from calcium_lightning.metrics.table import meaning_of
 
 
 def same_folder(arguments: list[str]) -> list[str]:
@@ -65,10 +66,10 @@ def show(result: dict[str, Any]) -> None:
     """Print what came out and where it is."""
     if result["value"] is not None:
         monitor = result["monitor"]
-        meaning = " (held-out error over the noise variance: 1 is the noise itself)"
+        meaning = meaning_of(monitor)
         print(
             f"{'best ' + monitor:<20} {result['value']:.4f}"
-            f"{meaning if monitor == 'val/reconstruction' else ''}, after {result['epochs']} epochs"
+            f"{f' ({meaning})' if meaning else ''}, after {result['epochs']} epochs"
         )
     for name in ("checkpoint", "metrics", "figures"):
         print(f"{name:<20} {result[name]}")

@@ -10,7 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
+
+# The same examples every time, and no clock: a busy machine is no failure.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "magdeburg"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from helpers.recordings import cut, damage, movie, packets, write_video
 from PIL import Image
 
@@ -262,9 +263,11 @@ def command(*overrides: str, cwd: Path, **options) -> subprocess.Popen:
 
 
 def endless(path: Path) -> Path:
-    """Two million frames that take no space: chunks that were never written."""
+    """Two million frames that take no space: of their chunks only the last was written."""
     with h5py.File(path, "w") as file:
-        file.create_dataset("mov", (2_000_000, 128, 128), "u1", chunks=(64, 128, 128)).attrs["fps"] = 20.0
+        frames = file.create_dataset("mov", (2_000_000, 128, 128), "u1", chunks=(64, 128, 128))
+        frames.attrs["fps"] = 20.0
+        frames[-1, 0, 0] = 1
     return path
 
 
@@ -321,3 +324,67 @@ def test_the_published_recording(run_command, tmp_path, magdeburg):
         assert (session.kind, session.motion_corrected, session.truth.mask.shape) == ("dff", True, (100, 100))
         picture = np.asarray(Image.open(magdeburg / "8-16-17_preprocessed_dF" / "frame_0317.jpg"))[..., 0]
         assert np.array_equal(session.frames(317, 318)[0], picture)
+
+
+def test_raw_numbers_channels_and_what_was_noticed(run_command, tmp_path):
+    frames = movie(12, dtype="uint16")
+    frames.astype(">u2").tofile(tmp_path / "a.raw")
+    outcome = run_command("ingest", "input=a.raw", "output=s.h5", "shape=[24,38]", "dtype='>u2'", "fps=20")
+    assert outcome.status == 0, outcome.stderr
+    assert np.array_equal(Session(tmp_path / "s.h5").frames(), frames)
+    tifffile.imwrite(
+        tmp_path / "c.tif", np.stack([frames, frames // 2], 1), imagej=True, metadata={"axes": "TCYX"}
+    )
+    refused(
+        run_command("ingest", "input=c.tif", "output=t.h5", "fps=20"), "2 channels", "channel=0 to channel=1"
+    )
+    outcome = run_command("ingest", "input=c.tif", "output=t.h5", "fps=20", "channel=1")
+    assert outcome.status == 0, outcome.stderr
+    assert np.array_equal(Session(tmp_path / "t.h5").frames(), frames // 2)
+    np.save(tmp_path / "black.npy", np.zeros((9, 24, 38), np.uint8))
+    outcome = run_command("ingest", "input=black.npy", "output=u.h5", "fps=20")
+    assert outcome.status == 0, outcome.stderr
+    assert "black.npy: all black: every pixel of every frame is 0" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        (lambda f: (f - f.mean(0)) / f.mean(0), "dff", "taken for ΔF/F"),
+        (lambda f: f - 60.0, "raw", "background removed"),
+        (lambda f: f * 1.0, "raw", None),
+        (lambda f: f / 255, "raw", None),
+    ],
+)
+def test_ratios_are_told_from_counts(run_command, tmp_path, change, kind, said):
+    tifffile.imwrite(tmp_path / "a.tif", change(movie(30).astype(np.float64)).astype(np.float32))
+    outcome = run_command("ingest", "input=a.tif", "output=s.h5", "fps=20")
+    assert outcome.status == 0, outcome.stderr
+    assert Session(tmp_path / "s.h5").kind == kind
+    assert (said or "a.tif: ") in outcome.stdout or said is None
+    assert run_command("ingest", "input=a.tif", "output=t.h5", "fps=20", "kind=raw").status == 0
+    assert Session(tmp_path / "t.h5").kind == "raw"
+
+
+def test_joined_recordings_are_one_session(run_command, tmp_path):
+    scene = movie(1) + np.random.default_rng(0).integers(0, 5, (20, 24, 38)).astype(np.uint8)
+    for name, part in (("a", scene[:12]), ("b", scene[12:])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", part, photometric="minisblack")
+    outcome = run_command("ingest", "input=[a.tif,b.tif]", "output=day.h5", "join=true", "fps=20")
+    assert outcome.status == 0, outcome.stderr
+    with Session(tmp_path / "day.h5") as session:
+        assert np.array_equal(session.frames(), scene)
+        np.testing.assert_allclose(session.timestamps, np.arange(20) / 20)
+    assert "2 recordings joined, 20 frames" in outcome.stdout
+
+
+def test_what_a_session_knows_goes_along(run_command, tmp_path):
+    frames = movie(12, dtype="float32")
+    frames[:, :2], frames[4] = np.nan, np.nan
+    tifffile.imwrite(tmp_path / "a.tif", frames)
+    assert run_command("ingest", "input=a.tif", "output=s.h5", "fps=20").status == 0
+    outcome = run_command("ingest", "input=s.h5", "output=t.h5", "crop=[0,24,4,38]", "bin=2", "start=2")
+    assert outcome.status == 0, outcome.stderr
+    with Session(tmp_path / "t.h5") as session:
+        assert session.bad_frames.nonzero()[0].tolist() == [2]
+        assert (~session.field).any(1).nonzero()[0].tolist() == [0]

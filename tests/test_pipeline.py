@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.ndimage import shift as scipy_shift
 from scipy.spatial.distance import cdist
 
-from calcium_lightning.core.cells import footprint_centers
+import calcium_lightning
+from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.pipeline import extract_cells, write_foreground
+from calcium_lightning.pipeline import extract, write_foreground
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.simulation import Scene, SceneSettings
 
-WINDOW = WindowSettings(taps=11, seconds=0.5)
+BANDPASS = WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
+HOW = {"detector": BANDPASS, "cell_diameter": 10.0, "device": "cpu"}
 SIZE = (72, 92)
 
 
@@ -49,7 +55,7 @@ def session(tmp_path_factory) -> Session:
 
 @pytest.fixture(scope="module")
 def cells(session):
-    return extract_cells(session, BandpassDetector(), WINDOW, 10.0, config="a: 1\n")
+    return extract(session, **HOW, config="a: 1\n")
 
 
 def test_cells_lie_where_the_true_ones_do_in_session_pixels(session, cells):
@@ -131,9 +137,7 @@ def test_mean_and_max_are_of_the_registered_recording(session):
 
 def test_another_frame_rate_changes_the_clock(session):
     settings = PreprocessSettings(motion=None)
-    quick = extract_cells(
-        session, BandpassDetector(), WINDOW, 10.0, preprocess=settings, fps=40.0, pixel_size_um=3.0
-    )
+    quick = extract(session, **HOW, preprocess=settings, fps=40.0, pixel_size_um=3.0)
     assert (quick.fps, quick.pixel_size_um) == (40.0, 3.0)
     np.testing.assert_allclose(quick.timestamps, np.arange(session.n_frames) / 40)
 
@@ -144,11 +148,11 @@ def test_too_short_and_too_coarse_are_refused(session, tmp_path):
     with pytest.raises(
         InputError, match=r"a\.h5: 9 frames are fewer than a window of 0.5 s \(10 frames at 20 Hz\)"
     ):
-        extract_cells(Session(tmp_path / "a.h5"), BandpassDetector(), WINDOW, 10.0)
+        extract(tmp_path / "a.h5", **HOW)
     with pytest.raises(
         InputError, match=r"cells of 50 px don't fit a field of \(72, 92\) px; check cell_diameter="
     ):
-        extract_cells(session, BandpassDetector(), WINDOW, 50.0)
+        extract(session, **HOW | {"cell_diameter": 50.0})
 
 
 def test_devices_are_chosen_or_refused():
@@ -161,3 +165,57 @@ def test_devices_are_chosen_or_refused():
             choose_device("cuda")
     else:
         assert choose_device("cuda:0").index == 0
+
+
+def the_same(one, two):
+    for part in fields(Cells):
+        if part.name in ("session", "session_sha256", "config", "footprints", "quality", "localizations"):
+            continue
+        np.testing.assert_array_equal(getattr(one, part.name), getattr(two, part.name), err_msg=part.name)
+    np.testing.assert_array_equal(one.footprints.toarray(), two.footprints.toarray())
+    assert one.quality.keys() == two.quality.keys()
+    for name, values in one.quality.items():
+        np.testing.assert_array_equal(values, two.quality[name], err_msg=name)
+    for name, values in vars(one.localizations).items():
+        np.testing.assert_array_equal(values, getattr(two.localizations, name), err_msg=name)
+
+
+def test_an_array_gives_the_cells_that_the_command_gives(run_command, session, tmp_path):
+    """The motion isn't told to either: the whole way, with the package's own weights."""
+    path = tmp_path / "raw.h5"
+    with SessionWriter(path, *SIZE, "uint8", 20.0) as writer:
+        writer.append(session.frames(0, 300))
+    outcome = run_command("extract", f"session={path}", "output=c.h5", "device=cpu")
+    assert outcome.status == 0, outcome.stderr
+    told = read_cells(tmp_path / "c.h5")
+    cells = calcium_lightning.extract(session.frames(0, 300), fps=20, device="cpu")
+    assert cells.accepted.sum() >= 5
+    assert (cells.session, len(cells.session_sha256)) == ("array", 64)
+    the_same(cells, told)
+    for other in (torch.from_numpy(session.frames(0, 300)), path, Session(path)):
+        the_same(calcium_lightning.extract(other, fps=20, device="cpu"), cells)
+
+
+def test_a_model_localises_in_pixels_of_the_frames(session):
+    model = calcium_lightning.load_model(device="cpu")
+    found = model.localize(session, cell_diameter=10.0)
+    assert len(found) > 100
+    assert (np.diff(found.frame) >= 0).all()
+    assert (found.cell == -1).all()
+    assert ((found.y_std > 0) & (found.x_std > 0)).all()
+    true = footprint_centers(session.truth.footprints, SIZE)
+    distance = cdist(true, np.stack([found.y, found.x], 1)).min(0)
+    assert (distance < 2).mean() > 0.8
+    assert len(pd.DataFrame(vars(found))) == len(found)
+    with pytest.raises(InputError, match="an array doesn't know its frame rate"):
+        model.localize(session.frames(0, 30))
+
+
+def test_what_an_array_lacks_is_said():
+    frames = np.zeros((40, 60, 60), np.uint8)
+    with pytest.raises(InputError, match="an array doesn't know its frame rate; add fps="):
+        calcium_lightning.extract(frames)
+    with pytest.raises(InputError, match=r"array: 8 frames are fewer than a window of"):
+        calcium_lightning.extract(frames[:8], fps=20, cell_diameter=8)
+    with pytest.raises(InputError, match="fps=-1: a number above 0"):
+        calcium_lightning.extract(frames, fps=-1)

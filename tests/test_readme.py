@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import pytest
 from helpers.example_cells import make_example
 from hydra.core.override_parser.types import Override
@@ -13,6 +15,7 @@ from hydra.core.override_parser.types import Override
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.command.start import conf_dir
 from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.simulation import SceneSession, SceneSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -71,15 +74,23 @@ def test_commands_compose(line: str) -> None:
 def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     cells, _ = make_example()
     write_cells(tmp_path / "cells.h5", cells)
+    scene = SceneSettings(height_px=60, width_px=84, seconds=8, cell_diameter_px=(9.0, 11.0), brightness=0.6)
+    np.save(tmp_path / "frames.npy", SceneSession(scene, seed=4).frames())
+    matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
     for block in blocks("python"):
         names: dict = {}
         exec(compile(block, "README.md", "exec"), names)
-        if "traces" in names:
+        if "frames" in names:
+            assert names["cells"].accepted.any()
+            assert (tmp_path / "from_python.nwb").is_file()
+        elif "traces" in names:
             assert names["traces"].shape == (int(cells.accepted.sum()), cells.n_frames)
         else:
             assert names["picture"].max() == 1
-    assert "of 12 cells accepted, 300 frames at 20 Hz" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "of 12 cells accepted, 300 frames at 20 Hz" in printed
+    assert "localisations, the first at y" in printed
 
 
 def test_the_table_has_every_command() -> None:

@@ -22,7 +22,7 @@ from calcium_lightning.core.errors import InputError, nearest
 
 def conf_dir() -> Path:
     """Folder of the YAML files: inside an installed package, beside the package in a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parent.parent
     installed = here / "conf"
     return installed if installed.is_dir() else here.parent / "conf"
 
@@ -111,7 +111,7 @@ def check_targets(node: Any, path: str = "") -> None:
         except (ImportError, AttributeError, ValueError) as error:
             raise InputError(f"{path}._target_: {target} can't be imported ({error})") from error
         parameters = inspect.signature(component).parameters
-        types = hints(component) if module.split(".")[0] == __package__ else {}
+        types = hints(component) if module.split(".")[0] == __package__.split(".")[0] else {}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             for key in map(str, node):
                 if key not in parameters and not key.startswith("_"):

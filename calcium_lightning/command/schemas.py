@@ -59,6 +59,7 @@ class ExtractConfig:
     bridge_bad_frames: bool = option(
         False, "bridge traces over frames that hold no picture, where they are nan otherwise"
     )
+    fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
     detector: str = option("network", "what finds cells in a frame: network | bandpass (the baseline)")
     device: str = option("auto", "auto | cpu | cuda | mps")
     overwrite: bool = option(False, "replace an existing output")
@@ -89,15 +90,17 @@ class EvaluateConfig:
 class NwbConfig:
     """What NWB wants to know and a cells file doesn't."""
 
-    session_start_time: str | None = option(None, "ISO 8601; default: when the session file was last changed")
+    session_start_time: str | None = option(
+        None, "ISO 8601; default: as the recorder noted it, or when the session file was last changed"
+    )
     masks: str = option("pixel", "footprints as pixel lists or whole images: pixel | image")
     localizations: bool = option(False, "write every localisation in every frame too")
     indicator: str = option("unknown", "calcium indicator, such as GCaMP6f")
     location: str = option("unknown", "brain area")
-    device: str = option("one-photon microscope", "what recorded it")
+    device: str | None = option(None, "what recorded it; default: as the recorder noted it")
     excitation_nm: float | None = option(None, "wavelength, nm")
     emission_nm: float | None = option(None, "wavelength, nm")
-    subject_id: str | None = option(None, "the animal's name")
+    subject_id: str | None = option(None, "the animal's name; default: as the recorder noted it")
     species: str | None = option(None, "such as Mus musculus")
     sex: str | None = option(None, "M | F | U | O")
     age: str | None = option(None, "ISO 8601, such as P90D")
@@ -138,7 +141,12 @@ class IngestConfig:
         None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits"
     )
     axes: str | None = option(
-        None, "order of that array's axes, such as tyx, where it isn't the format's usual one"
+        None, "order of an array's axes, such as tyx or tcyx (c channels, z planes), where no file says"
+    )
+    channel: int | None = option(None, "which of several channels, from 0")
+    plane: int | None = option(None, "which of several planes, from 0")
+    shape: Any = option(
+        None, "[T,H,W] or [H,W] of a file of nothing but numbers; dtype= is then what they are"
     )
     fps: float | None = option(None, "frame rate of the recording, Hz; default: from the file")
     pixel_size_um: float | None = option(
@@ -160,6 +168,9 @@ class IngestConfig:
         None, "annotators' mask or footprints of the whole field (.npy .png .mat .h5), one for each input"
     )
     truth_key: str | None = option(None, "dataset or variable of the truth's file")
+    join: bool = option(
+        False, "one session of all inputs, in their order: levels matched, pauses kept in the time stamps"
+    )
     timestamps: bool = option(True, "take the recording's time stamps along")
     field: Any = option(
         None, "which pixels show tissue, a mask of the whole field (.npy .png .tif); default: found"

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calcium_lightning.comparison.ranking import METRICS, Metric, choose_metric, results_of
+from calcium_lightning.comparison.ranking import Metric, choose_metric, results_of
 from calcium_lightning.comparison.runs import Run
+from calcium_lightning.metrics.table import ORDER
 
 #: settings that say how a run was started, not what it is
 INCIDENTAL = (
@@ -83,11 +84,10 @@ class Comparison:
     @property
     def metrics(self) -> list[str]:
         """Names of all results, the chosen metric first, then those whose meaning is known."""
-        known = [*METRICS]
         first = self.metric.name if self.metric else ""
         return sorted(
             {name for result in self.results for name in result},
-            key=lambda name: (name != first, known.index(name) if name in known else len(known), name),
+            key=lambda name: (name != first, ORDER.index(name) if name in ORDER else len(ORDER), name),
         )
 
 

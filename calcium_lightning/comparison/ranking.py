@@ -12,37 +12,10 @@ from typing import TYPE_CHECKING
 
 from calcium_lightning.comparison.runs import Run
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.metrics.table import ORDER, better_of, meaning_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: metric -> whether ``min`` or ``max`` is best, and what it means
-METRICS = {
-    "val/reconstruction": ("min", "held-out error over the noise variance: 1 is the noise itself"),
-    "val/unexplained": ("min", "held-out error over the variance about the mean frame (model=published)"),
-    "val/f1": ("max", "F1 of localisations in held-out frames, within half a cell"),
-    "val/precision": ("max", "share of localisations in held-out frames that are cells"),
-    "val/recall": ("max", "share of lit cells in held-out frames that are found"),
-    "val/jaccard": ("max", "Jaccard index of localisations in held-out frames"),
-    "val/rmse": ("min", "error of localisations, network pixels (a cell is 6 wide)"),
-    "val/calibration_error": ("min", "mean distance of probabilities from the share that is true"),
-    "network/parameters": ("min", "weights of the network"),
-    "val/accuracy": ("max", "share of held-out coordinates whose pixel is found"),
-    "train/accuracy": ("max", "share of training coordinates whose pixel is found"),
-    "val/iou": ("max", "intersection over union of held-out squares"),
-    "val/perfect": ("max", "share of held-out squares without a wrong pixel"),
-    "val/error": ("min", "error of held-out coordinates, pixels"),
-    "val/within_half": ("max", "share of held-out coordinates within half a pixel"),
-    "val/loss": ("min", "held-out loss"),
-    "train/loss": ("min", "training loss"),
-    "both": ("max", "F1 of cells found with a trace correlation above 0.8"),
-    "f1": ("max", "F1 of cells"),
-    "precision": ("max", "share of cells found that are true"),
-    "recall": ("max", "share of true cells that are found"),
-    "correlation": ("max", "median correlation of found with true traces"),
-    "center_error": ("min", "median error of centres, pixels"),
-    "mask_kappa": ("max", "share of centres inside the annotator's mask, beyond chance"),
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +55,7 @@ def choose_metric(runs: Sequence[Run], name: str | None = None, mode: str | None
     if name is None:
         wanted = [monitor for (monitor, _), _ in monitors.most_common()]
         common = [*wanted, "val/reconstruction", "both", "f1", "mask_kappa"]
-        present = [metric for metric in common if had[metric]] or [m for m in METRICS if had[m]]
+        present = [metric for metric in common if had[metric]] or [m for m in ORDER if had[m]]
         if not present:
             return None
         name = max(present, key=lambda metric: had[metric])  # the first of those that most runs have
@@ -92,11 +65,10 @@ def choose_metric(runs: Sequence[Run], name: str | None = None, mode: str | None
         )
     if mode not in (None, "min", "max"):
         raise InputError(f"mode={mode}: min or max")
-    known_mode, meaning = METRICS.get(name, ("", ""))
-    best = mode or known_mode or next((mode for monitor, mode in monitors if monitor == name), None)
+    best = mode or better_of(name) or next((mode for monitor, mode in monitors if monitor == name), None)
     if best is None:
         raise InputError(f"metric={name}: is less better, or more? mode=min or mode=max tells")
-    return Metric(name, best, meaning)
+    return Metric(name, best, meaning_of(name))
 
 
 def _courses(run: Run) -> list[str]:

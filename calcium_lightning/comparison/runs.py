@@ -232,7 +232,7 @@ def _courses(path: Path) -> pd.DataFrame:
 
 
 def _figures(folder: Path) -> dict[str, float]:
-    from calcium_lightning.evaluate import FORMAT
+    from calcium_lightning.metrics.evaluation import FORMAT
 
     summary, measured = _json(folder / "summary.json"), _json(folder / "metrics.json")
     figures = {name: value for name, value in summary.items() if "/" in name}

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-#: a centre is the centroid of the part of a footprint above this share of its peak
-CENTER_LEVEL = 0.3
+from calcium_lightning.core.conveniences import convenience
+from calcium_lightning.core.scale import CENTROID_LEVEL
+
 #: what of a cell is as long as the recording
 TRACES = ("traces", "denoised", "spikes")
 
@@ -71,6 +73,42 @@ LOCALIZATION_TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Chance:
+    """How many of the accepted cells are expected to be false, and how that is known.
+
+    Attributes
+    ----------
+    fdr : float
+        The false-discovery rate that was asked for.
+    expected_false : float
+        Accepted cells that are expected to be none.
+    basis : {"learned", "twin", "simulations"}
+        By a score learned from the recording and its twin, by the fitted score and the twin, or by the fitted
+        score alone: too little was found in the twin to learn from.
+    targets, decoys : int
+        Candidates of the recording, and of the twin.
+    """
+
+    fdr: float
+    expected_false: float
+    basis: str
+    targets: int
+    decoys: int
+
+    def told(self, accepted: int) -> str:
+        """One line about so many accepted cells."""
+        if not accepted:
+            return "no cell"
+        about = "fewer than 1" if self.expected_false < 1 else f"about {self.expected_false:.0f}"
+        by = {
+            "learned": "learned from this recording and its twin, upside down",
+            "twin": "by this recording's twin, upside down",
+            "simulations": "by a score fitted on simulations: too few candidates to learn from",
+        }
+        return f"{about} of {accepted} expected to be false ({by.get(self.basis, self.basis)})"
+
+
 class Rows(Protocol):
     """Traces (K, T), float32, that need not be in memory: any span of rows can be had."""
 
@@ -92,7 +130,7 @@ class LocalizationBlocks(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class CellTable:
     """K cells of a session of T frames of (H, W) pixels, without their traces.
 
@@ -128,12 +166,16 @@ class CellTable:
         The whole config of the run, YAML.
     package_version : str
         Version of this package that wrote the file.
+    about : dict of str to str
+        Who, what and when, where the recorder said so, as a session has it.
     nonrigid : float or None
         Motion that differs over the field, root mean square of its length, pixels: removed where there are
         ``patch_shifts``, left otherwise. None where it isn't known.
     patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
         The motion that was removed at places from border to border, and its standard error, pixels; between
         them it is bilinear. ``shifts`` is then its mean over the field.
+    chance : Chance or None
+        How many of the accepted are expected to be false. None where it isn't known.
     field : ndarray, bool (H, W), or None
         Which pixels show tissue; all of them where it is None.
     bad_frames : ndarray, bool (T,), or None
@@ -160,9 +202,11 @@ class CellTable:
     pixel_size_um: float | None = None
     config: str = ""
     package_version: str = ""
+    about: dict[str, str] = field(default_factory=dict)
     nonrigid: float | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
+    chance: Chance | None = None
     field: np.ndarray | None = None
     bad_frames: np.ndarray | None = None
     notes: tuple[str, ...] = ()
@@ -170,13 +214,19 @@ class CellTable:
     def __len__(self) -> int:
         return len(self.centers)
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({int(np.sum(self.accepted))} accepted of {len(self)}, "
+            f"{(self.n_frames, *self.frame_shape)} at {self.fps:g} Hz)"
+        )
+
     @property
     def n_frames(self) -> int:
         """Number of frames T."""
         return len(self.shifts)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Cells(CellTable):
     """The cells of a session; see :class:`CellTable` for what isn't listed here.
 
@@ -195,8 +245,65 @@ class Cells(CellTable):
     spikes: np.ndarray
     localizations: Localizations = field(default_factory=Localizations.empty)
 
+    def to_nwb(self, path: Path | str, *, overwrite: bool = False, **facts: Any) -> None:
+        """Write them as Neurodata Without Borders.
 
-@dataclass(frozen=True, kw_only=True)
+        Parameters
+        ----------
+        path : path-like
+            The file to make.
+        overwrite : bool
+            Replace an existing file.
+        **facts
+            What a cells file doesn't know: fields of :class:`~calcium_lightning.io.writers.nwb.NwbSettings`,
+            such as ``subject_id``, ``species``, ``session_start_time``.
+
+        Raises
+        ------
+        InputError
+            If the target exists, a fact isn't one, or there are no cells.
+        """
+        convenience("to_nwb")(self, path, overwrite=overwrite, **facts)
+
+    def to_csv(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write them as a table (a path that ends in ``.csv``), or as a folder of tables.
+
+        Parameters
+        ----------
+        path : path-like
+            What to make; see :func:`~calcium_lightning.io.writers.csv.export_csv`.
+        overwrite : bool
+            Replace what is there.
+
+        Raises
+        ------
+        InputError
+            If the target exists.
+        """
+        convenience("to_csv")(self, path, overwrite=overwrite)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw their outlines over what lit up, the maximum less the mean image.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; default a new figure.
+        **options
+            Of :func:`~calcium_lightning.pages.notebook.plot_cells`: ``rejected``, ``labels``, ``level``.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        return convenience("plot")(self, ax, **options)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of them."""
+        return str(convenience("html")(self))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class StreamedCells(CellTable):
     """Cells whose traces and localisations are somewhere else, to be written piece by piece.
 
@@ -222,7 +329,7 @@ class StreamedCells(CellTable):
 
 
 def footprint_centers(
-    footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTER_LEVEL
+    footprints: csr_matrix, frame_shape: tuple[int, int], level: float = CENTROID_LEVEL
 ) -> np.ndarray:
     """Centroid (y, x) of the part of each footprint above ``level`` of its peak.
 

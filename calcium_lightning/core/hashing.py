@@ -11,7 +11,7 @@ from pathlib import Path
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 #: smaller files, bytes, are read faster than it takes to remember them
 LEAST = 1 << 25
 #: a file that was written so many seconds ago may be written again without its time stamp telling

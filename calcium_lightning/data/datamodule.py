@@ -19,10 +19,11 @@ from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_weights
 from calcium_lightning.preprocess.diameter import cell_diameter_of
-from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
+from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.repaired import RepairedSession
 
@@ -120,7 +121,7 @@ class SessionData(L.LightningDataModule):
         self.cell_diameter_um = cell_diameter_um
         self.pixel_size_um = pixel_size_um
         self.fps = fps
-        self.preprocess = preprocess or PreprocessSettings()
+        self.preprocess = as_settings(preprocess).for_background(self.window.background_diameters)
         self.batch_size = batch_size
         self.block = block
         self.crops = crops
@@ -186,8 +187,8 @@ class SessionData(L.LightningDataModule):
         # All sessions are looked at before the first takes minutes to prepare.
         sessions, splits, diameters = [], [], []
         for path in self.paths:
-            session = Session(path)
-            if isinstance(self.preprocess, PreprocessSettings) and self.preprocess.repair_defects:
+            session: BaseSession = Session(path)
+            if self.preprocess.repair_defects:
                 session = RepairedSession.of(session)
             span = window_weights(self.fps or session.fps, self.window).shape[1]
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))
@@ -209,7 +210,7 @@ class SessionData(L.LightningDataModule):
                     f"{LEAST_CROP} are needed; a smaller cell_diameter="
                 )
             if self.in_memory:
-                part.hold()
+                part = part.in_memory()
             prepared.append(part)
         labelled = (
             Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None
@@ -218,7 +219,7 @@ class SessionData(L.LightningDataModule):
             session.close()  # nothing may be open when workers fork
         return prepared, splits, labelled
 
-    def _diameter(self, session: Session) -> float:
+    def _diameter(self, session: BaseSession) -> float:
         if self.labels and self.cell_diameter is None and self.cell_diameter_um is None:
             return true_diameter(session)
         return cell_diameter_of(session, self.cell_diameter, self.cell_diameter_um, self.pixel_size_um)

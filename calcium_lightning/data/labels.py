@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.nn.windows import Labels
 from calcium_lightning.preprocess.prepared import Crop, Prepared
 
@@ -105,7 +105,7 @@ def label_table(prepared: Prepared) -> LabelTable:
     )
 
 
-def true_diameter(session: Session) -> float:
+def true_diameter(session: BaseSession) -> float:
     """Median full width at half maximum of a simulated session's true footprints, pixels.
 
     The width is that of a disc with the area above half of the peak.

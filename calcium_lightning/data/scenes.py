@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -22,17 +20,13 @@ from calcium_lightning.data.datamodule import SessionData
 from calcium_lightning.data.dataset import Labelled
 from calcium_lightning.data.labels import LabelTable, label_table, true_diameter
 from calcium_lightning.data.splits import Splits
-from calcium_lightning.io.session import Session
-from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.nn.windows import WindowBatch
 from calcium_lightning.preprocess.prepare import prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.simulation import Scene, SceneSettings
+from calcium_lightning.simulation import SceneSession, SceneSettings
 from calcium_lightning.simulation.randomize import random_settings
 from calcium_lightning.simulation.streams import stream
 
-#: frames that are rendered at a time
-CHUNK = 64
 #: a scene that is ready to learn from
 Ready = tuple[Prepared, LabelTable]
 
@@ -55,9 +49,6 @@ class SceneData(SessionData):
     renew : int
         How many of them the next epoch replaces, at most all. Takes
         ``trainer.reload_dataloaders_every_n_epochs=1``.
-    folder : path-like, optional
-        Where the files of held-out scenes are kept and found again, and others lie for a moment; default
-        ``scenes`` in the run's folder.
     side_px : int
         Height and width of the scenes, session pixels.
     seconds : (float, float)
@@ -79,7 +70,6 @@ class SceneData(SessionData):
         presets: dict[str, SceneSettings],
         scenes: int = 64,
         renew: int = 0,
-        folder: Path | str | None = None,
         side_px: int = 160,
         seconds: tuple[float, float] = (15.0, 30.0),
         motion_error_px: tuple[float, float] = (0.05, 0.4),
@@ -97,7 +87,6 @@ class SceneData(SessionData):
         self.presets = list(presets.values())
         self.scenes = scenes
         self.renew = renew
-        self.folder = folder
         self.side_px = side_px
         self.seconds = (float(seconds[0]), float(seconds[1]))
         self.motion_error_px = motion_error_px
@@ -180,9 +169,7 @@ class SceneData(SessionData):
 
     def _quietly(self, number: int) -> Ready:
         with quiet():
-            scene = self._ready("train", number)
-        scene[0].session.path.unlink()  # all of it is in memory
-        return scene
+            return self._ready("train", number)
 
     def teardown(self, stage: str) -> None:
         """Make no more scenes."""
@@ -194,55 +181,27 @@ class SceneData(SessionData):
 
     def _ready(self, part: str, number: int) -> Ready:
         """A scene as the network sees it, all of it in memory, and its labels."""
-        path = self._folder() / f"{part}_{self.seed}_{number:05d}.h5"
-        self._write(path, number, stream(self.seed, f"{part} scene {number}"))
         random = stream(self.seed, f"what is told of {part} scene {number}")
         wrong = math.exp(math.log1p(self.diameter_error) * random.uniform(-1, 1))
         device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"
-        with Session(path) as session:
+        with self._scene(part, number) as session:
+            session.render()
             prepared = prepare(
                 session, true_diameter(session) * wrong, self.preprocess, fps=self.fps, device=device
-            )
-            prepared.hold()
-            table = label_table(prepared)
-        return prepared, table
+            ).in_memory()
+            return prepared, label_table(prepared)
 
-    def _folder(self) -> Path:
-        root = Path(self.trainer.default_root_dir) if self.trainer is not None else Path()
-        return Path(self.folder) if self.folder is not None else root / "scenes"
-
-    def _write(self, path: Path, number: int, random: np.random.Generator) -> None:
-        if path.is_file():
-            return
+    def _scene(self, part: str, number: int) -> SceneSession:
+        """A scene with an estimate of its motion that is wrong as real ones are."""
+        random = stream(self.seed, f"{part} scene {number}")
         base = self.presets[number % len(self.presets)]
         seconds = random.uniform(*self.seconds)
         settings = random_settings(random, base.replace(height_px=self.side_px, width_px=self.side_px))
         # Slow recordings last longer: as many frames to learn from.
         settings = settings.replace(seconds=seconds * max(1.0, 12.0 / settings.fps))
-        write_scene(path, Scene(settings, int(random.integers(1 << 31))), random, self.motion_error_px)
-
-
-def write_scene(
-    path: Path, scene: Scene, random: np.random.Generator, motion_error_px: Sequence[float]
-) -> None:
-    """Write a scene with an estimate of its motion that is wrong as real ones are."""
-    settings = scene.settings
-    height, width = scene.size
-    with SessionWriter(
-        path,
-        height,
-        width,
-        scene.frames(0, 1).dtype,
-        settings.fps,
-        pixel_size_um=settings.pixel_size_um,
-        kind=settings.kind,
-        motion_corrected=settings.motion_corrected,
-    ) as writer:
-        for start in range(0, scene.n_frames, CHUNK):
-            writer.append(scene.frames(start, min(start + CHUNK, scene.n_frames)))
+        seed = int(random.integers(1 << 31))
+        error = None
         if not settings.motion_corrected:
-            error = random.uniform(motion_error_px[0], motion_error_px[1]) * random.standard_normal(
-                scene.shifts.shape
-            )
-            writer.set_shifts(scene.shifts + error.astype(np.float32))
-        writer.set_truth(scene.truth)
+            spread = random.uniform(self.motion_error_px[0], self.motion_error_px[1])
+            error = spread * random.standard_normal((settings.n_frames, 2))
+        return SceneSession(settings, seed, shift_error=error, name=f"{part}_{self.seed}_{number:05d}")

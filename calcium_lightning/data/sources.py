@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from calcium_lightning.io.session import Session
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.prepared import Prepared
 
 
@@ -46,7 +46,7 @@ class Source(Protocol):
 class FileFrames:
     """The frames as they are in the file, of its type."""
 
-    session: Session
+    session: BaseSession
 
     @property
     def n_frames(self) -> int:

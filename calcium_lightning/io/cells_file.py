@@ -5,6 +5,7 @@ The only place that knows the paths inside a cells file's HDF5. Knows nothing of
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
-from calcium_lightning.core.cells import LOCALIZATION_TYPES, TRACES, Cells, Localizations, Rows, StreamedCells
+from calcium_lightning.core.cells import (
+    LOCALIZATION_TYPES,
+    TRACES,
+    Cells,
+    Chance,
+    Localizations,
+    Rows,
+    StreamedCells,
+)
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io import hdf5
 
@@ -39,6 +48,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             file.attrs[name] = getattr(cells, name)
         if cells.pixel_size_um is not None:
             file.attrs["pixel_size_um"] = cells.pixel_size_um
+        if cells.about:
+            file.create_group("metadata").attrs.update(cells.about)
         for name in ("centers", "center_std", "shifts", "baseline"):
             file.create_dataset(name, data=np.asarray(getattr(cells, name), np.float32))
         if cells.nonrigid is not None:
@@ -49,6 +60,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         for name in TRACES:
             _write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
         file["accepted"] = np.asarray(cells.accepted, bool)
+        if cells.chance is not None:
+            file["accepted"].attrs.update(asdict(cells.chance))
         file["timestamps"] = np.asarray(cells.timestamps, np.float64)
         hdf5.write_footprints(file.create_group("footprints"), cells.footprints, cells.frame_shape)
         file.create_group("quality")
@@ -158,10 +171,12 @@ def read_cells(path: Path | str) -> Cells:
             field=field,
             bad_frames=bad_frames,
             notes=notes,
+            chance=_chance(file),
             baseline=read("baseline", count),
             mean_image=read("images/mean", *frame_shape),
             max_image=read("images/max", *frame_shape),
             timestamps=read("timestamps", length, dtype=np.float64),
+            about=hdf5.texts(file.get("metadata")),
             localizations=Localizations(**parts),
             fps=fps,
             pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
@@ -174,6 +189,19 @@ def read_cells(path: Path | str) -> Cells:
     _check(cells, str(path))
     _check_claims(cells.localizations, count, str(path))
     return cells
+
+
+def _chance(file: h5py.File) -> Chance | None:
+    """What the file says of how many accepted cells are false, if it does."""
+    attributes = file["accepted"].attrs if "accepted" in file else {}
+    if "basis" not in attributes:
+        return None
+    fdr, expected, targets, decoys = (
+        hdf5.number(attributes.get(name)) for name in ("fdr", "expected_false", "targets", "decoys")
+    )
+    if not np.isfinite([fdr, expected, targets, decoys]).all():
+        return None
+    return Chance(fdr, expected, hdf5.text(attributes["basis"]), int(targets), int(decoys))
 
 
 def _check(cells: Cells | StreamedCells, where: str) -> None:

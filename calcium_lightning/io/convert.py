@@ -14,10 +14,12 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.io.findings import Constancy, note_missing, tell_kind
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.missing import Missing
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -25,6 +27,8 @@ from calcium_lightning.io.session_writer import SessionWriter
 BLOCK_BYTES = 4 << 20
 #: fewer distinct levels than this are left of fractions: rounding them to integers would lose the recording
 MIN_LEVELS = 16
+#: a frame rate that differs from the time stamps' by more than this share is spoken of
+SAID = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class IngestSettings:
     spatial_bin, temporal_bin : int
         Pixels along each side, and frames, that are averaged into one.
     start, stop : int
-        Range of frames.
+        Range of frames of the recording.
     dtype : {"uint8", "uint16", "float32"} or None
         Type of the session's frames. ``None`` keeps integers of the recording, and float32 for averages.
     timestamps : bool
@@ -87,6 +91,28 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of a session before its frames were looked at.
+
+    Attributes
+    ----------
+    field : ndarray, bool (H, W)
+        Which pixels show tissue, as far as that is known.
+    given : bool
+        Whether a person drew the field.
+    bad_frames : ndarray, bool (T,)
+        Which frames are known to hold no picture.
+    said : Said
+        What the recording is.
+    """
+
+    field: np.ndarray
+    given: bool
+    bad_frames: np.ndarray
+    said: Said
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What was seen in the frames of a session.
 
@@ -117,12 +143,8 @@ class Watcher(Protocol):
     def add(self, frames: np.ndarray) -> None:
         """The next frames (n, H, W)."""
 
-    def judge(self, said: Said, field: np.ndarray, given: bool, bad_frames: np.ndarray) -> Verdict:
-        """What was seen in all of them.
-
-        ``field`` (H, W) and ``bad_frames`` (T,) are what is known already; a ``given`` field was drawn by a
-        person.
-        """
+    def judge(self, known: Known) -> Verdict:
+        """What was seen in all of them, beyond what is known already."""
 
 
 def ingest_recording(
@@ -138,7 +160,7 @@ def ingest_recording(
     Parameters
     ----------
     recording : Recording
-        From :func:`~calcium_lightning.io.readers.base.open_recording`.
+        From :func:`~calcium_lightning.io.readers.formats.open_recording`.
     output : path-like
         The session file.
     settings : IngestSettings, optional
@@ -160,6 +182,10 @@ def ingest_recording(
     InputError
         For a recording or settings that don't make a valid session; nothing is left behind.
 
+    Notes
+    -----
+    What is found on the way and should be known is added to the recording's notes.
+
     Examples
     --------
     >>> with open_recording("frames") as recording:  # doctest: +SKIP
@@ -169,9 +195,10 @@ def ingest_recording(
     output = Path(output)
     if recording.n_frames == 0:
         raise InputError(f"{recording.path}: no frames")
+    recording.check_whole(settings.start, settings.stop)
     fps = settings.fps if settings.fps is not None else recording.fps
     if fps is None:
-        raise InputError(f"{recording.path}: says no frame rate; give it with fps= (Hz)")
+        raise InputError(f"{recording.path}: says no frame rate{recording.rate_hint}; give it with fps= (Hz)")
     try:
         cut = Cut.of(
             recording.shape,
@@ -183,6 +210,8 @@ def ingest_recording(
         )
     except InputError as error:
         raise InputError(f"{recording.path}: {error}") from None
+    if settings.timestamps and recording.clock_problem:
+        raise InputError(f"{recording.clock_problem}; timestamps=false ingests without them")
     stamps = recording.timestamps if settings.timestamps else None
     if stamps is not None and len(stamps) != recording.n_frames:
         raise InputError(
@@ -191,12 +220,18 @@ def ingest_recording(
         )
     pixel_size = settings.pixel_size_um if settings.pixel_size_um is not None else recording.pixel_size_um
     dtype = _session_dtype(recording, settings)
+    if stamps is not None and (measured := rate_of(stamps)) and abs(fps / measured - 1) > SAID:
+        recording.note(f"{fps:g} Hz as it was told; by its time stamps {measured:.4g} Hz")
+    known_field, given = _known_field(recording, settings, cut)
     shifts = getattr(recording, "shifts", None)
     truth = truth if truth is not None else getattr(recording, "truth", None)
-    kind = settings.kind or recording.kind
     corrected = (
         settings.motion_corrected if settings.motion_corrected is not None else recording.motion_corrected
     )
+    kind = settings.kind or recording.kind
+    if kind is None and (kind := tell_kind(recording, cut)) == "dff" and corrected is None:
+        corrected = True  # a pixel can be compared with its own mean only where the tissue stands still
+        recording.note("ΔF/F is of still tissue: motion_corrected=true; false says otherwise")
     with SessionWriter(
         output,
         *cut.shape[1:],
@@ -210,6 +245,7 @@ def ingest_recording(
     ) as writer:
         size = max(1, BLOCK_BYTES // (recording.shape[1] * recording.shape[2] * recording.dtype.itemsize))
         convert, missing = _Converter(recording, dtype), Missing(cut.shape[1:])
+        constancy = Constancy()
         if watcher is not None:
             watcher.start(cut.shape, dtype)
         with progress(f"ingest {recording.path.name}", cut.stop - cut.start) as advance:
@@ -217,12 +253,25 @@ def ingest_recording(
                 _averaged(recording, cut, size, missing, advance),
                 chunk_frames(*cut.shape[1:], dtype.itemsize),
             ):
+                constancy.look(block)
                 frames = convert(block, cut.start + writer.n_frames * cut.temporal)
                 writer.append(frames)
                 if watcher is not None:
                     watcher.add(frames)
         convert.check_levels()
-        _judge(writer, watcher, settings, cut, missing, Said(kind, corrected))
+        constancy.say(recording)
+        if missing.any:
+            if missing.bad_frames.all() or not missing.field.any():
+                raise InputError(f"{recording.path}: no pixel holds data (NaN) in the frames that are kept")
+            note_missing(recording, missing)
+        bad = missing.bad_frames
+        if recording.bad_frames is not None:
+            bad = bad | recording.bad_frames[cut.start : cut.stop]
+        known = Known(
+            missing.field & known_field, given, np.any(cut.binned(bad), axis=1), Said(kind, corrected)
+        )
+        _write_known(writer, known, watcher)
+        writer.set_about(recording.about)
         if stamps is not None:
             writer.set_timestamps(cut.times(stamps))
         if shifts is not None:
@@ -232,31 +281,35 @@ def ingest_recording(
     return output
 
 
-def _judge(
-    writer: SessionWriter,
-    watcher: Watcher | None,
-    settings: IngestSettings,
-    cut: Cut,
-    missing: Missing,
-    said: Said,
-) -> None:
+def _write_known(writer: SessionWriter, known: Known, watcher: Watcher | None) -> None:
     """Write where and when there is no picture, and what kind of recording it is where nobody said."""
-    if missing.any and (missing.bad_frames.all() or not missing.field.any()):
-        raise InputError(f"{writer.path}: no pixel holds data (NaN) in the frames that are kept")
-    field = missing.field
-    given = settings.field is not None
-    if settings.field is not None:
-        field = field & cut.mask_pixels(settings.field)
-    bad = np.any(cut.binned(missing.bad_frames), axis=1)
+    field, bad = known.field, known.bad_frames
     if watcher is not None:
-        verdict = watcher.judge(said, field, given, bad)
+        verdict = watcher.judge(known)
         field, bad = verdict.field, verdict.bad_frames
         if verdict.kind is not None:
             writer.set_kind(verdict.kind, verdict.motion_corrected)
-    if not field.all():
-        writer.set_field(field, given)
+    if known.given or not field.all():
+        writer.set_field(field, known.given)
     if bad.any():
         writer.set_bad_frames(bad)
+
+
+def _known_field(recording: Recording, settings: IngestSettings, cut: Cut) -> tuple[np.ndarray, bool]:
+    """Which pixels of the session are said to be recording, bool (H, W), and whether a person said so."""
+    field = cut.field(getattr(recording, "field", None))
+    mask, given = settings.field, bool(getattr(recording, "field_given", False))
+    if mask is None:
+        return field, given
+    if mask.shape != recording.shape[1:]:
+        raise InputError(
+            f"{recording.path}: field= has {mask.shape[0]} x {mask.shape[1]} pixels, the frames "
+            f"{recording.shape[1]} x {recording.shape[2]}"
+        )
+    field &= cut.field(mask)
+    if not field.any():
+        raise InputError(f"{recording.path}: field= leaves no pixel of those that are kept")
+    return field, True
 
 
 def _session_dtype(recording: Recording, settings: IngestSettings) -> np.dtype:

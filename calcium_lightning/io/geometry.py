@@ -118,6 +118,14 @@ class Cut:
         rows = frames.reshape(count, height // bins, bins, width).sum(axis=2, dtype=np.float32)
         return rows.reshape(count, height // bins, width // bins, bins).sum(axis=3) / np.float32(bins * bins)
 
+    def field(self, known: np.ndarray | None) -> np.ndarray:
+        """Which of the new pixels are recording: those of which all old ones are (H, W); None is all."""
+        if known is None:
+            return np.ones(self.shape[1:], bool)
+        kept = known[self.y0 : self.y1, self.x0 : self.x1]
+        height, width = self.shape[1:]
+        return np.all(kept.reshape(height, self.spatial, width, self.spatial), axis=(1, 3))
+
     def times(self, values: np.ndarray, total: bool = False) -> np.ndarray:
         """Cut (T, ...) to the frame range and average its temporal bins, or add them up (counts)."""
         values = values[self.start : self.stop]
@@ -129,14 +137,6 @@ class Cut:
     def binned(self, values: np.ndarray) -> np.ndarray:
         """Values of the frames that are kept, (stop - start,), by temporal bins, (T, temporal)."""
         return values.reshape(self.shape[0], self.temporal)
-
-    def mask_pixels(self, mask: np.ndarray) -> np.ndarray:
-        """Which new pixels lie wholly in a mask of the whole recording, bool (H, W)."""
-        if mask.shape != self.source[1:]:
-            raise InputError(
-                f"field=: {mask.shape[0]} x {mask.shape[1]} pixels for frames of {self.source[1:]}"
-            )
-        return self.pixels(mask[None].astype(np.float32))[0] > 1 - 1e-6
 
     def shifts(self, shifts: np.ndarray) -> np.ndarray:
         """Motion (T, 2) in the new pixels and frames."""

@@ -1,7 +1,7 @@
 """What both HDF5 formats share: opening with clear errors, identity, sparse footprints.
 
-Only the rooms of sessions (:mod:`calcium_lightning.io.session`, :mod:`calcium_lightning.io.session_writer`) and
-:mod:`calcium_lightning.io.cells_file` use it.
+Only :mod:`~calcium_lightning.io.session`, :mod:`~calcium_lightning.io.session_writer` and
+:mod:`~calcium_lightning.io.cells_file` use it.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
 def text(value: Any) -> str:
     """An attribute as text: HDF5 has it as text or bytes, depending on who wrote it."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def texts(group: h5py.Group | None) -> dict[str, str]:
+    """The attributes of a group as text; none without the group."""
+    return {} if group is None else {name: text(value) for name, value in group.attrs.items()}
 
 
 def number(value: Any) -> float:

@@ -32,7 +32,7 @@ class Missing:
         self._last: np.ndarray | None = None
 
     def fill(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (n, H, W) in order, without NaN; what has none is returned as it is."""
+        """Frames (n, H, W) in order, without NaN; integers, and frames without it, as they are."""
         if frames.dtype.kind != "f":
             self._shares.append(np.ones(len(frames)))
             return frames

@@ -23,12 +23,11 @@ DECISIVE = (
     "localize",
     "nn",
     "preprocess",
-    "published",
+    "replications",
     "weights",
-    "assembly.py",
-    "device.py",
+    "core",
+    "io/session.py",
     "pipeline.py",
-    "session.py",
 )
 #: keys that say where things are and not what they are
 PLACES = ("session", "output", "overwrite", "checkpoint")

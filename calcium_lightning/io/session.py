@@ -6,52 +6,22 @@ of tensors or of methods. Nothing but evaluation and the labels of pretraining m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
 
 FORMAT, VERSION = "calcium-lightning-session", 1
-DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))
-KINDS = ("raw", "dff")
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What is known of a simulated or annotated recording; every part is optional.
-
-    Attributes
-    ----------
-    shifts : ndarray, float32 (T, 2)
-        True motion (dy, dx), pixels: a point at c in the motion-corrected field lies at c + shifts[t] in
-        frame t.
-    footprints : csr_matrix, float32 (K, H*W)
-        Each with a peak of 1.
-    traces, spikes : ndarray, float32 (K, T)
-        True calcium and its spikes.
-    amplitude : ndarray, float32 (K,)
-        Peak brightness of each cell.
-    mask : ndarray, uint8 (H', W')
-        An annotator's mask of all cells at its own resolution.
-    """
-
-    shifts: np.ndarray | None = None
-    footprints: csr_matrix | None = None
-    traces: np.ndarray | None = None
-    spikes: np.ndarray | None = None
-    amplitude: np.ndarray | None = None
-    mask: np.ndarray | None = None
-
-
-class Session:
+class Session(BaseSession):
     """A session file, read lazily.
 
     The file is opened on first use in each process, so that a session can be handed to DataLoader workers.
@@ -79,7 +49,8 @@ class Session:
             )
         if 0 in frames.shape:
             raise InputError(f"{self.path}: /frames is empty, shape {frames.shape}")
-        self.shape: tuple[int, int, int] = tuple(frames.shape)  # type: ignore[assignment]
+        count, height, width = frames.shape
+        self.shape = (count, height, width)
         self.dtype = frames.dtype
         self.fps = hdf5.number(attributes.get("fps"))
         if not (np.isfinite(self.fps) and self.fps > 0):
@@ -101,30 +72,6 @@ class Session:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_dataset": None}
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Session({str(self.path)!r}, {self.shape}, {self.dtype}, {self.fps:g} Hz, {self.kind})"
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames T."""
-        return self.shape[0]
-
-    @property
-    def height(self) -> int:
-        """Rows H of a frame."""
-        return self.shape[1]
-
-    @property
-    def width(self) -> int:
-        """Columns W of a frame."""
-        return self.shape[2]
-
     def close(self) -> None:
         """Close the file; it opens again when it is needed."""
         if self._file is not None:
@@ -140,19 +87,6 @@ class Session:
         if not self._dataset:
             self._dataset = hdf5.stream(hdf5.dataset(self._open(), "frames", 3, "fiu"))
         return self._dataset
-
-    def frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Read frames [start, stop) as (n, H, W) in the file's type.
-
-        Raises
-        ------
-        InputError
-            If they can't be read (a damaged file), or hold NaN or infinite values.
-        """
-        stop = self.n_frames if stop is None else min(stop, self.n_frames)
-        block = np.empty((max(0, stop - start), *self.shape[1:]), self.dtype)
-        self.read_into(start, block)
-        return block
 
     def read_into(self, start: int, out: np.ndarray) -> None:
         """Read the frames from ``start`` on into ``out`` (n, H, W), contiguous and of the file's type.
@@ -176,20 +110,7 @@ class Session:
             raise InputError(
                 f"{self.path}: /frames {start} to {stop - 1} can't be read ({error}); the file is damaged"
             ) from error
-        # A finite sum of all is the quick proof that each is finite.
-        if out.dtype.kind == "f" and not np.isfinite(out.sum()) and not np.isfinite(out).all():
-            bad = start + int(np.argmin(np.isfinite(out).all((1, 2))))
-            raise InputError(
-                f"{self.path}: /frames {bad} holds NaN or infinite values; leave it out or repair it"
-            )
-
-    def chunks(self, count: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (start, frames) in order, about ``count`` frames at a time, aligned to the file's chunks."""
-        step = self.chunk_frames
-        if count is not None:
-            step = max(1, round(count / self.chunk_frames)) * self.chunk_frames
-        for start in range(0, self.n_frames, step):
-            yield start, self.frames(start, start + step)
+        check_finite(out, start, f"{self.path}: /frames")
 
     @property
     def timestamps(self) -> np.ndarray | None:
@@ -204,24 +125,28 @@ class Session:
     @property
     def field(self) -> np.ndarray:
         """Which pixels are recording, bool (H, W); all of them where the file doesn't say."""
-        known = self.known_field
+        known = self._optional("field", self.shape[1:], bool)
         return np.ones(self.shape[1:], bool) if known is None else known
-
-    @property
-    def known_field(self) -> np.ndarray | None:
-        """The same, where the file says."""
-        return self._optional("field", self.shape[1:], bool)
 
     @property
     def field_given(self) -> bool:
         """Whether a person said which pixels are recording, so that nobody need guess."""
-        return self.known_field is not None and bool(self._open()["field"].attrs.get("given", False))
+        file = self._open()
+        return "field" in file and bool(file["field"].attrs.get("given", False))
 
     @property
     def bad_frames(self) -> np.ndarray:
         """Which frames hold no picture, bool (T,); none where the file doesn't say."""
         known = self._optional("bad_frames", (self.n_frames,), bool)
         return np.zeros(self.n_frames, bool) if known is None else known
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Who, what and when, where the recorder said so.
+
+        ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ``experimenter``, ``device``.
+        """
+        return hdf5.texts(self._open().get("metadata"))
 
     @property
     def truth(self) -> Truth | None:

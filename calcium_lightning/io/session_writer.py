@@ -5,6 +5,7 @@ Knows the paths inside a session's HDF5, as its reader does. Knows nothing of wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,11 @@ class SessionWriter:
     def set_bad_frames(self, bad_frames: np.ndarray) -> None:
         """Write which frames hold no picture, bool (T,); call it after the frames."""
         self._put("bad_frames", bad_frames, bool, (self.n_frames,))
+
+    def set_about(self, about: Mapping[str, str]) -> None:
+        """Write who, what and when, as :attr:`calcium_lightning.session.Session.about` has it."""
+        if about:
+            self._file.require_group("metadata").attrs.update(dict(about))
 
     def set_truth(self, truth: Truth) -> None:
         """Write whatever parts of the truth there are; call it after the frames."""

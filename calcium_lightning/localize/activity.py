@@ -9,10 +9,10 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 from scipy.optimize import minimize
 
+from calcium_lightning.core.scale import MAD_TO_STD
+
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
-#: turns a median absolute deviation into a standard deviation of a Gaussian
-MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,21 @@ class Activity:
     noise: np.ndarray
 
 
-def trace_noise(traces: np.ndarray) -> np.ndarray:
-    """Standard deviation of white noise in traces (K, T), from second differences, robustly, float32 (K,)."""
+def trace_noise(traces: np.ndarray, wander: float = 1.0) -> np.ndarray:
+    """Standard deviation of the noise in traces (K, T), from second differences, robustly, float32 (K,).
+
+    Parameters
+    ----------
+    traces : ndarray (K, T)
+    wander : float
+        What these differences miss of noise that is alike in neighbouring frames: a factor, 1 for
+        white noise.
+    """
     if traces.shape[1] < 4:
         return np.maximum(traces.std(1), 1e-9).astype(np.float32)
     difference = traces[:, 2:] - 2 * traces[:, 1:-1] + traces[:, :-2]
-    return np.maximum(np.median(np.abs(difference), 1) * MAD_TO_STD / np.sqrt(6), 1e-9).astype(np.float32)
+    white = np.median(np.abs(difference), 1) * MAD_TO_STD / np.sqrt(6)
+    return np.maximum(wander * white, 1e-9).astype(np.float32)
 
 
 def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np.ndarray:
@@ -150,7 +159,12 @@ def _taus(parameters: np.ndarray) -> tuple[float, float]:
 
 
 def deconvolve(
-    traces: np.ndarray, fps: float, kernel: Kernel, sparsity: float = 1.0, iterations: int = 300
+    traces: np.ndarray,
+    fps: float,
+    kernel: Kernel,
+    sparsity: float = 1.0,
+    iterations: int = 300,
+    wander: float = 1.0,
 ) -> Activity:
     """Deconvolve unclipped traces.
 
@@ -166,10 +180,12 @@ def deconvolve(
         L1 penalty in units of each trace's noise.
     iterations : int
         Most iterations of the solver.
+    wander : float
+        Of the noise, as in :func:`trace_noise`.
     """
     import calab
 
-    noise = trace_noise(traces)
+    noise = trace_noise(traces, wander)
     if not traces.size:
         return Activity(traces, traces.copy(), traces.copy(), noise)
     scaled = traces.astype(np.float64) / noise[:, None]

@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.finder import Found, LocalizeSettings
+from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.gather import assign
+from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.places import claimed_means, put_together
-from calcium_lightning.localize.quality import accept, measure
+from calcium_lightning.localize.quality import measure
 from calcium_lightning.localize.scratch import ScratchTraces
 from calcium_lightning.localize.upscale import to_session
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.localize.vessels import dark_lines, on_lines
+from calcium_lightning.preprocess.prepared import Prepared
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
 CENTER_FLOOR = 0.06
@@ -110,9 +114,46 @@ class SessionSpots:
             )
 
 
+@dataclass(frozen=True)
+class Placed:
+    """Cells in session pixels, in the finder's order.
+
+    Attributes
+    ----------
+    footprints : csr_matrix, float32 (K, H*W)
+        Peak 1.
+    peaks : ndarray (K,)
+        What a trace of the network's footprints is multiplied with to be one of these.
+    centers : ndarray, float32 (K, 2)
+        Session pixels.
+    std : ndarray (K, 2)
+        Standard errors of the centres, network pixels.
+    quality : dict of str to ndarray, float32 (K,)
+        As :func:`~calcium_lightning.localize.quality.measure`.
+    """
+
+    footprints: csr_matrix
+    peaks: np.ndarray
+    centers: np.ndarray
+    std: np.ndarray
+    quality: dict[str, np.ndarray]
+
+
+def measured(prepared: Prepared, found: Found, images: Images, settings: LocalizeSettings) -> Placed:
+    """Bring cells to the session's pixels, and measure what they are judged by."""
+    scale = prepared.scale
+    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
+    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
+    footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
+    centers = footprint_centers(footprints, scale.field)
+    quality = _measured(prepared, found, count, centers, images)
+    return Placed(footprints, peaks, centers, std, quality)
+
+
 def assemble(
     prepared: Prepared,
     found: Found,
+    decoys: Found | None,
     images: Images,
     settings: LocalizeSettings,
     timestamps: np.ndarray,
@@ -126,6 +167,8 @@ def assemble(
         The session.
     found : Found
         Its cells at the network's scale.
+    decoys : Found or None
+        What was found in its twin.
     images : Images
         Of the session.
     settings : LocalizeSettings
@@ -136,17 +179,21 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
-    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
-    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
-    footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
-    centers = footprint_centers(footprints, scale.field)
-    quality = measure(
-        statistics,
-        found.consistency,
-        _widths(found.model.footprints.values) / NETWORK_DIAMETER,
-        count,
-        prepared.session.n_frames,
-        _seen(prepared, centers),
+    placed = measured(prepared, found, images, settings)
+    footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
+    decoy_quality, decoy_centers = None, np.zeros((0, 2))
+    if decoys is not None:
+        claims, *_ = claimed_means(decoys.spots, decoys.centers, settings.gather.reach)
+        decoy_centers = decoys.centers
+        decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), images)
+    quality, accepted, chance = judge(
+        placed.quality,
+        found.centers,
+        decoy_quality,
+        decoy_centers,
+        settings.quality,
+        prepared.session.kind,
+        prepared.shows(centers),
     )
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)
@@ -161,19 +208,20 @@ def assemble(
     activity, gain = found.activity, statistics.gain
     return StreamedCells(
         centers=centers[order],
-        center_std=np.hypot(std / scale.factor, CENTER_FLOOR)[order],
+        center_std=np.hypot(placed.std / scale.factor, CENTER_FLOOR)[order].astype(np.float32),
         footprints=footprints[order],
         frame_shape=scale.field,
         traces=SortedRows(activity.traces, order, peaks),
         denoised=SortedRows(activity.denoised, order, peaks * gain),
         spikes=SortedRows(activity.spikes, order, peaks * gain),
-        accepted=accept(quality, settings.quality, prepared.session.kind) & prepared.shows(centers[order]),
+        accepted=accepted[order],
+        chance=chance,
         quality=quality,
         shifts=prepared.shifts,
         nonrigid=prepared.nonrigid,
         patch_shifts=prepared.patches.shifts if prepared.patches else None,
         patch_std=prepared.patches.std if prepared.patches else None,
-        baseline=(under - own)[order],
+        baseline=(under - own)[order].astype(np.float32),
         mean_image=images.mean,
         max_image=images.max,
         timestamps=timestamps,
@@ -182,16 +230,24 @@ def assemble(
     )
 
 
+def _measured(
+    prepared: Prepared, found: Found, claims: np.ndarray, centers: np.ndarray, images: Images
+) -> dict[str, np.ndarray]:
+    """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
+    return measure(
+        found.activity.statistics,
+        found.consistency,
+        found.focus,
+        shape_of(found.model.footprints, CELL_SIGMA),
+        claims,
+        prepared.session.n_frames,
+        _seen(prepared, centers),
+        on_lines(found.model.footprints, dark_lines(prepared.scale.resized(images.mean))),
+    )
+
+
 def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:
     """Share of the frames in which each centre was on the sensor, (K,)."""
     place = np.round(np.nan_to_num(prepared.scale.to_network(centers))).astype(int)
     row, column = np.clip(place, 0, np.array(prepared.scale.size) - 1).T
     return prepared.seen.numpy()[row, column]
-
-
-def _widths(values: Tensor) -> np.ndarray:
-    """Diameter of the disc as large as the part above half of the peak, network pixels, (K,)."""
-    if not len(values):
-        return np.zeros(0)
-    area = (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2))
-    return 2 * np.sqrt(area.numpy() / np.pi)

@@ -80,12 +80,20 @@ class Deconvolver:
         L1 penalty in units of each trace's noise.
     rise_s, decay_s : float, optional
         The calcium kernel, seconds; default: estimated from the session.
+    wander : float
+        What neighbouring frames miss of the noise: a factor, 1 for white noise.
     """
 
     def __init__(
-        self, fps: float, sparsity: float = 1.0, rise_s: float | None = None, decay_s: float | None = None
+        self,
+        fps: float,
+        sparsity: float = 1.0,
+        rise_s: float | None = None,
+        decay_s: float | None = None,
+        wander: float = 1.0,
     ) -> None:
         self.fps = fps
+        self.wander = wander
         self.sparsity = sparsity
         self.rise_s, self.decay_s = rise_s, decay_s
 
@@ -154,7 +162,7 @@ class Deconvolver:
         return Kernel(self.rise_s or kernel.rise_s, self.decay_s or kernel.decay_s)
 
     def _deconvolve(self, traces: np.ndarray, kernel: Kernel, iterations: int) -> Activity:
-        return deconvolve(traces, self.fps, kernel, self.sparsity, iterations)
+        return deconvolve(traces, self.fps, kernel, self.sparsity, iterations, self.wander)
 
 
 def _energy(traces: np.ndarray) -> np.ndarray:

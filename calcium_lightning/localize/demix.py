@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from calcium_lightning.localize.patches import Patches, Surround
-from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
+from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 
 #: edge of the squares in which pixels are regressed together, network pixels
 TILE = 48
@@ -55,15 +55,15 @@ class Residual:
 
     Parameters
     ----------
-    movie : ScratchMovie
-        Foreground (T, h, w) in units of its noise.
+    movie : Foreground
+        (T, h, w) in units of its noise.
     model : Model
         The cells.
     traces : ScratchTraces
         Theirs (K, T).
     """
 
-    def __init__(self, movie: ScratchMovie, model: Model, traces: ScratchTraces) -> None:
+    def __init__(self, movie: Foreground, model: Model, traces: ScratchTraces) -> None:
         self.movie, self.traces = movie, traces
         self.size, self.n_frames = movie.size, movie.n_frames
         self._seen = model.seen.T.tocsr()
@@ -80,15 +80,15 @@ class Demixer:
 
     Parameters
     ----------
-    movie : ScratchMovie
-        Foreground (T, h, w) in units of its noise.
+    movie : Foreground
+        (T, h, w) in units of its noise.
     noise : Tensor (h, w)
         Standard deviation of the noise, units of the frames.
     surround : Surround
         The high-pass filter that the movie went through.
     """
 
-    def __init__(self, movie: ScratchMovie, noise: Tensor, surround: Surround) -> None:
+    def __init__(self, movie: Foreground, noise: Tensor, surround: Surround) -> None:
         self.movie = movie
         self.noise = noise
         self.surround = surround

@@ -16,16 +16,16 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
-from calcium_lightning.localize.footprints import footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
-from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
+from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import CoordinateList
 
@@ -68,6 +68,8 @@ class LocalizeSettings:
         L1 penalty of the deconvolution in units of each trace's noise.
     rise_s, decay_s : float, optional
         The calcium kernel, seconds; default: estimated from the session.
+    twin : bool
+        Search the recording upside down, too: what is found there tells how much is chance.
     quality : QualitySettings
         The tests of acceptance.
     """
@@ -86,6 +88,7 @@ class LocalizeSettings:
     sparsity: float = 1.0
     rise_s: float | None = None
     decay_s: float | None = None
+    twin: bool = True
     quality: QualitySettings = field(default_factory=QualitySettings)
 
     def __post_init__(self) -> None:
@@ -116,6 +119,8 @@ class Found:
         Standard error of the centres, network pixels.
     consistency : ndarray (K,)
         Correlation of each footprint with its picture regressed from the frames.
+    focus : ndarray (K,)
+        How strong that picture is within a cell over how strong it is around it.
     spots : Spots
         All localisations.
     """
@@ -125,7 +130,16 @@ class Found:
     activity: FinalActivity
     center_std: Tensor
     consistency: np.ndarray
+    focus: np.ndarray
     spots: Spots
+
+
+def candidates(spots: Spots, fps: float, settings: LocalizeSettings) -> np.ndarray:
+    """Places (K, 2) where localisations gather, network pixels: two where they are two groups."""
+    centers = gather(spots, settings.gather)
+    if settings.split is None:
+        return centers
+    return split(spots, centers, settings.gather.reach, fps, settings.split)
 
 
 class CellFinder:
@@ -133,8 +147,8 @@ class CellFinder:
 
     Parameters
     ----------
-    movie : ScratchMovie
-        Foreground (T, h, w) in units of its noise.
+    movie : Foreground
+        (T, h, w) in units of its noise.
     noise : Tensor (h, w)
         Units of the frames.
     background_sigma : float
@@ -145,38 +159,40 @@ class CellFinder:
         Localisations in every so-many-th frame of a movie, in pieces.
     settings : LocalizeSettings, optional
         How.
+    wander : float
+        What neighbouring frames miss of the noise of traces: a factor, 1 for white noise.
     """
 
     def __init__(
         self,
-        movie: ScratchMovie,
+        movie: Foreground,
         noise: Tensor,
         background_sigma: float,
         fps: float,
         detect: Detect,
         settings: LocalizeSettings | None = None,
+        wander: float = 1.0,
     ) -> None:
         self.movie = movie
+        self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
         self.settings = settings or LocalizeSettings()
         self.surround = Surround(movie.size, background_sigma)
         self.demixer = Demixer(movie, noise, self.surround)
         self.deconvolver = Deconvolver(
-            fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s
+            fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s, wander
         )
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
         self.center_std = torch.zeros(0, 2)
-        self.consistency = np.zeros(0)
+        self.consistency, self.focus = np.zeros(0), np.zeros(0)
 
     def find(self) -> Found:
         """Search, alternate, search the rest, and finish."""
         settings = self.settings
         spots = Spots(self.movie.size).extend(self.detect(self.movie, 1))
-        centers = gather(spots, settings.gather)
-        if settings.split:
-            centers = split(spots, centers, settings.gather.reach, self.fps, settings.split)
+        centers = candidates(spots, self.fps, settings)
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
         for search in range(settings.residual_searches + 1):
             if search:
@@ -185,7 +201,9 @@ class CellFinder:
                 footprints = self._alternate(footprints)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
-        return Found(model, _centers(footprints), activity, self.center_std, self.consistency, spots)
+        return Found(
+            model, centroids(footprints), activity, self.center_std, self.consistency, self.focus, spots
+        )
 
     def _search_residual(self, footprints: Patches) -> Patches:
         """Add Gaussians at the candidates that aren't known yet."""
@@ -195,7 +213,7 @@ class CellFinder:
         spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
         centers = gather(spots, self.settings.gather)
         if len(footprints) and len(centers):
-            distance, _ = cKDTree(_centers(footprints)).query(centers)
+            distance, _ = cKDTree(centroids(footprints)).query(centers)
             centers = centers[distance > self.settings.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
@@ -216,24 +234,12 @@ class CellFinder:
         shaped, moments, self.center_std = footprints_from_filtered(
             footprints, filtered, error, self.surround, CELL_SIGMA
         )
-        self.consistency = self._consistency(shaped, filtered, error)
+        self.consistency = consistency(shaped, filtered, error, self.surround)
+        self.focus = focus(shaped, filtered, error, self.demixer.noise, moments[:, :2])
         formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        self.center_std, self.consistency = self.center_std[formed], self.consistency[formed.numpy()]
+        self.center_std = self.center_std[formed]
+        self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
         return shaped[formed].recentred(moments[formed, :2])
-
-    def _consistency(self, shaped: Patches, filtered: Tensor, error: Tensor) -> np.ndarray:
-        """Correlation of footprint and regressed picture over the patch."""
-        wide = self.surround.high_pass(shaped)
-        reach = self.surround.reach
-        core = slice(reach, reach + shaped.values.shape[-1])
-        expected = wide.values[:, core, core]
-        known = torch.isfinite(error) & shaped.inside()
-        weight = known.float()
-        count = weight.sum((1, 2)).clamp_min(1)
-        a = (expected - ((expected * weight).sum((1, 2)) / count)[:, None, None]) * weight
-        b = (filtered - ((filtered * weight).sum((1, 2)) / count)[:, None, None]) * weight
-        norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
-        return ((a * b).sum((1, 2)) / norm).numpy()
 
     def _duplicates(self, footprints: Patches, activity: SessionActivity, alive: np.ndarray) -> np.ndarray:
         """Cells that are another, stronger one, bool (K,)."""
@@ -242,7 +248,7 @@ class CellFinder:
         index = np.flatnonzero(alive)
         if len(index) < 2:
             return duplicate
-        centers = _centers(footprints)[index]
+        centers = centroids(footprints)[index]
         pairs = cKDTree(centers).query_pairs(settings.merge_reach, output_type="ndarray")
         first, second = index[pairs[:, 0]], index[pairs[:, 1]]
         distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
@@ -274,15 +280,3 @@ def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -
     spread = np.sqrt(np.maximum(square - total**2 / traces.n_frames, 0))
     covariance = product - total[first] * total[second] / traces.n_frames
     return covariance / np.maximum(spread[first] * spread[second], 1e-12)
-
-
-def _centers(footprints: Patches) -> np.ndarray:
-    """Centroid of the part above 30 % of the peak, network pixels, float64 (K, 2)."""
-    if not len(footprints):
-        return np.zeros((0, 2))
-    values = footprints.values
-    weight = values * (values > 0.3 * values.flatten(1).amax(1)[:, None, None])
-    mass = weight.sum((1, 2)).clamp_min(1e-9)
-    y, x = footprints.grid()
-    center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)
-    return center.double().numpy()

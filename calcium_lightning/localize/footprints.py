@@ -11,10 +11,13 @@ import torch
 from scipy.ndimage import label
 from torch import Tensor
 
+from calcium_lightning.core.scale import CENTROID_LEVEL, FWHM
 from calcium_lightning.localize.patches import Patches, Surround
 
 #: how much a cell's shape differs from a Gaussian, relative to its peak (prior standard deviation)
 SHAPE_PRIOR = 0.15
+#: how far from its centre a cell is bright, and from where on there is nothing of it, network pixels
+CORE, AROUND = 3.5, 5.0
 #: what is below this share of the peak is not the cell's
 FLOOR = 0.05
 
@@ -186,3 +189,113 @@ def _connected(shape: Tensor, splat: Tensor) -> Tensor:
     own = labels.reshape(count, -1)[np.arange(count), seed]
     keep = torch.from_numpy((labels == own[:, None, None]) & (own > 0)[:, None, None])
     return shape * keep
+
+
+def focus(shaped: Patches, filtered: Tensor, error: Tensor, noise: Tensor, centers: Tensor) -> np.ndarray:
+    """Strength of the regressed picture within a cell over that around it, in units of the noise.
+
+    Parameters
+    ----------
+    shaped : Patches
+        K footprints.
+    filtered, error : Tensor (K, P, P)
+        What the regression gave for each, and its standard error.
+    noise : Tensor (h, w)
+        Of the movie's pixels.
+    centers : Tensor (K, 2)
+        Network pixels.
+
+    Returns
+    -------
+    ndarray, float32 (K,)
+    """
+    picture = filtered * shaped.look_up(1 / noise)
+    known = torch.isfinite(error) & shaped.inside()
+    y, x = shaped.grid()
+    distance = torch.hypot(
+        (y - centers[:, :1])[:, :, None].expand_as(picture),
+        (x - centers[:, 1:])[:, None, :].expand_as(picture),
+    )
+    strength = []
+    for part in (known & (distance <= CORE), known & (distance > AROUND)):
+        strength.append((picture.square() * part).sum((1, 2)) / part.sum((1, 2)).clamp_min(1))
+    return (strength[0] / strength[1].clamp_min(1e-12)).sqrt().numpy()
+
+
+def consistency(footprints: Patches, filtered: Tensor, error: Tensor, surround: Surround) -> np.ndarray:
+    """Correlation of footprint and regressed picture over the patch.
+
+    Parameters
+    ----------
+    footprints : Patches
+        K of them, peak 1.
+    filtered, error : Tensor (K, P, P)
+        What the regression gave for each, and its standard error.
+    surround : Surround
+        The filter that the pictures went through.
+
+    Returns
+    -------
+    ndarray, float32 (K,)
+    """
+    wide = surround.high_pass(footprints)
+    reach = surround.reach
+    core = slice(reach, reach + footprints.values.shape[-1])
+    expected = wide.values[:, core, core]
+    known = torch.isfinite(error) & footprints.inside()
+    weight = known.float()
+    count = weight.sum((1, 2)).clamp_min(1)
+    a = (expected - ((expected * weight).sum((1, 2)) / count)[:, None, None]) * weight
+    b = (filtered - ((filtered * weight).sum((1, 2)) / count)[:, None, None]) * weight
+    norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
+    return ((a * b).sum((1, 2)) / norm).numpy()
+
+
+def centroids(footprints: Patches) -> np.ndarray:
+    """Centroid of the part above 30 % of the peak, network pixels, float64 (K, 2)."""
+    if not len(footprints):
+        return np.zeros((0, 2))
+    values = footprints.values
+    weight = values * (values > CENTROID_LEVEL * values.flatten(1).amax(1)[:, None, None])
+    mass = weight.sum((1, 2)).clamp_min(1e-9)
+    y, x = footprints.grid()
+    center = torch.stack([(weight.sum(2) * y).sum(1) / mass, (weight.sum(1) * x).sum(1) / mass], 1)
+    return center.double().numpy()
+
+
+def shape_of(footprints: Patches, nominal_sigma: float) -> dict[str, np.ndarray]:
+    """What shape footprints have, (K,) each.
+
+    Parameters
+    ----------
+    footprints : Patches
+        Peak 1.
+    nominal_sigma : float
+        Standard deviation of a typical cell, network pixels.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``width``: diameter of the disc as large as the part above half of the peak, over that of a typical
+        cell; ``elongation``: ratio of the principal standard deviations, at least 1; ``compactness``: cosine
+        of the angle between the footprint and a Gaussian of its own mass centre and of a typical cell's size.
+    """
+    if not len(footprints):
+        return {name: np.zeros(0) for name in ("width", "elongation", "compactness")}
+    values = footprints.values
+    y, x = (places.float() for places in footprints.grid())
+    mass = values.sum((1, 2)).clamp_min(1e-9)
+    center = torch.stack([(values.sum(2) * y).sum(1) / mass, (values.sum(1) * x).sum(1) / mass], 1)
+    dy, dx = (y - center[:, :1])[:, :, None], (x - center[:, 1:])[:, None, :]
+    yy, xx, yx = ((values * product).sum((1, 2)) / mass for product in (dy * dy, dx * dx, dy * dx))
+    middle, half = (yy + xx) / 2, torch.hypot((yy - xx) / 2, yx)
+    # A pixel's own extent keeps what is one pixel wide from being endlessly long.
+    elongation = ((middle + half + 1 / 12) / (middle - half).clamp_min(0).add(1 / 12)).sqrt()
+    nominal = torch.exp(-0.5 * (dy * dy + dx * dx) / nominal_sigma**2) * footprints.inside()
+    norm = values.square().sum((1, 2)) * nominal.square().sum((1, 2))
+    area = (values > 0.5 * values.flatten(1).amax(1)[:, None, None]).sum((1, 2))
+    return {
+        "width": 2 * np.sqrt(area.numpy() / np.pi) / (FWHM * nominal_sigma),
+        "elongation": elongation.numpy(),
+        "compactness": ((values * nominal).sum((1, 2)) / norm.clamp_min(1e-12).sqrt()).numpy(),
+    }

@@ -82,3 +82,7 @@ class Spots(ScratchFile):
         for start in range(0, self._count, BLOCK):
             records = np.empty(min(BLOCK, self._count - start), RECORD)
             yield self._read(start * RECORD.itemsize, records)
+
+    def table(self) -> np.ndarray:
+        """All of them in memory, as one structured array (N,) of :data:`RECORD`."""
+        return np.concatenate([np.empty(0, RECORD), *self.blocks()])

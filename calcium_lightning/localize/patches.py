@@ -50,6 +50,22 @@ class Patches:
         corner = torch.from_numpy(np.round(np.asarray(centers).reshape(-1, 2)).astype(np.int64)) - radius
         return cls(torch.zeros(len(corner), 2 * radius + 1, 2 * radius + 1), corner, size)
 
+    @classmethod
+    def of(cls, images: np.ndarray, radius: int = RADIUS) -> Patches:
+        """Cut footprints out of images (K, h, w), each around its brightest pixel."""
+        count, height, width = images.shape
+        pictures = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        peak = pictures.flatten(1).argmax(1).numpy() if count else np.zeros(0, int)
+        patches = cls.at(np.stack(np.divmod(peak, width), 1), (height, width), radius)
+        y, x = patches.grid()
+        rows, columns = y.clamp(0, height - 1), x.clamp(0, width - 1)
+        cut = pictures[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return cls(cut * patches.inside(), patches.corner, patches.size)
+
+    def images(self) -> np.ndarray:
+        """The footprints as images of the field, float32 (K, h, w)."""
+        return self.to_csr().toarray().reshape(-1, *self.size)
+
     def recentred(self, centers: Tensor) -> Patches:
         """The same content on patches around new centres (K, 2), by whole pixels; what falls out is lost."""
         side = self.values.shape[-1]

@@ -1,7 +1,8 @@
 """How far a cell can be trusted: measured properties, one score, and the tests that accept it.
 
-The score is the probability that a candidate is a cell, from a logistic regression on the properties, fitted
-on simulated sessions (``experiments/quality``). Knows arrays only.
+A cell is real, which the recording's twin tells (:mod:`~calcium_lightning.localize.discovery`), and it looks
+like a cell: compact, in focus, its own. How much it looks like one is a logistic regression on the
+properties, fitted on simulated sessions (``experiments/quality``). Knows arrays only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.activity import Activity, shrinkage
 
 #: smoothing of the traces whose excursions are compared, standard deviation in seconds
@@ -21,12 +23,13 @@ EXTREME = 0.002
 #: the score looks at how often a cell is localised in so many frames
 PER_FRAMES = 1000
 
-#: properties that the score looks at, after :func:`features`
+#: what tells cells from what else brightens, after :func:`features`
 COEFFICIENTS: dict[str, float] = {
-    "intercept": -6.63,
-    "log_contrast": 0.983,
-    "consistency": 5.084,
-    "log_localized": 0.732,
+    "intercept": -10.44,
+    "log_focus": 1.03,
+    "consistency": 8.53,
+    "skewness": 2.13,
+    "log_localized": 0.33,
 }
 
 
@@ -42,6 +45,8 @@ class QualitySettings:
 
     Attributes
     ----------
+    fdr : float
+        Greatest false-discovery rate among the accepted, as the recording's twin tells it.
     score : float
         Least score: probability of being a cell. The F1 is greatest where a score of half of it is accepted
         (Lipton et al. 2014).
@@ -55,11 +60,23 @@ class QualitySettings:
         Least and greatest width of the footprint, relative to the session's cell diameter.
     """
 
+    fdr: float = 0.05
     score: float = 0.4
     contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
     width: tuple[float, float] = field(default=(0.45, 2.2))
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that is none.
+
+        Raises
+        ------
+        InputError
+            Naming the key.
+        """
+        if isinstance(self.fdr, bool) or not isinstance(self.fdr, int | float) or not 0 < self.fdr <= 1:
+            raise InputError(f"fdr={self.fdr}: a share above 0 and up to 1; 0.05 is usual")
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,10 @@ class TraceStatistics:
         Of the trace.
     gain : ndarray
         :func:`~calcium_lightning.localize.activity.shrinkage` of the denoised trace.
+    skewness : ndarray
+        Of the smoothed trace: above 0 for what brightens now and then, 0 for noise.
+    moments : ndarray
+        How many different seconds hold the denoised trace's energy.
     """
 
     noise: np.ndarray
@@ -87,12 +108,14 @@ class TraceStatistics:
     high: np.ndarray
     mean: np.ndarray
     gain: np.ndarray
+    skewness: np.ndarray
+    moments: np.ndarray
 
     @classmethod
     def of(cls, activity: Activity, fps: float) -> TraceStatistics:
         """Look at the traces of some cells, at ``fps`` Hz."""
         denoised = activity.denoised
-        low, high = extremes(activity.traces, fps)
+        low, high, skewness = extremes(activity.traces, fps)
         return cls(
             noise=activity.noise,
             peak=denoised.max(1, initial=0),
@@ -101,6 +124,8 @@ class TraceStatistics:
             high=high,
             mean=activity.traces.mean(1) if activity.traces.size else np.zeros(len(denoised)),
             gain=shrinkage(activity),
+            skewness=skewness,
+            moments=active_moments(denoised, fps),
         )
 
     @classmethod
@@ -134,24 +159,44 @@ class TraceStatistics:
         return self.high / max(float(np.median(-self.low)), 1e-12)
 
 
-def extremes(traces: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Darkest and brightest moment of each unclipped trace (K, T), smoothed, from its median; (K,) each."""
+def extremes(traces: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Darkest and brightest moment of smoothed, unclipped traces (K, T), from the median; their skewness.
+
+    Returns
+    -------
+    low, high, skewness : ndarray (K,)
+    """
     if not traces.size:
-        return np.zeros(len(traces)), np.zeros(len(traces))
+        return np.zeros(len(traces)), np.zeros(len(traces)), np.zeros(len(traces))
     smooth = gaussian_filter1d(traces, max(0.5, SMOOTH_S * fps), axis=1)
     low, middle, high = np.quantile(smooth, [EXTREME, 0.5, 1 - EXTREME], axis=1)
-    return low - middle, high - middle
+    smooth -= smooth.mean(1, keepdims=True)
+    square = np.einsum("kt,kt->k", smooth, smooth) / smooth.shape[1]
+    cube = np.einsum("kt,kt,kt->k", smooth, smooth, smooth) / smooth.shape[1]
+    return low - middle, high - middle, cube / np.maximum(square, 1e-18) ** 1.5
+
+
+def active_moments(denoised: np.ndarray, fps: float) -> np.ndarray:
+    """How many different seconds hold the energy of denoised traces (K, T), (K,)."""
+    second = max(1, round(fps))
+    whole = denoised[:, : denoised.shape[1] // second * second] if denoised.shape[1] >= second else denoised
+    if not whole.size:
+        return np.zeros(len(denoised))
+    energy = np.square(whole).reshape(len(whole), -1, min(second, whole.shape[1])).sum(2, dtype=np.float64)
+    return energy.sum(1) ** 2 / np.maximum(np.square(energy).sum(1), 1e-18)
 
 
 def measure(
     traces: TraceStatistics,
     consistency: np.ndarray,
-    width: np.ndarray,
+    focus: np.ndarray,
+    shape: dict[str, np.ndarray],
     localizations: np.ndarray,
     n_frames: int,
     seen: np.ndarray,
+    line: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Properties of K cells.
+    """Properties of K candidates, of the recording or of its twin.
 
     Parameters
     ----------
@@ -159,67 +204,91 @@ def measure(
         Of their traces.
     consistency : ndarray (K,)
         Correlation of footprint and regressed picture.
-    width : ndarray (K,)
-        Full width at half maximum over the session's cell diameter.
+    focus : ndarray (K,)
+        Strength of that picture within a cell over that around it.
+    shape : dict of str to ndarray (K,)
+        :func:`~calcium_lightning.localize.footprints.shape_of` their footprints.
     localizations : ndarray (K,)
         Number of localisations that a cell claims.
     n_frames : int
         Of the session, T.
     seen : ndarray (K,)
         Share of the frames in which the cell's centre was on the sensor.
+    line : ndarray (K,)
+        How dark a line of the mean image it lies along.
 
     Returns
     -------
-    dict of str to ndarray, float32 (K,)
-        ``snr`` (peak over noise), ``contrast`` and ``evidence`` (:class:`TraceStatistics`),
-        ``consistency``, ``width``, ``localizations``, ``localized`` (localisations per frame), ``seen``,
-        ``score``.
+    dict of str to ndarray, float64 (K,)
+        ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness`` and ``moments``
+        (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment), ``consistency``, ``focus``,
+        ``width``, ``elongation``, ``compactness``, ``localizations``, ``localized`` (localisations per
+        frame), ``seen``, ``line``.
     """
-    quality = {
+    return {
         "snr": traces.peak / traces.noise,
         "contrast": traces.contrast,
         "evidence": traces.evidence,
-        "consistency": consistency,
-        "width": width,
-        "localizations": localizations,
-        "localized": localizations / n_frames,
-        "seen": seen,
+        "skewness": traces.skewness,
+        "moments": traces.moments,
+        "asymmetry": np.maximum(traces.high, 1e-9) / np.maximum(-traces.low, 1e-9),
+        "consistency": np.asarray(consistency, float),
+        "focus": np.asarray(focus, float),
+        **shape,
+        "localizations": np.asarray(localizations, float),
+        "localized": np.asarray(localizations, float) / n_frames,
+        "seen": np.asarray(seen, float),
+        "line": np.asarray(line, float),
     }
-    quality["score"] = score(quality)
-    return {name: np.asarray(values, np.float32) for name, values in quality.items()}
 
 
 def features(quality: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the logistic regression sees.
-
-    Not the signal-to-noise ratio and the width: the score was no better for them on a simulator that it
-    wasn't fitted on.
-    """
+    """What the fitted regression sees, (K,) each."""
     return {
-        "log_contrast": np.log(np.maximum(quality["contrast"], 0.1)),
+        "log_focus": np.log(np.maximum(quality["focus"], 0.05)),
         "consistency": np.asarray(quality["consistency"], float),
+        "skewness": np.arcsinh(quality["skewness"]),
         # What a place claims by chance grows with the recording, so it is counted per frame.
         "log_localized": np.log1p(PER_FRAMES * quality["localized"]),
     }
 
 
-def score(quality: dict[str, np.ndarray]) -> np.ndarray:
-    """Probability of being a cell, (K,)."""
+def evidence_features(quality: dict[str, np.ndarray]) -> np.ndarray:
+    """What a score may be learned from in the recording itself, (K, F)."""
+    more = {
+        "log_snr": np.log(np.maximum(quality["snr"], 0.1)),
+        "log_evidence": np.log(np.maximum(quality["evidence"], 0.1)),
+        "log_asymmetry": np.log(np.clip(quality["asymmetry"], 1e-3, 1e3)),
+        "log_moments": np.log(np.maximum(quality["moments"], 1.0)),
+        "log_width": np.log(np.maximum(quality["width"], 0.05)),
+        "log_elongation": np.log(np.maximum(quality["elongation"], 1.0)),
+        "compactness": quality["compactness"],
+        "log_line": np.log(quality["line"] + 1e-3),
+    }
+    return np.column_stack([*features(quality).values(), *more.values()])
+
+
+def likeness(quality: dict[str, np.ndarray]) -> np.ndarray:
+    """Logarithm of the odds of being a cell rather than something else that brightens, (K,)."""
     total = COEFFICIENTS["intercept"] + sum(
         COEFFICIENTS[name] * values for name, values in features(quality).items()
     )
-    return 1 / (1 + np.exp(-np.asarray(total, float)))
+    return np.asarray(total, float)
 
 
 def accept(
     quality: dict[str, np.ndarray], settings: QualitySettings | None = None, kind: str = "raw"
 ) -> np.ndarray:
-    """Which cells of a session of some kind pass all tests, bool (K,)."""
+    """Which cells of a session of some kind pass all tests, bool (K,).
+
+    ``quality`` holds ``fdr`` and ``score``, too.
+    """
     settings = settings or QualitySettings()
     low, high = settings.width
     least = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
     return (
-        (quality["score"] >= settings.score)
+        (quality["fdr"] <= settings.fdr)
+        & (quality["score"] >= settings.score)
         & (quality["contrast"] >= least)
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -87,6 +87,14 @@ class ScratchMovie(ScratchFile):
         self._bytes = 2 * size[0] * size[1]
         self.block_frames = block_frames or max(16, (8 << 20) // self._bytes)
 
+    @classmethod
+    def of(cls, frames: Tensor | np.ndarray) -> ScratchMovie:
+        """A movie (T, h, w) that is in memory."""
+        held = torch.as_tensor(frames)
+        movie = cls((held.shape[1], held.shape[2]))
+        movie.append(held)
+        return movie
+
     def append(self, frames: Tensor) -> None:
         """Append frames (n, h, w)."""
         # Half precision holds up to 65504; noise units stay far below, and what doesn't is saturated anyway.
@@ -104,6 +112,22 @@ class ScratchMovie(ScratchFile):
         """Yield (start, frames) in order."""
         for start in range(0, self.n_frames, self.block_frames):
             yield start, self.read(start, start + self.block_frames)
+
+
+class Foreground(Protocol):
+    """A movie (T, h, w) in units of its noise, read in pieces: a :class:`ScratchMovie`, or its twin."""
+
+    size: tuple[int, int]
+    n_frames: int
+    block_frames: int
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Frames [start, stop), float32 (n, h, w)."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, frames) in order."""
+        ...
 
 
 class ScratchTraces(ScratchFile):
@@ -126,6 +150,14 @@ class ScratchTraces(ScratchFile):
     def __init__(self, count: int, n_frames: int, block_frames: int) -> None:
         super().__init__()
         self.count, self.n_frames, self.block_frames = count, n_frames, block_frames
+
+    @classmethod
+    def of(cls, values: np.ndarray, block_frames: int | None = None) -> ScratchTraces:
+        """Values (K, T) that are in memory; a block is all of them unless ``block_frames`` says."""
+        count, length = values.shape
+        traces = cls(count, length, block_frames or max(1, length))
+        traces.write_rows(0, values)
+        return traces
 
     @property
     def shape(self) -> tuple[int, int]:

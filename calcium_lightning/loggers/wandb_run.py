@@ -23,7 +23,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.loggers.wandb_artifacts import log_checkpoints, use_sessions
 from calcium_lightning.loggers.wandb_job import WandbIdentity, identify
-from calcium_lightning.loggers.wandb_summary import best_so_far, better, kept_of
+from calcium_lightning.loggers.wandb_summary import best_so_far, better
+from calcium_lightning.metrics.table import better_of
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Pruned
 
@@ -182,7 +183,7 @@ class WandbRun(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log figures over the training step; a new one is told which of its values the summary keeps."""
         for name in metrics:
-            kept = kept_of(name)
+            kept = better_of(name)
             if kept and name not in self._defined:
                 self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=kept)
                 self._defined.add(name)
@@ -241,7 +242,7 @@ class WandbRun(WandbLogger):
         assert self._experiment is not None
         self._experiment.summary["status"] = outcome
         for name, before in self._before.items():
-            kept, now = str(kept_of(name)), self._experiment.summary.get(name)
+            kept, now = str(better_of(name)), self._experiment.summary.get(name)
             best = before if now is None else better(name, now[kept], before)
             self._experiment.summary.update({name: {kept: best}})
 

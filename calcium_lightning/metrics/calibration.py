@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from calcium_lightning.core.device import exact
 from calcium_lightning.metrics.matching import match_points
 
 #: the histogram of errors over their standard errors
@@ -110,10 +111,8 @@ class LocalizationCalibration(Metric):
             torch.ones(true_positions.shape[:2], dtype=torch.bool) if true_valid is None else true_valid
         )
         frame, label_frame = there.nonzero()[:, 0], true_there.nonzero()[:, 0]
-        found, spread, sure = (
-            part[there].detach().double().cpu().numpy() for part in (positions, position_std, probability)
-        )
-        label = true_positions[true_there].double().cpu().numpy()
+        found, spread, sure = (exact(part[there]).numpy() for part in (positions, position_std, probability))
+        label = exact(true_positions[true_there]).numpy()
         match = match_points(
             found, label, self.radius, frames=frame.cpu().numpy(), target_frames=label_frame.cpu().numpy()
         )
@@ -122,7 +121,7 @@ class LocalizationCalibration(Metric):
         counted = np.histogram(np.clip(z, Z_EDGES[0], Z_EDGES[-1]), Z_EDGES)[0]
         self.count += self._tensor(np.bincount(bin_of, minlength=self.bins))
         self.hits += self._tensor(np.bincount(bin_of[match.first], minlength=self.bins))
-        self.probability += self._tensor(np.bincount(bin_of, sure, minlength=self.bins)).float()
+        self.probability += self._tensor(np.bincount(bin_of, sure, minlength=self.bins).astype(np.float32))
         self.z_count += self._tensor(counted)
         self.z_squared += float((z**2).sum())
 
@@ -130,7 +129,7 @@ class LocalizationCalibration(Metric):
         """Over all frames so far."""
         count, hits = (part.cpu().numpy() for part in (self.count, self.hits))
         some = np.where(count > 0, count, np.nan)
-        probability, share = self.probability.double().cpu().numpy() / some, hits / some
+        probability, share = exact(self.probability).numpy() / some, hits / some
         total, pairs = int(count.sum()), int(self.z_count.sum())
         error = np.nansum(np.abs(share - probability) * count) / total if total else float("nan")
         z = (float(self.z_squared) / pairs) ** 0.5 if pairs else float("nan")

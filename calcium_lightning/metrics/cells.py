@@ -15,6 +15,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from calcium_lightning.core.device import exact
 from calcium_lightning.metrics.matching import FloatArray, IntArray, match_after_offset
 
 RADIUS = 6.0  # pixels: how far a centre may lie from the true one
@@ -134,7 +135,7 @@ class CellDetection(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Scalars ``precision``, ``recall`` and ``f1`` over all recordings."""
-        hits, reported, existing = self.hits.double(), self.reported.double(), self.existing.double()
+        hits, reported, existing = exact(self.hits), exact(self.reported), exact(self.existing)
         return {
             "precision": hits / reported.clamp(min=1),
             "recall": hits / existing,
@@ -211,7 +212,7 @@ class RecoveredCells(Metric):
 
     def compute(self) -> Tensor:
         """Scalar between 0 and 1."""
-        return 2 * self.hits.double() / self.total.clamp(min=1)
+        return 2 * exact(self.hits) / exact(self.total).clamp(min=1)
 
 
 class RecallByPlace(Metric):
@@ -273,4 +274,4 @@ class RecallByPlace(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Scalars ``inner``, ``border``, ``dim`` and ``bright`` (the last two inside); NaN for no cells."""
-        return dict(zip(self.places, self.hits.double() / self.existing, strict=True))
+        return dict(zip(self.places, exact(self.hits) / exact(self.existing), strict=True))

@@ -1,7 +1,7 @@
 """All figures of one or many recordings: the metrics of this room, put together.
 
-Knows the data types :class:`~calcium_lightning.core.cells.Cells` and :class:`~calcium_lightning.io.session.Truth`,
-but no files: what to compare comes in, plain numbers go out.
+Knows the data types :class:`~calcium_lightning.core.cells.Cells` and
+:class:`~calcium_lightning.io.session.Truth`, but no files: what to compare comes in, plain numbers go out.
 """
 
 from __future__ import annotations

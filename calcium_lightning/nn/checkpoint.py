@@ -23,7 +23,7 @@ FORMAT, VERSION = "calcium-lightning-model", 1
 #: prefix of the network's weights among a LightningModule's
 NETWORK = "network."
 #: the weights that ship with the package
-DEFAULT = Path(__file__).resolve().parent / "weights" / "default.safetensors"
+DEFAULT = Path(__file__).resolve().parent.parent / "weights" / "default.safetensors"
 
 
 def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]:

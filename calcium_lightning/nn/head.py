@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.nn.maps import (
     AMPLITUDE,
     AMPLITUDE_STD,
@@ -57,7 +58,7 @@ class CoordinateHead(nn.Module):
         in_channels: int,
         *,
         hidden: int = 0,
-        sigma: float = 2.55,
+        sigma: float = CELL_SIGMA,
         sigma_factor: float = 2.0,
         max_offset: float = 1.0,
         min_amplitude_std: float = 0.05,

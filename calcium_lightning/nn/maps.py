@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: standard deviation of a typical cell (full width at half maximum of 6), network pixels
-CELL_SIGMA = 6 / math.sqrt(8 * math.log(2))
+from calcium_lightning.core.scale import CELL_SIGMA
+
 CHANNELS = 10
 LOGIT, AMPLITUDE, ANGLE, AMPLITUDE_STD = 0, 1, 6, 7
 OFFSET, SIGMA, OFFSET_STD = slice(2, 4), slice(4, 6), slice(8, 10)
@@ -27,7 +27,7 @@ class CoordinateRanges:
     Parameters
     ----------
     sigma : float
-        Nominal standard deviation of a cell, pixels (2.55: a full width at half maximum of 6).
+        Nominal standard deviation of a cell, pixels.
     sigma_factor : float
         Sigma stays within ``sigma / sigma_factor`` and ``sigma * sigma_factor``.
     max_offset : float
@@ -38,7 +38,7 @@ class CoordinateRanges:
         Bounds of the position's standard deviation, pixels.
     """
 
-    sigma: float = 2.55
+    sigma: float = CELL_SIGMA
     sigma_factor: float = 2.0
     max_offset: float = 1.0
     min_amplitude_std: float = 0.05

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.nn.coordinates import Coordinates
 from calcium_lightning.nn.splat_autograd import PatchSplat, ProfileSplat
 
@@ -139,7 +140,7 @@ class SplatDecoder(nn.Module):
     def __init__(
         self,
         shape: str = "anisotropic",
-        sigma: float = 2.55,
+        sigma: float = CELL_SIGMA,
         truncate: float = 4.0,
         *,
         expected: bool = True,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 
 #: frames resampled in one matrix product; the product's cost grows with it, the number of products falls
 STRIDE = 16
@@ -21,7 +22,7 @@ STRIDE = 16
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """A window around a frame.
+    """A window around a frame, and what was taken from its frames before.
 
     Attributes
     ----------
@@ -31,20 +32,28 @@ class WindowSettings:
         Time from the first to the last tap.
     blind_spot : bool
         Hide the middle frame from every tap, so that its noise can't be copied.
+    background_diameters : float, optional
+        Standard deviation of the blur that preparation takes for background, in cell diameters; default
+        :data:`~calcium_lightning.core.scale.BACKGROUND_DIAMETERS`.
     """
 
     taps: int = 11
     seconds: float = 1.0
     blind_spot: bool = False
+    background_diameters: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is not a window.
+        """Fill in the default, and refuse what is not a window.
 
         Raises
         ------
         InputError
             Naming the setting.
         """
+        width = BACKGROUND_DIAMETERS if self.background_diameters is None else self.background_diameters
+        object.__setattr__(self, "background_diameters", width)
+        if not width > 0:
+            raise InputError(f"background_diameters={width}: a width above 0")
         if self.taps < 1 or self.taps % 2 == 0:
             raise InputError(f"window.taps={self.taps}: an odd number, 1 or more")
         if not self.seconds > 0:

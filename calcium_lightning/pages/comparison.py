@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from calcium_lightning.comparison.compare import Comparison, command_of
-from calcium_lightning.comparison.ranking import METRICS, course
+from calcium_lightning.comparison.ranking import course
+from calcium_lightning.metrics.table import meaning_of
 from calcium_lightning.pages import comparison_figures as figures
 from calcium_lightning.pages.page import Fact, render_template
 
@@ -127,7 +128,7 @@ def _best(comparison: Comparison) -> dict[str, Any]:
 
 def _columns(comparison: Comparison) -> list[tuple[str, str]]:
     """Headings of the results, and what they mean."""
-    return [(name, METRICS.get(name, ("", ""))[1]) for name in comparison.metrics]
+    return [(name, meaning_of(name)) for name in comparison.metrics]
 
 
 def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:

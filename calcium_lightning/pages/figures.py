@@ -1,7 +1,7 @@
 """The charts of a report, as SVG data URIs drawn by matplotlib.
 
-Knows :class:`~calcium_lightning.core.cells.Cells`. Courses are thinned to what a screen shows, so a chart's size
-does not grow with the recording.
+Knows :class:`~calcium_lightning.core.cells.Cells`. Courses are thinned to what a screen shows, so a chart's
+size does not grow with the recording.
 """
 
 from __future__ import annotations

@@ -61,18 +61,22 @@ def patch(footprints: csr_matrix, row: int, width: int) -> Patch:
     return Patch(int(y.min()) - 1, int(x.min()) - 1, image)
 
 
-def outline(footprint: Patch, level: float = OUTLINE) -> str:
-    """SVG path (x right, y down, pixels of the field) around the part above `level` of the peak."""
+def contours(footprint: Patch, level: float = OUTLINE) -> list[Array]:
+    """Closed lines (n, 2) of (y, x), pixels of the field, around the part above `level` of the peak."""
     from skimage.measure import approximate_polygon, find_contours
 
     peak = footprint.image.max()
     if not peak > 0:
-        return ""
-    parts = []
-    for contour in find_contours(footprint.image, level * peak):
-        places = approximate_polygon(contour, 0.05) + np.array([footprint.top, footprint.left])
-        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for y, x in places) + "Z")
-    return "".join(parts)
+        return []
+    corner = np.array([footprint.top, footprint.left])
+    return [approximate_polygon(line, 0.05) + corner for line in find_contours(footprint.image, level * peak)]
+
+
+def outline(footprint: Patch, level: float = OUTLINE) -> str:
+    """SVG path (x right, y down, pixels of the field) around the part above `level` of the peak."""
+    return "".join(
+        "M" + "L".join(f"{x:.1f} {y:.1f}" for y, x in places) + "Z" for places in contours(footprint, level)
+    )
 
 
 def thumbnail(footprint: Patch, center: Array, side: int) -> Array:

@@ -1,7 +1,7 @@
 """The report of one cells file: what was found in a session, on one page.
 
-Knows :class:`~calcium_lightning.core.cells.Cells` and the figures of ``evaluate``; gathers everything that the
-template shows. The page needs no network: pictures and courses are inside.
+Knows :class:`~calcium_lightning.core.cells.Cells` and the figures of ``evaluate``; gathers everything that
+the template shows. The page needs no network: pictures and courses are inside.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
 from calcium_lightning.preprocess.gaps import without_gaps
@@ -24,27 +25,8 @@ COURSE_BYTES = 3_000_000  # for the courses of all cells together
 COURSE_POINTS = (150, 1000)  # per cell, least and most
 DIAMETERS = 3.0  # side of a thumbnail, in median diameters
 
-#: figures of ``evaluate`` -> what the page calls them, and their format
-FIGURE_NAMES = {
-    "f1": ("F1", ".3f"),
-    "precision": ("precision", ".3f"),
-    "recall": ("recall", ".3f"),
-    "center_error": ("centre error (px)", ".2f"),
-    "correlation": ("trace correlation r", ".3f"),
-    "both": ("F1 with r > 0.8", ".3f"),
-    "true_cells": ("true cells", ".0f"),
-    "recall_inner": ("recall, inner field", ".3f"),
-    "recall_border": ("recall, border (12 px)", ".3f"),
-    "recall_dim": ("recall, dim half", ".3f"),
-    "recall_bright": ("recall, bright half", ".3f"),
-    "motion_rmse_y": ("motion RMSE y (px)", ".2f"),
-    "motion_rmse_x": ("motion RMSE x (px)", ".2f"),
-    "mask_kappa": ("κ against the mask", ".3f"),
-    "mask_precision": ("inside the mask", ".3f"),
-    "mask_chance": ("chance", ".3f"),
-    "mask_parts_hit": ("parts of the mask hit", ".0f"),
-    "mask_parts": ("parts of the mask", ".0f"),
-}
+#: figures of ``evaluate`` that the page leaves to the table of the command
+UNSHOWN = ("cells", "mask_cells", "offset_y", "offset_x")
 
 
 def render(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = None) -> str:
@@ -158,6 +140,10 @@ def _duration(seconds: float) -> str:
 def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
     accepted = np.asarray(cells.accepted, bool)
     tiles = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
+    if cells.chance is not None and accepted.any():
+        expected = cells.chance.expected_false
+        told = "fewer than 1" if expected < 1 else f"about {expected:.0f}"
+        tiles.append(Fact("expected to be false", told, cells.chance.told(int(accepted.sum()))))
     if "snr" in cells.quality and accepted.any():
         snr = np.nanmedian(cells.quality["snr"][accepted])
         tiles.append(Fact("median SNR", f"{snr:.1f}", "of accepted cells"))
@@ -194,9 +180,9 @@ def _measured(measured: Mapping[str, Any] | None) -> list[Fact]:
     if not measured:
         return []
     return [
-        Fact(name, "none" if measured[key] is None else format(float(measured[key]), form))
-        for key, (name, form) in FIGURE_NAMES.items()
-        if key in measured
+        Fact(figure.title, "none" if measured[key] is None else figure.text(float(measured[key])))
+        for key, figure in CELLS.items()
+        if key in measured and key not in UNSHOWN
     ]
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from calcium_lightning.preprocess.survey import MAD_TO_STD, Survey
+from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.survey import Survey
 
 #: a frame with less than this share of the usual contrast holds nothing; with less than the second, nothing
 #: if it doesn't look like its neighbours either

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
+from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.registration import shift_frames
-from calcium_lightning.preprocess.motion.types import Frames
 from calcium_lightning.preprocess.survey import Survey
 
 #: lines in one direction vary by so many times as much as in the other, and as their noise explains

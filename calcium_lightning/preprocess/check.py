@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calcium_lightning.io.findings import SMALL
 from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps
 from calcium_lightning.preprocess.bands import Bands
 from calcium_lightning.preprocess.field import FieldOfView
@@ -50,7 +51,7 @@ def looks_like_dff(survey: Survey) -> str:
     """Why a recording of unknown kind is ΔF/F; empty where it isn't, or may not be."""
     if is_stretched(survey) and float(np.median(survey.likeness)) < STAYING:
         return "every frame is stretched to the full range, and no picture stays in them"
-    if survey.dtype.kind == "f" and survey.negative > NEGATIVE:
+    if survey.dtype.kind == "f" and survey.negative > NEGATIVE and survey.highest.max() < SMALL:
         return f"{survey.negative:.0%} of its values are below zero"
     return ""
 

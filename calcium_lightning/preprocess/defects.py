@@ -9,10 +9,11 @@ arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from scipy.ndimage import median_filter, rank_filter
+
+from calcium_lightning.core.frames import Frames
 
 #: places in the recording that are looked at, and neighbouring frames at each
 PLACES, RUN = 24, 8
@@ -29,21 +30,6 @@ LEAST_LIGHT = 1e-3
 MOST = 0.005
 #: a pixel's neighbours, near and far
 NEAR, FAR = (np.arange(side**2).reshape(side, side) != side**2 // 2 for side in (3, 5))
-
-
-class Frames(Protocol):
-    """What is needed of a session."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Type of a pixel."""
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Frames [start, stop)."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +103,8 @@ def find_defects(session: Frames) -> Defects:
 
     Parameters
     ----------
-    session : Session or anything with ``shape``, ``dtype`` and ``frames(start, stop)``
-        Frames as the sensor saw them; a sample of them is looked at.
+    session : Frames
+        As the sensor saw them; a sample of them is looked at.
 
     Returns
     -------

@@ -14,10 +14,9 @@ from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.core.errors import InputError, positive
-from calcium_lightning.io.session import Session
+from calcium_lightning.core.scale import FWHM, MAD_TO_STD
+from calcium_lightning.io.base_session import BaseSession
 
-#: full width at half maximum of a Gaussian over its standard deviation
-FWHM = math.sqrt(8 * math.log(2))
 #: the least diameter that can be asked for, pixels
 LEAST_DIAMETER = 2.0
 #: diameters that are looked for, pixels of the shrunken field
@@ -27,7 +26,7 @@ LONGEST_SIDE = 192
 
 
 def cell_diameter_of(
-    session: Session,
+    session: BaseSession,
     cell_diameter: float | None = None,
     cell_diameter_um: float | None = None,
     pixel_size_um: float | None = None,
@@ -36,7 +35,7 @@ def cell_diameter_of(
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     cell_diameter : float, optional
         Pixels.
@@ -70,12 +69,12 @@ def cell_diameter_of(
     return diameter
 
 
-def estimate_diameter(session: Session, moments: int = 32) -> float:
+def estimate_diameter(session: BaseSession, moments: int = 32) -> float:
     """Estimate the diameter of cells from the blobs that light up between two moments.
 
     Parameters
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     moments : int
         How many pairs of moments are compared, spread over the session.
@@ -123,7 +122,7 @@ def _blobs(
         second = np.roll(second, tuple(int(s) for s in np.round(shift)), (0, 1))
     change = second - first
     space = np.stack([-(sigma**2) * gaussian_laplace(change, sigma, mode="nearest") for sigma in sigmas], 0)
-    noise = np.median(np.abs(space), axis=(1, 2), keepdims=True) * 1.4826
+    noise = np.median(np.abs(space), axis=(1, 2), keepdims=True) * MAD_TO_STD
     significance = np.abs(space) / np.maximum(noise, 1e-9)
     response = np.where(significance > 5, np.abs(space), 0)
     border = int(2 * sigmas[0]) + 1

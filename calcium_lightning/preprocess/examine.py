@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.io.convert import Said, Verdict
+from calcium_lightning.io.convert import Known, Verdict
 from calcium_lightning.preprocess.bad_frames import find_bad_frames
 from calcium_lightning.preprocess.bands import find_bands
 from calcium_lightning.preprocess.check import Findings, looks_like_dff
@@ -37,10 +37,10 @@ class Examiner:
         assert self._surveyor is not None
         self._surveyor.add(frames)
 
-    def judge(self, said: Said, field: np.ndarray, given: bool, bad_frames: np.ndarray) -> Verdict:
+    def judge(self, known: Known) -> Verdict:
         """Say what was seen in all of them, as :class:`~calcium_lightning.io.convert.Watcher` wants it."""
         assert self._surveyor is not None
-        survey = self._surveyor.finish()
+        survey, said = self._surveyor.finish(), known.said
         kind = corrected = None
         taken = ""
         if said.kind is None and (reason := looks_like_dff(survey)):
@@ -49,10 +49,10 @@ class Examiner:
             corrected = True if said.motion_corrected is None else None
             taken = f"taken for ΔF/F whose motion is corrected (kind=raw if it isn't): {reason}"
         raw = (kind or said.kind) != "dff"
-        bad = find_bad_frames(survey, raw, bad_frames)
+        bad = find_bad_frames(survey, raw, known.bad_frames)
         sensor = raw and not said.motion_corrected
-        known = None if field.all() else field
-        view = find_field(survey, sensor, known, lens=not given)
+        field = None if known.field.all() else known.field
+        view = find_field(survey, sensor, field, lens=not known.given)
         bands = find_bands(survey, view.field) if raw else None
         lines = Findings(survey, "raw" if raw else "dff", view, bad, bands=bands).warnings()
         self.lines = (taken, *lines) if taken else lines

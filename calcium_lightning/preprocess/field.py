@@ -23,7 +23,8 @@ from scipy.ndimage import (
     median_filter,
 )
 
-from calcium_lightning.preprocess.survey import MAD_TO_STD, Survey
+from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.survey import Survey
 
 #: so few pixels that never change are single defects, which are filled
 LEAST_STILL = 4

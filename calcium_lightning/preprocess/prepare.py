@@ -5,8 +5,9 @@ Estimated from a sample of the frames, spread evenly, so that the cost does not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,18 +16,20 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
-from calcium_lightning.io.session import Session
+from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
+from calcium_lightning.io.array_session import as_session
+from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
+from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.repaired import RepairedSession
 from calcium_lightning.preprocess.standing import standing_shade
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
+from calcium_lightning.preprocess.wander import Wander, estimate_wander
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
-#: turns a median absolute deviation into a standard deviation of a Gaussian
-MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ class PreprocessSettings:
     ----------
     motion : MotionSettings or None
         How motion is estimated where the session's isn't corrected; None takes the session as it is.
-    background_diameters : float
-        Standard deviation of the blur that is taken for background, in cell diameters.
+    background_diameters : float, optional
+        Standard deviation of the blur that is taken for background, in cell diameters. Default: as the
+        network was trained that is to see the frames, or
+        :data:`~calcium_lightning.core.scale.BACKGROUND_DIAMETERS`.
     baseline_seconds : float
         How often the quiet tissue is estimated anew.
     baseline_frames : int
@@ -46,50 +51,89 @@ class PreprocessSettings:
     noise_floor : float
         Least noise, relative to the field's median: dark corners don't rule the picture.
     repair_defects : bool
-        Fill hot, dead and blinking pixels of the sensor, where the session's motion isn't corrected.
+        Look at every frame for what is no picture of the tissue: leave out bad frames and what lies outside
+        the field, fill defective pixels and lines, level steps, take bands off.
     repair_stretch : bool
         Undo frames that were stretched to the full range one by one.
+    correlated_noise : bool
+        Measure how much more noise there is at the scale of a cell and of a transient than in the difference
+        of neighbouring frames; otherwise it is taken for white.
     """
 
     motion: MotionSettings | None = MotionSettings()
-    background_diameters: float = 0.67
+    background_diameters: float | None = None
     baseline_seconds: float = 30.0
     baseline_frames: int = 120
     noise_floor: float = 0.5
     repair_defects: bool = True
     repair_stretch: bool = True
+    correlated_noise: bool = True
+
+    def for_background(self, diameters: float | None) -> PreprocessSettings:
+        """These settings, with the background that a network expects where they leave it open."""
+        if self.background_diameters is not None:
+            return self
+        return replace(self, background_diameters=diameters)
+
+
+def as_settings(settings: object | None) -> PreprocessSettings:
+    """The settings, or the default ones.
+
+    Raises
+    ------
+    InputError
+        If they are of something else than the preparation for a network.
+    """
+    if settings is None:
+        return PreprocessSettings()
+    if not isinstance(settings, PreprocessSettings):
+        raise InputError(
+            f"preprocess: {type(settings).__name__} makes session files; ingest the sessions with it, "
+            "a network's frames are prepared with preprocess=default"
+        )
+    return settings
 
 
 def prepare(
-    session: Session,
-    cell_diameter: float,
+    recording: Any,
+    cell_diameter: float | None = None,
     settings: PreprocessSettings | None = None,
     *,
     fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """Find the defects of a session's sensor; estimate motion, quiet tissue and noise.
+    """Find what is no picture of the tissue in a recording; estimate motion, quiet tissue and noise.
 
     Parameters
     ----------
-    session : Session
-        The recording.
-    cell_diameter : float
-        Full width at half maximum of a typical footprint, session pixels.
+    recording : BaseSession, path-like or array-like (T, H, W)
+        As of :func:`~calcium_lightning.io.array_session.as_session`.
+    cell_diameter : float, optional
+        Full width at half maximum of a typical footprint, session pixels; default: estimated.
     settings : PreprocessSettings, optional
         How.
     fps : float, optional
-        Frame rate, Hz, in place of the session's.
+        Frame rate, Hz, in place of the session's; an array needs it.
     device : torch.device or str
         Where to compute.
+
+    Returns
+    -------
+    Prepared
+        What turns the recording's frames into the network's input: ``prepared.foreground(0, 100)``. Bad
+        frames aren't among them: ``prepared.session.kept`` says which frames are.
+
+    Raises
+    ------
+    InputError
+        If the recording can't be taken.
     """
-    settings = settings or PreprocessSettings()
-    if not isinstance(settings, PreprocessSettings):
-        raise InputError(
-            "preprocess: the published chain is for ingest and extract; ingest the sessions with it"
-        )
+    settings = as_settings(settings)
+    session = as_session(recording, fps)
     if settings.repair_defects:
         session = RepairedSession.of(session)
+    if cell_diameter is None:
+        cell_diameter = estimate_diameter(session)
     count = session.n_frames
     gain, offset = np.ones(count, np.float32), np.zeros(count, np.float32)
     if settings.repair_stretch and is_stretched(session):
@@ -99,8 +143,8 @@ def prepare(
     rate = fps or session.fps
     motion = _motion(session, cell_diameter, settings, device)
     if isinstance(session, RepairedSession):
-        session.know_motion(motion if isinstance(motion, np.ndarray) else motion.shifts)
-    prepared = Prepared(
+        session = session.knowing_motion(motion if isinstance(motion, np.ndarray) else motion.shifts)
+    bare = Prepared(
         session=session,
         scale=scale,
         fps=rate,
@@ -108,7 +152,7 @@ def prepare(
         shifts=motion if isinstance(motion, np.ndarray) else motion.shifts,
         gain=gain,
         offset=offset,
-        background_sigma=settings.background_diameters * NETWORK_DIAMETER,
+        background_sigma=background_sigma(settings.background_diameters),
         baseline=torch.zeros(1, *scale.size),
         knots=torch.zeros(1),
         noise=torch.ones(scale.size),
@@ -116,14 +160,15 @@ def prepare(
         patches=None if isinstance(motion, np.ndarray) else motion.patches,
         nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
     )
-    prepared.seen = _seen(prepared)
-    _estimate_images(prepared, settings, device)
-    prepared.shade = standing_shade(prepared, device)
-    return prepared
+    bare = replace(bare, seen=_seen(bare))
+    baseline, knots, noise = _estimate_images(bare, settings, device)
+    wander = estimate_wander(bare, device) if settings.correlated_noise else Wander()
+    known = replace(bare, baseline=baseline, knots=knots, noise=noise * wander.both, wander=wander.time)
+    return replace(known, shade=standing_shade(known, device))
 
 
 def _motion(
-    session: Session, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
+    session: BaseSession, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
 ) -> np.ndarray | Motion:
     """Shifts that are known, or an estimate."""
     if settings.motion is not None:
@@ -151,8 +196,10 @@ def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
     return total / prepared.shape[0]
 
 
-def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: torch.device | str) -> None:
-    """Fill in ``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
+def _estimate_images(
+    prepared: Prepared, settings: PreprocessSettings, device: torch.device | str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``baseline``, ``knots`` and ``noise`` from a sample of neighbouring pairs of frames."""
     length = prepared.shape[0]
     knots = int(np.clip(round(length / prepared.fps / settings.baseline_seconds), 1, 64))
     edges = np.linspace(0, length, knots + 1)
@@ -174,9 +221,8 @@ def _estimate_images(prepared: Prepared, settings: PreprocessSettings, device: t
     noise = torch.where(known, noise, torch.tensor(typical))
     # A pixel's own estimate scatters by a tenth or more, the noise itself changes slowly over the field.
     noise = torch.from_numpy(gaussian_filter(noise.log().numpy(), NOISE_BLUR, mode="nearest")).exp()
-    prepared.baseline = baseline
-    prepared.knots = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
-    prepared.noise = noise.clamp_min(settings.noise_floor * typical)
+    middles = torch.from_numpy((edges[:-1] + edges[1:]) / 2).float()
+    return baseline, middles, noise.clamp_min(settings.noise_floor * typical)
 
 
 def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.device | str) -> Tensor:

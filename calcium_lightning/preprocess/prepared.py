@@ -8,14 +8,15 @@ tensors, and nothing of networks or cells.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from calcium_lightning.io.session import Session
+from calcium_lightning.core.scale import NETWORK_DIAMETER
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone
 from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.resample import (
@@ -24,11 +25,10 @@ from calcium_lightning.preprocess.resample import (
     apply_separable,
     network_centers,
     sample,
+    shift_matrices,
     smoothing_matrix,
 )
 
-#: full width at half maximum of a typical cell at the network's scale, network pixels
-NETWORK_DIAMETER = 6.0
 #: tiles between neighbouring places at which the motion is known, where whole pixels will do
 TILES = 4
 #: share of the frames in which a cell must be clear of what shows no tissue
@@ -36,7 +36,7 @@ SHOWN = 0.8
 Crop = tuple[int, int, int, int]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scale:
     """The network's pixel grid over a session's field.
 
@@ -64,6 +64,17 @@ class Scale:
         """Network pixels per session pixel along (y, x), float64 (2,)."""
         return np.array(self.size) / np.array(self.field)
 
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        """A session's image (H, W) on the network's grid, float32 (h, w)."""
+        matrices = (
+            shift_matrices(
+                length, network_centers(length, count), torch.zeros(1), antialias_sigma(count / length)
+            )[0]
+            for length, count in zip(self.field, self.size, strict=True)
+        )
+        picture = torch.from_numpy(np.asarray(image, np.float32))[None]
+        return apply_separable(picture, *matrices)[0].numpy()
+
     def to_session(self, positions: np.ndarray) -> np.ndarray:
         """Network (y, x) to session (y, x), pixels, (..., 2)."""
         return (np.asarray(positions) + 0.5) / self.factor - 0.5
@@ -73,13 +84,13 @@ class Scale:
         return (np.asarray(positions) + 0.5) * self.factor - 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Prepared:
-    """What turns a session's frames into the network's input; picklable.
+    """What turns a session's frames into the network's input; immutable, and picklable where its session is.
 
     Attributes
     ----------
-    session : Session
+    session : BaseSession
         The recording.
     scale : Scale
         The network's pixel grid.
@@ -98,20 +109,23 @@ class Prepared:
     knots : Tensor, float32 (knots,)
         The frames at which ``baseline`` holds.
     noise : Tensor, float32 (h, w)
-        Standard deviation of a frame's noise in the background-free image, units of the frames.
+        Standard deviation of a frame's noise in the background-free image, units of the frames. Noise that is
+        alike in neighbouring frames and pixels counts as much as white noise that hides a cell as well.
     seen : Tensor, float32 (h, w)
         Share of the frames in which each pixel lay inside the sensor's field.
     held : Tensor, float16 (T, h, w), optional
-        The whole foreground, where :meth:`hold` was asked for it.
+        The whole foreground, of what :meth:`in_memory` gives.
     patches : PatchShifts, optional
         Motion that differs over the field; ``shifts`` is then what is common to it.
     nonrigid : float, optional
         How much it differs, root mean square, session pixels; left in the frames where ``patches`` is None.
     shade : Tensor, float32 (2, h, w), optional
         How much a shade that stands still brightens each pixel as the field moves by a session pixel.
+    wander : float
+        How much more noise a mean over the time of a transient has than it would have of white noise.
     """
 
-    session: Session
+    session: BaseSession
     scale: Scale
     fps: float
     cell_diameter: float
@@ -127,6 +141,7 @@ class Prepared:
     patches: PatchShifts | None = None
     nonrigid: float | None = None
     shade: Tensor | None = None
+    wander: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -252,13 +267,13 @@ class Prepared:
         """The same for frames that were read already, of any type (n, H, W)."""
         return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
 
-    def hold(self) -> None:
-        """Compute the whole foreground once and keep it: for small sessions that are seen many times."""
+    def in_memory(self) -> Prepared:
+        """The same with its whole foreground computed: for small sessions that are seen many times."""
         parts = [
             self.foreground_of(torch.from_numpy(frames.astype(np.float32)), start).half()
             for start, frames in self.session.chunks(64)
         ]
-        self.held = torch.cat(parts)
+        return replace(self, held=torch.cat(parts))
 
     def _weight(self, crop: Crop | None) -> Tensor:
         rows, columns = self.scale.size

@@ -8,15 +8,15 @@ its file (:mod:`~calcium_lightning.preprocess.gaps` puts them back). Knows sessi
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
-import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
-from calcium_lightning.io.session import Session, Truth
+from calcium_lightning.core.truth import Truth
+from calcium_lightning.io.base_session import BaseSession, DerivedSession
 from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
 from calcium_lightning.preprocess.bands import Bands, find_bands
 from calcium_lightning.preprocess.check import Findings
@@ -30,8 +30,15 @@ from calcium_lightning.preprocess.survey import Survey, survey
 LOOK_PIXELS = 64 * 256**2
 
 
-class RepairedSession(Session):
-    """A session without what is no picture of the tissue; it shares the file of the original.
+class RepairedSession(DerivedSession):
+    """A session without what is no picture of the tissue.
+
+    Parameters
+    ----------
+    original : BaseSession
+        The recording; every frame of it is looked at.
+    mask : ndarray, bool (H, W), optional
+        The only pixels that may be used.
 
     Attributes
     ----------
@@ -53,33 +60,32 @@ class RepairedSession(Session):
         Moving bands that are taken off.
     """
 
-    def __init__(self, session: Session, mask: np.ndarray | None = None) -> None:
-        self.__dict__.update(session.__getstate__())
-        self._original = session
-        raw = session.kind == "raw"
-        count = session.n_frames
+    def __init__(self, original: BaseSession, mask: np.ndarray | None = None) -> None:
+        super().__init__(original)
+        raw = original.kind == "raw"
+        count = original.n_frames
         self.kept = np.arange(count)
-        self.survey = look(session)
-        self.bad = find_bad_frames(self.survey, raw, session.bad_frames)
+        self.survey = look(original)
+        self.bad = find_bad_frames(self.survey, raw, original.bad_frames)
         self.kept = np.flatnonzero(~self.bad.bad)
         if not len(self.kept):
-            raise InputError(f"{session.path}: no frame holds a picture")
-        self.shape = (len(self.kept), *session.shape[1:])
-        known = session.known_field
-        if mask is not None and mask.shape != session.shape[1:]:
+            raise InputError(f"{original.path}: no frame holds a picture")
+        self.shape = (len(self.kept), *original.shape[1:])
+        known = None if original.field.all() else original.field
+        if mask is not None and mask.shape != original.shape[1:]:
             raise InputError(
-                f"{session.path}: field= has {mask.shape[0]} x {mask.shape[1]} pixels, the frames "
-                f"{session.height} x {session.width}"
+                f"{original.path}: field= has {mask.shape[0]} x {mask.shape[1]} pixels, the frames "
+                f"{original.height} x {original.width}"
             )
         if mask is not None:
             known = mask if known is None else mask & known
-        sensor = raw and not session.motion_corrected
-        self.view = find_field(self.survey, sensor, known, lens=mask is None and not session.field_given)
+        sensor = raw and not original.motion_corrected
+        self.view = find_field(self.survey, sensor, known, lens=mask is None and not original.field_given)
         if not self.view.field.any():
-            raise InputError(f"{session.path}: no pixel of the field shows tissue")
-        nothing = Defects.at(np.zeros(session.shape[1:], bool))
+            raise InputError(f"{original.path}: no pixel of the field shows tissue")
+        nothing = Defects.at(np.zeros(original.shape[1:], bool))
         # Until everything is known, frames are read as they are, but for the bad ones.
-        self._fill = Surround.of(np.zeros(session.shape[1:], bool), nothing)
+        self._fill = Surround.of(np.zeros(original.shape[1:], bool), nothing)
         self.levels = Levels.none(len(self.kept))
         self.bands: Bands | None = None
         self.defects = find_defects(self) if sensor else nothing
@@ -93,12 +99,12 @@ class RepairedSession(Session):
                 self.dtype = np.dtype(np.float32)
 
     @classmethod
-    def of(cls, session: Session, mask: np.ndarray | None = None) -> RepairedSession:
+    def of(cls, session: BaseSession, mask: np.ndarray | None = None) -> RepairedSession:
         """Look at a session, or take one that was looked at.
 
         Parameters
         ----------
-        session : Session
+        session : BaseSession
             The recording.
         mask : ndarray, bool (H, W), optional
             The only pixels that may be used.
@@ -108,25 +114,14 @@ class RepairedSession(Session):
         InputError
             If nothing is left of it.
         """
-        return session if isinstance(session, RepairedSession) else cls(session, mask)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_original": copy.copy(self._original)}
-
-    def _open(self) -> h5py.File:
-        return self._original._open()
-
-    def _frames(self) -> h5py.Dataset:
-        return self._original._frames()
-
-    def close(self) -> None:
-        """Close the file; it opens again when it is needed."""
-        self._original.close()
+        if not isinstance(session, RepairedSession):
+            return cls(session, mask)
+        return session if mask is None else cls(session.original, mask)
 
     @property
     def findings(self) -> Findings:
         """All that was found."""
-        stamps = self._original.timestamps
+        stamps = self.original.timestamps
         return Findings(
             self.survey,
             self.kind,
@@ -137,17 +132,12 @@ class RepairedSession(Session):
             None if stamps is None else Gaps.of(stamps),
         )
 
-    @property
-    def original(self) -> Session:
-        """The session as it is."""
-        return self._original
-
     def read_into(self, start: int, out: np.ndarray) -> None:
         """Read frames that hold a picture, repaired."""
         index = self.kept[start : start + len(out)]
-        stored = out if out.dtype == self._original.dtype else np.empty(out.shape, self._original.dtype)
+        stored = out if out.dtype == self.original.dtype else np.empty(out.shape, self.original.dtype)
         for place, first, count in _runs(index):
-            self._original.read_into(first, stored[place : place + count])
+            self.original.read_into(first, stored[place : place + count])
         self._fill.fill(stored)
         if stored is not out:
             np.copyto(out, stored)
@@ -159,10 +149,14 @@ class RepairedSession(Session):
             if self.bands is not None:
                 self.bands.take_off(out, start)
 
-    def know_motion(self, shifts: np.ndarray) -> None:
-        """Take bands off better, now that the motion (T', 2) is known."""
-        if self.bands is not None:
-            self.bands = self.bands.after_motion(self, shifts)
+    def knowing_motion(self, shifts: np.ndarray) -> RepairedSession:
+        """The same with bands taken off better, once the motion (T', 2) is known; the original is shared."""
+        if self.bands is None:
+            return self
+        better = copy.copy(self)
+        better.original = self.original  # which would be open twice
+        better.bands = self.bands.after_motion(self, shifts)
+        return better
 
     @property
     def field(self) -> np.ndarray:
@@ -177,18 +171,18 @@ class RepairedSession(Session):
     @property
     def timestamps(self) -> np.ndarray | None:
         """Seconds, float64 (T',)."""
-        return _taken(self._original.timestamps, self.kept)
+        return _taken(self.original.timestamps, self.kept)
 
     @property
     def shifts(self) -> np.ndarray | None:
         """Estimated motion, pixels, float32 (T', 2)."""
-        return _taken(self._original.shifts, self.kept)
+        return _taken(self.original.shifts, self.kept)
 
     @property
     def truth(self) -> Truth | None:
         """The truth of these frames. For evaluation and the labels of pretraining only."""
-        truth = self._original.truth
-        if truth is None or len(self.kept) == self._original.n_frames:
+        truth = self.original.truth
+        if truth is None or len(self.kept) == self.original.n_frames:
             return truth
         return Truth(
             shifts=_taken(truth.shifts, self.kept),
@@ -200,13 +194,13 @@ class RepairedSession(Session):
         )
 
 
-def look(session: Session) -> Survey:
+def look(session: BaseSession) -> Survey:
     """Look at every frame of a session."""
     count, height, width = session.shape
     step = max(1, LOOK_PIXELS // (height * width))
     with progress("checking", count) as advance:
 
-        def blocks() -> Any:
+        def blocks() -> Iterator[np.ndarray]:
             for _, frames in session.chunks(step):
                 yield frames
                 advance(len(frames))

@@ -12,7 +12,8 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared
+from calcium_lightning.core.scale import MAD_TO_STD, NETWORK_DIAMETER
+from calcium_lightning.preprocess.prepared import Prepared
 
 #: frames that are looked at, in runs of so many
 FRAMES, RUN = 384, 8
@@ -81,6 +82,6 @@ def _regressed(values: Tensor, shifts: Tensor, rounds: int = 3) -> Tensor:
         slopes += torch.linalg.solve(normal + ridge, right)
         rest = values - design @ slopes.T
         # Huber's pseudo-values: what is cut pulls, but no more than a usual residual does.
-        usual = 1.4826 * (rest.abs() * known).sum(0) / known.sum(0).clamp_min(1)
+        usual = MAD_TO_STD * (rest.abs() * known).sum(0) / known.sum(0).clamp_min(1)
         rest = rest.clamp(-CUT * usual, CUT * usual)
     return slopes.T[:2]

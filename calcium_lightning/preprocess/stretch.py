@@ -11,19 +11,19 @@ rests. Knows frames only, not where they go.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.scale import MAD_TO_STD
+
 #: the band that measures noise, standard deviations of two Gaussians in pixels: above what JPEG rounds away
 BAND_SIGMAS = (0.7, 1.4)
 #: so many pixels of a frame are enough to measure its noise
 ENOUGH_PIXELS = 20_000
-#: median absolute deviation of a Gaussian
-MAD = 0.6745
 #: share of the range by which a stretched frame may miss its ends (JPEG rings)
 SLACK = 0.02
 #: share of frames that must reach both ends
@@ -53,12 +53,13 @@ class Stretch:
         return (frames - self.offset[span, None, None]) / self.gain[span, None, None]
 
 
-def estimate_stretch(session: Any, device: torch.device | str = "cpu", block_frames: int = 128) -> Stretch:
+def estimate_stretch(session: Frames, device: torch.device | str = "cpu", block_frames: int = 128) -> Stretch:
     """Estimate every frame's gain and offset in one pass.
 
     Parameters
     ----------
-    session : Session or anything with ``shape``, ``dtype`` and ``frames(start, stop)``
+    session : Frames
+        The recording.
     device : torch.device or str
     block_frames : int
         Frames in memory at a time.
@@ -82,7 +83,7 @@ def estimate_stretch(session: Any, device: torch.device | str = "cpu", block_fra
             frames = torch.from_numpy(session.frames(start, stop).astype(np.float32)).to(device)
             offset[start:stop] = frames.flatten(1).median(1).values.cpu()
             band = functional.conv2d(frames[:, None], kernel[None, None], stride=stride)
-            spread = band.flatten(1).abs().median(1).values / MAD
+            spread = band.flatten(1).abs().median(1).values * MAD_TO_STD
             level[start:stop] = (spread.square() - rounding).clamp_min(0).sqrt().cpu()
     gain = level.numpy()
     good = np.flatnonzero(gain > 1e-6 * gain.max()) if gain.max() > 0 else np.arange(0)
@@ -92,7 +93,7 @@ def estimate_stretch(session: Any, device: torch.device | str = "cpu", block_fra
     return Stretch(gain.astype(np.float32), offset.numpy())
 
 
-def is_stretched(session: Any, frames: int = 256) -> bool:
+def is_stretched(session: Frames, frames: int = 256) -> bool:
     """Whether (nearly) every frame reaches both ends of one range with a few pixels.
 
     A recording of a sensor doesn't: its brightest pixel changes. Frames that were clipped at both ends do,
@@ -100,7 +101,8 @@ def is_stretched(session: Any, frames: int = 256) -> bool:
 
     Parameters
     ----------
-    session : Session or anything with ``shape`` and ``frames(start, stop)``
+    session : Frames
+        The recording.
     frames : int
         How many to look at, in a few places of the session.
     """

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.blocks import binned
 
 #: frames are averaged over squares until the longer side has about so many: noise is gone, shades stay
@@ -25,8 +26,6 @@ LINE_PIXELS = 128
 RUNS, RUN = 48, 5
 #: frames that are looked at together, about: each is judged among its neighbours
 BLOCK_FRAMES = 64
-#: turns a median absolute deviation into a standard deviation of a Gaussian
-MAD_TO_STD = 1.4826
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""``python -m calcium_lightning.processes.rank``: one process of a job; :mod:`~calcium_lightning.processes.launch`
-starts it.
+"""One process of a job, as :mod:`~calcium_lightning.processes.launch` starts it.
 
 Reads one line of JSON from standard input: the job's composed config, its folder, where to tell a failure.
 """

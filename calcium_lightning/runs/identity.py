@@ -38,12 +38,9 @@ DECISIVE = (
     "data",
     "nn",
     "preprocess",
-    "published",
-    "coordinate_tasks",
+    "replications",
     "simulation",
-    "learner.py",
-    "losses.py",
-    "model.py",
+    "training",
 )
 
 

@@ -6,7 +6,8 @@ found again.
 
 from calcium_lightning.simulation.randomize import random_settings
 from calcium_lightning.simulation.scene import Scene
+from calcium_lightning.simulation.session import SceneSession
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.writing import write_session
 
-__all__ = ["Scene", "SceneSettings", "random_settings", "write_session"]
+__all__ = ["Scene", "SceneSession", "SceneSettings", "random_settings", "write_session"]

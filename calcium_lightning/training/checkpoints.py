@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 from calcium_lightning.nn.checkpoint import DEFAULT, read_weights
+from calcium_lightning.nn.windows import WindowSettings
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -101,10 +104,8 @@ def check_resumable(checkpoint: Mapping[str, Any], model: Any, path: Path | str)
     InputError
         Naming the settings that differ.
     """
-    from dataclasses import asdict
-
     ours = {**model.network.architecture, "window": asdict(model.window)}
-    theirs = {**checkpoint["architecture"], "window": checkpoint["window"]}
+    theirs = {**checkpoint["architecture"], "window": {**asdict(WindowSettings()), **checkpoint["window"]}}
     _compare(f"ckpt_path={path}", theirs, ours)
 
 
@@ -121,7 +122,7 @@ def load_weights(model: Any, path: Path | str) -> None:
     Raises
     ------
     InputError
-        If the file isn't ours, or of another architecture.
+        If the file isn't ours, or of another architecture, or saw frames that were prepared otherwise.
     """
     weights = read_weights(DEFAULT if str(path) == "default" else path)
     _compare(f"weights={path}", _learned(weights.architecture), _learned(model.network.architecture))
@@ -135,6 +136,15 @@ def load_weights(model: Any, path: Path | str) -> None:
     if wrong:
         raise InputError(
             f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
+        )
+    seen, ours = (
+        weights.window.get("background_diameters", BACKGROUND_DIAMETERS),
+        model.window.background_diameters,
+    )
+    if seen != ours:
+        raise InputError(
+            f"weights={path}: learned with preprocess.background_diameters={seen:g}, this training has "
+            f"{ours:g}; give the same"
         )
     model.network.load_state_dict(state)
 

@@ -40,9 +40,9 @@ def build_model(cfg: DictConfig) -> L.LightningModule:
     InputError
         For parts of the published model in another one.
     """
-    if ".published." not in cfg.model["_target_"]:
+    if ".teng2021." not in cfg.model["_target_"]:
         for name in (*PARTS, "loss", "data"):
-            if cfg[name] and ".published." in cfg[name].get("_target_", ""):
+            if cfg[name] and ".teng2021." in cfg[name].get("_target_", ""):
                 raise InputError(f"{name}: only model=published takes this one; see +experiment=published")
     parts = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in PARTS if cfg.get(name)}
     scheduled = "scheduler" not in cfg.model or (cfg.scheduler and "_target_" in cfg.scheduler)

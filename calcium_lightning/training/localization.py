@@ -27,7 +27,8 @@ class LocalizationModel(Learner):
     encoder, head, decoder, background : nn.Module
         The network's parts.
     loss : nn.Module
-        Called with (network, prediction, batch, step); gives :class:`~calcium_lightning.training.losses.LossTerms`.
+        Called with (network, prediction, batch, step); gives
+        :class:`~calcium_lightning.training.losses.LossTerms`.
     optimizer : callable
         Gives an optimizer for parameters.
     scheduler : callable, optional

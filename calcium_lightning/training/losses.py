@@ -21,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calcium_lightning.core.scale import CELL_SIGMA, background_sigma
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
-from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, CELL_SIGMA, LOGIT, OFFSET, OFFSET_STD
+from calcium_lightning.nn.maps import AMPLITUDE, AMPLITUDE_STD, LOGIT, OFFSET, OFFSET_STD
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 from calcium_lightning.nn.windows import Labels, WindowBatch
 
@@ -137,6 +138,11 @@ def grain(rest: Tensor, gather: Gather | None = None) -> Tensor:
 class EvidenceLoss(nn.Module):
     """Expected reconstruction error plus the cost of each coordinate.
 
+    What is minimised is divided by :func:`grain`, which falls as the residual becomes white, and its prices
+    rise with the steps: it can rise while the model gets better. Its parts have units that stay: the
+    ``reconstruction`` error over the noise variance, and, nats per pixel of white noise at full prices,
+    ``uncertainty``, ``price`` and their sum with half the error, the ``evidence`` (less is better).
+
     Parameters
     ----------
     splats : int
@@ -149,8 +155,8 @@ class EvidenceLoss(nn.Module):
     warmup_steps : int
         Steps over which both prices, and that of half-heartedness, rise from zero: at the start nothing is
         worth its price yet.
-    background_sigma : float
-        Standard deviation of the blur that preprocessing removed, network pixels.
+    background_diameters : float, optional
+        Standard deviation of the blur that preprocessing removed, in cell diameters; default as there.
     """
 
     def __init__(
@@ -159,14 +165,14 @@ class EvidenceLoss(nn.Module):
         coordinate_cost: float = 3.0,
         amplitude_cost: float = 0.02,
         warmup_steps: int = 600,
-        background_sigma: float = 4.0,
+        background_diameters: float | None = None,
     ) -> None:
         super().__init__()
         self.splats = splats
         self.coordinate_cost = coordinate_cost
         self.amplitude_cost = amplitude_cost
         self.warmup_steps = warmup_steps
-        self.background_sigma = background_sigma
+        self.background_sigma = background_sigma(background_diameters)
 
     def forward(
         self,
@@ -197,13 +203,18 @@ class EvidenceLoss(nn.Module):
         price = self.coordinate_cost * maps.probability.sum((1, 2)) + self.amplitude_cost * (
             maps.probability * maps.amplitude
         ).sum((1, 2))
-        reconstruction = error.mean()
+        reconstruction, uncertainty, price = error.mean(), variance.mean() / pixels, price.mean() / pixels
         doubt = grain(picture - batch.target, gather)
-        total = 0.5 * reconstruction / doubt + (rise * (0.5 * variance / doubt + price) / pixels).mean()
+        total = 0.5 * reconstruction / doubt + rise * (0.5 * uncertainty / doubt + price)
         parts = {
-            "reconstruction": reconstruction.detach(),
-            "coordinates": maps.probability.sum((1, 2)).mean().detach(),
+            "reconstruction": reconstruction,
+            "evidence": 0.5 * (reconstruction + uncertainty) + price,
+            "uncertainty": 0.5 * uncertainty,
+            "price": price,
+            "grain": doubt,
+            "coordinates": maps.probability.sum((1, 2)).mean(),
         }
+        parts = {name: part.detach() for name, part in parts.items()}
         return LossTerms(total, parts, picture.detach(), coordinates.detach())
 
 

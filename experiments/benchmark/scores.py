@@ -76,7 +76,7 @@ def figures(cells: Path, session: Path) -> dict[str, float | None]:
         If the files can't be read or don't fit each other.
     """
     from calcium_lightning.core.errors import InputError
-    from calcium_lightning.evaluate import evaluate
+    from calcium_lightning.metrics.evaluation import evaluate
 
     try:
         told: dict[str, float] = evaluate([cells], [session])["recordings"][0]["figures"]

@@ -29,10 +29,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from calcium_lightning import pipeline
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.session import Session
-from calcium_lightning.localize import cells, deconvolution
+from calcium_lightning.localize import deconvolution, finder
 from calcium_lightning.localize.demix import Demixer, Residual
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.streamed import StreamedNetwork
 from calcium_lightning.preprocess import prepare as statistics
 
@@ -49,7 +48,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "residual": [(Residual, "read")],
     "traces": [(Demixer, "model"), (Demixer, "project"), (Demixer, "unmix")],
     "deconvolution": [(deconvolution, "deconvolve")],
-    "footprints": [(Demixer, "footprints"), (cells, "footprints_from_filtered")],
+    "footprints": [(Demixer, "footprints"), (finder, "footprints_from_filtered")],
     "cells file": [(pipeline, "assemble")],
 }
 
@@ -146,13 +145,15 @@ def main() -> None:
     start_up = run(
         [sys.executable, "-c", "import calcium_lightning.pipeline, calcium_lightning.nn.checkpoint"]
     )
-    network, window = load_network()
+    model = pipeline.load_model(device="cpu")
     watch = Stopwatch()
     with watch, tempfile.TemporaryDirectory() as folder, Session(options.session) as session:
 
         def extract() -> None:
-            with pipeline.streamed_cells(session, network, window, options.cell_diameter) as found:
-                write_cells(Path(folder) / "cells.h5", found, overwrite=True)
+            with pipeline.extract_streamed(
+                session, detector=model, cell_diameter=options.cell_diameter, device="cpu"
+            ) as found:
+                write_cells(Path(folder) / "cells.h5", found.cells, overwrite=True)
 
         start = time.perf_counter()
         extract()

@@ -1,9 +1,11 @@
 """Fit the score of cells on simulated sessions, and check that it is calibrated on others.
 
     python experiments/quality/fit.py [--scenes 18] [--held-out 6] [--detector network|bandpass]
+    python experiments/quality/fit.py A.cells.h5=A.h5 B.cells.h5=B.h5 ... [--held-out 2]
 
-Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a reliability table of held-out
-scenes.
+The second form takes cells that were extracted already from sessions with a truth, of another simulator say,
+the last ones to check. Prints the coefficients for ``calcium_lightning/localize/quality.py`` and a
+reliability table of what was held out.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from scipy.optimize import minimize
 from calcium_lightning.command.start import conf_dir
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.data.labels import true_diameter
+from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import BANDPASS_WINDOW, WindowDetector
 from calcium_lightning.localize.quality import features
-from calcium_lightning.metrics.matching import match_points
-from calcium_lightning.nn.checkpoint import load_network
-from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.pipeline import extract_cells
+from calcium_lightning.metrics.matching import match_after_offset, match_points
+from calcium_lightning.pipeline import extract, load_model
 from calcium_lightning.simulation import SceneSettings, write_session
 
 #: raw sessions: what is accepted of ΔF/F is decided by its contrast
@@ -54,10 +56,12 @@ def candidates(
     path = folder / f"{preset}_{seed}.h5"
     write_session(path, settings_of(preset, duration), seed)
     with Session(path) as session:
-        found, window = (
-            load_network() if detector == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
+        found = (
+            load_model(device="cpu")
+            if detector == "network"
+            else WindowDetector(BandpassDetector(), BANDPASS_WINDOW)
         )
-        cells = extract_cells(session, found, window, true_diameter(session))
+        cells = extract(session, detector=found, cell_diameter=true_diameter(session), device="cpu")
         truth = session.truth
         assert truth is not None
         assert truth.footprints is not None
@@ -72,6 +76,21 @@ def candidates(
         flush=True,
     )
     return features(cells.quality), real
+
+
+def extracted(cells: Path, session: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Features of the candidates of a cells file, and which of them are cells of the session's truth."""
+    found = read_cells(cells)
+    with Session(session) as recording:
+        truth = recording.truth
+        if truth is None or truth.footprints is None:
+            raise SystemExit(f"{session}: no true footprints")
+        centers = footprint_centers(truth.footprints, recording.shape[1:]).astype(np.float64)
+    match, _ = match_after_offset(found.centers.astype(np.float64), centers, 6.0)
+    real = np.zeros(len(found), bool)
+    real[np.asarray(match.first)] = True
+    print(f"{cells}: {len(found)} candidates, {real.sum()} of {len(centers)} cells", flush=True)
+    return features(found.quality), real
 
 
 def fit(table: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -89,17 +108,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("pairs", nargs="*", metavar="CELLS=SESSION")
     parser.add_argument("--scenes", type=int, default=18)
     parser.add_argument("--held-out", type=int, default=6)
     parser.add_argument("--detector", choices=("network", "bandpass"), default="network")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        parts = [
-            candidates(preset, duration, SEED + index, Path(folder), options.detector)
-            for index, (duration, preset) in zip(
-                range(options.scenes + options.held_out), cycle(product(DURATIONS, PRESETS)), strict=False
-            )
-        ]
+    if options.pairs:
+        parts = [extracted(*map(Path, pair.rsplit("=", 1))) for pair in options.pairs]
+        options.scenes = len(parts) - options.held_out
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            parts = [
+                candidates(preset, duration, SEED + index, Path(folder), options.detector)
+                for index, (duration, preset) in zip(
+                    range(options.scenes + options.held_out),
+                    cycle(product(DURATIONS, PRESETS)),
+                    strict=False,
+                )
+            ]
     names = list(parts[0][0])
     tables = [np.column_stack([part[name] for name in names]) for part, _ in parts]
     reals = [real for _, real in parts]

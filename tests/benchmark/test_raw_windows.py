@@ -104,8 +104,10 @@ def test_the_seed_decides_the_order(sessions):
     assert one != other
 
 
-def test_frames_of_different_sizes_are_refused(sessions, two_sessions):
+def test_frames_of_different_sizes_are_refused(sessions, tmp_path):
+    with SessionWriter(tmp_path / "other.h5", SIZE[0] + 1, SIZE[1], "uint16", 20.0) as writer:
+        writer.append(np.zeros((20, SIZE[0] + 1, SIZE[1]), np.uint16))
     with pytest.raises(InputError, match="take them one by one"):
-        RawWindows([sessions[0], two_sessions[0]])
+        RawWindows([sessions[0], tmp_path / "other.h5"])
     with pytest.raises(InputError, match="taps=4"):
         RawWindows(sessions, taps=4)

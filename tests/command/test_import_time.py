@@ -25,7 +25,7 @@ sys.exit(status)
 
 def commands() -> list[str]:
     """Names of the entry points: the modules that make themselves a command."""
-    folder = Path(__file__).resolve().parent.parent / "calcium_lightning"
+    folder = Path(__file__).resolve().parents[2] / "calcium_lightning"
     return sorted(path.stem for path in folder.glob("*.py") if "@entry_point(" in path.read_text())
 
 

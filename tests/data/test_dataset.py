@@ -39,8 +39,7 @@ def prepared_of(path) -> Prepared:
         noise=torch.ones(scale.size),
         seen=torch.ones(scale.size),
     )
-    prepared.baseline = prepared.detail(0, count).median(0).values[None]
-    return prepared
+    return replace(prepared, baseline=prepared.detail(0, count).median(0).values[None])
 
 
 @pytest.fixture
@@ -128,16 +127,14 @@ def test_labels_of_blocks_are_padded_to_the_most(both):
 
 def test_labels_follow_the_motion_that_is_left(both):
     part = both[0]
-    part.shifts = part.shifts + np.array([1.5, -3.0], np.float32)
-    table = label_table(part)
+    table = label_table(replace(part, shifts=part.shifts + np.array([1.5, -3.0], np.float32)))
     np.testing.assert_allclose(table.drift, np.tile([-1.0, 2.0], (part.shape[0], 1, 1)), atol=1e-5)
 
 
 def test_labels_follow_each_cell_where_motion_differed_over_the_field(both):
-    part = both[0]
-    shifts = np.zeros((part.shape[0], 2, 1, 2), np.float32)
+    shifts = np.zeros((both[0].shape[0], 2, 1, 2), np.float32)
     shifts[:, 1, 0, 0] = 3.0  # the bottom moves, the top doesn't
-    part.patches = PatchShifts(shifts, np.zeros((2, 1, 2), np.float32))
+    part = replace(both[0], patches=PatchShifts(shifts, np.zeros((2, 1, 2), np.float32)))
     table = label_table(part)
     expected = -2.0 * part.scale.to_session(table.positions)[:, 0] / (part.session.height - 1)
     np.testing.assert_allclose(table.drift[5, :, 0], expected, atol=1e-4)
@@ -160,8 +157,7 @@ def test_small_crops_of_large_fields_are_prepared_one_by_one_and_come_out_the_sa
     dataset = BlockDataset([part], blocks, WINDOW, **options)
     assert dataset.whole == [False]
     assert BlockDataset([part], blocks, WINDOW, crop=14, crops=50).whole == [True]
-    held = replace(part)
-    held.held = part.foreground(0, part.shape[0])
+    held = replace(part, held=part.foreground(0, part.shape[0]))
     for index, key in ((0, (1,)), (1, (2,)), (1, (3,))):
         one, two = (
             data[[(index, key)]] for data in (dataset, BlockDataset([held], blocks, WINDOW, **options))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.moving import moving_tissue
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
-
-from .moving import moving_tissue
 
 AROUND = 12
 

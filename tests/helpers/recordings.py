@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,10 +65,35 @@ def cut(path: Path, keep: float | int) -> None:
 
 def read_all(path: Path, **options: str | None) -> np.ndarray:
     """All frames of a recording, read in blocks of five."""
-    from calcium_lightning.io.readers.base import open_recording
+    from calcium_lightning.io.readers.formats import open_recording
 
     with open_recording(path, **options) as recording:
+        recording.check_whole(0, None)
         frames = np.concatenate(list(recording.blocks(0, recording.n_frames, 5)))
         assert frames.shape == recording.shape
         assert frames.dtype == recording.dtype
         return frames
+
+
+def ingested(path: Path, folder: Path, **settings: Any) -> tuple[Any, tuple[str, ...]]:
+    """A recording as a session (its reader, open), and what was said."""
+    from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.readers.formats import open_recording
+    from calcium_lightning.io.session import Session
+
+    options = {
+        name: settings.pop(name) for name in ("key", "axes", "channel", "plane", "shape") if name in settings
+    }
+    if "shape" in options:
+        options["dtype"] = settings.pop("dtype", None)
+    with open_recording(path, **options) as recording:
+        ingest_recording(recording, folder / "s.h5", IngestSettings(**settings), overwrite=True)
+        return Session(folder / "s.h5"), recording.notes
+
+
+def advice(message: str) -> dict[str, int]:
+    """The first range of frames that a message advises."""
+    found = re.search(r"(?:start=(\d+) )?stop=(\d+) takes", message)
+    if found is None:
+        return {}
+    return {"start": int(found[1] or 0), "stop": int(found[2])}

@@ -14,7 +14,7 @@ import torch
 
 from calcium_lightning.loggers.metrics_table import read_table
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 TINY = (
     "+experiment=unsupervised",
     "cell_diameter=6",
@@ -100,7 +100,7 @@ def stop_at(step: int, name: str) -> tuple[str, ...]:
     """Overrides that send the run's process a signal after a step."""
     key = "+callbacks.stop"
     return (
-        f"{key}._target_=breaking.SignalAt",
+        f"{key}._target_=helpers.breaking.SignalAt",
         f"{key}.step={step}",
         f"{key}.name={signal.Signals[name].name}",
     )
@@ -110,7 +110,7 @@ def kill_once(folder: str, step: int, marker: Path) -> tuple[str, ...]:
     """Overrides that kill the command, once, when the run in a folder of this name has taken a step."""
     key = "+callbacks.kill"
     return (
-        f"{key}._target_=breaking.KillOnce",
+        f"{key}._target_=helpers.breaking.KillOnce",
         f"{key}.folder='{folder}'",
         f"{key}.step={step}",
         f"{key}.marker='{marker}'",

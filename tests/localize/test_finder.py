@@ -15,10 +15,12 @@ from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.finder import CellFinder, Detect, Found, LocalizeSettings
+from calcium_lightning.localize.footprints import shape_of
+from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import RECORD, Spots
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.places import claimed_means
-from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, measure, score
+from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, likeness, measure
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
 from calcium_lightning.nn.coordinates import CoordinateList, Coordinates
 from calcium_lightning.nn.windows import WindowSettings
@@ -82,11 +84,49 @@ def one_by_one(traces: np.ndarray, centers: np.ndarray) -> Detect:
 
 
 def measured(found: Found) -> dict[str, np.ndarray]:
-    """Quality of what was found, all as wide as a cell and always in sight."""
-    one = np.ones(len(found.model))
+    """Quality of what was found, all always in sight and on no vessel."""
+    count = len(found.model)
     claimed, _, _ = claimed_means(found.spots, found.centers, 2.0)
-    length = found.activity.traces.n_frames
-    return measure(found.activity.statistics, found.consistency, one, claimed, length, one)
+    return measure(
+        found.activity.statistics,
+        found.consistency,
+        found.focus,
+        shape_of(found.model.footprints, SIGMA),
+        claimed,
+        found.activity.traces.n_frames,
+        np.ones(count),
+        np.zeros(count),
+    )
+
+
+def judged(found: Found, decoys: Found | None = None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Quality with the verdict, and what is accepted."""
+    chance = None if decoys is None else measured(decoys)
+    places_of_chance = np.zeros((0, 2)) if decoys is None else decoys.centers
+    quality, accepted, _ = judge(measured(found), found.centers, chance, places_of_chance)
+    return quality, accepted
+
+
+def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) -> dict[str, np.ndarray]:
+    """Quality of cells that are round and in focus, unless something else is given."""
+    count = len(statistics)
+    shape = {"width": np.ones(count), "elongation": np.ones(count), "compactness": np.full(count, 0.97)}
+    other = {
+        "consistency": np.full(count, 0.9),
+        "focus": np.full(count, 6.0),
+        "localizations": np.ones(count),
+    }
+    other |= given
+    return measure(
+        statistics,
+        other["consistency"],
+        other["focus"],
+        shape,
+        other["localizations"],
+        n_frames,
+        np.ones(count),
+        np.zeros(count),
+    )
 
 
 def places(found: Found) -> np.ndarray:
@@ -119,8 +159,7 @@ def test_every_planted_cell_is_found_once_with_its_activity(planted, found):
     np.testing.assert_allclose(slope[inner], 1, atol=0.3)
     # Others are rejected.
     count = len(found.model)
-    quality = measured(found)
-    accepted = accept(quality)
+    quality, accepted = judged(found)
     others = np.setdiff1d(np.arange(count), match)
     assert accepted[match].sum() >= 7
     assert accepted[others].sum() <= 1
@@ -132,6 +171,7 @@ def test_the_parts_of_what_was_found_fit_together(planted, found):
     count = len(found.model)
     assert found.activity.traces.shape == (count, 600)
     assert (found.center_std.shape, found.consistency.shape) == ((count, 2), (count,))
+    assert found.focus.shape == (count,)
     assert (found.consistency <= 1.0001).all()
     np.testing.assert_allclose(found.centers, places(found), atol=1e-3)
     spots = kept(found.spots)
@@ -230,7 +270,7 @@ def test_noise_alone_holds_no_good_cells():
     quiet = plant(np.zeros((0, 2)), length=300)
     result = find(quiet.movie, quiet.noise)
     assert len(result.model) <= 8
-    assert not accept(measured(result)).any()
+    assert not judged(result)[1].any()
 
 
 @pytest.mark.parametrize("length", [4, 30])
@@ -299,22 +339,27 @@ def test_better_cells_score_higher_and_are_accepted():
     time = np.arange(600)
     traces = np.stack([strength * np.exp(-(time % 150) / 10) for strength in (0.5, 2, 12)])
     consistency, localized = np.array([0.2, 0.6, 0.95]), np.array([0, 3, 60])
-    quality = measure(statistics_of(traces), consistency, np.ones(3), localized, 600, np.ones(3))
+    quality = properties(statistics_of(traces), 600, consistency=consistency, localizations=localized)
+    quality, accepted, chance = judge(quality, np.zeros((3, 2)), None, np.zeros((0, 2)))
+    assert (chance.basis, chance.targets, chance.decoys) == ("simulations", 3, 0)
     assert (np.diff(quality["score"]) > 0).all()
+    assert (np.diff(quality["fdr"]) <= 0).all()
     assert ((quality["score"] >= 0) & (quality["score"] <= 1)).all()
     np.testing.assert_allclose(quality["snr"], [0.5, 2, 12])
-    np.testing.assert_allclose(quality["localized"], [0, 0.005, 0.1])
+    np.testing.assert_allclose(quality["localized"], [0, 0.005, 0.1], rtol=1e-6)
     np.testing.assert_allclose(quality["evidence"], np.sqrt((traces**2).sum(1)), rtol=1e-5)
-    accepted = accept(quality).tolist()
     assert (accepted[0], accepted[2]) == (False, True)
+    np.testing.assert_array_equal(accepted, accept(quality))
     assert not accept(quality, QualitySettings(snr=20)).any()
     assert accept(quality, QualitySettings(contrast=2.5)).sum() <= accept(quality).sum()
-    assert accept(quality, QualitySettings(score=0, contrast=0, snr=0, consistency=-1)).all()
+    assert accept(quality, QualitySettings(fdr=1, score=0, contrast=0, snr=0, consistency=-1)).all()
+    assert not accept(quality, QualitySettings(fdr=1e-9)).any()
     wide = {**quality, "width": np.full(3, 3.0)}
     assert not accept(wide).any()
-    np.testing.assert_array_equal(score(wide), score(quality))  # widths are a test of their own
-    dull = {**quality, "consistency": quality["consistency"] - 0.1}
-    assert (score(dull) < quality["score"]).all()
+    np.testing.assert_array_equal(likeness(wide), likeness(quality))  # widths are a test of their own
+    for name in ("consistency", "focus", "skewness"):
+        dull = {**quality, name: quality[name] - 0.1}
+        assert (likeness(dull) < likeness(quality)).all()
     assert all(values.dtype == np.float32 for values in quality.values())
 
 
@@ -340,7 +385,7 @@ def test_localisations_are_counted_per_frame():
 
     def scored(localizations: int, n_frames: int) -> float:
         statistics = statistics_of(trace)
-        return float(measure(statistics, 0.9 * one, one, localizations * one, n_frames, one)["score"][0])
+        return float(likeness(properties(statistics, n_frames, localizations=localizations * one))[0])
 
     assert scored(6, 6000) < scored(6, 1200) < scored(60, 1200)
     assert scored(6, 1200) == pytest.approx(scored(30, 6000))
@@ -348,9 +393,14 @@ def test_localisations_are_counted_per_frame():
 
 def test_nothing_has_no_quality_and_silence_no_good_one():
     nobody = np.zeros(0)
-    none = measure(statistics_of(np.zeros((0, 5))), nobody, nobody, nobody, 5, nobody)
-    assert accept(none).shape == (0,)
-    silence = statistics_of(np.zeros((1, 5)), noise=1e-9)
-    silent = measure(silence, np.zeros(1), np.zeros(1), np.zeros(1), 5, np.ones(1))
+    none = properties(statistics_of(np.zeros((0, 5))), 5)
+    _, accepted, chance = judge(none, np.zeros((0, 2)), none, np.zeros((0, 2)))
+    assert accepted.shape == nobody.shape
+    assert chance.expected_false == 0
+    zero = np.zeros(1)
+    silence = properties(
+        statistics_of(np.zeros((1, 5)), noise=1e-9), 5, consistency=zero, focus=zero, localizations=zero
+    )
+    silent, accepted, _ = judge(silence, np.zeros((1, 2)), None, np.zeros((0, 2)))
     assert np.isfinite(list(silent.values())).all()
-    assert not accept(silent).any()
+    assert not accepted.any()

@@ -68,7 +68,7 @@ def test_peaks_that_come_together_share_their_localisations():
     np.testing.assert_allclose(found, [[20.3, 20.0]], atol=0.05)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(
     size=st.tuples(st.integers(8, 50), st.integers(8, 50)),
     count=st.integers(0, 300),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.metrics import LocalizationCalibration
+from calcium_lightning.metrics.calibration import LocalizationCalibration
 
 
 def planted(frames: int, told: float, true: float, spread: float, seed: int = 0):

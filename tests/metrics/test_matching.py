@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
-from calcium_lightning.metrics import best_offset, match_after_offset, match_points
+from calcium_lightning.metrics.matching import best_offset, match_after_offset, match_points
 
 
 def points(most: int):
@@ -19,7 +19,7 @@ def points(most: int):
     return st.integers(0, most).flatmap(lambda n: arrays(np.float64, (n, 2), elements=place))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(points(7), points(7), st.floats(0.5, 15))
 def test_it_is_the_dense_optimal_assignment(a, b, radius):
     match = match_points(a, b, radius)
@@ -33,7 +33,7 @@ def test_it_is_the_dense_optimal_assignment(a, b, radius):
     assert (match.distance <= radius).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(points(12), points(12), st.floats(0.5, 8), st.randoms(use_true_random=False))
 def test_frames_are_matched_on_their_own(a, b, radius, random):
     frames = np.array([random.randrange(3) for _ in a])
@@ -66,7 +66,7 @@ def test_wrong_shapes_are_refused():
         match_points(np.zeros((3, 2)), np.zeros((3, 2)), 1, frames=[0, 0, 0])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.integers(0, 10_000))
 def test_the_offset_is_the_one_of_an_exhaustive_search(seed):
     rng = np.random.default_rng(seed)

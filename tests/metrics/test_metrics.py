@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.metrics import (
+from calcium_lightning.metrics.cells import (
     CellDetection,
     CellMatch,
     CenterError,
-    FrameLocalization,
-    MaskAgreement,
-    MotionError,
     RecallByPlace,
     RecoveredCells,
     TraceCorrelation,
     match_cells,
 )
+from calcium_lightning.metrics.localization import FrameLocalization
+from calcium_lightning.metrics.mask import MaskAgreement
+from calcium_lightning.metrics.motion import MotionError
 
 
 def match(distance, correlation, n_cells=5, n_true=8) -> CellMatch:

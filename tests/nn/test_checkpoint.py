@@ -13,10 +13,11 @@ from helpers.tiny_network import ARCHITECTURE, make_network
 from safetensors.torch import save_file
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 from calcium_lightning.nn import checkpoint as weights
 from calcium_lightning.nn.checkpoint import load_network, read_checkpoint, save_network
 from calcium_lightning.nn.windows import WindowSettings
-from calcium_lightning.training.checkpoints import load_weights
+from calcium_lightning.training.checkpoints import check_resumable, load_weights
 from calcium_lightning.training.localization import LocalizationModel
 
 WINDOW = WindowSettings(taps=5, seconds=0.5)
@@ -77,6 +78,21 @@ def test_what_a_training_saves_can_be_loaded(tmp_path):
     save_network(tmp_path / "w.safetensors", network, WINDOW)
     load_weights(other, tmp_path / "w.safetensors")  # a training starts from weights alone, too
     assert torch.equal(next(other.network.parameters()), next(network.parameters()))
+
+
+def test_a_checkpoint_remembers_how_its_frames_were_prepared(tmp_path):
+    seen = WindowSettings(5, 0.5, background_diameters=1.0)
+    save_network(tmp_path / "wide.safetensors", make_network(), seen)
+    assert load_network(tmp_path / "wide.safetensors")[1].background_diameters == 1.0
+    torch.save(checkpoint(), tmp_path / "old.ckpt")  # of before it was noted
+    assert load_network(tmp_path / "old.ckpt")[1].background_diameters == BACKGROUND_DIAMETERS
+    parts = (getattr(make_network(), name) for name in ("encoder", "head", "decoder", "background"))
+    model = LocalizationModel(
+        *parts, torch.nn.Identity(), torch.optim.Adam, window=WINDOW, architecture=ARCHITECTURE
+    )
+    check_resumable(checkpoint(), model, "old.ckpt")
+    with pytest.raises(InputError, match=r"preprocess.background_diameters=1, this training has 0.67"):
+        load_weights(model, tmp_path / "wide.safetensors")
 
 
 def test_an_unknown_part_is_refused_and_never_imported(tmp_path):

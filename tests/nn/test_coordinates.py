@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from skimage.feature import peak_local_max
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.nn.background import LowResolutionBackground, NoBackground
 from calcium_lightning.nn.coordinates import CoordinateMaps, CoordinateRanges, find_peaks, top_coordinates
 from calcium_lightning.nn.head import CoordinateHead
@@ -43,7 +44,7 @@ def test_head_starts_near_nothing_and_within_bounds() -> None:
     )
     assert abs(maps.probability.mean() - 0.02) < 0.005
     assert abs(maps.amplitude.mean() - 0.05) < 0.01
-    assert abs(maps.sigma.mean() - 2.55) < 0.1
+    assert abs(maps.sigma.mean() - CELL_SIGMA) < 0.1
     assert abs(maps.offset_std.mean() - 0.5) < 0.05
 
 
@@ -52,7 +53,7 @@ def test_ranges_hold_for_any_raw_number(value: float) -> None:
     maps = CoordinateMaps(torch.full((1, 10, 1, 1), value), RANGES)
     assert (maps.amplitude >= 0).all()
     assert (maps.offset.abs() <= 1).all()
-    assert ((maps.sigma >= 2.55 / 2 - 1e-5) & (maps.sigma <= 2.55 * 2 + 1e-5)).all()
+    assert ((maps.sigma >= CELL_SIGMA / 2 - 1e-5) & (maps.sigma <= CELL_SIGMA * 2 + 1e-5)).all()
     assert (maps.angle.abs() <= math.pi / 2 + 1e-6).all()
     assert (maps.amplitude_std >= 0.05).all()
     assert ((maps.offset_std >= 0.02) & (maps.offset_std <= 3.0001)).all()

@@ -57,7 +57,7 @@ sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
     size=sizes,
     kind=st.integers(0, 2),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_agrees_with_the_dense_formula(
     seed: int, batch: int, count: int, size: tuple[int, int], kind: int
 ) -> None:

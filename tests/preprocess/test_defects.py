@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.moving import Recording, moving_tissue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import generic_filter
-from tests.preprocess.moving import Recording, moving_tissue
 
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.moving import Recording, moving_tissue
 from PIL import Image
 
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
-
-from .moving import Recording, moving_tissue
 
 
 @pytest.fixture(scope="module")

@@ -38,12 +38,13 @@ def alone(tmp_path_factory, session) -> Path:
     """A sweep of three on one process."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     sweep = tmp_path_factory.mktemp("alone") / "sweep"
     command = [*TINY, sessions(session), f"hydra.sweep.dir={sweep}", "-m", "seed=1,2,3"]
-    assert cli.run("train", train.main.__wrapped__, command) == 0
+    assert start.run("train", train.main.__wrapped__, command) == 0
     return sweep
 
 
@@ -151,7 +152,11 @@ def test_slurm(session, alone, tmp_path):
 
 
 def test_a_process_that_fails_ends_the_run(session, tmp_path):
-    fail = ("+callbacks.stop._target_=breaking.FailOn", "+callbacks.stop.step=2", "+callbacks.stop.rank=1")
+    fail = (
+        "+callbacks.stop._target_=helpers.breaking.FailOn",
+        "+callbacks.stop.step=2",
+        "+callbacks.stop.rank=1",
+    )
     outcome = real(*TINY, *fail, sessions(session), "trainer=ddp_cpu", "hydra.run.dir=run", cwd=tmp_path)
     assert outcome.returncode == 1
     assert "RuntimeError: this rank gives up" in outcome.stderr

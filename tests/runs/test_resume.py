@@ -117,7 +117,11 @@ def test_a_run_that_is_broken_off_goes_on_in_its_folder_or_another(run_command, 
 
 
 def test_a_failed_run_says_why_and_starts_anew(run_command, session, tmp_path):
-    fail = ("+callbacks.fail._target_=breaking.FailOn", "+callbacks.fail.step=1", "+callbacks.fail.rank=0")
+    fail = (
+        "+callbacks.fail._target_=helpers.breaking.FailOn",
+        "+callbacks.fail.step=1",
+        "+callbacks.fail.rank=0",
+    )
     for _ in range(2):
         outcome = run_command("train", *TINY, *fail, sessions(session), "hydra.run.dir=run")
         assert outcome.status == 1

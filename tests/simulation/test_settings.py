@@ -8,15 +8,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from calcium_lightning.command import start as cli
+from calcium_lightning import simulation
+from calcium_lightning.command import start
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation import SceneSettings, random_settings
 
-PRESETS = sorted(path.stem for path in (cli.conf_dir() / "simulation").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (start.conf_dir() / "simulation").glob("*.yaml"))
 
 
 def preset(name: str) -> dict:
-    with initialize_config_dir(str(cli.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(start.conf_dir()), version_base="1.3"):
         node = compose(f"simulation/{name}").simulation
     values = OmegaConf.to_container(node, resolve=True)
     assert values.pop("_target_") == "calcium_lightning.simulation.SceneSettings"
@@ -109,5 +110,5 @@ def test_random_settings_follow_their_generator():
 
 
 def test_no_module_of_the_simulation_is_long():
-    for path in Path(cli.__file__).parent.glob("simulation/*.py"):
+    for path in Path(simulation.__file__).parent.glob("*.py"):
         assert len(path.read_text().splitlines()) < 300

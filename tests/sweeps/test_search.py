@@ -63,7 +63,7 @@ def study(folder: Path, name: str) -> optuna.Study:
 
 def test_two_processes_search_together_and_the_best_can_be_run_again(run_command, tmp_path):
     session = make_session(tmp_path / "a.h5")
-    together = ("+callbacks.wait._target_=waiting.WaitForOthers", "+callbacks.wait.count=2")
+    together = ("+callbacks.wait._target_=helpers.waiting.WaitForOthers", "+callbacks.wait.count=2")
     place = f"+callbacks.wait.folder={tmp_path}/begun"
     command = ("-m", "calcium_lightning.train", *TRAINING, *together, place, sessions(session))
     both = [start(*command, cwd=tmp_path) for _ in range(2)]

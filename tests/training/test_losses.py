@@ -131,7 +131,7 @@ def test_the_gradient_lights_up_a_cell_that_is_missing():
 
 
 def test_the_expectation_over_coins_is_that_of_many_throws():
-    loss = EvidenceLoss(coordinate_cost=0, amplitude_cost=0, background_sigma=60)
+    loss = EvidenceLoss(coordinate_cost=0, amplitude_cost=0, background_diameters=10)
     target = paint(CELLS) + 0.5
     torch.manual_seed(1)
     p = (0.7, 0.3)

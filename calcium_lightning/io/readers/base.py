@@ -1,29 +1,70 @@
-"""The protocol that every foreign recording is read through, and the choice of its reader.
+"""The protocol that every foreign recording is read through.
 
 A recording is a stream of grey frames with what its file says about itself. It doesn't know what will be done
-with the frames (crops, bins and number types are :mod:`calcium_lightning.io.convert`'s business).
+with the frames (crops, bins and number types are :mod:`calcium_lightning.io.convert`'s business), nor which
+formats there are (:mod:`calcium_lightning.io.readers.formats`).
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar
+from types import MappingProxyType, TracebackType
 
 import numpy as np
 
-from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.clock import Clock
 
-VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg")
-TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", *TIFF_ENDINGS)
-HDF5_ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb")
-FORMATS = (
-    "a folder of JPG, PNG or TIFF frames, a multi-page TIFF, AVI/MP4/MKV, a Miniscope-DAQ folder, HDF5, NWB, "
-    "MATLAB .mat or Inscopix .isxd"
-)
+
+@dataclass(frozen=True)
+class Break:
+    """A place where frames are missing that should be there.
+
+    Attributes
+    ----------
+    frame : int
+        The frames before this one are whole; what lies behind it (another file) is whole again.
+    reason : str
+        What is missing, and in which file.
+    lost : int
+        How many frames are missing, as far as that is known.
+    """
+
+    frame: int
+    reason: str
+    lost: int = 0
+
+
+class FrameError(InputError):
+    """A frame that can't be read.
+
+    Parameters
+    ----------
+    path : Path
+        The recording.
+    frame : int
+        Of the recording, from 0.
+    reason : str
+        What is wrong with it.
+    skips : bool
+        Whether the frames behind it can be read without it.
+    """
+
+    def __init__(self, path: Path, frame: int, reason: str, skips: bool = True) -> None:
+        self.path, self.frame, self.reason, self.skips = path, frame, reason, skips
+        if frame >= 2:
+            advice = f"stop={frame} takes the frames before it"
+        else:
+            advice = f"start={frame + 1} takes those behind it" if skips else "copy the file again"
+        super().__init__(f"{path}: frame {frame} {reason}; {advice}")
+
+    def within(self, path: Path, offset: int) -> FrameError:
+        """The same error, counted in the frames of the recording that this file is a part of."""
+        return FrameError(path, offset + self.frame, f"({self.path.name}) {self.reason}", self.skips)
 
 
 class Recording(abc.ABC):
@@ -34,7 +75,7 @@ class Recording(abc.ABC):
     path : Path
         The file or folder.
     shape : tuple of int
-        (T, H, W) as the file's headers promise it; a reader that finds fewer frames raises while streaming.
+        (T, H, W): the frames that are there, whatever the headers promise.
     dtype : numpy.dtype
         Type of the frames as stored.
     fps : float or None
@@ -47,6 +88,19 @@ class Recording(abc.ABC):
         Where the file says.
     motion_corrected : bool or None
         Where the file says.
+    bad_frames : ndarray or None
+        Frames that the file itself says hold no picture, bool (T,).
+    breaks : tuple of Break
+        Where frames are missing. A recording isn't read across a break unless it is asked for.
+    rate_hint : str
+        What to say where the file has a rate that is none.
+    clock_problem : str or None
+        Why the time stamps that lie beside it can't be used.
+    notes : tuple of str
+        What its user should know: what was chosen, left out, mended.
+    about : mapping
+        Who, what and when: ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``,
+        ``experimenter``, ``device``, where the files say.
     """
 
     path: Path
@@ -57,8 +111,12 @@ class Recording(abc.ABC):
     timestamps: np.ndarray | None = None
     kind: str | None = None
     motion_corrected: bool | None = None
-    #: whether ``key=`` and ``axes=`` mean anything to this format
-    takes_key: ClassVar[bool] = False
+    bad_frames: np.ndarray | None = None
+    breaks: tuple[Break, ...] = ()
+    rate_hint: str = ""
+    clock_problem: str | None = None
+    notes: tuple[str, ...] = ()
+    about: Mapping[str, str] = MappingProxyType({})
 
     @abc.abstractmethod
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
@@ -86,82 +144,63 @@ class Recording(abc.ABC):
         """Number of frames T."""
         return self.shape[0]
 
+    def note(self, text: str) -> None:
+        """Add to what the user should know."""
+        self.notes = (*self.notes, text)
+
+    def use_clock(self, clock: Clock, name: str = "") -> None:
+        """Take the time of each frame, and say what was mended in it."""
+        self.timestamps = clock.times
+        if clock.after_gap.any():
+            self.bad_frames = clock.after_gap
+        for text in clock.notes:
+            self.note(f"{name}: {text}" if name else text)
+        if clock.start is not None:
+            began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
+            self.about = {"session_start_time": began, **self.about}
+
     def wrong_size(self, frame: int, found: tuple[int, ...]) -> InputError:
         """Give the error for a frame whose size is not the first one's."""
         return InputError(
             f"{self.path}: frame {frame} has the size {found}, the first has {self.shape[1:]}; all must agree"
         )
 
+    def short(self, promised: int, found: int) -> None:
+        """Note that frames are missing at the end; more of them than promised are good."""
+        if found < promised:
+            reason = f"cut off, its header promises {promised} frames and {found} are there"
+            self.breaks = (*self.breaks, Break(found, reason, promised - found))
+        elif found > promised:
+            self.note(f"its header promises {promised} frames, {found} are there and taken")
 
-def open_recording(path: Path | str, key: str | None = None, axes: str | None = None) -> Recording:
-    """Open any supported recording, choosing the reader by the path's ending and content.
+    def check_whole(self, start: int, stop: int | None) -> None:
+        """Refuse a range of frames that reaches across a break.
 
-    Parameters
-    ----------
-    path : path-like
-        A file or a folder.
-    key : str, optional
-        Dataset of an HDF5 or NWB file, variable of a ``.mat``; guessed where there is only one candidate.
-    axes : str, optional
-        Order of a stored array's axes, a permutation of ``tyx``, where it isn't the format's usual one.
+        Raises
+        ------
+        InputError
+            Saying which range can be read.
+        """
+        for number, gap in enumerate(self.breaks):
+            # what is missing before the first frame is only left out where a start is asked for
+            if start < max(gap.frame, 1) and (stop is None or stop > gap.frame):
+                raise InputError(f"{self.path}: {gap.reason}; copy it again{self._around(number)}")
 
-    Raises
-    ------
-    InputError
-        If there is no such path, or it isn't a recording of a known format.
-    """
-    path = Path(path)
-    if not path.exists():
-        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
-    if axes is not None and sorted(axes) != ["t", "x", "y"]:
-        raise InputError(f"axes={axes}: expected an order of the letters t, y and x, such as tyx")
-    family = _family(path)
-    if (key or axes) and family not in ("hdf5", "matlab"):
-        raise InputError(f"{path}: key= and axes= are for HDF5, NWB and MATLAB files; leave them out")
-    if family == "folder":
-        from calcium_lightning.io.readers.folder import open_folder
-
-        return open_folder(path)
-    if family == "video":
-        from calcium_lightning.io.readers.video import VideoRecording
-
-        return VideoRecording(path)
-    if family == "tiff":
-        from calcium_lightning.io.readers.tiff import TiffRecording
-
-        return TiffRecording(path)
-    if family == "matlab":
-        from calcium_lightning.io.readers.matlab import open_matlab
-
-        return open_matlab(path, key, axes)
-    if family == "isxd":
-        from calcium_lightning.io.readers.inscopix import InscopixRecording
-
-        return InscopixRecording(path)
-    from calcium_lightning.io.readers.hdf5 import open_hdf5
-
-    return open_hdf5(path, key, axes)
+    def _around(self, number: int) -> str:
+        """The ranges before and behind a break, as advice that works."""
+        edges = [0, *(gap.frame for gap in self.breaks), self.n_frames]
+        first, at, last = edges[number : number + 3]
+        ways = []
+        if at - first >= 2:
+            since = f"start={first} " if first else ""
+            ways.append(f"{since}stop={at} takes the {at - first} frames before it")
+        begin = max(at, 1)
+        if last - begin >= 2:
+            until = f" stop={last}" if last < self.n_frames else ""
+            ways.append(f"start={begin}{until} {'the' if ways else 'takes the'} {last - begin} behind it")
+        return f", or {' and '.join(ways)}" if ways else ""
 
 
-def _family(path: Path) -> str:
-    ending = path.suffix.lower()
-    if path.is_dir():
-        return "folder"
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty")
-    if ending in VIDEO_ENDINGS:
-        return "video"
-    if ending == ".mat":
-        return "matlab"
-    if ending == ".isxd":
-        return "isxd"
-    with path.open("rb") as stream:
-        magic = stream.read(8)
-    if magic == b"\x89HDF\r\n\x1a\n" or ending in HDF5_ENDINGS:
-        return "hdf5"
-    if magic[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or ending in TIFF_ENDINGS:
-        return "tiff"
-    if ending in PICTURE_ENDINGS:
-        raise InputError(f"{path}: a single picture; give the folder that holds all frames")
-    raise InputError(f"{path}: not a recording of a known format; expected {FORMATS}")
+def shifted(gap: Break, offset: int, name: str) -> Break:
+    """A file's break as one of the recording that the file is a part of."""
+    return replace(gap, frame=gap.frame + offset, reason=f"{name}: {gap.reason}")

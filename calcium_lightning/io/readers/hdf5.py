@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,30 +12,46 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.hdf5 import load_plugins
-from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
+from calcium_lightning.io.readers.base import FrameError, Recording
+from calcium_lightning.io.readers.formats import Options
 
 #: names under which frame rates are found beside datasets in the wild (CaImAn's is "fr")
 RATE_NAMES = ("fps", "frame_rate", "framerate", "frameRate", "fr", "Fs", "sampling_rate")
-#: at most so many bytes of one storage chunk's depth are read at once
-DEEP_CHUNK_BYTES = 256 << 20
+#: names of axes in the wild, by what they are
+AXIS_NAMES = {
+    "t": ("t", "time", "frame", "frames"),
+    "y": ("y", "height", "row", "rows"),
+    "x": ("x", "width", "column", "columns"),
+    "c": ("c", "channel", "channels"),
+    "z": ("z", "plane", "planes", "depth"),
+}
+#: more chunks than this aren't looked at one by one
+CHECKED_CHUNKS = 200_000
 
 
-def open_hdf5(path: Path, key: str | None, axes: str | None) -> Recording:
-    """Open one of our sessions, an NWB file, or any HDF5 dataset."""
+def open_hdf5(path: Path, options: Options) -> Recording:
+    """Open one of our sessions, an NWB file, CaImAn's results, or any HDF5 dataset."""
+    key = options.key
     with open_file(path) as file:
         identity = file.attrs.get("format")
         is_nwb = "nwb_version" in file.attrs or path.suffix.lower() == ".nwb"
+        is_caiman = key is None and isinstance(file.get("estimates/A"), h5py.Group)
     if identity == "calcium-lightning-session" and key in (None, "frames", "/frames"):
         from calcium_lightning.io.readers.session import SessionRecording
 
         return SessionRecording(path)
     if identity == "calcium-lightning-cells" and key is None:
         raise InputError(f"{path}: a cells file, not a recording")
-    if is_nwb:
-        from calcium_lightning.io.readers.nwb import NwbRecording
+    if is_caiman:
+        from calcium_lightning.io.readers.caiman import open_results
 
-        return NwbRecording(path, key, axes)
-    return Hdf5Recording(path, key, axes or "tyx")
+        return open_results(path, options)
+    if is_nwb:
+        from calcium_lightning.io.readers.nwb import open_nwb
+
+        return open_nwb(path, options)
+    return Hdf5Recording(path, options)
 
 
 def open_file(path: Path) -> h5py.File:
@@ -57,17 +73,17 @@ def open_file(path: Path) -> h5py.File:
         ) from error
 
 
-class Hdf5Recording(Recording):
-    """A dataset of three dimensions.
+class Hdf5Recording(ArrayRecording):
+    """A dataset of three dimensions, or of more where they are named or chosen from.
 
     Parameters
     ----------
     path : Path
         The file.
-    key : str or None
-        The dataset; ``None`` takes the only one of three dimensions.
-    axes : str
-        The order of its axes, a permutation of ``tyx``.
+    options : Options
+        ``key``: the dataset, default the only one that fits; ``axes``: the order of its axes.
+    reverse : bool
+        Whether ``axes`` is as MATLAB counts them, the other way round.
 
     Raises
     ------
@@ -75,37 +91,70 @@ class Hdf5Recording(Recording):
         If there is no such dataset (the nearest names are listed), or it has another rank or type.
     """
 
-    takes_key = True
-
-    def __init__(self, path: Path, key: str | None, axes: str) -> None:
+    def __init__(self, path: Path, options: Options, reverse: bool = False) -> None:
         self.path = path
         self._file = open_file(path)
         try:
-            self.key = self._choose(key)
-            self._use(self._file[self.key], axes)
+            self.key = self._choose(options.key)
+            dataset = self._file[self.key]
+            axes = options.axes[::-1] if options.axes and reverse else options.axes
+            self._use(dataset, axes or self._named(dataset), options)
         except BaseException:
             self._file.close()
             raise
 
-    def _use(self, dataset: h5py.Dataset, axes: str) -> None:
+    def _use(self, dataset: h5py.Dataset, axes: str | None, options: Options) -> None:
         """Take a dataset after checking its rank and type."""
-        if dataset.ndim != 3:
+        axes = axes or guess_axes(dataset.shape, dataset.dtype)
+        if dataset.ndim < 3 or (axes and len(axes) != dataset.ndim):
+            wanted = f"the dimensions {axes}" if len(axes or "tyx") > 3 else "three dimensions (time, y, x)"
             raise InputError(
-                f"{self.path}: {self.key} has shape {dataset.shape}, expected three dimensions (time, y, "
-                f"x){self._others()}"
+                f"{self.path}: {self.key} has shape {dataset.shape}, expected {wanted}{self._others()}"
             )
-        if dataset.dtype.kind not in "fiub":
-            raise InputError(f"{self.path}: {self.key} is of type {dataset.dtype}, expected numbers")
+        if axes is None:
+            raise InputError(
+                f"{self.path}: {self.key} has shape {dataset.shape}; say which axis is which, of t, y, x, c "
+                "(channels) and z (planes), as in axes=tcyx"
+            )
         self._dataset = dataset
-        self._time = axes.index("t")
-        self._order = tuple(axes.index(axis) for axis in "tyx")
-        self.shape = tuple(int(dataset.shape[axis]) for axis in self._order)  # type: ignore[assignment]
-        self.dtype = dataset.dtype.newbyteorder("=")
+        self.use(self.path, dataset, axes, options, self.key)
         self.fps = self._number(RATE_NAMES)
         self.pixel_size_um = self._number(("pixel_size_um",))
+        self._check_written()
+
+    def _named(self, dataset: h5py.Dataset) -> str | None:
+        """Axes as the file labels them (netCDF, xarray), where it does."""
+        labels = [dataset.dims[axis].label or _scale_name(dataset, axis) for axis in range(dataset.ndim)]
+        return axes_of_names(labels)
+
+    def _check_written(self) -> None:
+        """Frames that were promised and never written would be read as black."""
+        dataset = self._dataset
+        if dataset.is_virtual or dataset.external:
+            return
+        if not dataset.chunks:
+            if dataset.size and dataset.id.get_storage_size() == 0:
+                raise InputError(
+                    f"{self.path}: {self.key} was made for {self.n_frames} frames, none are there"
+                )
+            return
+        per_axis = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
+        count = dataset.id.get_num_chunks()
+        if count >= int(np.prod(per_axis)) or count > CHECKED_CHUNKS:
+            return
+        written: list[int] = []
+        dataset.id.chunk_iter(lambda chunk: written.append(chunk.chunk_offset[self._time]))
+        depth = int(dataset.chunks[self._time])
+        last = (max(written) + depth) if written else 0
+        there = min(last, self.n_frames)
+        if not there:
+            raise InputError(f"{self.path}: {self.key} was made for {self.n_frames} frames, none are there")
+        promised = self.n_frames
+        self.shape = (there, *self.shape[1:])
+        self.short(promised, there)
 
     def _choose(self, key: str | None) -> str:
-        stacks = [name for name, node in datasets(self._file) if node.ndim == 3]
+        stacks = self._stacks()
         if key is not None:
             if isinstance(self._file.get(key), h5py.Dataset):
                 return key
@@ -122,8 +171,15 @@ class Hdf5Recording(Recording):
             )
         raise InputError(f"{self.path}: several recordings; choose with key=: {', '.join(stacks[:8])}")
 
+    def _stacks(self) -> list[str]:
+        """Datasets that may be recordings: of three dimensions, or else of more."""
+        every = datasets(self._file)
+        return [name for name, node in every if node.ndim == 3] or [
+            name for name, node in every if node.ndim > 3
+        ]
+
     def _others(self) -> str:
-        stacks = [name for name, node in datasets(self._file) if node.ndim == 3]
+        stacks = self._stacks()
         return f"; such as key={stacks[0]}" if stacks else ""
 
     def _number(self, names: tuple[str, ...]) -> float | None:
@@ -143,24 +199,10 @@ class Hdf5Recording(Recording):
                 return value
         return None
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
-        """Yield frames [start, stop), aligned to the dataset's own chunks where those are deep in time."""
-        deep = self._dataset.chunks[self._time] if self._dataset.chunks else 1
-        frame_bytes = self.shape[1] * self.shape[2] * self.dtype.itemsize
-        step = size
-        if deep > 1 and deep * frame_bytes <= DEEP_CHUNK_BYTES:
-            step = max(1, size // deep) * deep
-        begin = start
-        while begin < stop:
-            end = min((begin // step + 1) * step, stop)
-            yield self._read(begin, end)
-            begin = end
-
-    def _read(self, begin: int, end: int) -> np.ndarray:
-        where: list[Any] = [slice(None)] * 3
-        where[self._time] = slice(begin, end)
+    def read(self, begin: int, end: int) -> np.ndarray:
+        """Read frames [begin, end); a damaged one is named."""
         try:
-            return self._dataset[tuple(where)].transpose(self._order).astype(self.dtype, copy=False)
+            return super().read(begin, end)
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             if "filter" in reason and "register" in reason:
@@ -170,14 +212,32 @@ class Hdf5Recording(Recording):
                 ) from error
             if end - begin > 1:
                 for index in range(begin, end):
-                    self._read(index, index + 1)
-            raise InputError(
-                f"{self.path}: frame {begin} of {self.key} can't be read ({reason}); the file is damaged"
-            ) from error
+                    self.read(index, index + 1)
+            reason = f"of {self.key} can't be read ({reason}): the file is damaged"
+            raise FrameError(self.path, begin, reason, skips=not self._dataset.chunks) from error
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def axes_of_names(names: Sequence[str]) -> str | None:
+    """Axes by their names, where each is known and none is missing.
+
+    Examples
+    --------
+    >>> axes_of_names(["frame", "height", "width"])
+    'tyx'
+    """
+    letters = {name: letter for letter, known in AXIS_NAMES.items() for name in known}
+    axes = "".join(letters.get(str(name).lower(), "?") for name in names)
+    return axes if {"t", "y", "x"} <= set(axes) and "?" not in axes else None
+
+
+def _scale_name(dataset: h5py.Dataset, axis: int) -> str:
+    """The name of the coordinates that are attached to an axis, as netCDF does."""
+    scales = list(dataset.dims[axis].values())
+    return str(scales[0].name).rpartition("/")[2] if scales else ""
 
 
 def datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import TIFF_ENDINGS, Recording
+from calcium_lightning.io.readers.base import FrameError, Recording
+from calcium_lightning.io.readers.formats import TIFF_ENDINGS
 from calcium_lightning.io.readers.grey import to_grey
 
 
@@ -35,7 +36,10 @@ def read_picture(path: Path) -> np.ndarray:
         if ending in TIFF_ENDINGS:
             import tifffile
 
-            pixels = tifffile.imread(path)
+            from calcium_lightning.io.readers.tiff import page_grey
+
+            with tifffile.TiffFile(path) as file:
+                pixels = page_grey(file.pages[0])
         elif ending == ".png":
             import imagecodecs
 
@@ -82,9 +86,8 @@ class ImageFolder(Recording):
         try:
             return read_picture(self._files[index])
         except ValueError as error:
-            raise InputError(
-                f"{self.path}: frame {index} ({self._files[index].name}) can't be decoded: {error}"
-            ) from error
+            name = self._files[index].name
+            raise FrameError(self.path, index, f"({name}) can't be decoded: {error}") from error
 
     def _stack(self, futures: list[tuple[int, Future[np.ndarray]]]) -> np.ndarray:
         block = np.empty((len(futures), *self.shape[1:]), self.dtype)

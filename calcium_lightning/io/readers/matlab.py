@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positive
 
 
-def open_matlab(path: Path, key: str | None, axes: str | None) -> Recording:
+def open_matlab(path: Path, options: Options) -> Recording:
     """Open a three-dimensional array of a ``.mat`` file.
 
     ``axes`` is the order as MATLAB shows it (``size(Y)``), by default ``yxt``.
     """
     import h5py
 
-    axes = axes or "yxt"
+    options = replace(options, axes=options.axes or "yxt")
     if h5py.is_hdf5(path):
-        return Hdf5Recording(path, key, axes[::-1])
-    return MatlabRecording(path, key, axes)
+        return Hdf5Recording(path, options, reverse=True)
+    return MatlabRecording(path, options)
 
 
-class MatlabRecording(Recording):
+class MatlabRecording(ArrayRecording):
     """An array of a version 4 to 7 file, held in memory: the format ends at 2 GB, compressed as a whole.
 
     Parameters
     ----------
     path : Path
         The file.
-    key : str or None
-        The variable; ``None`` takes the only one of three dimensions.
-    axes : str
-        The order of its axes.
+    options : Options
+        ``key``: the variable, default the only one of three dimensions; ``axes``: the order of its axes.
 
     Raises
     ------
@@ -44,10 +42,8 @@ class MatlabRecording(Recording):
         If the file can't be read, or has no such variable.
     """
 
-    takes_key = True
-
-    def __init__(self, path: Path, key: str | None, axes: str) -> None:
-        self.path = path
+    def __init__(self, path: Path, options: Options) -> None:
+        key, axes = options.key, options.axes or "yxt"
         sizes = variables(path)
         stacks = [name for name, shape in sizes.items() if len(shape) == 3]
         if key is None:
@@ -67,20 +63,11 @@ class MatlabRecording(Recording):
             )
         self.key = key
         array = load_variable(path, key)
-        if array.ndim != 3:
-            raise InputError(f"{path}: {key} has shape {array.shape}, expected three dimensions (y, x, time)")
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"{path}: {key} is of type {array.dtype}, expected numbers")
-        self._frames = array.transpose([axes.index(axis) for axis in "tyx"])
-        self.shape = self._frames.shape
-        self.dtype = array.dtype
+        if array.ndim != len(axes):
+            raise InputError(f"{path}: {key} has shape {array.shape}, expected three dimensions ({axes})")
+        self.use(path, array, axes, options, key)
         rates = [name for name in RATE_NAMES if sizes.get(name) == (1, 1)]
         self.fps = _positive(load_variable(path, rates[0])) if rates else None
-
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
-        """Yield frames [start, stop)."""
-        for begin in range(start, stop, size):
-            yield np.ascontiguousarray(self._frames[begin : min(begin + size, stop)])
 
 
 def variables(path: Path) -> dict[str, tuple[int, ...]]:

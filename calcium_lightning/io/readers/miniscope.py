@@ -1,185 +1,204 @@
 """Folders as UCLA Miniscope-DAQ writes them.
 
-V4 software (also for V3 scopes): ``0.avi 1.avi …``, ``timeStamps.csv`` (milliseconds), ``metaData.json`` with
-``"frameRate": "20FPS"``. The older V3 software: ``msCam1.avi …`` beside the behaviour camera's videos, and
-``timestamp.dat``. The first row of the times may hold the camera's own clock (-1, 4294967264, …) in place of
-the recording's.
+V4 software (also for V3 scopes): a session's folder with ``metaData.json`` (animal, start, which devices), in
+it a folder for each device: ``0.avi 1.avi …``, ``timeStamps.csv`` (milliseconds), ``metaData.json`` with
+``"frameRate": "20FPS"``. The older V3 software: ``msCam1.avi …`` beside the behaviour camera's videos,
+``timestamp.dat`` and ``settings_and_notes.dat``. The first row of the times may hold the camera's own clock
+(-1, 4294967264, …) in place of the recording's.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import VIDEO_ENDINGS, Recording
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.video import VideoRecording
+from calcium_lightning.io.readers.stamps import count_stamps, measured_rate, read_stamps
 
-#: how far the metadata's frame rate may lie from the measured one (which may have been changed in use)
-RATE_TOLERANCE = 0.2
-
-
-def open_miniscope(path: Path) -> Recording:
-    """Open a folder of numbered videos with the frame rate and times beside them.
-
-    Raises
-    ------
-    InputError
-        If a video is missing from the numbers, or the side files are damaged.
-    """
-    files = _videos(path)
-    recording = Sequenced(path, files, VideoRecording) if len(files) > 1 else VideoRecording(files[0])
-    recording.path = path
-    metadata = _metadata(path)
-    nominal = _frame_rate(path, metadata)
-    times = _timestamps(path, recording.n_frames)
-    if times is not None:
-        interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        if interval > 0 and (nominal is None or abs(nominal * interval - 1) > RATE_TOLERANCE):
-            nominal = 1 / interval
-        recording.timestamps = times
-    if nominal is not None:
-        recording.fps = nominal
-    elif metadata is not None:
-        recording.fps = None  # the header of a DAQ video is a default, not a measurement
-    return recording
+METADATA = "metaData.json"
+SETTINGS = "settings_and_notes.dat"
+#: files of time stamps by their names; others are recognised by what is in them
+STAMPS = ("timeStamps.csv", "timestamps.csv", "timestamp.csv", "timestamp.dat", "timeStamp.csv")
+#: how far the nominal frame rate may lie from the measured one without a word, and without being replaced
+SAID, SAME = 0.01, 0.0005
 
 
-def find_miniscope(path: Path) -> Path | None:
-    """Find the scope's folder in a session's folder, among those of behaviour cameras; None without one.
+def is_scope(metadata: Mapping[str, Any], name: str) -> bool:
+    """Whether a device's metadata, or else its folder's name, are a miniscope's."""
+    kind = str(metadata.get("deviceType", ""))
+    return bool(re.search(r"miniscope|mini_?lfov|minicam-?scope", kind or name, re.IGNORECASE))
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a folder's ``metaData.json`` says; empty without one.
 
     Raises
     ------
     InputError
-        If there are several.
+        If it is damaged.
     """
-    found = []
-    for folder in sorted(item for item in path.iterdir() if item.is_dir()):
-        if (folder / "metaData.json").is_file():
-            device = str((_metadata(folder) or {}).get("deviceType", folder.name))
-            if "miniscope" in device.lower() and any(
-                file.suffix.lower() in VIDEO_ENDINGS for file in folder.iterdir()
-            ):
-                found.append(folder)
-    if len(found) > 1:
-        raise InputError(
-            f"{path}: holds several miniscopes ({', '.join(folder.name for folder in found)}); give one as "
-            "input="
-        )
-    return found[0] if found else None
-
-
-def _videos(path: Path) -> list[Path]:
-    """Numbered videos in order, without gaps."""
-    files = [
-        file
-        for file in path.iterdir()
-        if file.suffix.lower() in VIDEO_ENDINGS and not file.name.startswith(".")
-    ]
-    for pattern in (r"(\d+)", r"(?i:msCam)(\d+)"):
-        numbered = {int(match[1]): file for file in files if (match := re.fullmatch(pattern, file.stem))}
-        if numbered:
-            gaps = sorted(set(range(min(numbered), max(numbered) + 1)) - set(numbered))
-            if gaps:
-                example = numbered[max(numbered)]
-                name = example.name.replace(str(max(numbered)), str(gaps[0]))
-                raise InputError(
-                    f"{path}: {name} is missing between {numbered[min(numbered)].name} and {example.name}"
-                )
-            return [numbered[number] for number in sorted(numbered)]
-    if len(files) == 1:
-        return files
-    names = ", ".join(sorted(file.name for file in files)[:5])
-    raise InputError(
-        f"{path}: "
-        f"{f'which video? {names}; give one as input=, or number them 0.avi 1.avi' if files else 'no videos'}"
-    )
-
-
-def _metadata(path: Path) -> dict[str, Any] | None:
-    file = path / "metaData.json"
+    file = path / METADATA
     if not file.is_file():
-        return None
+        return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not a JSON file that can be read ({error})") from error
-    return content if isinstance(content, dict) else None
+        raise InputError(
+            f"{file}: not a JSON file that can be read ({error}); mend it or take it away"
+        ) from error
+    return content if isinstance(content, dict) else {}
 
 
-def _frame_rate(path: Path, metadata: dict[str, Any] | None) -> float | None:
+def add_side_files(recording: Recording, folder: Path, candidates: tuple[Path, ...] = ()) -> None:
+    """Give a recording what the files beside it know: rate, time of each frame, who, what and when.
+
+    Parameters
+    ----------
+    recording : Recording
+        Videos of that folder.
+    folder : Path
+        Where they lie.
+    candidates : tuple of Path
+        Tables that may hold its times, though their names aren't the DAQ's.
+    """
+    metadata = read_metadata(folder)
+    session = read_metadata(folder.parent) if metadata else {}
+    recording.about = {**recording.about, **_about(session), **_about(metadata), **_settings(folder)}
+    nominal = _frame_rate(metadata)
+    header = recording.fps
+    if nominal is not None:
+        recording.fps = nominal
+    elif metadata:
+        recording.fps = None  # the header of a DAQ video is a default, not a measurement
+    named = next((folder / name for name in STAMPS if (folder / name).is_file()), None)
+    if named is not None:
+        try:
+            _add_times(recording, named, nominal or header)
+        except InputError as error:
+            recording.clock_problem = str(error)
+        return
+    for table in candidates:
+        try:
+            _add_times(recording, table, nominal or header)
+        except InputError:
+            continue  # a table of something else
+        recording.note(f"times from {table.name}")
+        return
+
+
+def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:
+    if isinstance(recording, Sequenced):
+        recording.expect(count_stamps(file))
+    promised = recording.promised if isinstance(recording, Sequenced) else _promised(recording)
+    clock = read_stamps(file, promised, nominal)
+    places = recording.places if isinstance(recording, Sequenced) else np.arange(recording.n_frames)
+    recording.use_clock(clock.at(places), file.name)
+    measured = rate_of(clock.times)
+    if measured is None:
+        return
+    said = recording.fps
+    if said is not None and abs(said / measured - 1) > SAID:
+        recording.note(f"{measured:.4g} Hz by the time stamps (nominal: {said:g} Hz)")
+    if said is None or abs(said / measured - 1) > SAME:
+        recording.fps = round(measured, 6)
+
+
+def _promised(recording: Recording) -> int:
+    return recording.n_frames + sum(gap.lost for gap in recording.breaks)
+
+
+def _frame_rate(metadata: Mapping[str, Any]) -> float | None:
     """The nominal rate: ``20``, ``"20FPS"``, ``"FPS20"`` or ``"20 Hz"`` under the names that were used."""
-    for holder in (metadata or {}, (metadata or {}).get("miniscope", {})):
+    for holder in (metadata, metadata.get("miniscope", {})):
         for name in ("frameRate", "FrameRate", "frame_rate", "fps"):
             match = (
-                re.search(r"\d+(?:\.\d+)?", str(holder.get(name, ""))) if isinstance(holder, dict) else None
+                re.search(r"\d+(?:\.\d+)?", str(holder.get(name, "")))
+                if isinstance(holder, Mapping)
+                else None
             )
             if match and float(match[0]) > 0:
                 return float(match[0])
     return None
 
 
-def _timestamps(path: Path, n_frames: int) -> np.ndarray | None:
-    """Seconds from the side file, the first row repaired."""
-    if (path / "timeStamps.csv").is_file():
-        file, delimiter, number, column = path / "timeStamps.csv", ",", "Frame Number", "Time Stamp (ms)"
-    elif (path / "timestamp.dat").is_file():
-        file, delimiter, number, column = path / "timestamp.dat", "\t", "frameNum", "sysClock"
-    else:
-        return None
+def _about(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Animal, experiment, experimenter, device and start, under the DAQ's names."""
+    names = {
+        "animalName": "subject_id",
+        "experimentName": "experiment",
+        "researcherName": "experimenter",
+        "deviceType": "device",
+    }
+    about = {ours: str(metadata[theirs]) for theirs, ours in names.items() if metadata.get(theirs)}
+    began = metadata.get("recordingStartTime")
+    if isinstance(began, Mapping) and (start := _start(began)) is not None:
+        about["session_start_time"] = start
+    return about
+
+
+def _start(began: Mapping[str, Any]) -> str | None:
+    """The start as ISO 8601: the local time with its distance from UTC, where both are given."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            rows = [
-                {str(key).strip(): value for key, value in row.items()}
-                for row in csv.DictReader(stream, delimiter=delimiter)
-            ]
-        rows = [
-            row for row in rows if not str(row.get(number, "0")).strip().startswith("-")
-        ]  # before the first frame
-        if rows and "camNum" in rows[0]:
-            rows = _scope_rows(file, rows, n_frames)
-        times = np.array([float(row[column]) for row in rows]) / 1e3
-    except KeyError as error:
-        raise InputError(f"{file}: no column {column!r}; timestamps=false ingests without it") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{file}: can't be read ({error}); timestamps=false ingests without it") from error
-    return repair_first(times)
-
-
-def _scope_rows(file: Path, rows: list[dict[str, str]], n_frames: int) -> list[dict[str, str]]:
-    """Of all cameras' rows the scope's, told by their number: which camera is which isn't written down."""
-    counts = Counter(row["camNum"] for row in rows)
-    fitting = [camera for camera, count in counts.items() if count == n_frames]
-    if len(counts) > 1 and len(fitting) != 1:
-        found = ", ".join(f"camera {camera} has {count}" for camera, count in sorted(counts.items()))
-        raise InputError(
-            f"{file}: whose times are the scope's {n_frames} frames? {found}; timestamps=false ingests "
-            "without"
+        year, month, day, hour, minute, second = (
+            int(began[name]) for name in ("year", "month", "day", "hour", "minute", "second")
         )
-    camera = fitting[0] if fitting else rows[0]["camNum"]
-    return [row for row in rows if row["camNum"] == camera]
+        passed = timedelta(milliseconds=int(began.get("msec", 0)))
+        local: datetime | None = datetime(year, month, day, hour, minute, second) + passed
+    except (KeyError, TypeError, ValueError):
+        local = None
+    try:
+        moment = datetime.fromtimestamp(int(began["msecSinceEpoch"]) / 1e3, tz=UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return local.isoformat(timespec="milliseconds") if local else None
+    if local is not None:
+        distance = timedelta(minutes=round((local - moment.replace(tzinfo=None)).total_seconds() / 60))
+        if abs(distance) <= timedelta(hours=14):
+            moment = moment.astimezone(timezone(distance))
+    return moment.isoformat(timespec="milliseconds")
 
 
-def repair_first(times: np.ndarray) -> np.ndarray:
-    """Replace a first time that can't belong to the recording by one interval before the second.
+def _settings(folder: Path) -> dict[str, str]:
+    """The animal from the older software's ``settings_and_notes.dat``: a row of names, a row of values."""
+    file = folder / SETTINGS
+    if not file.is_file():
+        return {}
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [re.split(r"\t+", line.strip()) for line in lines[:2]]
+    if len(rows) < 2:
+        return {}
+    known = {name.strip().lower(): value.strip() for name, value in zip(*rows, strict=False)}
+    about = {"device": "Miniscope_V3"}
+    return {**about, "subject_id": known["animal"]} if known.get("animal") else about
 
-    Examples
-    --------
-    >>> repair_first(np.array([4294967.264, 0.05, 0.1, 0.15]))
-    array([0.  , 0.05, 0.1 , 0.15])
-    """
-    times = np.array(times, dtype=np.float64)
-    if len(times) < 3:
-        return times
-    interval = float(np.median(np.diff(times[1:])))
-    step = times[1] - times[0]
-    if interval > 0 and (step <= 0 or times[0] < 0 or step > max(1.0, 10 * interval)):
-        times[0] = times[1] - interval
-    return times
+
+def with_side_files(recording: Recording) -> Recording:
+    """Give a single video what the folder that it lies in knows of its rate, and of whom it is."""
+    folder = recording.path.parent
+    metadata = read_metadata(folder)
+    stamps = next((folder / name for name in STAMPS if (folder / name).is_file()), None)
+    if not metadata and stamps is None:
+        stem = recording.path.stem
+        tables = sorted(
+            file for file in folder.glob("*.csv") if file.stem.startswith(stem) and file.stat().st_size
+        )
+        add_side_files(recording, folder, tuple(tables))
+        return recording
+    nominal = _frame_rate(metadata)
+    measured = None
+    if stamps is not None:
+        with suppress(InputError):
+            measured = measured_rate(stamps, nominal)
+    recording.fps = measured or nominal or recording.fps
+    recording.about = {**recording.about, **_about(read_metadata(folder.parent)), **_about(metadata)}
+    recording.note(f"lies in a recorder's folder; input={folder} takes its time stamps along")
+    return recording

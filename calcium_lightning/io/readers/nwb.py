@@ -12,7 +12,11 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.clock import rate_of
+from calcium_lightning.io.readers.formats import Options, choose
 from calcium_lightning.io.readers.hdf5 import Hdf5Recording, nearest_name, open_file
+from calcium_lightning.io.readers.sequence import Sequenced
 
 #: series that hold a calcium recording, the one-photon one first
 SERIES = ("OnePhotonSeries", "TwoPhotonSeries", "ImageSeries")
@@ -27,6 +31,28 @@ _MICRONS = {
 }
 
 
+def open_nwb(path: Path, options: Options) -> Recording:
+    """Open an image series, or the files that it names as holding its frames."""
+    recording = NwbRecording(path, options)
+    if not recording.external:
+        return recording
+    with recording:
+        missing = [name for name in recording.external if not (path.parent / name).is_file()]
+        if missing:
+            raise InputError(
+                f"{path}: {recording.key} holds no frames, they are in {', '.join(missing[:3])}; ingest "
+                "that, or put it beside this file"
+            )
+        files = [path.parent / name for name in recording.external]
+        outer = Sequenced(path, files, lambda file: choose(file, Options()))
+        outer.fps, outer.pixel_size_um = recording.fps or outer.fps, recording.pixel_size_um
+        outer.about = recording.about
+        if recording.timestamps is not None and len(recording.timestamps) == outer.n_frames:
+            outer.timestamps = recording.timestamps
+        outer.note(f"{recording.key}: its frames are in {', '.join(recording.external)}")
+        return outer
+
+
 class NwbRecording(Hdf5Recording):
     """The frames of one image series.
 
@@ -34,37 +60,42 @@ class NwbRecording(Hdf5Recording):
     ----------
     path : Path
         The file.
-    key : str or None
-        The series, by name (``OnePhotonSeries``) or path (``acquisition/OnePhotonSeries``); ``None`` takes
-        the only one.
-    axes : str or None
-        Order of the stored axes where a file breaks the standard's (time, x, y).
+    options : Options
+        ``key``: the series, by name (``OnePhotonSeries``) or path (``acquisition/OnePhotonSeries``), default
+        the only one; ``axes``: order of the stored axes where a file breaks the standard's (time, x, y);
+        ``plane``: of a series in depth.
+
+    Attributes
+    ----------
+    external : list of str
+        Files that hold the frames in place of this one.
 
     Raises
     ------
     InputError
-        If there is no such series, or its frames are in another file.
+        If there is no such series, or it holds no frames.
     """
 
-    def __init__(self, path: Path, key: str | None, axes: str | None) -> None:
+    def __init__(self, path: Path, options: Options) -> None:
         self.path = path
         self._file = open_file(path)
         try:
-            group = self._series(key)
+            group = self._series(options.key)
             self.key = str(group.name)
             data = group.get("data")
-            if "external_file" in group or not isinstance(data, h5py.Dataset) or 0 in data.shape:
-                names = (
-                    [_text(name) for name in group["external_file"][:3]] if "external_file" in group else []
-                )
-                raise InputError(
-                    f"{path}: {self.key} holds no frames, they are in {', '.join(names) or 'another file'}; "
-                    "ingest that"
-                )
-            self.key += "/data"
-            self._use(data, axes or "txy")
+            self.external = (
+                [_text(name) for name in group["external_file"][:]] if "external_file" in group else []
+            )
+            self.shape = (0, 0, 0)
+            if not self.external:
+                if not isinstance(data, h5py.Dataset) or 0 in data.shape:
+                    raise InputError(f"{path}: {self.key} holds no frames")
+                self.key += "/data"
+                axes = options.axes or ("txyz" if data.ndim == 4 else "txy")
+                self._use(data, axes, options)
             self._times(group)
             self._plane(group)
+            self._about(group)
         except BaseException:
             self._file.close()
             raise
@@ -100,13 +131,13 @@ class NwbRecording(Hdf5Recording):
     def _times(self, group: h5py.Group) -> None:
         if isinstance(stamps := group.get("timestamps"), h5py.Dataset) and len(stamps) > 1:
             self.timestamps = np.asarray(stamps[:], np.float64)
-            interval = float(np.median(np.diff(self.timestamps)))
-            self.fps = 1 / interval if interval > 0 else None
+            self.fps = rate_of(self.timestamps)
         elif isinstance(begin := group.get("starting_time"), h5py.Dataset):
             rate = float(begin.attrs.get("rate", 0) or 0)
             if rate > 0:
                 self.fps = rate
-                self.timestamps = float(begin[()]) + np.arange(self.n_frames) / rate
+                if self.n_frames:
+                    self.timestamps = float(begin[()]) + np.arange(self.n_frames) / rate
 
     def _plane(self, group: h5py.Group) -> None:
         plane = group.get("imaging_plane")
@@ -124,6 +155,26 @@ class NwbRecording(Hdf5Recording):
             square = len(sizes) == 2 and np.isclose(sizes[0], sizes[1], rtol=1e-3)
             if scale and square and np.isfinite(sizes[0]) and sizes[0] > 0:
                 self.pixel_size_um = float(sizes[0]) * scale
+
+    def _about(self, group: h5py.Group) -> None:
+        """When, of whom and with what it was recorded."""
+        places = {
+            "session_start_time": "session_start_time",
+            "subject_id": "general/subject/subject_id",
+            "experiment": "general/experiment_description",
+            "experimenter": "general/experimenter",
+        }
+        about = {}
+        for name, place in places.items():
+            if isinstance(node := self._file.get(place), h5py.Dataset) and node.size:
+                value = node[()]
+                about[name] = _text(value if not isinstance(value, np.ndarray) else value.reshape(-1)[0])
+        for place in ("imaging_plane/device", "device"):
+            link = group.get(place, getlink=True) if place in group else None
+            if isinstance(link, h5py.SoftLink):
+                about["device"] = str(link.path).rpartition("/")[2]
+                break
+        self.about = about
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Several recordings, one after the other, as one: numbered videos, a folder of TIFF stacks."""
+"""Several files, one after the other, as one recording: numbered videos, a folder of TIFF stacks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.base import Break, FrameError, Recording, shifted
 
 
 class Sequenced(Recording):
     """The frames of several files of one size and type, in the order given.
 
-    Only the headers are kept: each file is open while its own frames are read.
+    Only the headers are kept: each file is open while its own frames are read. A file that is cut off, or
+    that can't be opened at all, is a break in the recording.
 
     Parameters
     ----------
@@ -25,31 +26,73 @@ class Sequenced(Recording):
         skipped.
     reader : callable
         Path -> Recording.
+
+    Attributes
+    ----------
+    places : ndarray
+        For each frame its place in the recording as it was before anything was lost, int (T,): what time
+        stamps count.
+    promised : int
+        How many frames that recording had, those of files that can't be opened not counted.
     """
 
     def __init__(self, path: Path, files: Sequence[Path], reader: Callable[[Path], Recording]) -> None:
         self.path = path
         self._reader = reader
         self._parts: list[tuple[Path, int]] = []
-        first: Recording | None = None
+        self._first: Recording | None = None
+        places: list[np.ndarray] = []
+        self.promised = count = 0
+        self._unreadable: list[int] = []  # frames before which a file of unknown length is lost
         for file in files:
-            with reader(file) as part:
-                if part.n_frames == 0:
+            try:
+                part = reader(file)
+            except InputError as error:
+                empty = file.is_file() and not file.stat().st_size
+                reason = "is empty" if empty else str(error).removeprefix(f"{file}: ")
+                self.breaks = (*self.breaks, Break(count, f"{file.name}: {reason}"))
+                self._unreadable.append(count)
+                continue
+            with part:
+                if part.n_frames == 0 and not part.breaks:
+                    self.note(f"left out: {file.name} (no frames)")
                     continue
-                if first is None:
-                    first = part
-                elif part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
-                    raise InputError(
-                        f"{file}: frames of {part.shape[1:]} {part.dtype}, but {first.path.name} has "
-                        f"{first.shape[1:]} "
-                        f"{first.dtype}; all must agree"
-                    )
+                self._check(part, file)
+                self.breaks = (*self.breaks, *(shifted(gap, count, file.name) for gap in part.breaks))
+                self.notes = (*self.notes, *(f"{file.name}: {note}" for note in part.notes))
+                within = np.arange(part.n_frames)
+                for gap in part.breaks:
+                    within[gap.frame :] += gap.lost
+                places.append(self.promised + within)
+                self.promised += part.n_frames + sum(gap.lost for gap in part.breaks)
                 self._parts.append((file, part.n_frames))
-        if first is None:
-            raise InputError(f"{path}: no frames in {len(files)} files")
-        self.shape = (sum(count for _, count in self._parts), *first.shape[1:])
-        self.dtype = first.dtype
-        self.fps, self.pixel_size_um = first.fps, first.pixel_size_um
+                count += part.n_frames
+        if self._first is None:
+            problem = self.breaks[0].reason if self.breaks else f"no frames in {len(files)} files"
+            raise InputError(f"{path}: {problem}")
+        self.places: np.ndarray = np.concatenate(places)
+        self.shape = (count, *self._first.shape[1:])
+        self.dtype = self._first.dtype
+        self.fps, self.pixel_size_um = self._first.fps, self._first.pixel_size_um
+        self.about, self.kind = self._first.about, self._first.kind
+
+    def expect(self, total: int) -> None:
+        """Give the frames of the one file that can't be opened their number: what is missing of ``total``."""
+        if len(self._unreadable) == 1 and total > self.promised:
+            self.places[self._unreadable[0] :] += total - self.promised
+            self.promised = total
+
+    def _check(self, part: Recording, file: Path) -> None:
+        if self._first is None:
+            self._first = part
+        first = self._first
+        if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+            raise InputError(
+                f"{file}: frames of {part.shape[1:]} {part.dtype}, but {first.path.name} has "
+                f"{first.shape[1:]} {first.dtype}; all must agree"
+            )
+        if part.fps and first.fps and not np.isclose(part.fps, first.fps, rtol=0.02):
+            self.note(f"{file.name} says {part.fps:g} Hz, {first.path.name} {first.fps:g} Hz")
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop) file by file."""
@@ -57,6 +100,9 @@ class Sequenced(Recording):
         for file, count in self._parts:
             begin, end = max(start - offset, 0), min(stop - offset, count)
             if begin < end:
-                with self._reader(file) as part:
-                    yield from part.blocks(begin, end, size)
+                try:
+                    with self._reader(file) as part:
+                        yield from part.blocks(begin, end, size)
+                except FrameError as error:
+                    raise error.within(self.path, offset) from error
             offset += count

@@ -16,13 +16,15 @@ class SessionRecording(Recording):
 
     Attributes
     ----------
+    field : ndarray
+        Which pixels are recording, bool (H, W).
+    field_given : bool
+        Whether a person said so.
     shifts : ndarray or None
         Estimated motion, float32 (T, 2).
     truth : Truth or None
         Passed on to the new session, read for nothing else.
     """
-
-    takes_key = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,6 +33,9 @@ class SessionRecording(Recording):
         self.fps, self.pixel_size_um = self._session.fps, self._session.pixel_size_um
         self.kind, self.motion_corrected = self._session.kind, self._session.motion_corrected
         self.timestamps = self._session.timestamps
+        self.field, self.bad_frames = self._session.field, self._session.bad_frames
+        self.field_given = self._session.field_given
+        self.about = self._session.about
         self.shifts: np.ndarray | None = self._session.shifts
         self.truth: Truth | None = self._session.truth
 

@@ -1,37 +1,56 @@
-"""TIFF stacks through tifffile: multi-page TIFF, BigTIFF, ImageJ and OME, compressed or not."""
+"""TIFF stacks through tifffile: multi-page, BigTIFF, ImageJ, OME (in several files), compressed or not."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.base import Break, FrameError, Recording
+from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
+from calcium_lightning.io.readers.tiff_layout import MINISWHITE, PALETTE, TiffLayout
+from calcium_lightning.io.readers.tiff_metadata import Facts, imagej_facts, micromanager_interval, ome_facts
+
+
+def open_tiff(path: Path, options: Options) -> TiffRecording:
+    """Open a TIFF."""
+    return TiffRecording(path, options)
 
 
 class TiffRecording(Recording):
-    """One multi-page TIFF; its pages are the frames.
+    """One stack of frames.
 
     Parameters
     ----------
     path : Path
         The file.
+    options : Options, optional
+        ``channel`` and ``plane`` of a stack with several; ``key``: which image of an OME file with several;
+        ``axes``: what the dimensions beside the page's are, where the file doesn't say.
+
+    Attributes
+    ----------
+    files : list of Path
+        That the frames are in: OME recordings may be in several that name each other.
 
     Raises
     ------
     InputError
-        If it isn't a TIFF, was cut off, or holds more than one stack.
+        If it isn't a TIFF, or holds more than one stack and which isn't said.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: Options | None = None) -> None:
         import tifffile
 
-        self.path = path
+        self.path = self._source = path
+        self._options = options or Options()
+        self._opened: list[Any] = []
         complaints = _Complaints()
         logger = logging.getLogger("tifffile")
         logger.addHandler(complaints)
@@ -39,13 +58,11 @@ class TiffRecording(Recording):
         try:
             self._file = tifffile.TiffFile(path)
             try:
-                self._read_header()
+                self._read_header(complaints)
             except BaseException:
                 self._file.close()
                 raise
-        except InputError:
-            raise
-        except MemoryError:
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # tifffile raises whatever its struct calls raise
             raise InputError(
@@ -55,144 +72,144 @@ class TiffRecording(Recording):
         finally:
             logger.removeHandler(complaints)
             logger.propagate = propagate
-        if complaints.first:
-            self.close()
-            raise InputError(f"{path}: cut off or damaged ({complaints.first}); copy it again")
 
-    def _read_header(self) -> None:
-        pages = self._file.pages
-        first: Any = pages[0]
-        series = self._file.series[0]
-        planes = [size for size, axis in zip(series.shape, series.axes, strict=True) if axis not in "YXS"]
-        count = int(np.prod(planes)) if planes else 1
-        if sum(size > 1 for size in planes) > 1:
-            raise InputError(
-                f"{self.path}: a stack with the axes {series.axes} {series.shape}; only time may vary beside "
-                "y and x"
-            )
-        # ImageJ stacks above 4 GB have one page and the frames behind it
-        self._offset = series.dataoffset if first.compression == 1 and series.dtype == first.dtype else None
-        if len(pages) > count:  # written one by one, or in pieces
-            self._mixed(pages)
-            self._offset, count = None, len(pages)
-        elif self._offset is None and len(pages) < count:
-            raise self._cut_off(count, len(pages))
-        height, width = first.imagelength, first.imagewidth
-        self._samples = first.samplesperpixel
-        self.shape = (count, int(height), int(width))
-        self.dtype = np.dtype(series.dtype)
-        if self._offset is not None:
-            need = self._offset + count * height * width * self._samples * self.dtype.itemsize
-            if need > self.path.stat().st_size:
-                there = max(
-                    0,
-                    (self.path.stat().st_size - self._offset)
-                    // (height * width * self._samples * self.dtype.itemsize),
-                )
-                raise self._cut_off(count, there)
-        self._metadata(first)
+    def _read_header(self, complaints: _Complaints) -> None:
+        self._layout = layout = TiffLayout(self._file, self._source, self._options, lambda: complaints.first)
+        first = layout.first
+        facts = self._facts(layout.number)
+        self.files = layout.files
+        self.dtype = np.dtype(self._file.series[layout.number].dtype)
+        self._samples = int(first.samplesperpixel)
+        self._planar = first.planarconfig == 2 and self._samples > 1
+        self.shape = (len(layout.frames), int(first.imagelength), int(first.imagewidth))
+        self.short(layout.promised, self.n_frames)
+        if layout.missing:
+            gap = self.breaks[-1]
+            reason = f"{gap.reason}, {', '.join(layout.missing[:3])} isn't"
+            self.breaks = (*self.breaks[:-1], replace(gap, reason=reason))
+        if not self.n_frames:
+            reason = self.breaks[-1].reason if self.breaks else "no frame is whole"
+            raise InputError(f"{self.path}: its first frames aren't there ({reason}); copy it again")
+        if layout.harmless:  # its index is cut off, its frames aren't
+            self.note(f"damaged behind its {self.n_frames} frames, which are whole")
+        elif layout.damage and not self.breaks:
+            self.breaks = (Break(self.n_frames, f"cut off or damaged ({layout.damage})"),)
+        self._take(facts)
 
-    def _cut_off(self, promised: int, found: int) -> InputError:
-        return InputError(
-            f"{self.path}: cut off, its header promises {promised} frames and {found} are there; copy it "
-            "again"
-        )
-
-    def _mixed(self, pages: Any) -> None:
-        first = pages[0]
-        for index, page in enumerate(pages):
-            shape = (page.keyframe.imagelength, page.keyframe.imagewidth)
-            if shape != (first.imagelength, first.imagewidth):
-                raise InputError(
-                    f"{self.path}: frame {index} has the size {shape}, the first has "
-                    f"{(first.imagelength, first.imagewidth)}; all must agree"
-                )
-
-    def _metadata(self, first: Any) -> None:
-        imagej: dict[str, Any] = self._file.imagej_metadata or {}
-        interval, rate = imagej.get("finterval"), imagej.get("fps")
-        try:
-            if rate:
-                self.fps = float(rate)
-            elif interval and float(interval) > 0:
-                self.fps = 1 / float(interval)
-            if (
-                str(imagej.get("unit", "")).lower() in ("um", "micron", "microns", "\\u00b5m", "µm")
-                and "XResolution" in first.tags
-            ):
-                pixels, units = first.tags["XResolution"].value
-                self.pixel_size_um = units / pixels if pixels else None
-        except (TypeError, ValueError):
-            self.fps = self.fps or None
+    def _facts(self, number: int) -> Facts:
         if self._file.is_ome:
-            self._ome()
+            return ome_facts(self._file.ome_metadata or "", number)
+        if self._file.is_imagej:
+            tag = self._layout.first.tags.get("XResolution")
+            return imagej_facts(self._file.imagej_metadata or {}, tag.value if tag else None)
+        facts = Facts()
+        if self._file.is_micromanager:
+            facts.fps = micromanager_interval((self._file.micromanager_metadata or {}).get("Summary") or {})
+        return facts
 
-    def _ome(self) -> None:
-        import tifffile
-
-        try:
-            pixels = tifffile.xml2dict(self._file.ome_metadata or "")["OME"]["Image"]
-            pixels = (pixels[0] if isinstance(pixels, list) else pixels)["Pixels"]
-        except Exception:  # metadata are a courtesy
-            logging.getLogger(__name__).debug("%s: unreadable OME-XML", self.path, exc_info=True)
-            return
-        seconds = {"s": 1.0, "ms": 1e-3}.get(pixels.get("TimeIncrementUnit", "s"))
-        increment = float(pixels.get("TimeIncrement", 0) or 0)
-        if seconds and increment > 0:
-            self.fps = 1 / (increment * seconds)
-        microns = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3}.get(pixels.get("PhysicalSizeXUnit", "µm"))
-        size = float(pixels.get("PhysicalSizeX", 0) or 0)
-        if microns and size > 0:
-            self.pixel_size_um = size * microns
+    def _take(self, facts: Facts) -> None:
+        self.fps, self.pixel_size_um, self.about = facts.fps, facts.pixel_size_um, facts.about
+        if facts.times is not None and len(facts.times) >= self.n_frames:
+            self.timestamps = facts.times[: self.n_frames]
+        if facts.nominal and facts.fps:
+            self.note(f"{facts.fps:.4g} Hz by the frames' times (nominal: {facts.nominal:g} Hz)")
+        if facts.playback and facts.fps is None:
+            self.rate_hint = f" ({facts.playback:g} frames per second is how fast it asks to be shown)"
+        self._add = facts.offset if self.dtype == np.uint16 else 0
+        if self._add:
+            self.dtype = np.dtype(np.int16)
+        if self._layout.first.photometric == MINISWHITE and self.dtype.kind == "u":
+            self.note("stored with 0 as white: turned round, so that bright is bright")
+        if self._layout.first.photometric == PALETTE:
+            self.dtype = np.dtype(np.uint8)
+        self._stored = self.dtype if not self._add else np.dtype(np.uint16)
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop) page by page; stored without compression they are read in one go."""
         for begin in range(start, stop, size):
-            end = min(begin + size, stop)
-            yield self._contiguous(begin, end) if self._offset is not None else self._pages(begin, end)
+            indices = self._layout.frames[begin : min(begin + size, stop)]
+            block = (
+                self._contiguous(indices)
+                if self._layout.offset is not None
+                else self._by_page(indices, begin)
+            )
+            if self._add:
+                block = (block.astype(np.int32) + self._add).astype(self.dtype)
+            yield block
 
-    def _contiguous(self, begin: int, end: int) -> np.ndarray:
-        height, width = self.shape[1:]
-        shape = (end - begin, height, width, *((self._samples,) if self._samples > 1 else ()))
-        each = height * width * self._samples
-        assert self._offset is not None
-        stored = self.dtype.newbyteorder(self._file.byteorder)
-        flat = np.fromfile(
-            self.path, stored, (end - begin) * each, offset=self._offset + begin * each * self.dtype.itemsize
-        )
-        if len(flat) < (end - begin) * each:
-            raise InputError(f"{self.path}: cut off in frame {begin + len(flat) // each}; copy it again")
-        block = flat.reshape(shape).astype(self.dtype, copy=False)
+    def _contiguous(self, indices: np.ndarray) -> np.ndarray:
+        first, offset = self._layout.first, self._layout.offset
+        assert offset is not None
+        size = self.shape[1:]
+        shape = (self._samples, *size) if self._planar else (*size, *(self._samples,) * (self._samples > 1))
+        each = int(np.prod(shape))
+        stored = first.dtype.newbyteorder(self._file.byteorder)
+        runs = np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1)
+        flat = [
+            np.fromfile(
+                self._source,
+                stored,
+                len(run) * each,
+                offset=offset + int(run[0]) * each * stored.itemsize,
+            )
+            for run in runs
+        ]
+        block = np.concatenate(flat) if len(flat) > 1 else flat[0]
+        if len(block) < len(indices) * each:
+            raise InputError(f"{self.path}: was cut off while it was read; copy it again")
+        block = block.reshape(len(indices), *shape).astype(stored.newbyteorder("="), copy=False)
+        if self._planar:
+            block = np.moveaxis(block, 1, -1)
         return to_grey(block) if self._samples > 1 else block
 
-    def _pages(self, begin: int, end: int) -> np.ndarray:
-        block = np.empty((end - begin, *self.shape[1:]), self.dtype)
-        for row, index in zip(block, range(begin, end), strict=True):
-            try:
-                page: Any = self._file.pages[index]
-                frame = page.asarray()
-            except MemoryError:
-                raise
-            except Exception as error:  # every codec has exceptions of its own
-                reason = " ".join(str(error).split())
+    def _by_page(self, indices: np.ndarray, begin: int) -> np.ndarray:
+        block: np.ndarray | None = None
+        for number, index in enumerate(indices):
+            frame = self._page(int(index), begin + number)
+            if block is None:
+                block = np.empty((len(indices), *self.shape[1:]), self._stored)
+            if frame.shape != self.shape[1:]:
+                raise self.wrong_size(begin + number, frame.shape)
+            if frame.dtype != block.dtype:
                 raise InputError(
-                    f"{self.path}: frame {index} is corrupt or cut off ({reason}); stop={index} takes the "
-                    "frames before it"
-                ) from error
-            if frame.ndim == 3:
-                frame = to_grey(np.moveaxis(frame, 0, -1) if page.keyframe.planarconfig == 2 else frame)
-            if frame.shape != row.shape:
-                raise self.wrong_size(index, frame.shape)
-            if frame.dtype != row.dtype:
-                raise InputError(
-                    f"{self.path}: frame {index} is of type {frame.dtype}, the first of {row.dtype}"
+                    f"{self.path}: frame {begin + number} is of type {frame.dtype}, the first of "
+                    f"{block.dtype}"
                 )
-            row[:] = frame
+            block[number] = frame
+        assert block is not None
         return block
 
+    def _page(self, index: int, frame_number: int) -> np.ndarray:
+        try:
+            page: Any = self._layout.pages[index]
+            if page.parent.filehandle.closed:  # another file of the recording
+                page.parent.filehandle.open()
+                self._opened.append(page.parent)
+            return page_grey(page)
+        except MemoryError:
+            raise
+        except Exception as error:  # every codec has exceptions of its own
+            reason = " ".join(str(error).split())
+            raise FrameError(self.path, frame_number, f"is corrupt or cut off ({reason})") from error
+
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, and others of the same recording."""
+        for file in (*self._opened, self._layout, self._file):
+            file.close()
+
+
+def page_grey(page: Any) -> np.ndarray:
+    """Decode a page to grey (H, W): colours, palettes, and 0 as white are taken for what they show."""
+    key = page.keyframe
+    pixels = page.asarray()
+    if key.photometric == PALETTE and key.colormap is not None:
+        return to_grey(np.moveaxis(np.asarray(key.colormap), 0, -1) >> 8).astype(np.uint8)[pixels]
+    if pixels.ndim == 3:
+        pixels = to_grey(np.moveaxis(pixels, 0, -1) if key.planarconfig == 2 else pixels)
+    if key.photometric == MINISWHITE and pixels.dtype.kind == "u":
+        bits = key.bitspersample if isinstance(key.bitspersample, int) else pixels.dtype.itemsize * 8
+        return ((1 << bits) - 1 - pixels.astype(np.int64)).astype(pixels.dtype)
+    return pixels
 
 
 class _Complaints(logging.Handler):
@@ -204,15 +221,3 @@ class _Complaints(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.first = self.first or record.getMessage()
-
-
-def is_stack(path: Path) -> bool:
-    """Whether a TIFF has more than one page.
-
-    Raises
-    ------
-    InputError
-        If it isn't a TIFF.
-    """
-    with TiffRecording(path) as recording:
-        return recording.n_frames > 1

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path, check_output
-from calcium_lightning.core.cells import CENTER_LEVEL, Cells
+from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CENTROID_LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ def cells_table(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def footprint_shapes(cells: Cells, level: float = CENTER_LEVEL) -> dict[str, np.ndarray]:
+def footprint_shapes(cells: Cells, level: float = CENTROID_LEVEL) -> dict[str, np.ndarray]:
     """Size and shape of each footprint's part above `level` of its peak: column -> (K,) float64."""
     from skimage.measure import regionprops
 

@@ -1,13 +1,14 @@
 """Cells as Neurodata Without Borders (NWB), to go on with in any of its tools.
 
-Knows :class:`~calcium_lightning.core.cells.Cells` and pynwb. NWB's axes are (x, y) and (time, ...), ours (y, x)
-and (cell, time): every turn between the two is in this file, and is tested on a field that isn't square.
+Knows :class:`~calcium_lightning.core.cells.Cells` and pynwb. NWB's axes are (x, y) and (time, ...), ours
+(y, x) and (cell, time): every turn between the two is in this file, and is tested on a field that is not
+square.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import numpy as np
 from calcium_lightning import __version__
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from pynwb import NWBFile
@@ -37,8 +38,8 @@ class NwbSettings:
     Attributes
     ----------
     session_start_time : str, optional
-        ISO 8601, with or without a time zone (then the local one); default: when the session file was last
-        changed, or the cells file if the session is gone.
+        ISO 8601, with or without a time zone (then the local one); default: what the recorder said, or else
+        when the session file was last changed, or the cells file if the session is gone.
     masks : {"pixel", "image"}
         Footprints as lists of (x, y, weight), or as whole images (compressed).
     localizations : bool
@@ -56,7 +57,7 @@ class NwbSettings:
     localizations: bool = False
     indicator: str = "unknown"
     location: str = "unknown"
-    device: str = "one-photon microscope"
+    device: str | None = None
     excitation_nm: float | None = None
     emission_nm: float | None = None
     subject_id: str | None = None
@@ -121,6 +122,21 @@ def export_nwb(
         stream.write(file)
 
 
+def to_nwb(cells: Cells, path: Path | str, *, overwrite: bool = False, **facts: Any) -> None:
+    """Write an NWB file; the facts are fields of :class:`NwbSettings`, and otherwise as :func:`export_nwb`.
+
+    Raises
+    ------
+    InputError
+        If a fact isn't one, with those that resemble it; and as :func:`export_nwb`.
+    """
+    known = [field.name for field in fields(NwbSettings)]
+    for name in facts:
+        if name not in known:
+            raise InputError(f"to_nwb: {name}= is no fact that NWB takes{nearest(name, known)}")
+    export_nwb(cells, path, NwbSettings(**facts), overwrite=overwrite)
+
+
 def start_time(cells: Cells, settings: NwbSettings, source: Path | None) -> tuple[datetime, str]:
     """When the session began, with a time zone, and how that is known.
 
@@ -138,11 +154,22 @@ def start_time(cells: Cells, settings: NwbSettings, source: Path | None) -> tupl
                 "like 2026-03-01T14:30:00+01:00"
             ) from error
         return (moment if moment.tzinfo else moment.astimezone()), "given"
+    if (noted := _recorded(cells)) is not None:
+        return noted, "as the recorder noted it"
     for file in (Path(cells.session) if cells.session else None, source):
         if file is not None and file.is_file():
             moment = datetime.fromtimestamp(file.stat().st_mtime, tz=UTC)
             return moment, f"unknown; this is when {file.name} was last changed"
     return datetime(1970, 1, 1, tzinfo=UTC), "unknown"
+
+
+def _recorded(cells: Cells) -> datetime | None:
+    """The start that the recorder noted; None where it did not, or in no form that is known."""
+    try:
+        moment = datetime.fromisoformat(cells.about.get("session_start_time", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
@@ -158,7 +185,8 @@ def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
         identifier=str(uuid4()),
         session_start_time=moment,
         session_id=Path(cells.session).stem or None,
-        experimenter=settings.experimenter,
+        experimenter=settings.experimenter or cells.about.get("experimenter"),
+        experiment_description=cells.about.get("experiment"),
         lab=settings.lab,
         institution=settings.institution,
         keywords=["calcium imaging", "one-photon", "cell extraction"],
@@ -168,6 +196,7 @@ def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
         was_generated_by=[["calcium-lightning", cells.package_version or __version__]],
     )
     facts = {name: getattr(settings, name) for name in ("subject_id", "species", "sex", "age")}
+    facts["subject_id"] = facts["subject_id"] or cells.about.get("subject_id")
     if any(facts.values()):
         file.subject = Subject(**{name: value for name, value in facts.items() if value})
     return file
@@ -187,13 +216,17 @@ def _imaging_plane(file: NWBFile, cells: Cells, settings: NwbSettings) -> Imagin
         name="ImagingPlane",
         optical_channel=channel,
         description=f"the field of view, {cells.frame_shape[1]} x {cells.frame_shape[0]} pixels (x, y)",
-        device=file.create_device("Microscope", description=settings.device),
+        device=file.create_device("Microscope", description=_device(cells, settings)),
         excitation_lambda=_wavelength(settings.excitation_nm),
         indicator=settings.indicator,
         location=settings.location,
         imaging_rate=float(cells.fps),
         **grid,
     )
+
+
+def _device(cells: Cells, settings: NwbSettings) -> str:
+    return settings.device or cells.about.get("device") or "one-photon microscope"
 
 
 def _wavelength(value: float | None) -> float:
@@ -236,7 +269,7 @@ def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) ->
     ]
     segmentation = PlaneSegmentation(
         name="PlaneSegmentation",
-        description="demixed footprints of single cells; they may overlap",
+        description=f"demixed footprints of single cells; they may overlap{_told(cells)}",
         imaging_plane=plane,
         id=np.arange(len(cells)),
         columns=columns,
@@ -244,6 +277,12 @@ def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) ->
     )
     module.add(ImageSegmentation(plane_segmentations=[segmentation]))
     return segmentation
+
+
+def _told(cells: Cells) -> str:
+    """How many of the accepted cells are expected to be false, where that is known."""
+    accepted = int(np.count_nonzero(cells.accepted))
+    return f"; of the accepted, {cells.chance.told(accepted)}" if cells.chance and accepted else ""
 
 
 def _responses(module: Any, segmentation: PlaneSegmentation, cells: Cells) -> None:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calcium_lightning.core.scale import CELL_SIGMA, MAD_TO_STD
 from calcium_lightning.nn.coordinates import Coordinates
-from calcium_lightning.nn.maps import CELL_SIGMA
 
 
 class BandpassDetector(nn.Module):
@@ -42,7 +42,7 @@ class BandpassDetector(nn.Module):
         mean = windows.mean(1)
         response = self._correlate(mean)
         # In units of the noise's own response, measured robustly: averaging depends on the frame rate.
-        noise = response.abs().flatten(1).median(1).values[:, None, None] * 1.4826
+        noise = response.abs().flatten(1).median(1).values[:, None, None] * MAD_TO_STD
         score = response / noise.clamp_min(1e-6)
         peak = F.max_pool2d(score[:, None], 5, 1, 2)[:, 0]
         lit = (score == peak) & (score > self.threshold_sigmas)

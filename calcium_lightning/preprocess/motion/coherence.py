@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.device import exact
+
 #: steps of expectation maximisation at a time
 STEPS = 100
 
@@ -48,10 +50,10 @@ class Unity:
 
     def stiffness(self, moments: Tensor) -> Tensor:
         """Prior precision (2 P, 2 P) under which neighbours differ as in these second moments (2 P, 2 P)."""
-        result = torch.zeros_like(moments)
+        result, differences = torch.zeros_like(moments), self.differences.to(moments.device)
         for axis in (0, 1):
-            squared = (self.differences * moments[axis::2, axis::2]).sum() / (len(self.differences) - 1)
-            result[axis::2, axis::2] = self.differences / squared.clamp_min(self.least**2)
+            squared = (differences * moments[axis::2, axis::2]).sum() / (len(differences) - 1)
+            result[axis::2, axis::2] = differences / squared.clamp_min(self.least**2)
         return result
 
     def learn(self, shifts: Tensor, covariance: Tensor, stiffness: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -71,12 +73,12 @@ class Unity:
         moments : Tensor (2 P, 2 P)
             Second moments of the shifts, noise taken off.
         """
-        flat, covariance = shifts.flatten(1).double(), covariance.double()
+        flat, covariance = exact(shifts.flatten(1)), exact(covariance)
         scatter = flat.T @ flat / len(flat)
         if stiffness is None or not (covariance.diagonal() > 0).all():  # a place where nothing is to be seen
             moments = scatter + covariance
             return self.stiffness(moments).to(shifts), moments.to(shifts)
-        learned, told = stiffness.double(), torch.linalg.inv(covariance)
+        learned, told = exact(stiffness), torch.linalg.inv(covariance)
         data = told - learned
         # What the shifts would be under another prior follows from what they are: no frame is needed again.
         for _ in range(STEPS):

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
+from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.nonrigid import PatchEstimator, remaining
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.motion.rigid import RigidEstimator, check_diameter
-from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings
+from calcium_lightning.preprocess.motion.types import Motion, MotionSettings
 
 __all__ = ["Motion", "MotionSettings", "estimate_motion"]
 

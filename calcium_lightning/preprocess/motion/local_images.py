@@ -14,6 +14,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.device import exact
+
 #: rows of a strip, in reaches of the images
 ROWS = 2.0
 
@@ -39,7 +41,7 @@ class LocalImages:
     @classmethod
     def gaussians(cls, places: Tensor, sigma: float, reach: float, size: tuple[int, int]) -> LocalImages:
         """Return Gaussians of peak 1 at places (K, 2), ordered by y, that end at the distance ``reach``."""
-        (height, width), rows = size, places[:, 0].double()
+        (height, width), rows = size, exact(places[:, 0])
         count = max(1, round(height / max(ROWS * reach, 1)))
         edges = torch.linspace(0, height, count + 1).round().long().tolist()
         parts, blocks = [], []

@@ -22,9 +22,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from calcium_lightning.core.device import exact
+from calcium_lightning.core.scale import FWHM
 from calcium_lightning.preprocess.motion.local_images import LocalImages
 from calcium_lightning.preprocess.motion.prior import conjugate_gradients, predict_from_neighbours
-from calcium_lightning.preprocess.motion.registration import FWHM, smooth
+from calcium_lightning.preprocess.motion.registration import smooth
 
 #: relative ridge that keeps the normal matrix invertible where there is no contrast
 RIDGE = 1e-5
@@ -171,7 +173,7 @@ class MotionModel:
         if self.stiffness is not None:
             scale = self._scale[: self.steps]
             self._normal[: self.steps, : self.steps] += self.stiffness / scale / scale[:, None]
-        self._free = torch.linalg.inv(self._normal.double()).float()
+        self._free = torch.linalg.inv(exact(self._normal)).to(self._normal)
 
     @property
     def steps(self) -> int:
@@ -205,8 +207,9 @@ class MotionModel:
         residual = torch.addmm(frames, smooth_part, self._smooth, alpha=-1)
         self._local.subtract_from(residual, brightness)
         misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
-        first = torch.eye(len(extra), steps, device=frames.device, dtype=torch.float64)
-        covariance = torch.linalg.solve((self._normal + torch.diag(extra)).double(), first).float()[:steps]
+        first = torch.eye(len(extra), steps, dtype=torch.float64)
+        normal = exact(self._normal + torch.diag(extra))
+        covariance = torch.linalg.solve(normal, first).to(frames)[:steps]
         std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:steps]
         covariance = covariance / self._scale[:steps] / self._scale[:steps, None]
         theta = theta / self._scale

@@ -1,10 +1,10 @@
 """Motion that differs over the field, estimated at a grid of places in the same stream as the rigid one.
 
 One model for the whole field, as for rigid motion, but with a step of its own at each place of a
-:class:`~calcium_lightning.preprocess.motion.patches.PatchGrid`: what a frame tells of the motion is weighed jointly
-with the background and the cells, and with a prior by which neighbouring places move alike
-(:mod:`~calcium_lightning.preprocess.motion.coherence`), whose width is learned: a field that moves as one is left
-to, and a place without contrast follows its neighbours.
+:class:`~calcium_lightning.preprocess.motion.patches.PatchGrid`: what a frame tells of the motion is weighed
+jointly with the background and the cells, and with a prior by which neighbouring places move alike
+(:mod:`~calcium_lightning.preprocess.motion.coherence`), whose width is learned: a field that moves as one is
+left to, and a place without contrast follows its neighbours.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.blocks import repaired
 from calcium_lightning.preprocess.motion.coherence import Unity
 from calcium_lightning.preprocess.motion.model import MotionModel, Solution
 from calcium_lightning.preprocess.motion.patches import PatchGrid, undo
 from calcium_lightning.preprocess.motion.registration import shift_frames
 from calcium_lightning.preprocess.motion.rigid import FEW, RigidEstimator, filled
-from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings, PatchShifts
+from calcium_lightning.preprocess.motion.types import Motion, MotionSettings, PatchShifts
 
 #: least standard deviation of the difference between neighbouring places, session pixels
 LEAST_DIFFERENCE = 0.01

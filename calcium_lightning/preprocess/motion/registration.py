@@ -12,12 +12,11 @@ import math
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.scale import FWHM
 from calcium_lightning.preprocess.resample import apply_separable
 
 #: frames whose mutual correlation chooses the first template, and how many of them make it
 REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
-#: full width at half maximum of a Gaussian over its standard deviation
-FWHM = 2.3548
 
 
 def cubic_weights(fraction: Tensor) -> Tensor:

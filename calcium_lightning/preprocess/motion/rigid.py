@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
 from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion.registration import (
@@ -25,7 +26,7 @@ from calcium_lightning.preprocess.motion.registration import (
     shift_frames,
     smooth,
 )
-from calcium_lightning.preprocess.motion.types import Frames, Motion, MotionSettings
+from calcium_lightning.preprocess.motion.types import Motion, MotionSettings
 
 #: a frame with less contrast than this share of the usual one was lost (a black frame)
 LOST_CONTRAST = 0.1

@@ -1,4 +1,4 @@
-"""What goes into an estimate of motion and what comes out: settings, result, what it asks of a session.
+"""What goes into an estimate of motion and what comes out: settings and result.
 
 Knows no tensors and no method.
 """
@@ -7,20 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-
-
-class Frames(Protocol):
-    """What motion needs of a session."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
-
-    def frames(self, start: int, stop: int) -> np.ndarray:
-        """Frames [start, stop)."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Networks between coordinates and pictures, by plain (transposed) convolution and by CoordConv.
 
 After Liu et al. 2018 (arXiv:1807.03247) and the code that they published. Their CoordConv painter is
-:class:`~calcium_lightning.replications.teng2021.painter.DeCoordConv`, which the published system took from them.
+:class:`~calcium_lightning.replications.teng2021.painter.DeCoordConv`, which Teng et al. took from them.
 For: comparing both kinds of layers where nothing but coordinates has to be learned.
 Must not know: which coordinates are asked for, or what is right.
 """

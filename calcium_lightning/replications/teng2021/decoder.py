@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.nn.coordconv import CoordConv2d
 from calcium_lightning.nn.splat import splat
 
@@ -85,7 +86,7 @@ class SplatLatentDecoder(nn.Module):
     """
 
     def __init__(
-        self, coordinates: int = 100, size: int = 100, sigma: float = 2.55, shape: str = "isotropic"
+        self, coordinates: int = 100, size: int = 100, sigma: float = CELL_SIGMA, shape: str = "isotropic"
     ) -> None:
         super().__init__()
         self.size = size

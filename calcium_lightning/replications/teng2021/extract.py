@@ -17,6 +17,7 @@ from torch import Tensor
 from calcium_lightning.core.cells import Cells, Localizations
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import track
+from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.io.origin import made_by
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.checkpoint import read_weights
@@ -144,7 +145,8 @@ def coordinate_cells(
     similarity, own = _similarity(network, frames, visited, tracks)
     least = similarity.min(1, keepdims=True)
     traces = similarity - least
-    noise = np.median(np.abs(np.diff(traces, axis=1)), 1) * 1.4826 / 2**0.5 if traces.shape[1] > 1 else 1.0
+    step = np.abs(np.diff(traces, axis=1))
+    noise = np.median(step, 1) * MAD_TO_STD / 2**0.5 if step.shape[1] else 1.0
     mean, largest = _images(session)
     count, rate = len(visited.pixels), fps or session.fps
     timestamps = session.timestamps
@@ -171,6 +173,7 @@ def coordinate_cells(
         localizations=_localizations(tracks.numpy(), own, visited, factor, network.size),
         session=str(session.path),
         session_sha256=session.sha256(),
+        about=session.about,
         fps=rate,
         kind=session.kind,
         pixel_size_um=pixel_size_um or session.pixel_size_um,

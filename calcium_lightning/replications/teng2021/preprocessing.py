@@ -104,6 +104,12 @@ class PublishedRecording(Recording):
         self.path: Path = recording.path
         self.dtype = np.dtype(np.float32)
         self.fps, self.timestamps = recording.fps, recording.timestamps
+        self.bad_frames, self.breaks, self.clock_problem = (
+            recording.bad_frames,
+            recording.breaks,
+            recording.clock_problem,
+        )
+        self.notes, self.about = recording.notes, recording.about
         self.kind, self.motion_corrected = "dff", True
         size = recording.pixel_size_um
         self.pixel_size_um = None if size is None else size / self.settings.scale

@@ -5,12 +5,8 @@ Knows the pipeline from a session to cells, and Lightning.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +15,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.data.datamodule import SessionData
-from calcium_lightning.io.session import Session
-from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.io.base_session import BaseSession, Beginning
 from calcium_lightning.metrics.scorecard import Scorecard
-from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.pages.pictures import patch, thumbnail
-from calcium_lightning.pipeline import extract_cells
+from calcium_lightning.pipeline import extract, load_model
 from calcium_lightning.training.callbacks.media import show_table, takes_tables
 
 
@@ -54,15 +48,13 @@ class CellTable(Callback):
             return
         part = data.prepared[0]
         try:
-            network, window = load_network(best)
-            with beginning(part.session, self.frames) as session:
-                cells = extract_cells(
+            with Beginning(part.session, self.frames) as session:
+                cells = extract(
                     session,
-                    network.to(pl_module.device),
-                    window,
-                    part.cell_diameter,
-                    preprocess=data.preprocess,
                     fps=part.fps,
+                    cell_diameter=part.cell_diameter,
+                    detector=load_model(best, device=pl_module.device),
+                    preprocess=data.preprocess,
                     device=pl_module.device,
                 )
                 figures = _figures(cells, session)
@@ -74,38 +66,6 @@ class CellTable(Callback):
         show_table(trainer, "cells", columns, rows)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=trainer.global_step)
-
-
-@contextmanager
-def beginning(session: Session, frames: int) -> Iterator[Session]:
-    """The first frames of a session as a session, which is gone afterwards."""
-    if session.n_frames <= frames:
-        yield session
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / session.path.name
-        with SessionWriter(
-            path,
-            *session.shape[1:],
-            session.dtype,
-            session.fps,
-            pixel_size_um=session.pixel_size_um,
-            kind=session.kind,
-            motion_corrected=session.motion_corrected,
-        ) as writer:
-            for start in range(0, frames, 64):
-                writer.append(session.frames(start, min(start + 64, frames)))
-            if session.shifts is not None:
-                writer.set_shifts(session.shifts[:frames])
-            if (truth := session.truth) is not None:
-                cut = {
-                    "traces": None if truth.traces is None else truth.traces[:, :frames],
-                    "spikes": None if truth.spikes is None else truth.spikes[:, :frames],
-                    "shifts": None if truth.shifts is None else truth.shifts[:frames],
-                }
-                writer.set_truth(dataclasses.replace(truth, **cut))
-        with Session(path) as part:
-            yield part
 
 
 def as_table(cells: Cells) -> tuple[list[str], list[list[Any]]]:
@@ -133,7 +93,7 @@ def as_table(cells: Cells) -> tuple[list[str], list[list[Any]]]:
     return columns, rows
 
 
-def _figures(cells: Cells, session: Session) -> dict[str, float]:
+def _figures(cells: Cells, session: BaseSession) -> dict[str, float]:
     figures = {"cells/found": float(len(cells)), "cells/accepted": float(cells.accepted.sum())}
     truth = session.truth
     if truth is None or all(part is None for part in (truth.footprints, truth.mask, truth.shifts)):

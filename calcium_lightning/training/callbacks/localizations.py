@@ -6,14 +6,17 @@ Knows Lightning and the model's output. Calibration needs labels: simulated sess
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from calcium_lightning.core.device import exact
 from calcium_lightning.metrics.calibration import Z_EDGES, Calibration, LocalizationCalibration
 from calcium_lightning.nn.coordinates import Coordinates, find_peaks
 from calcium_lightning.nn.windows import WindowBatch
+from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.training.callbacks.media import is_due, show_figure, show_table, takes_tables
 from calcium_lightning.training.callbacks.pictures import corner
 
@@ -62,7 +65,8 @@ class LocalizationCheck(Callback):
             return
         found = find_peaks(pl_module(batch).maps, self.threshold)
         if listed:
-            show_table(trainer, "localizations", COLUMNS, _rows(trainer, batch, found)[: self.rows])
+            rows = table_rows(batch, found, getattr(getattr(trainer, "datamodule", None), "prepared", None))
+            show_table(trainer, "localizations", COLUMNS, rows[: self.rows])
         if batch.labels is not None:
             self.metric.to(pl_module.device).update(
                 found.positions,
@@ -119,15 +123,17 @@ def draw(result: Calibration) -> Any:
     return figure
 
 
-def _rows(trainer: Any, batch: WindowBatch, found: Coordinates) -> list[list[Any]]:
-    """One row per localisation, the most probable first; pixels are the crop's where no session is known."""
+def table_rows(
+    batch: WindowBatch, found: Coordinates, prepared: Sequence[Prepared] | None = None
+) -> list[list[Any]]:
+    """One row per localisation (:data:`COLUMNS`), the most probable first.
+
+    Positions are session pixels; the crop's where ``prepared`` doesn't tell the sessions.
+    """
     rows: list[list[Any]] = []
-    prepared = getattr(trainer.datamodule, "prepared", None)
     for sample in range(len(batch)):
         valid = found.valid[sample]
-        place, spread = (
-            part[sample][valid].double().cpu().numpy() for part in (found.positions, found.position_std)
-        )
+        place, spread = (exact(part[sample][valid]).numpy() for part in (found.positions, found.position_std))
         session = int(batch.session[sample])
         name = str(session)
         if prepared:

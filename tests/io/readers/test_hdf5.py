@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -91,9 +91,9 @@ def test_a_missing_dataset_lists_the_nearest_names(tmp_path):
 @pytest.mark.parametrize("frames", [movie(1)[0], movie(6)[None], np.zeros(5)])
 def test_wrong_rank(tmp_path, frames):
     path = store(tmp_path / "a.h5", frames=frames)
-    with pytest.raises(InputError, match=r"mov has shape .*expected three dimensions"):
+    with pytest.raises(InputError, match=r"mov has shape .*(expected three dimensions|say which axis)"):
         open_recording(path, key="mov")
-    with pytest.raises(InputError, match=r"no dataset of three dimensions.*there are: mov"):
+    with pytest.raises(InputError, match=r"no dataset of three dimensions.*there are: mov|say which axis"):
         open_recording(path)
 
 

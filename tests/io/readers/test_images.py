@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.readers.grey import to_grey
 
 

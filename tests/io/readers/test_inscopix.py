@@ -6,7 +6,7 @@ import pytest
 from helpers.recordings import movie, read_all
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from helpers.recordings import cut, movie, read_all
 from scipy.io import savemat
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 
 
 def version5(path, compressed=True, **variables):

@@ -5,8 +5,8 @@ import pytest
 from helpers.recordings import movie, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
-from calcium_lightning.io.readers.miniscope import repair_first
+from calcium_lightning.io.readers.clock import repair_first
+from calcium_lightning.io.readers.formats import open_recording
 
 V4 = {
     "ROI": {"height": 24, "leftEdge": 0, "topEdge": 0, "width": 38},
@@ -140,8 +140,9 @@ def test_damaged_metadata(tmp_path):
 def test_times_without_the_column(tmp_path):
     path = folder(tmp_path / "m", movie(5), parts=(5,))
     (path / "timeStamps.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"no column 'Time Stamp \(ms\)'"):
-        open_recording(path)
+    with open_recording(path) as recording:
+        assert "no column of rising times (there are: a, b)" in recording.clock_problem
+        assert recording.n_frames == 5
 
 
 def test_a_folder_of_the_older_software(tmp_path):

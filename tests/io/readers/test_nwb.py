@@ -5,7 +5,7 @@ import pytest
 from helpers.recordings import movie, read_all
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 
 
 def write(path, *names, external=False, spacing=(2.5e-6, 2.5e-6), **times):

@@ -1,10 +1,12 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import tifffile
-from helpers.recordings import cut, movie, read_all
+from helpers.recordings import advice, cut, ingested, movie, read_all
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -100,18 +102,37 @@ def test_mixed_sizes_name_the_frame(tmp_path):
         read_all(tmp_path / "a.tif")
 
 
+def open_or_none(path):
+    """A recording, or nothing where it can't be opened."""
+    try:
+        return open_recording(path)
+    except InputError:
+        return nullcontext()
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"compression": "deflate"}, {"metadata": None}, {"imagej": True}, {"bigtiff": True}],
     ids=str,
 )
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.9, 0.99])
-def test_truncated_stacks_are_refused(tmp_path, options, keep):
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, movie(30, 40, 50), photometric="minisblack", **options)
+def test_truncated_stacks_say_what_is_left_or_are_whole(tmp_path, options, keep):
+    path, frames = tmp_path / "a.tif", movie(30, 40, 50)
+    tifffile.imwrite(path, frames, photometric="minisblack", **options)
     cut(path, keep)
-    with pytest.raises(InputError, match="cut off"):
-        read_all(path)
+    with open_or_none(path) as recording:
+        whole = recording is not None and not recording.breaks
+    if whole:
+        assert keep >= 0.9  # only the index behind the frames is gone
+        assert np.array_equal(ingested(path, tmp_path, fps=20.0)[0].frames(), frames)
+        return
+    with pytest.raises(InputError, match="cut off") as error:
+        ingested(path, tmp_path, fps=20.0)
+    if options == {"metadata": None}:  # where the frames are stood behind them
+        return
+    stop = advice(str(error.value))["stop"]
+    assert keep * 30 - 3 <= stop <= 30
+    assert np.array_equal(ingested(path, tmp_path, fps=20.0, stop=stop)[0].frames(), frames[:stop])
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.9])
@@ -141,3 +162,175 @@ def test_no_tiff_at_all(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"no picture" * 100)
     with pytest.raises(InputError, match="not a TIFF"):
         open_recording(tmp_path / "a.tif")
+
+
+COLOURS = {
+    "interleaved": (lambda grey: np.repeat(grey[..., None], 3, 3), {"photometric": "rgb"}),
+    "planar": (
+        lambda grey: np.repeat(grey[:, None], 3, 1),
+        {"photometric": "rgb", "planarconfig": "separate"},
+    ),
+    "planar, big-endian": (
+        lambda grey: np.repeat(grey[:, None], 3, 1),
+        {"photometric": "rgb", "planarconfig": "separate", "byteorder": ">"},
+    ),
+    "planar, compressed": (
+        lambda grey: np.repeat(grey[:, None], 3, 1),
+        {"photometric": "rgb", "planarconfig": "separate", "compression": "deflate"},
+    ),
+    "0 is white": (lambda grey: np.iinfo(grey.dtype).max - grey, {"photometric": "miniswhite"}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("kind", COLOURS)
+def test_grey_kept_as_colour_comes_back_exactly(tmp_path, kind, dtype):
+    frames = movie(7, dtype=dtype)
+    made, options = COLOURS[kind]
+    tifffile.imwrite(tmp_path / "a.tif", made(frames), **options)
+    assert np.array_equal(read_all(tmp_path / "a.tif"), frames)
+
+
+def test_a_palette_is_taken_for_what_it_shows(tmp_path):
+    frames = movie(7)
+    ramp = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
+    for colours, shown in ((ramp, frames), (ramp[:, ::-1], 255 - frames)):
+        tifffile.imwrite(tmp_path / "a.tif", frames, photometric="palette", colormap=colours)
+        assert np.array_equal(read_all(tmp_path / "a.tif"), shown)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_packed_bits(tmp_path, bits):
+    frames = movie(7, dtype="uint16") >> (16 - bits)
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", bitspersample=bits)
+    assert np.array_equal(read_all(tmp_path / "a.tif"), frames)
+
+
+def test_imagej_keeps_signed_numbers_with_an_offset(tmp_path):
+    frames = movie(7).astype(np.int16) - 100
+    metadata = {"axes": "TYX", "cf": 0, "c0": -32768.0, "c1": 1.0}
+    stored = (frames.astype(np.int32) + 32768).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stored, imagej=True, metadata=metadata)
+    read = read_all(tmp_path / "a.tif")
+    assert read.dtype == np.int16
+    assert np.array_equal(read, frames)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "rate"),
+    [
+        ({"finterval": 50.0, "tunit": "ms"}, 20),
+        ({"finterval": 50.0, "tunit": "msec"}, 20),
+        ({"finterval": 1 / 1200, "tunit": "min"}, 20),
+        ({"finterval": 5e4, "tunit": "us"}, 20),
+        ({"finterval": 0.05}, 20),
+        ({"finterval": 0.05, "fps": 7.0}, 20),
+        ({"fps": 7.0}, None),
+        ({"finterval": 0.05, "tunit": "parsec"}, None),
+    ],
+    ids=str,
+)
+def test_imagejs_intervals_have_units_and_its_playback_is_none(tmp_path, metadata, rate):
+    tifffile.imwrite(tmp_path / "a.tif", movie(7), imagej=True, metadata={"axes": "TYX", **metadata})
+    with open_recording(tmp_path / "a.tif") as recording:
+        assert recording.fps == (None if rate is None else pytest.approx(rate))
+        assert ("7 frames per second" in recording.rate_hint) == (metadata == {"fps": 7.0})
+
+
+def test_time_may_be_called_otherwise_and_channels_are_chosen(tmp_path):
+    frames = movie(12, dtype="uint16")
+    path = tmp_path / "a.tif"
+    for axes in ("ZYX", "CYX"):
+        tifffile.imwrite(path, frames, imagej=True, metadata={"axes": axes})
+        assert np.array_equal(read_all(path), frames)
+    both = np.stack([frames, frames // 2], 1)
+    for options in (
+        {"imagej": True, "metadata": {"axes": "TCYX"}},
+        {"ome": True, "metadata": {"axes": "TCYX"}},
+    ):
+        tifffile.imwrite(path, both, photometric="minisblack", **options)
+        with pytest.raises(InputError, match=r"2 channels of the same frames.*channel=0 to channel=1"):
+            open_recording(path)
+        assert np.array_equal(read_all(path, channel=1), frames // 2)
+        with pytest.raises(InputError, match="channel=2: there are 2"):
+            open_recording(path, channel=2)
+    tifffile.imwrite(path, both, photometric="minisblack")
+    with pytest.raises(InputError, match=r"dimensions \[12, 2\]; say which is time"):
+        open_recording(path)
+    assert np.array_equal(read_all(path, axes="tcyx", channel=0), frames)
+
+
+@pytest.mark.parametrize("promised", [5, 20])
+def test_headers_that_promise_another_number(tmp_path, promised):
+    frames = movie(12)
+    pixels = f'SizeX="38" SizeY="24" SizeZ="1" SizeC="1" SizeT="{promised}"'
+    ome = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image '
+        f'ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {pixels}><TiffData/></Pixels>'
+        "</Image></OME>"
+    )
+    for text in (ome, f"ImageJ=1.53c\nimages={promised}\nframes={promised}\n"):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+            for index, frame in enumerate(frames):
+                writer.write(frame, metadata=None, contiguous=False, description=None if index else text)
+        if promised < 12:
+            assert np.array_equal(read_all(tmp_path / "a.tif"), frames)
+        else:
+            with pytest.raises(InputError, match=r"promises 20 frames and 12 are there.*stop=12"):
+                read_all(tmp_path / "a.tif")
+
+
+def ome_pair(folder, frames, split):
+    """One recording in two files that name each other, as Micro-Manager writes it."""
+    folder.mkdir()
+    names = ["run_MMStack_Pos0.ome.tif", "run_MMStack_Pos0_1.ome.tif"]
+    ids = [f"urn:uuid:00000000-0000-0000-0000-00000000000{index}" for index in (1, 2)]
+    data = "".join(
+        f'<TiffData FirstT="{t}" FirstC="0" FirstZ="0" IFD="{t % split}" PlaneCount="1">'
+        f'<UUID FileName="{names[t // split]}">{ids[t // split]}</UUID></TiffData>'
+        for t in range(len(frames))
+    )
+    for index, part in enumerate((frames[:split], frames[split:])):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2013-06" '
+            f'UUID="{ids[index]}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+            f'SizeX="38" SizeY="24" SizeZ="1" SizeC="1" SizeT="{len(frames)}" TimeIncrement="50" '
+            f'TimeIncrementUnit="ms">{data}</Pixels></Image></OME>'
+        )
+        with tifffile.TiffWriter(folder / names[index]) as writer:
+            for number, frame in enumerate(part):
+                writer.write(
+                    frame, description=None if number else xml.encode(), metadata=None, contiguous=False
+                )
+    return [folder / name for name in names]
+
+
+def test_files_that_name_each_other_are_one_recording(tmp_path):
+    frames = movie(20)
+    first, second = ome_pair(tmp_path / "rec", frames, 12)
+    for path in (tmp_path / "rec", first, second):
+        assert np.array_equal(read_all(path), frames)
+    second.unlink()
+    with pytest.raises(InputError, match=r"12 are there, run_MMStack_Pos0_1.ome.tif isn't.*stop=12") as error:
+        ingested(tmp_path / "rec", tmp_path)
+    read = ingested(tmp_path / "rec", tmp_path, **advice(str(error.value)))[0]
+    assert np.array_equal(read.frames(), frames[:12])
+    assert read.fps == pytest.approx(20)
+
+
+def test_the_second_file_alone_is_refused(tmp_path):
+    first, second = ome_pair(tmp_path / "rec", movie(20), 12)
+    first.unlink()
+    with pytest.raises(InputError, match=r"its first frames aren't there.*run_MMStack_Pos0.ome.tif isn't"):
+        open_recording(second)
+
+
+@pytest.mark.parametrize(("unit", "step"), [("ms", 34.0), ("s", 0.034), ("µs", 34000.0)])
+def test_the_times_of_ome_frames_decide(tmp_path, unit, step):
+    planes = {"DeltaT": [step * index for index in range(12)], "DeltaTUnit": [unit] * 12}
+    metadata = {"axes": "TYX", "TimeIncrement": 50, "TimeIncrementUnit": "ms", "Plane": planes}
+    tifffile.imwrite(tmp_path / "a.ome.tif", movie(12), metadata=metadata)
+    with open_recording(tmp_path / "a.ome.tif") as recording:
+        assert recording.fps == pytest.approx(1e3 / 34)
+        np.testing.assert_allclose(recording.timestamps, np.arange(12) * 0.034)
+        assert "29.41 Hz by the frames' times (nominal: 20 Hz)" in recording.notes

@@ -1,10 +1,56 @@
+import struct
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
 from helpers.recordings import cut, damage, movie, packets, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import open_recording
+from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.readers.grey import to_grey
+
+
+def write_dib(path, frames, palette):
+    """An uncompressed 8-bit AVI as MATLAB and ImageJ write it: rows from the bottom up, padded to 4 bytes."""
+    count, height, width = frames.shape
+    colours = b"" if palette is None else b"".join(bytes((level, level, level, 0)) for level in palette)
+    padding = b"\0" * (-width % 4)
+    size = (width + len(padding)) * height
+
+    def chunk(name, data):
+        return name + struct.pack("<I", len(data)) + data
+
+    main = struct.pack("<14I", 50000, size * 20, 0, 16, count, 0, 1, size, width, height, 0, 0, 0, 0)
+    stream = struct.pack(
+        "<4s4s10I4H", b"vids", b"DIB ", 0, 0, 0, 1, 20, 0, count, size, 0, 0, 0, 0, width, height
+    )
+    form = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 0, size, 0, 0, 256 if colours else 0, 0)
+    header = chunk(b"LIST", b"hdrl" + chunk(b"avih", main) + chunk(
+        b"LIST", b"strl" + chunk(b"strh", stream) + chunk(b"strf", form + colours)
+    ))  # fmt: skip
+    pictures = [b"".join(row.tobytes() + padding for row in frame[::-1]) for frame in frames]
+    body = chunk(b"LIST", b"movi" + b"".join(chunk(b"00db", picture) for picture in pictures))
+    index = b"".join(
+        struct.pack("<4sIII", b"00db", 16, 4 + number * (8 + size), size) for number in range(count)
+    )
+    path.write_bytes(chunk(b"RIFF", b"AVI " + header + body + chunk(b"idx1", index)))
+    return path
+
+
+def write_ticks(path, frames, at, codec):
+    """A video whose frames are shown at the given ticks of a clock of 20 Hz."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=20)
+        stream.height, stream.width = frames.shape[1:]
+        stream.pix_fmt = "gray" if codec == "ffv1" else "yuv420p"
+        for frame, tick in zip(frames, at, strict=True):
+            picture = av.VideoFrame.from_ndarray(frame, format="gray").reformat(format=stream.pix_fmt)
+            picture.pts, picture.time_base = tick, Fraction(1, 20)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
 
 EXACT = [
     ("a.avi", "ffv1", "gray", "uint8"),
@@ -116,6 +162,66 @@ def test_no_video_at_all(tmp_path, content):
         open_recording(tmp_path / "a.avi")
 
 
+def test_the_levels_of_a_palette_and_of_a_missing_one(tmp_path):
+    frames = movie(6, 20, 38)  # rows are padded to 40 bytes, and go from the bottom up
+    for name, palette in (("grey", range(256)), ("none", None), ("inverted", range(255, -1, -1))):
+        path = write_dib(tmp_path / f"{name}.avi", frames, palette)
+        assert np.array_equal(read_all(path), 255 - frames if name == "inverted" else frames)
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "rawvideo", "mjpeg"])
+@pytest.mark.parametrize("promised", [0, 5, 12, 30])
+@pytest.mark.parametrize("index", ["whole", "half", "none"])
+def test_frames_are_counted_whatever_header_and_index_say(tmp_path, codec, promised, index):
+    path = write_video(tmp_path / "a.avi", movie(12), codec, "yuvj420p" if codec == "mjpeg" else "gray")
+    frames = read_all(path)
+    content = bytearray(path.read_bytes())
+    for chunk, offset in ((b"avih", 24), (b"strh", 40)):
+        struct.pack_into("<I", content, content.find(chunk) + offset, promised)
+    if index != "whole":
+        begin = content.rfind(b"idx1")
+        keep = 16 * 6 if index == "half" else 0
+        struct.pack_into("<I", content, begin + 4, keep)
+        del content[begin + (8 + keep if keep else 0) :]
+    path.write_bytes(content)
+    if promised <= 12:
+        assert np.array_equal(read_all(path), frames)
+    else:
+        with pytest.raises(InputError, match=r"promises 30 frames and 12 are there.*stop=12"):
+            read_all(path)
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "mpeg4"])
+@pytest.mark.parametrize("ticks", [2, 3])
+def test_empty_chunks_are_no_frames(tmp_path, codec, ticks):
+    frames = movie(20)
+    path = write_ticks(tmp_path / "a.avi", frames, [ticks * index for index in range(20)], codec)
+    with open_recording(path) as recording:
+        recording.check_whole(0, None)
+        assert recording.n_frames == 20
+        assert recording.fps == pytest.approx(20 / ticks)
+        assert recording.timestamps is None
+    if codec == "ffv1":
+        assert np.array_equal(read_all(path), frames)
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mp4"])
+def test_uneven_frames_have_times(tmp_path, name):
+    at = np.arange(20) + 5 * (np.arange(20) >= 12)
+    path = write_ticks(tmp_path / name, movie(20), at.tolist(), "mpeg4")
+    with open_recording(path) as recording:
+        assert recording.fps == pytest.approx(20, rel=0.01)
+        np.testing.assert_allclose(recording.timestamps, at / 20, atol=0.002)
+        assert recording.bad_frames.nonzero()[0].tolist() == [12]
+
+
+def test_full_range_that_is_not_marked_is_seen(tmp_path):
+    frames = movie(12)
+    frames[:, 3:9, 3:9], frames[:, 12:18, 3:9] = 0, 255
+    path = write_video(tmp_path / "a.mkv", frames, "libx264", "gray", qp="0")
+    assert np.array_equal(read_all(path), frames)
+
+
 def test_a_key_means_nothing_to_a_video(tmp_path):
-    with pytest.raises(InputError, match="key= and axes= are for"):
+    with pytest.raises(InputError, match="key= means nothing to video"):
         open_recording(write_video(tmp_path / "a.avi", movie(5)), key="data")

@@ -184,3 +184,24 @@ def test_the_command(cells, tmp_path, run_command):
     assert again.status == 2
     assert "overwrite=true" in again.stderr
     assert run_command("export", "cells=cells.h5", "output=out.nwb", "overwrite=true").status == 0
+
+
+def test_what_the_recorder_noted_is_exported_and_can_be_overridden(cells, opened, tmp_path):
+    noted = {
+        "session_start_time": "2022-09-19T15:03:28.635+02:00",
+        "subject_id": "a1",
+        "experiment": "fear",
+        "experimenter": "Searcher, R.",
+        "device": "Miniscope_V4_BNO",
+    }
+    file = opened(replace(cells, about=noted))
+    assert file.session_start_time.isoformat() == "2022-09-19T15:03:28.635000+02:00"
+    assert file.subject.subject_id == "a1"
+    assert file.experiment_description == "fear"
+    assert file.experimenter == ("Searcher, R.",)
+    assert file.devices["Microscope"].description == "Miniscope_V4_BNO"
+    told = {"session_start_time": "2020-01-01T00:00:00+00:00", "subject_id": "b2", "device": "mine"}
+    (tmp_path / "out.nwb").unlink()
+    file = opened(replace(cells, about=noted), **told)
+    assert file.session_start_time.year == 2020
+    assert (file.subject.subject_id, file.devices["Microscope"].description) == ("b2", "mine")

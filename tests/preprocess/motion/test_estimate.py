@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.moving import Recording, moving_tissue, rmse, wandering
 from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.preprocess.motion.estimate import MotionSettings, estimate_motion
-
-from .moving import Recording, moving_tissue, rmse, wandering
 
 CELL = 8.0
 

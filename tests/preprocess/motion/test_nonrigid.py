@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.bending import bending_tissue, displacement
+from helpers.moving import Recording, moving_tissue, rmse, wandering
 from scipy.ndimage import gaussian_filter
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.preprocess.motion.estimate import MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.motion.rigid import RigidEstimator
-
-from .bending import bending_tissue, displacement
-from .moving import Recording, moving_tissue, rmse, wandering
 
 CELL, SIZE = 8.0, (112, 104)
 PLACES = np.random.default_rng(3).uniform(0.1, 0.9, (40, 2)) * SIZE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,9 +82,11 @@ def write(path, frames: np.ndarray) -> Session:
 
 def with_patches(session: Session, patches: np.ndarray, diameter: float = 9.0) -> Prepared:
     prepared = prepare(session, diameter, PreprocessSettings(motion=None, repair_stretch=False))
-    prepared.shifts = patches.mean((1, 2)).astype(np.float32)
-    prepared.patches = PatchShifts(patches.astype(np.float32), np.zeros(patches.shape[1:], np.float32))
-    return prepared
+    return replace(
+        prepared,
+        shifts=patches.mean((1, 2)).astype(np.float32),
+        patches=PatchShifts(patches.astype(np.float32), np.zeros(patches.shape[1:], np.float32)),
+    )
 
 
 @PROPERTY

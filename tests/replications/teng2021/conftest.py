@@ -19,10 +19,11 @@ def trained(tmp_path_factory, session) -> Path:
     """A finished run."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("trained") / "run"
     given = [*TINY, f'data.sessions=["{session}"]', f"hydra.run.dir={run}"]
-    assert cli.run("train", train.main.__wrapped__, given) == 0
+    assert start.run("train", train.main.__wrapped__, given) == 0
     return run

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "published"
+FOLDER = Path(__file__).resolve().parents[3] / "experiments" / "published"
 
 
 @pytest.fixture

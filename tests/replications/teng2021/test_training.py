@@ -78,13 +78,14 @@ def still(session, tmp_path_factory) -> dict[str, torch.Tensor]:
     """What the seed starts from."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from calcium_lightning import cli, train
+    from calcium_lightning import train
+    from calcium_lightning.command import start
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("still") / "run"
     rates = [f"optimizer.{name}.lr=0" for name in ("everything", "coordinates", "sparsity")]
     given = [*quiet(*rates), sessions(session), f"hydra.run.dir={run}", "model.l1=0"]
-    assert cli.run("train", train.main.__wrapped__, given) == 0
+    assert start.run("train", train.main.__wrapped__, given) == 0
     return state(run)
 
 
@@ -122,7 +123,7 @@ def test_a_splat_decoder_starts_from_the_frames_mean(run_command, session, tmp_p
 
 def test_a_run_that_is_broken_off_goes_on(run_command, session, trained, tmp_path):
     """In the middle of the second epoch: three optimisers and the place in time come back."""
-    stop = ("+callbacks.stop._target_=breaking.SignalAt", "+callbacks.stop.step=8")
+    stop = ("+callbacks.stop._target_=helpers.breaking.SignalAt", "+callbacks.stop.step=8")
     broken = run_command("train", *TINY, *stop, sessions(session), "hydra.run.dir=broken")
     assert broken.status == 130, broken.stderr
     last = tmp_path / "broken/checkpoints/last.ckpt"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.metrics import LocalizationCalibration
+from calcium_lightning.metrics.calibration import LocalizationCalibration
 from calcium_lightning.training.callbacks.localizations import LocalizationCheck, draw
 
 

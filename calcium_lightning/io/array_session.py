@@ -1,0 +1,297 @@
+"""A session of frames that are in an array already: the array's door.
+
+NumPy, torch, h5py, zarr, dask, memory maps: whatever has a shape and gives ``array[start:stop]``. Frames are
+cut out and converted as they are asked for, so an array that isn't in memory stays where it is. Knows arrays
+by what they do, not by their libraries; knows nothing of methods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.truth import Truth
+from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
+from calcium_lightning.io.hdf5 import chunk_frames
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.session import Session
+
+#: larger chunks of an array, bytes, aren't read whole
+MOST_BYTES = 64 << 20
+#: slices that are compared to tell time from space, and pixels of each
+COMPARED, PIXELS = 6, 64
+#: by how much (Pearson's r) columns must be more alike than frames to be taken for frames
+MORE_ALIKE = 0.3
+
+
+class ArraySession(BaseSession):
+    """Frames of an array, with what the array doesn't know of itself.
+
+    Parameters
+    ----------
+    frames : array-like (T, H, W)
+        NumPy, torch (any device), h5py, zarr, dask, or anything else with a shape that can be sliced. uint8,
+        uint16 and float32 stay what they are; any other real numbers become float32, bool becomes uint8.
+    fps : float
+        Frame rate, Hz.
+    pixel_size_um : float, optional
+        Micrometres per pixel.
+    kind : {"raw", "dff"}
+        Sensor counts, or ΔF/F.
+    motion_corrected : bool
+        Whether motion was removed already.
+    timestamps : array-like (T,), optional
+        Seconds.
+    shifts : array-like (T, 2), optional
+        An estimate of the motion (dy, dx), pixels: a point at c in the motion-corrected field lies at
+        c + shifts[t] in frame t.
+    field : array-like (H, W), optional
+        Which pixels are recording; all of them where it isn't given.
+    bad_frames : array-like (T,), optional
+        Which frames hold no picture; none where it isn't given.
+    about : mapping of str to str, optional
+        Who, what and when: ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ...
+    truth : Truth, optional
+        Where the recording is simulated or annotated; no method looks at it.
+    name : str
+        What messages and the cells call it.
+
+    Raises
+    ------
+    InputError
+        If it isn't a stack of frames (what is wrong, and what to do), or an argument makes no sense.
+
+    Examples
+    --------
+    >>> frames = np.random.default_rng(0).integers(0, 255, (100, 48, 64), np.uint8)
+    >>> ArraySession(frames, fps=20)
+    ArraySession('array', (100, 48, 64), uint8, 20 Hz, raw)
+    """
+
+    def __init__(
+        self,
+        frames: Any,
+        fps: float,
+        *,
+        pixel_size_um: float | None = None,
+        kind: str = "raw",
+        motion_corrected: bool = False,
+        timestamps: Any = None,
+        shifts: Any = None,
+        field: Any = None,
+        bad_frames: Any = None,
+        about: Mapping[str, str] | None = None,
+        truth: Truth | None = None,
+        name: str = "array",
+    ) -> None:
+        self.path = Path(name)
+        self._array = frames if hasattr(frames, "shape") else np.asarray(frames)
+        shape = tuple(int(length) for length in self._array.shape)
+        if len(shape) != 3:
+            raise InputError(f"{name}: frames are (T, H, W), three dimensions; this array is {shape}")
+        if 0 in shape:
+            raise InputError(f"{name}: no frames in an array of shape {shape}")
+        count, height, width = shape
+        self.shape = (count, height, width)
+        stored = self._stored(0, 1).dtype.newbyteorder("=")
+        if stored.kind not in "buif":
+            raise InputError(f"{name}: frames are real numbers, this array is of type {stored}")
+        small = np.dtype(np.uint8) if stored.kind == "b" else np.dtype(np.float32)
+        self.dtype = stored if stored in DTYPES else small
+        self.fps = positive("fps", fps)
+        self.pixel_size_um = None if pixel_size_um is None else positive("pixel_size_um", pixel_size_um)
+        if kind not in KINDS:
+            raise InputError(f"{name}: kind={kind!r} is neither raw nor dff")
+        self.kind = kind
+        self.motion_corrected = bool(motion_corrected)
+        self.chunk_frames = self._best_chunk()
+        self._timestamps = self._known("timestamps", timestamps, np.float64, (count,))
+        self._shifts = self._known("shifts", shifts, np.float32, (count, 2))
+        self._field = self._known("field", field, bool, (height, width))
+        self._bad_frames = self._known("bad_frames", bad_frames, bool, (count,))
+        self._about = dict(about or {})
+        self._truth = truth
+        self._refuse_time_last()
+
+    @property
+    def timestamps(self) -> np.ndarray | None:
+        """Seconds, float64 (T,), where they are known."""
+        return self._timestamps
+
+    @property
+    def shifts(self) -> np.ndarray | None:
+        """Estimated motion (dy, dx), pixels, float32 (T, 2), where it is known."""
+        return self._shifts
+
+    @property
+    def field(self) -> np.ndarray:
+        """Which pixels are recording, bool (H, W)."""
+        return super().field if self._field is None else self._field
+
+    @property
+    def field_given(self) -> bool:
+        """Whether the field was given with the array."""
+        return self._field is not None
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Which frames hold no picture, bool (T,)."""
+        return super().bad_frames if self._bad_frames is None else self._bad_frames
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Who, what and when, where it is known."""
+        return self._about
+
+    @property
+    def truth(self) -> Truth | None:
+        """The truth, where there is any."""
+        return self._truth
+
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        """Cut the frames from ``start`` on out of the array, into ``out`` (n, H, W) of the session's type.
+
+        Raises
+        ------
+        InputError
+            If they hold NaN or infinite values.
+        """
+        with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused as that
+            np.copyto(out, self._stored(start, start + len(out)), casting="unsafe")
+        check_finite(out, start, f"{self.path}: frame")
+
+    def sha256(self) -> str:
+        """SHA-256 of the frames' shape, type and values as the method sees them, hexadecimal."""
+        digest = hashlib.sha256(f"{self.shape} {self.dtype.str}".encode())
+        for _, frames in self.chunks():
+            digest.update(frames.data)
+        return digest.hexdigest()
+
+    def _stored(self, start: int, stop: int) -> np.ndarray:
+        """Frames [start, stop) as the array has them, in memory."""
+        part = self._array[start:stop]
+        if hasattr(part, "detach"):  # torch: on any device, with or without a gradient
+            part = part.detach().cpu()
+            part = part.float() if part.is_floating_point() and part.itemsize < 4 else part
+        return np.asarray(part)
+
+    def _best_chunk(self) -> int:
+        """Frames in a chunk of the array; as in a session file where it has none, or too large ones."""
+        frame = self.height * self.width * self.dtype.itemsize
+        along_time = (getattr(self._array, "chunks", None) or (0,))[0]
+        length = int(along_time[0] if isinstance(along_time, Sequence) else along_time)
+        if 0 < length * frame <= MOST_BYTES:
+            return length
+        return chunk_frames(self.height, self.width, self.dtype.itemsize)
+
+    def _known(self, what: str, values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+        if values is None:
+            return None
+        array = np.asarray(values, dtype)
+        if array.shape != shape:
+            raise InputError(f"{self.path}: {what} of shape {array.shape}, for these frames {shape}")
+        if not np.isfinite(array).all():
+            raise InputError(f"{self.path}: {what} hold NaN or infinite values")
+        return array
+
+    def _refuse_time_last(self) -> None:
+        """Refuse (H, W, T): most pictures of a recording are alike, and most columns of a picture are not.
+
+        Only where the last dimension is the longest: another look at the shape costs nothing, and frames that
+        are wider than the recording is long are few.
+        """
+        count, height, width = self.shape
+        if width <= max(count, height) or count < 3:
+            return
+        places = np.unique(np.linspace(0, count - 1, COMPARED).astype(int))
+        rows, columns = (np.unique(np.linspace(0, n - 1, PIXELS).astype(int)) for n in (height, width))
+        sample = np.stack([self._stored(int(t), int(t) + 1)[0][np.ix_(rows, columns)] for t in places])
+        sample = np.nan_to_num(sample.astype(np.float64))
+        last = sample[:, :, np.linspace(0, len(columns) - 1, len(places)).astype(int)]
+        if _alike(np.moveaxis(last, 2, 0)) > _alike(sample) + MORE_ALIKE:
+            raise InputError(
+                f"{self.path}: shape {self.shape} looks like (H, W, T), and frames are (T, H, W): "
+                "turn it with np.moveaxis(frames, -1, 0)"
+            )
+
+
+class RecordingArray:
+    """The frames of a foreign recording as an array that is read as it is sliced.
+
+    Parameters
+    ----------
+    recording : Recording
+        Whole: frames aren't numbered across a break.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        recording.check_whole(0, None)
+        self.recording, self.shape = recording, recording.shape
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        start, stop, _ = span.indices(self.shape[0])
+        return np.concatenate(list(self.recording.blocks(start, stop, max(1, stop - start))))
+
+
+def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | None = None) -> BaseSession:
+    """Whatever a recording is given as, as a session.
+
+    Parameters
+    ----------
+    recording : BaseSession, path-like, Recording or array-like (T, H, W)
+        A session as it is; a session file; a recording of another format, as ``open_recording`` gives it (it
+        is read several times: where that is slow, ingest it first); or frames.
+    fps : float, optional
+        Frame rate of an array, Hz; a session knows its own, and a recording may.
+    pixel_size_um : float, optional
+        Micrometres per pixel of an array.
+
+    Raises
+    ------
+    InputError
+        If the file or the array can't be taken, or nothing tells the frame rate.
+    """
+    if isinstance(recording, BaseSession):
+        return recording
+    if isinstance(recording, str | Path):
+        return Session(recording)
+    if isinstance(recording, Recording):
+        return _of_recording(recording, fps, pixel_size_um)
+    if not hasattr(recording, "shape") and not isinstance(recording, Sequence):
+        raise InputError(
+            f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one"
+        )
+    if fps is None:
+        raise InputError("an array doesn't know its frame rate; add fps= (Hz)")
+    return ArraySession(recording, fps, pixel_size_um=pixel_size_um)
+
+
+def _of_recording(recording: Recording, fps: float | None, pixel_size_um: float | None) -> ArraySession:
+    rate = fps or recording.fps
+    if rate is None:
+        raise InputError(f"{recording.path}: the recording doesn't tell its frame rate; add fps= (Hz)")
+    return ArraySession(
+        RecordingArray(recording),
+        rate,
+        pixel_size_um=pixel_size_um or recording.pixel_size_um,
+        kind=recording.kind or "raw",
+        motion_corrected=bool(recording.motion_corrected),
+        timestamps=recording.timestamps if fps is None else None,
+        bad_frames=recording.bad_frames,
+        about=recording.about,
+        name=str(recording.path),
+    )
+
+
+def _alike(images: np.ndarray) -> float:
+    """Median correlation of pairs of images (n, h, w); 0 where they are constant."""
+    flat = images.reshape(len(images), -1)
+    flat = flat - flat.mean(1, keepdims=True)
+    norm = np.sqrt((flat**2).sum(1))
+    correlation = flat @ flat.T / np.maximum(np.outer(norm, norm), 1e-12)
+    return float(np.median(correlation[np.triu_indices(len(images), 1)]))

@@ -1,0 +1,134 @@
+"""Which pictures and TIFF stacks of a folder are the recording, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.formats import TIFF_ENDINGS, Options
+from calcium_lightning.io.readers.images import ImageFolder
+from calcium_lightning.io.readers.inscopix import add_log
+from calcium_lightning.io.readers.sequence import Sequenced
+from calcium_lightning.io.readers.series import Series, copies, natural, series_of, stem
+from calcium_lightning.io.readers.tiff import open_tiff
+
+_KIND = {**{ending: "TIFF" for ending in TIFF_ENDINGS}, ".jpg": "JPG", ".jpeg": "JPG", ".png": "PNG"}
+#: numbers that are missing among frames are spoken of if they are fewer than this share
+FEW_GAPS = 0.2
+#: of so many differently named TIFFs it is looked whether they are stacks
+LOOKED = 50
+
+
+def refuse_options(path: Path, options: Options) -> None:
+    """Refuse options that say something about arrays, where there is none."""
+    if options.given():
+        raise InputError(f"{path}: {options.given()[0]}= means nothing to its files; leave out")
+
+
+def holds_stacks(pictures: Sequence[Path]) -> bool:
+    """Whether TIFFs beside videos may be recordings: a single picture is a projection or a reference."""
+    for file in pictures:
+        if file.suffix.lower() in TIFF_ENDINGS and file.stat().st_size:
+            with open_tiff(file, Options(channel=0, plane=0)) as recording:
+                if recording.n_frames > 1:
+                    return True
+    return False
+
+
+def open_pictures(
+    path: Path, pictures: list[Path], videos: Sequence[Path], options: Options
+) -> tuple[Recording, list[Path]]:
+    """Frames or stacks, and what was left out."""
+    if videos:
+        raise InputError(
+            f"{path}: holds stacks and videos ({pictures[0].name}, {videos[0].name}); give one as input="
+        )
+    kinds = Counter(_KIND[file.suffix.lower()] for file in pictures)
+    if len(kinds) > 1:
+        found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        raise InputError(
+            f"{path}: holds frames of different formats ({found}); keep the recording's in a folder of their "
+            "own"
+        )
+    doubles = copies(pictures)
+    pictures = [file for file in pictures if file not in doubles]
+    if "TIFF" in kinds:
+        everything = series_of(pictures)
+        looked = everything[:LOOKED]  # many names without a common pattern are single frames
+        stacks = [series for series in looked if any(_is_stack(file) for file in series.files[:2])]
+        stacks += [series for series in everything[LOOKED:] if stacks]
+        if stacks:
+            if len(stacks) > 1:
+                raise InputError(
+                    f"{path}: holds {len(stacks)} recordings ({names_of(stacks)}); give one as input=, or "
+                    f"join them with input=[{stacks[0].files[0]},{stacks[1].files[0]}] join=true"
+                )
+            left = [file for series in everything if series is not stacks[0] for file in series.files]
+            recording = _open_stack(path, stacks[0], options)
+            add_log(recording, path, stem(stacks[0].files[0]))
+            return recording, [*left, *doubles]
+    refuse_options(path, options)
+    ordered, left = _frames(pictures)
+    recording = ImageFolder(path, ordered)
+    gaps = [gap for series in series_of(ordered) for gap in series.gaps()]
+    if 0 < len(gaps) < FEW_GAPS * len(ordered):  # else they are numbered in steps
+        more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
+        recording.note(f"no pictures are numbered {', '.join(gaps[:5])}{more}")
+    return recording, [*left, *doubles]
+
+
+def _is_stack(file: Path) -> bool:
+    if not file.stat().st_size:
+        return False
+    with open_tiff(file, Options(channel=0, plane=0)) as recording:
+        return recording.n_frames > 1
+
+
+def names_of(found: Sequence[Series]) -> str:
+    """The first names of some series."""
+    names = [series.files[0].name for series in found]
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def _open_stack(path: Path, series: Series, options: Options) -> Recording:
+    """One recording in several TIFFs; those that name each other are read once."""
+    if series.split:
+        series.check_gaps()
+    first = open_tiff(series.files[0], options)
+    taken = {file.resolve() for file in first.files}
+    rest = [file for file in series.files[1:] if file.resolve() not in taken]
+    if not rest:
+        first.path = path
+        first.note(f"{counted(series.files, 'file')}, {first.n_frames:,} frames")
+        return first
+    first.close()
+    files = [series.files[0], *rest]
+    empty = [] if files[-1].stat().st_size else [files.pop()]
+    recording = Sequenced(path, files, lambda file: open_tiff(file, options))
+    which = f"{files[0].name} to {files[-1].name}"
+    recording.note(f"{counted(files, 'file')} ({which}), {recording.n_frames:,} frames")
+    if series.gaps():
+        recording.note(f"no files are numbered {', '.join(series.gaps()[:5])}")
+    if empty:
+        recording.note(f"left out: {empty[0].name} (empty)")
+    return recording
+
+
+def counted(files: Sequence[Path], noun: str) -> str:
+    """So many files."""
+    return f"{len(files)} {noun}{'s' * (len(files) != 1)}"
+
+
+def _frames(pictures: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Single frames in order, without a few pictures of another name among them."""
+    found = series_of(pictures)
+    main = max(found, key=lambda series: len(series.files))
+    rest = len(pictures) - len(main.files)
+    if rest and len(main.files) >= 10 * rest:
+        return list(main.files), [file for file in pictures if file not in main.files]
+    if len(found) == 1:
+        return list(main.files), []
+    return sorted(pictures, key=natural), []

@@ -1,0 +1,106 @@
+"""Which videos of a folder are the recording: the recorder's own, not their copies, nor another camera's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.miniscope import add_side_files
+from calcium_lightning.io.readers.sequence import Sequenced
+from calcium_lightning.io.readers.series import Series, copies, series_of
+from calcium_lightning.io.readers.video import VideoRecording
+
+#: how recorders name their videos: plain numbers, or the older software's
+_OWN = re.compile(r"\d+|mscam\d+", re.IGNORECASE)
+_CAMERA = re.compile(r"behav|webcam|^cam\d|topcam|sidecam|face|eye", re.IGNORECASE)
+_TABLES = (".csv", ".tsv", ".txt")
+
+
+def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path]]:
+    """The series of videos that are the recording, and the files that are left out.
+
+    Raises
+    ------
+    InputError
+        If that would be a guess, with the names to choose from; or if one of the numbers is missing.
+    """
+    doubles = copies(videos)
+    found: list[Series] = []
+    for ending in sorted({file.suffix.lower() for file in videos}):
+        same = [file for file in videos if file.suffix.lower() == ending and file not in doubles]
+        found += series_of(same)
+    own = [series for series in found if all(_OWN.fullmatch(file.stem) for file in series.files)]
+    behind = [series for series in found if not _CAMERA.search(series.files[0].stem)]
+    candidates = own or behind or found
+    chosen = candidates[0] if len(candidates) == 1 else _original(path, candidates)
+    chosen.check_gaps()
+    left = [file for series in found if series is not chosen for file in series.files]
+    return chosen, [*left, *doubles]
+
+
+def _original(path: Path, candidates: Sequence[Series]) -> Series:
+    """Of series with the same names in several formats the lossless one, which the others were made of."""
+    stems = {
+        tuple(file.stem.lower() for file in series.files if file.stat().st_size) for series in candidates
+    }
+    if len(stems) == 1:
+        lossless = [series for series in candidates if _lossless(series)]
+        avis = [series for series in candidates if series.files[0].suffix.lower() == ".avi"]
+        for chosen in (lossless, [series for series in avis if series in lossless], avis):
+            if len(chosen) == 1:
+                return chosen[0]
+    names = ", ".join(series.files[0].name for series in candidates[:5])
+    raise InputError(
+        f"{path}: which video? {names}; give one as input=, or join them with "
+        f"input=[{candidates[0].files[0]},{candidates[1].files[0]}] join=true"
+    )
+
+
+def _lossless(series: Series) -> bool:
+    return VideoRecording(series.files[0]).lossless  # holds nothing open
+
+
+def _one_after_the_other(path: Path, files: Sequence[Path]) -> Recording:
+    """Several videos as one, all of one range of levels."""
+    full: list[bool] = []
+
+    def look(file: Path) -> Recording:
+        video = VideoRecording(file)
+        full.append(video.full_range)
+        return video
+
+    recording = Sequenced(path, files, look)
+    if any(full):
+        return Sequenced(path, files, partial(VideoRecording, full_range=True))
+    return recording
+
+
+def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:
+    """Open a recorder's videos with the files beside them."""
+    files = list(series.files)
+    gone = []
+    while len(files) > 1 and not files[-1].stat().st_size:  # opened, and never written to
+        gone.append(files.pop())
+    recording = _one_after_the_other(path, files) if len(files) > 1 else VideoRecording(files[0])
+    recording.path = path
+    notes, recording.notes = recording.notes, ()
+    tables = tuple(
+        sorted(
+            item
+            for item in path.iterdir()
+            if item.suffix.lower() in _TABLES and not item.name.startswith(".") and item.stat().st_size
+        )
+    )
+    add_side_files(recording, path, tables)
+    rate = "" if recording.fps is None else f" at {recording.fps:.4g} Hz"
+    said = f"{len(files)} video{'s' * (len(files) != 1)} of {path.name}, {recording.n_frames:,} frames{rate}"
+    names = [item.name for item in left] + [f"{file.name} (empty)" for file in gone]
+    if names:
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        said += f"; left out: {', '.join(names[:6])}{more}"
+    recording.notes = (said, *notes, *recording.notes)
+    return recording

@@ -1,0 +1,87 @@
+"""NumPy's ``.npy`` and ``.npz``: arrays (time, y, x), or with their axes told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
+from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.formats import Options
+from calcium_lightning.io.readers.hdf5 import RATE_NAMES, _positive
+
+
+def open_numpy(path: Path, options: Options) -> Recording:
+    """Open an array of a file.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or which of several arrays isn't said.
+    """
+    recording = NumpyRecording()
+    try:
+        if path.suffix.lower() == ".npz":
+            array, name, fps = _of_archive(path, options.key)
+            recording.fps, promised = fps, len(array)
+        else:
+            if options.key:
+                raise InputError(f"{path}: key= means nothing to a file of one array; leave out")
+            array, promised = _mapped(path)
+            name = ""
+    except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: not a NumPy file that can be read, or one that was cut off ({reason})"
+        ) from error
+    axes = options.axes or guess_axes(array.shape, array.dtype)
+    if axes is None or len(axes) != array.ndim:
+        raise InputError(
+            f"{path}: {f'{name} ' if name else ''}has shape {array.shape}, expected three dimensions (time, "
+            "y, x), or axes= for more, such as axes=tcyx"
+        )
+    recording.use(path, array, axes, options, name)
+    if axes[0] == "t":
+        recording.short(promised, recording.n_frames)
+    return recording
+
+
+class NumpyRecording(ArrayRecording):
+    """An array that is mapped (``.npy``) or held (``.npz``) in memory."""
+
+
+def _mapped(path: Path) -> tuple[np.ndarray, int]:
+    """An array in its file, and how long its header says it is: of one that was cut off what is there."""
+    with path.open("rb") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(stream)
+        start = stream.tell()
+    each = int(np.prod(shape[1:])) * dtype.itemsize
+    there = (path.stat().st_size - start) // each if shape and each else 0
+    if fortran or not shape or there >= shape[0] or dtype.hasobject:
+        return np.load(path, mmap_mode="r", allow_pickle=False), shape[0] if shape else 0
+    if not there:
+        raise ValueError("nothing behind its header")
+    return np.memmap(path, dtype, "r", start, (there, *shape[1:])), shape[0]
+
+
+def _of_archive(path: Path, key: str | None) -> tuple[Any, str, float | None]:
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files if key in (None, name) or name in RATE_NAMES}
+        names = archive.files
+    if key is not None and key not in arrays:
+        raise InputError(f"{path}: no array {key}{nearest(key, names)}; there are: {', '.join(names)}")
+    stacks = [name for name, array in arrays.items() if array.ndim >= 3] if key is None else [key]
+    if len(stacks) != 1:
+        found = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:8])
+        which = "several arrays; choose with key=" if stacks else "no array of three dimensions"
+        raise InputError(f"{path}: {which}; there are: {found or 'none'}")
+    rate = next((_positive(arrays[name]) for name in RATE_NAMES if name in arrays), None)
+    return arrays[stacks[0]], stacks[0], rate

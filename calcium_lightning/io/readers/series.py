@@ -1,0 +1,175 @@
+"""Which files of a folder are one recording, and in which order: told from their names.
+
+Recorders number their files (``0.avi 1.avi``, ``msCam1.avi``), or split one recording as it grows (``X.tif``,
+``X-001.tif``, ``X (1).tif``, ``X_2.tif``). Knows names, and bytes only to tell a copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from natsort import natsort_keygen
+
+from calcium_lightning.core.errors import InputError
+
+_DOUBLE = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8")
+_SPLIT = re.compile(r"(.+?)(?:[-_ .]+\(?|\(|(?<=\D))(\d{1,6})\)?")
+_COPY = re.compile(r"(.+?)(?: ?\(\d+\)| ?- ?copy(?: ?\(\d+\))?|[ _]copy(?:[ _]?\d+)?)", re.IGNORECASE)
+_POSITION = re.compile(r"(.*_MMStack_Pos[^_]*?)(?:_(\d+))?")
+natural = natsort_keygen(key=lambda file: stem(file))
+#: a folder of more files than this holds single frames
+CROWD = 2000
+#: bytes that are compared before whole files are
+PROBE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Series:
+    """Files that follow each other.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        In the order of time.
+    numbers : tuple of int
+        Their numbers; -1 for the one without.
+    name : str
+        What the files' names have in common.
+    """
+
+    files: tuple[Path, ...]
+    numbers: tuple[int, ...]
+    name: str
+
+    @property
+    def split(self) -> bool:
+        """Whether a recorder split one file as it grew: then the first has no number."""
+        return len(self.files) > 1 and self.numbers[0] == -1
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers leave nothing out."""
+        first, *rest = self.numbers
+        steps = {second - first for first, second in zip(self.numbers, rest, strict=False)}
+        return steps <= {1} or (self.split and first == -1 and rest[0] in (0, 1, 2) and not self.gaps())
+
+    def gaps(self) -> list[str]:
+        """What is missing among the numbers, in words."""
+        return [
+            f"{first + 1}" if second - first == 2 else f"{first + 1} to {second - 1}"
+            for first, second in zip(self.numbers, self.numbers[1:], strict=False)
+            if second - first > 1 and first >= 0
+        ]
+
+    def check_gaps(self) -> None:
+        """Refuse numbers that aren't all there.
+
+        Raises
+        ------
+        InputError
+            Naming what is missing.
+        """
+        for first, second, file, following in zip(
+            self.numbers, self.numbers[1:], self.files, self.files[1:], strict=False
+        ):
+            if second - first > 1 and not (first == -1 and second <= 2):
+                digits = re.findall(r"\d+", following.name)
+                own = next((run for run in reversed(digits) if int(run) == second), str(second))
+                missing = str(max(first, 0) + 1).zfill(len(own) if own.startswith("0") else 0)
+                head, _, tail = following.name.rpartition(own)
+                parts = ",".join(str(other) for other in self.files)
+                raise InputError(
+                    f"{file.parent}: {head}{missing}{tail} is missing between {file.name} and "
+                    f"{following.name}; what is there is read with input=[{parts}] join=true"
+                )
+
+
+def stem(file: Path) -> str:
+    """A file's name without its ending, both parts of ``.ome.tif``."""
+    for ending in _DOUBLE:
+        if file.name.lower().endswith(ending):
+            return file.name[: -len(ending)]
+    return file.stem
+
+
+def copies(files: Sequence[Path]) -> list[Path]:
+    """Files that are named as copies of another (``X (1)``, ``X - Copy``) and hold the same bytes."""
+    stems = {(stem(file).lower(), file.suffix.lower()): file for file in files}
+    found = []
+    for file in files:
+        match = _COPY.fullmatch(stem(file))
+        original = match and stems.get((match[1].lower(), file.suffix.lower()))
+        if original and _same(original, file):
+            found.append(file)
+    return found
+
+
+def series_of(files: Iterable[Path]) -> list[Series]:
+    """Sort files of one kind into those that follow each other."""
+    files = sorted(files, key=natural)
+    by_stem = {stem(file): file for file in files}
+    following: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+    heads: list[Path] = []
+    for file in files:
+        match = _POSITION.fullmatch(stem(file)) or _SPLIT.fullmatch(stem(file))
+        if match and match[2] and match[1] in by_stem:
+            following[match[1]].append((int(match[2]), file))
+        else:
+            heads.append(file)
+    found = []
+    alone: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for head in heads:
+        if stem(head) in following:
+            rest = sorted(following[stem(head)])
+            numbers = (-1, *(number for number, _ in rest))
+            found.append(Series((head, *(file for _, file in rest)), numbers, stem(head)))
+        else:
+            place = _POSITION.fullmatch(stem(head))
+            alone[(place[1],) if place else tuple(re.split(r"\d+", stem(head)))].append(head)
+    for pattern, group in alone.items():
+        found += _numbered(pattern, group)
+    return sorted(found, key=lambda series: natural(series.files[0]))
+
+
+def others_of(file: Path) -> list[Path]:
+    """The files that go on from a file by their names, where its folder holds nothing else of its kind."""
+    beside = [item for item in file.parent.iterdir() if item.suffix == file.suffix and item.is_file()]
+    found = series_of(beside) if len(beside) <= CROWD else []
+    if len(found) != 1 or not found[0].whole:
+        return []
+    return [item for item in found[0].files if item.name != file.name]
+
+
+def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:
+    """Files whose names differ in one number, as one series; else each for itself."""
+    runs = [[int(run) for run in re.findall(r"\d+", stem(file))] for file in group]
+    varying = [place for place in range(len(pattern) - 1) if len({run[place] for run in runs}) > 1]
+    if len(group) > 1 and len(varying) == 1:
+        place = varying[0]
+        ordered = sorted(zip((run[place] for run in runs), group, strict=True))
+        if len({number for number, _ in ordered}) == len(ordered):
+            name = "".join(pattern).strip(" -_.") or "the numbers"
+            return [Series(tuple(file for _, file in ordered), tuple(n for n, _ in ordered), name)]
+    return [Series((file,), (-1,), stem(file)) for file in group]
+
+
+def _same(first: Path, second: Path) -> bool:
+    if first.stat().st_size != second.stat().st_size:
+        return False
+    with first.open("rb") as one, second.open("rb") as other:
+        if one.read(PROBE) != other.read(PROBE):
+            return False
+    return _digest(first) == _digest(second)
+
+
+def _digest(file: Path) -> bytes:
+    digest = sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.digest()

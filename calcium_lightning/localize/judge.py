@@ -1,0 +1,91 @@
+"""The verdict over candidates: how many are false, how certain each is, and which are accepted.
+
+Puts together what the recording's twin tells (is it real?) and what simulations tell (does it look like a
+cell, rather than something else that brightens?). Knows properties of candidates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calcium_lightning.core.cells import Chance
+from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
+from calcium_lightning.localize.quality import (
+    QualitySettings,
+    accept,
+    evidence_features,
+    likeness,
+)
+
+#: a target and a decoy closer than this compete, network pixels: half a cell
+REACH = 3.0
+Quality = dict[str, np.ndarray]
+
+
+def judge(
+    quality: Quality,
+    centers: np.ndarray,
+    decoys: Quality | None,
+    decoy_centers: np.ndarray,
+    settings: QualitySettings | None = None,
+    kind: str = "raw",
+    shown: np.ndarray | None = None,
+) -> tuple[Quality, np.ndarray, Chance]:
+    """Add ``fdr`` and ``score`` to the properties of N candidates, and accept.
+
+    Parameters
+    ----------
+    quality : dict of str to ndarray (N,)
+        :func:`~calcium_lightning.localize.quality.measure` of the candidates.
+    centers : ndarray (N, 2)
+        Their places, network pixels.
+    decoys : dict of str to ndarray (M,), optional
+        The same of what was found in the twin; None where it wasn't searched.
+    decoy_centers : ndarray (M, 2)
+        Places of those.
+    settings : QualitySettings, optional
+        The tests.
+    kind : {"raw", "dff"}
+        Of the session.
+    shown : ndarray, bool (N,), optional
+        Which candidates lie where tissue shows: no other one is accepted. All of them where it isn't given.
+
+    Returns
+    -------
+    quality : dict of str to ndarray, float32 (N,)
+    accepted : ndarray, bool (N,)
+    chance : Chance
+        What is expected to be false among the accepted, and how it is known.
+    """
+    settings = settings or QualitySettings()
+    like = likeness(quality)
+    cell = 1 / (1 + np.exp(-like))
+    count = 0 if decoys is None else len(decoy_centers)
+    if decoys is None or count < LEAST_TAIL:
+        found, basis = _from_simulations(cell, count), "simulations"
+    else:
+        found = discover(
+            Candidates(centers, evidence_features(quality), like),
+            Candidates(decoy_centers, evidence_features(decoys), likeness(decoys)),
+            REACH,
+        )
+        basis = "learned" if found.learned else "twin"
+    quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
+    accepted = accept(quality, settings, kind)
+    if shown is not None:
+        accepted &= shown
+    expected = 0.0
+    if accepted.any():
+        doubtful = float((1 - quality["score"][accepted]).sum())
+        expected = max(doubtful, float(found.expected_false[accepted].max()))
+    chance = Chance(settings.fdr, expected, basis, found.targets, found.decoys)
+    return {name: np.asarray(values, np.float32) for name, values in quality.items()}, accepted, chance
+
+
+def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:
+    """What the fitted score alone expects: the best first, the mean of how doubtful they are."""
+    order = np.argsort(-cell, kind="stable")
+    expected, rate = np.empty(len(cell)), np.empty(len(cell))
+    expected[order] = np.cumsum(1 - cell[order])
+    rate[order] = expected[order] / np.arange(1, len(cell) + 1)
+    return Discovery(rate, np.zeros(len(cell)), expected, False, len(cell), decoys)

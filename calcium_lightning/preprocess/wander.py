@@ -1,0 +1,114 @@
+"""How much more noise there is at the scale of a cell than neighbouring frames tell of.
+
+Compression, denoising and binning leave noise that is alike in neighbouring frames and pixels: it wanders
+slowly, in blobs. The difference of neighbouring frames doesn't see it, a cell and the time of a transient do.
+How much more they see than they would of white noise is measured where the recording is quiet. Knows prepared
+sessions; knows nothing of cells that were found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from calcium_lightning.core.progress import progress
+from calcium_lightning.core.scale import CELL_SIGMA
+from calcium_lightning.preprocess.prepared import Prepared
+
+#: about as long as a transient, seconds: the time over which frames are averaged
+TRANSIENT_S = 0.5
+#: pairs of such times that are looked at, spread evenly over the recording
+PAIRS = 16
+#: share of the field that is taken for quiet: where cells, neuropil and motion change least
+QUIET = 0.05
+#: factors below this can't be told from what many slow cells do all over a field of white noise
+LEAST = 1.2
+#: standard deviation of the blur over the estimates of single pixels, network pixels
+BLUR = 3.0
+
+
+@dataclass(frozen=True)
+class Wander:
+    """Factors on the standard deviation of the noise; 1 for white noise, and never less.
+
+    Attributes
+    ----------
+    time : float
+        Of the mean over the time of a transient.
+    field : float
+        Of the mean over a cell. (Of the mean over both, it is about the product of the two: what is slow and
+        what is smooth come of the same compression, but not the one from the other.)
+    """
+
+    time: float = 1.0
+    field: float = 1.0
+
+    @property
+    def both(self) -> float:
+        """Of the mean over a cell and the time of a transient."""
+        return self.time * self.field
+
+
+def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> Wander:
+    """Compare the noise of means over a transient's time with that of single frames.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        A session whose motion is known; its noise is not needed.
+    device : torch.device or str
+        Where to compute.
+    """
+    length = max(1, round(TRANSIENT_S * prepared.fps))
+    last = prepared.shape[0] - 2 * length
+    if last < 0:
+        return Wander()
+    starts = np.unique(np.linspace(0, last, PAIRS).astype(int))
+    plain, slow, broad = [], [], []
+    with progress("noise in time and space", len(starts), "times") as advance:
+        for start in starts:
+            frames = prepared.session.frames(int(start), int(start) + 2 * length).astype(np.float32)
+            detail = prepared.high_pass(prepared.resample(torch.from_numpy(frames).to(device), int(start)))
+            steps = torch.diff(detail, dim=0).cpu()
+            # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
+            plain.append(steps.abs().median(0).values)
+            broad.append(torch.from_numpy(_over_cells(steps.numpy())).abs().median(0).values)
+            slow.append((detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5)
+            advance(1)
+    single, in_time, in_field = (_typical(stack) for stack in (plain, slow, broad))
+    known = prepared.seen.numpy() > 0.5
+    known &= single > 1e-3 * np.median(single)
+    if not known.any():
+        return Wander()
+    time = _quiet(in_time[known] / single[known])
+    return Wander(time, _quiet(in_field[known] / single[known] / white_ratio(prepared)))
+
+
+def white_ratio(prepared: Prepared, frames: int = 8) -> float:
+    """Noise of a mean over a cell over that of a pixel, where the sensor's noise is white."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(frames, *prepared.scale.field, generator=generator)
+    detail = prepared.high_pass(prepared.resample(noise, 0)).numpy()
+    border = min(round(2 * CELL_SIGMA), (min(prepared.scale.size) - 1) // 2)  # there, less is averaged
+    inner = (slice(None), *(slice(border, length - border) for length in prepared.scale.size))
+    return float(_over_cells(detail)[inner].std() / detail[inner].std())
+
+
+def _over_cells(images: np.ndarray) -> np.ndarray:
+    """Correlate (…, h, w) with a cell of unit energy: of white noise, the standard deviation stays."""
+    blur = (0.0,) * (images.ndim - 2) + (CELL_SIGMA, CELL_SIGMA)
+    return gaussian_filter(images, blur, mode="nearest") * (2 * np.sqrt(np.pi) * CELL_SIGMA)
+
+
+def _typical(stack: list[Tensor]) -> np.ndarray:
+    """Median over times of (h, w), smooth over the field."""
+    return gaussian_filter(torch.stack(stack).median(0).values.numpy(), BLUR, mode="nearest")
+
+
+def _quiet(ratio: np.ndarray) -> float:
+    factor = float(np.quantile(ratio, QUIET))
+    return factor if factor >= LEAST else 1.0

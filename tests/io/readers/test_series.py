@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.series import copies, others_of, series_of, stem
+
+
+def names(tmp_path, *files):
+    return [[file.name for file in series.files] for series in series_of(tmp_path / name for name in files)]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["X.tif", "X-001.tif", "X-002.tif"],
+        ["X.tif", "X (1).tif", "X (2).tif"],
+        ["X.tif", "X_2.tif", "X_3.tif"],
+        ["X.tif", "X1.tif", "X2.tif"],
+        ["recording_20160613_105808.tif", "recording_20160613_105808-001.tif"],
+        ["a_1.tif", "a_2.tif", "a_10.tif"],
+        [f"{index}.avi" for index in range(12)],
+        ["run_MMStack_Pos0.ome.tif", "run_MMStack_Pos0_1.ome.tif", "run_MMStack_Pos0_2.ome.tif"],
+        ["file_00001_00001.tif", "file_00001_00002.tif"],
+    ],
+    ids=str,
+)
+def test_one_recording_in_order_however_the_folder_lists_it(tmp_path, files):
+    assert names(tmp_path, *reversed(files)) == [files]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["mouse.tif", "other.tif"],
+        ["run_MMStack_Pos0.ome.tif", "run_MMStack_Pos1.ome.tif"],
+        ["day1_part1.avi", "day2_part2.avi"],
+    ],
+    ids=str,
+)
+def test_several_recordings_stay_apart(tmp_path, files):
+    assert sorted(names(tmp_path, *files)) == [[file] for file in files]
+
+
+def test_a_missing_part_is_named(tmp_path):
+    (series,) = series_of(tmp_path / name for name in ("X.tif", "X-001.tif", "X-003.tif"))
+    with pytest.raises(InputError, match=r"X-002.tif is missing between X-001.tif and X-003.tif.*join=true"):
+        series.check_gaps()
+    assert series.split
+
+
+def test_copies_are_named_so_and_hold_the_same(tmp_path):
+    for name, content in (("X.tif", b"a" * 99), ("X (1).tif", b"a" * 99), ("X (2).tif", b"b" * 99)):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "X - Copy.tif").write_bytes(b"a" * 99)
+    found = copies(sorted(tmp_path.iterdir()))
+    assert [file.name for file in found] == ["X (1).tif", "X - Copy.tif"]
+
+
+def test_the_stem_of_a_double_ending():
+    assert stem(Path("a/run.ome.tif")) == "run"
+    assert stem(Path("a/run.1.tif")) == "run.1"
+
+
+@pytest.mark.parametrize(
+    ("files", "others"),
+    [
+        (["X.tif", "X-001.tif", "X-002.tif"], 2),
+        (["0.avi", "1.avi"], 1),
+        (["pal8.avi", "pal8_96.avi"], 0),
+        (["t1.tif", "t2.tif", "t5.tif"], 0),
+        (["0.avi", "1.avi", "other.avi"], 0),
+        (["alone.tif"], 0),
+    ],
+    ids=str,
+)
+def test_what_goes_on_from_a_file(tmp_path, files, others):
+    for name in files:
+        (tmp_path / name).write_bytes(b"x")
+    assert len(others_of(tmp_path / files[0])) == others

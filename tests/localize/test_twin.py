@@ -1,0 +1,88 @@
+"""The recording upside down, and sessions that hold cells and others that hold none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.planted import calcium
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
+
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.io.cells_file import read_cells, write_cells
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.localize.detectors.bandpass import BandpassDetector
+from calcium_lightning.localize.detectors.load import WindowDetector
+from calcium_lightning.localize.finder import LocalizeSettings
+from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.twin import Twin
+from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.pipeline import extract
+
+FPS, LENGTH, SIZE = 20.0, 500, (84, 96)
+WINDOW = WindowSettings(taps=11, seconds=0.5)
+CENTERS = np.array([[y, x] for y in (14.0, 42.0, 70.0) for x in (14.0, 37.0, 60.0, 83.0)])
+
+
+def extracted(folder: Path, amplitude: float, seed: int = 0, **settings: bool) -> Cells:
+    """Cells of 8 px in noise that is alike over two pixels and five frames, as compression leaves it."""
+    random = np.random.default_rng(seed)
+    noise = gaussian_filter(random.standard_normal((LENGTH, *SIZE)), (2.5, 1.5, 1.5))
+    movie = 100 + 2 * noise / noise.std() + 0.3 * random.standard_normal((LENGTH, *SIZE))
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    prints = np.exp(-((y - CENTERS[:, :1, None]) ** 2 + (x - CENTERS[:, 1:, None]) ** 2) / (2 * 3.4**2))
+    traces, _ = calcium(len(CENTERS), LENGTH, FPS, rate_hz=0.2, seed=seed)
+    movie += amplitude * np.einsum("kt,kyx->tyx", traces, prints)
+    path = folder / "session.h5"
+    with SessionWriter(path, *SIZE, "float32", FPS, motion_corrected=True) as writer:
+        writer.append(movie.astype(np.float32))
+    return extract(
+        Session(path),
+        detector=WindowDetector(BandpassDetector(), WINDOW),
+        cell_diameter=8.0,
+        localize=LocalizeSettings(**settings),
+        device="cpu",
+    )
+
+
+def test_the_twin_is_the_movie_upside_down():
+    frames = torch.randn(40, 9, 11)
+    with ScratchMovie((9, 11), block_frames=16) as movie:
+        movie.append(frames)
+        twin = Twin(movie)
+        assert (twin.size, twin.n_frames, twin.block_frames) == ((9, 11), 40, 16)
+        torch.testing.assert_close(twin.read(3, 20), -movie.read(3, 20))
+        blocks = list(twin.blocks())
+        assert [start for start, _ in blocks] == [0, 16, 32]
+        torch.testing.assert_close(torch.cat([part for _, part in blocks]), -movie.read(0, 40))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_correlated_noise_alone_holds_no_cells(tmp_path, seed):
+    cells = extracted(tmp_path, 0.0, seed)
+    assert cells.accepted.sum() <= 1
+
+
+def test_cells_in_correlated_noise_are_kept_and_the_rate_is_told(tmp_path):
+    cells = extracted(tmp_path, 25.0)
+    distance = cdist(CENTERS, cells.centers[cells.accepted])
+    assert (distance.min(1) < 1.5).sum() >= 11
+    false = int((distance.min(0) >= 1.5).sum())
+    assert false <= 3
+    assert cells.chance is not None
+    assert cells.chance.fdr == 0.05
+    assert false / 2 <= cells.chance.expected_false <= 2 * max(false, 1)
+    assert (cells.quality["fdr"][cells.accepted] <= 0.05).all()
+    write_cells(tmp_path / "cells.h5", cells)
+    assert read_cells(tmp_path / "cells.h5").chance == cells.chance
+    assert f"of {cells.accepted.sum()} expected to be false" in cells.chance.told(int(cells.accepted.sum()))
+
+
+def test_without_the_twin_it_is_said_that_simulations_judge(tmp_path):
+    cells = extracted(tmp_path, 25.0, twin=False)
+    assert cells.chance is not None
+    assert (cells.chance.basis, cells.chance.decoys) == ("simulations", 0)
