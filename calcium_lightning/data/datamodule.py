@@ -22,10 +22,10 @@ from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_weights
-from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.repaired import RepairedSession
 
 Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells
