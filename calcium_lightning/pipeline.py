@@ -40,7 +40,7 @@ from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.gaps import with_gaps
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
 
 
 @dataclass(frozen=True)
@@ -210,9 +210,9 @@ def extract_streamed(
         )
         found = finder.find()
         decoys = find_decoys(finder, found) if localize.twin else None
-    session, original, kept = prepared.session, session, np.arange(session.n_frames)
-    if isinstance(session, RepairedSession):
-        original, kept = session.original, session.kept
+    session = prepared.session
+    original = session.original if isinstance(session, RepairedSession) else session
+    kept = kept_frames(session)
     timestamps = original.timestamps if fps is None else None
     if timestamps is None:
         timestamps = np.arange(original.n_frames) / prepared.fps

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
+import pytest
 import tifffile
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
+from calcium_lightning.pipeline import extract, load_model
+from calcium_lightning.preprocess.prepare import PreprocessSettings
 
 from .preprocess import artefacts
 
@@ -71,3 +75,21 @@ def test_dff_that_nobody_named_is_recognised(run_command, tmp_path):
     assert done.status == 0, done.stderr
     assert "looks like ΔF/F" in done.stdout
     assert Session(tmp_path / "b.h5").kind == "raw"
+
+
+def test_arrays_are_looked_at_too():
+    made = artefacts.make(53, motion=0.0)
+    bad = artefacts.torn(made, "noise")
+    mask = np.ones(made.size, bool)
+    mask[:, :6] = False
+    how = {"fps": 20.0, "cell_diameter": 8.0, "field": mask, "device": "cpu"}
+    cells = extract(made.stored(), **how, bridge_bad_frames=True)
+    np.testing.assert_array_equal(cells.bad_frames, bad)
+    assert not cells.field[:, :6].any()
+    assert cells.traces.shape == (len(cells), len(bad))
+    assert np.isfinite(cells.traces).all()
+    found = load_model(device="cpu").localize(made.stored(), fps=20.0, cell_diameter=8.0)
+    assert not np.isin(found.frame, np.flatnonzero(bad)).any()
+    assert found.frame.max() >= len(bad) - bad.sum()  # counted in the whole recording
+    with pytest.raises(InputError, match="field= needs preprocess"):
+        extract(made.stored(), **how, preprocess=PreprocessSettings(repair_defects=False))

@@ -19,7 +19,9 @@ from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.preprocess.gaps import GappedLocalizations
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
+from calcium_lightning.preprocess.repaired import kept_frames
 
 
 @dataclass(frozen=True)
@@ -90,4 +92,5 @@ class Localizer(WindowDetector):
                 )
             )
         nobody = np.zeros((0, 2)), 0.0, np.array([-1], np.int32)
-        return Localizations.concatenate(SessionSpots(spots, prepared, *nobody).blocks())
+        found = SessionSpots(spots, prepared, *nobody)
+        return Localizations.concatenate(GappedLocalizations(found, kept_frames(prepared.session)).blocks())

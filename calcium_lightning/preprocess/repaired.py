@@ -194,6 +194,11 @@ class RepairedSession(DerivedSession):
         )
 
 
+def kept_frames(session: BaseSession) -> np.ndarray:
+    """Which frames of the recording the frames of a session are, int (T',)."""
+    return session.kept if isinstance(session, RepairedSession) else np.arange(session.n_frames)
+
+
 def look(session: BaseSession) -> Survey:
     """Look at every frame of a session."""
     count, height, width = session.shape

@@ -363,6 +363,29 @@ def test_better_cells_score_higher_and_are_accepted():
     assert all(values.dtype == np.float32 for values in quality.values())
 
 
+def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
+    """One false cell that can't be ruled out is more than 5 % of seven, and less of thirty."""
+    traces = 12 * np.exp(-(np.arange(600) % 150) / 10)
+    for count, basis in ((7, "simulations"), (30, "twin")):
+        centers = 20.0 * np.arange(count)[:, None] * np.ones(2)
+        bright, faint = (
+            properties(
+                statistics_of(np.tile(strength * traces, (count, 1))),
+                600,
+                consistency=np.full(count, consistency),
+                localizations=np.full(count, localized),
+            )
+            for strength, consistency, localized in ((1.0, 0.95, 60), (0.05, 0.2, 3))
+        )
+        _, accepted, chance = judge(bright, centers, faint, centers + 1)
+        assert chance.basis == basis
+        assert accepted.all()
+        _, _, chance = judge(bright, centers, faint, centers + 10)  # decoys of their own
+        assert chance.basis == "twin"
+        shown = np.arange(count) > 2
+        np.testing.assert_array_equal(judge(bright, centers, faint, centers + 1, shown=shown)[1], shown)
+
+
 def test_contrast_is_about_one_for_noise_whatever_it_is_like():
     random = np.random.default_rng(0)
     noise = random.normal(size=(40, 1200)) * random.uniform(1, 50)
