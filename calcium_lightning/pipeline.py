@@ -20,6 +20,7 @@ from calcium_lightning.io.session import Session
 from calcium_lightning.localize.assemble import Images, assemble
 from calcium_lightning.localize.detect import Detector, Movie, detect
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.neuropil import NODE_STEP, remove_neuropil
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.nn.windows import WindowSettings
@@ -107,7 +108,12 @@ def streamed_cells(
         )
 
     with ScratchMovie(prepared.scale.size) as movie:
-        images = write_foreground(prepared, movie, device)
+        if settings.neuropil is None:
+            images = write_foreground(prepared, movie, device)
+        else:
+            with ScratchMovie(background_size(prepared)) as background:
+                images = write_foreground(prepared, movie, device, background)
+                remove_neuropil(movie, background, prepared.knots.numpy(), settings.neuropil)
         found = CellFinder(movie, prepared.noise, prepared.background_sigma, rate, run, settings).find()
     timestamps = session.timestamps
     yield assemble(
@@ -126,13 +132,42 @@ def streamed_cells(
     )
 
 
-def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
-    """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
+def background_size(prepared: Prepared) -> tuple[int, int]:
+    """Rows and columns of the places at which a session's background is kept."""
+    rows, columns = (len(range(NODE_STEP // 2, length, NODE_STEP)) for length in prepared.scale.size)
+    return rows, columns
+
+
+def write_foreground(
+    prepared: Prepared,
+    movie: ScratchMovie,
+    device: torch.device | str = "cpu",
+    background: ScratchMovie | None = None,
+) -> Images:
+    """Bring every frame of a session to the network's scale, and look at the registered frames on the way.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The session.
+    movie : ScratchMovie
+        Takes the foreground, in units of its noise.
+    device : torch.device or str
+        Where to compute.
+    background : ScratchMovie, optional
+        Takes what was removed, :func:`background_size`, in units of the typical noise, the first frame's mean
+        at 0.
+    """
     session = prepared.session
     summary = RegisteredSummary(session.shape[1:])
+    unit, level = prepared.noise.median(), None
     with progress("preparing", session.n_frames) as advance:
         for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
+            foreground, removed = prepared.layers_of(torch.from_numpy(frames).to(device), start, NODE_STEP)
+            movie.append(foreground)
+            if background is not None:
+                level = removed[0].mean() if level is None else level
+                background.append((removed - level) / unit)
             span = slice(start, start + len(frames))
             summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
             advance(len(frames))

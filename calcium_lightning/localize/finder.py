@@ -23,6 +23,7 @@ from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
 from calcium_lightning.localize.footprints import footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.neuropil import NeuropilSettings
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
@@ -45,6 +46,8 @@ class LocalizeSettings:
     ----------
     threshold : float
         Least probability of a localisation.
+    neuropil : NeuropilSettings, optional
+        What is taken for neuropil and off the foreground; nothing where it is None.
     gather : GatherSettings
         From localisations to candidates.
     split : SplitSettings, optional
@@ -73,6 +76,7 @@ class LocalizeSettings:
     """
 
     threshold: float = 0.3
+    neuropil: NeuropilSettings | None = field(default_factory=NeuropilSettings)
     gather: GatherSettings = field(default_factory=GatherSettings)
     split: SplitSettings | None = field(default_factory=SplitSettings)
     rounds: int = 2
