@@ -42,7 +42,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.localize.detectors.load import WindowDetector, check_name, load_detector
     from calcium_lightning.pipeline import streamed_cells
     from calcium_lightning.preprocess.defects import RepairedSession
-    from calcium_lightning.preprocess.diameter import cell_diameter_of
+    from calcium_lightning.preprocess.diameter import cell_diameter_of, check_diameter, guess_diameter
     from calcium_lightning.replications.teng2021.extract import coordinate_cells
     from calcium_lightning.replications.teng2021.preprocessing import PublishedChain
     from calcium_lightning.replications.teng2021.session import preprocess_session
@@ -79,15 +79,24 @@ def main(cfg: DictConfig) -> None:
             if preprocess is not None and preprocess.repair_defects:
                 session = RepairedSession.of(session)  # before anything looks at a frame
                 defects = f", {session.defects}" if str(session.defects) else ""
-            diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um)
+            guess = None
+            if cfg.cell_diameter is None and cfg.cell_diameter_um is None:
+                guess = guess_diameter(session)
+                diameter = guess.diameter
+            else:
+                diameter = cell_diameter_of(session, cfg.cell_diameter, cfg.cell_diameter_um, pixel_size_um)
             how: dict[str, Any] = {"preprocess": preprocess, "settings": localize, "device": device, **common}
             with streamed_cells(session, detector.detector, detector.window, diameter, **how) as cells:
                 write_cells(output, cells, cfg.overwrite)
             motion = "" if cells.nonrigid is None else f", {Moved.of(cells)}"
             print(
                 f"{output}: {int(cells.accepted.sum())} cells accepted of {len(cells)} found, "
-                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px{motion}{defects}"
+                f"{cells.n_frames} frames, cell diameter {diameter:.1f} px"
+                f"{f' ({guess})' if guess else ''}{motion}{defects}"
             )
+            advice = check_diameter(cells.quality["width"][cells.accepted], diameter)
+            if advice:
+                print(f"{output}: {advice}")
         else:
             found = coordinate_cells(session, detector, **common)
             write_cells(output, found, cfg.overwrite)

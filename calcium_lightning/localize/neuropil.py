@@ -10,6 +10,7 @@ off the movie before cells are sought. Knows two movies, not where they come fro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from calcium_lightning.localize.scratch import ScratchMovie
 
 #: network pixels between the places at which the background is kept: a cell's diameter
 NODE_STEP = 6
-#: what is seen at fewer than half of so many nodes across (30 pixels, five cells) is no neuropil: cells' halos
+#: what lights up less than half of a square of so many nodes is no neuropil: the halos of cells
 WIDE_NODES = 5
 #: of the smooth background so many nodes are one
 THINNED = 2
@@ -217,10 +218,7 @@ def _shifted(frames: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def _without_drift(courses: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Take off the medians of as many parts of the courses (T, R) as there are knots, linear between them."""
     edges = np.linspace(0, len(courses), len(knots) + 1)
-    medians = [
-        np.median(courses[int(begin) : int(np.ceil(end))], 0)
-        for begin, end in zip(edges, edges[1:], strict=False)
-    ]
+    medians = [np.median(courses[int(begin) : int(np.ceil(end))], 0) for begin, end in pairwise(edges)]
     frames = np.arange(len(courses))
     drift = [np.interp(frames, knots, level) for level in np.array(medians).T]
     return courses - np.stack(drift, 1) if drift else courses

@@ -16,6 +16,7 @@ from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.finder import CellFinder, Detect, Found, LocalizeSettings
 from calcium_lightning.localize.localizations import RECORD, Spots
+from calcium_lightning.localize.merge import MergeSettings
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.places import claimed_means
 from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, measure, score
@@ -203,7 +204,7 @@ def test_near_places_whose_activity_is_alike_are_one_cell(gap, stay):
         movie.append(
             planted.movie.read(0, 1200) + torch.from_numpy(shared)[:, None, None] * shape / planted.noise
         )
-        for how, number in (({}, stay), ({"merge_near_correlation": 0.95}, 2)):
+        for how, number in (({}, stay), ({"merge": MergeSettings(near_correlation=0.95)}, 2)):
             settings = LocalizeSettings(residual_searches=0, split=None, **how)
             assert len(find(movie, planted.noise, settings, one_by_one(traces, pair)).model) == number
 
