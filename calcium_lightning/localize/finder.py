@@ -175,12 +175,12 @@ class CellFinder:
         for search in range(settings.residual_searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
-            for _ in range(settings.rounds):
-                footprints = self._alternate(footprints)
+            for turn in range(settings.rounds):
+                last = search == settings.residual_searches and turn == settings.rounds - 1
+                footprints = self._alternate(footprints, last)
         for _ in range(settings.merge.rounds):
-            footprints = self._alternate(footprints, last=True)
-            if not self.merged:
-                break
+            if self.merged:
+                footprints = self._alternate(footprints, last=True)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
         return Found(model, _centers(footprints), activity, self.center_std, self.consistency, spots)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.special import pdtr
 
 from calcium_lightning.localize.deconvolution import SessionActivity
 from calcium_lightning.localize.scratch import ScratchTraces
@@ -23,9 +24,13 @@ EVENT_S = 1.0
 #: a second counts as lit with this share of the energy of a cell's brightest second, and as an event with so
 #: many times the variance of its noise
 LIT, EVENT = 0.02, 9.0
-#: fewer of its own events than these shares of what chance would make: seen only together with the stronger
-#: whatever the correlation, and where they correlate
-OWN, OWN_TOGETHER = 0.3, 0.5
+#: so few events of its own are no chance, at this probability
+CHANCE = 0.05
+#: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
+#: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
+FEW, SELDOM = 3, 0.02
+#: where activity is alike, fewer events of its own than this share of what chance would make are too few
+OWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,17 @@ class MergeSettings:
     correlation : float
         Correlation of denoised traces that counts as the same.
     near, near_correlation : float
-        While cells are sought: closer than this, activity need be no more alike than that. Two pieces of one
+        Closer than this, activity need be no more alike than that while cells are sought: two pieces of one
         cell share what lights both, and each takes noise of its own.
     together : float
-        In the end: activity need be no more alike than this where the weaker is hardly lit alone.
+        In the end, activity need be no more alike than this where the weaker is hardly lit alone.
     opposed : float
-        In the end: activity with less than minus this correlation is of one cell, given to two; cells that
+        In the end, activity with less than minus this correlation is of one cell, given to two; cells that
         fire independently have about zero.
     events : int
-        In the end: seconds in which the weaker alone must be lit.
+        In the end, seconds in which the weaker alone must be lit.
     rounds : int
-        Most alternations that the end takes; it is over when no two are one.
+        Most alternations that are added at the end, as long as two are found to be one.
     """
 
     distance: float = 0.9
@@ -88,7 +93,8 @@ def duplicates(
     settings : MergeSettings
         When.
     last : bool
-        The search is over: footprints and traces are good enough to ask what the weaker shows of its own.
+        The search is over: footprints and traces are good enough to ask what the weaker shows of its own. In
+        a recording with many opposed pairs that, and all else, is asked from the first.
 
     Returns
     -------
@@ -107,14 +113,16 @@ def duplicates(
     # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
     touching = distance < 0.75 * settings.reach
     near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
+    opposed = touching & (correlation < -settings.opposed)
+    doubtful = opposed.sum() > max(FEW, SELDOM * touching.sum())
     same = (distance < settings.distance) | (near & (correlation > settings.correlation))
-    if last:
-        own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * fps)))
-        nothing_own = (own < settings.events) & (own < OWN * chance)
-        together = (correlation > settings.together) & (own < OWN_TOGETHER * chance)
-        same |= touching & (nothing_own | together | (correlation < -settings.opposed))
-    else:
+    if doubtful or not last:
         same |= (distance < settings.near) & (correlation > settings.near_correlation)
+    if doubtful or last:
+        own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * fps)))
+        nothing_own = (own < settings.events) & (pdtr(own, chance) < CHANCE)
+        together = (correlation > settings.together) & (doubtful | (own < OWN * chance))
+        same |= opposed | (touching & (nothing_own | together))
     # The strongest decide first; a dropped cell drops nobody.
     for pair in np.argsort(-evidence[stronger], kind="stable"):
         if same[pair] and not duplicate[stronger[pair]]:
