@@ -23,7 +23,7 @@ from calcium_lightning.localize.detectors.bandpass import CELL_SIGMA
 from calcium_lightning.localize.footprints import footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
-from calcium_lightning.localize.merge import MergeSettings, duplicates
+from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
@@ -159,7 +159,8 @@ class CellFinder:
         )
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
-        #: whether it found cells that were one
+        self.merger = Merger(fps, self.settings.merge)
+        #: whether the last alternation found cells that were one
         self.merged = False
         self.center_std = torch.zeros(0, 2)
         self.consistency = np.zeros(0)
@@ -203,7 +204,7 @@ class CellFinder:
         projections = self.demixer.project(model)
         activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
         keep = activity.evidence >= self.settings.least_evidence
-        merged = duplicates(_centers(footprints), activity, keep, self.fps, self.settings.merge, last)
+        merged = self.merger.duplicates(_centers(footprints), activity, keep, last)
         self.merged = bool(merged.any())
         keep &= ~merged
         if not keep.all():

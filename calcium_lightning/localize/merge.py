@@ -8,7 +8,7 @@ when the other rises, or the weaker one is seen only while the stronger is lit. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -67,67 +67,76 @@ class MergeSettings:
     together: float = 0.6
     opposed: float = 0.25
     events: int = 2
-    rounds: int = 3
+    rounds: int = 5
 
 
-def duplicates(
-    centers: np.ndarray,
-    activity: SessionActivity,
-    alive: np.ndarray,
-    fps: float,
-    settings: MergeSettings,
-    last: bool = False,
-) -> np.ndarray:
-    """Candidates that are a part of another, stronger one.
+@dataclass
+class Merger:
+    """Looks for candidates that are one cell, and remembers what the recording is like.
 
-    Parameters
+    Attributes
     ----------
-    centers : ndarray (K, 2)
-        Network pixels.
-    activity : SessionActivity
-        Of the K candidates.
-    alive : ndarray, bool (K,)
-        Which are looked at.
     fps : float
         Hz.
     settings : MergeSettings
-        When.
-    last : bool
-        The search is over: footprints and traces are good enough to ask what the weaker shows of its own. In
-        a recording with many opposed pairs that, and all else, is asked from the first.
-
-    Returns
-    -------
-    ndarray, bool (K,)
+        When two are one.
+    doubtful : bool
+        Whether many pairs were opposed, once.
     """
-    evidence = activity.evidence
-    duplicate = np.zeros(len(centers), bool)
-    index = np.flatnonzero(alive)
-    if len(index) < 2:
+
+    fps: float
+    settings: MergeSettings = field(default_factory=MergeSettings)
+    doubtful: bool = False
+
+    def duplicates(
+        self, centers: np.ndarray, activity: SessionActivity, alive: np.ndarray, last: bool = False
+    ) -> np.ndarray:
+        """Candidates that are a part of another, stronger one.
+
+        Parameters
+        ----------
+        centers : ndarray (K, 2)
+            Network pixels.
+        activity : SessionActivity
+            Of the K candidates.
+        alive : ndarray, bool (K,)
+            Which are looked at.
+        last : bool
+            The search is over: footprints and traces are good enough to ask what the weaker shows of its
+            own. In a doubtful recording that, and all else, is asked from the first.
+
+        Returns
+        -------
+        ndarray, bool (K,)
+        """
+        evidence = activity.evidence
+        duplicate = np.zeros(len(centers), bool)
+        index = np.flatnonzero(alive)
+        if len(index) < 2:
+            return duplicate
+        pairs = index[cKDTree(centers[index]).query_pairs(self.settings.reach, output_type="ndarray")]
+        pairs = np.where((evidence[pairs[:, 0]] < evidence[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
+        stronger, weaker = pairs.T
+        distance = np.linalg.norm(centers[stronger] - centers[weaker], axis=1)
+        correlation = _correlation(activity.denoised, stronger, weaker)
+        # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
+        touching = distance < 0.75 * self.settings.reach
+        near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
+        opposed = touching & (correlation < -self.settings.opposed)
+        self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
+        same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
+        if self.doubtful or not last:
+            same |= (distance < self.settings.near) & (correlation > self.settings.near_correlation)
+        if self.doubtful or last:
+            own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
+            nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
+            together = (correlation > self.settings.together) & (self.doubtful | (own < OWN * chance))
+            same |= opposed | (touching & (nothing_own | together))
+        # The strongest decide first; a dropped cell drops nobody.
+        for pair in np.argsort(-evidence[stronger], kind="stable"):
+            if same[pair] and not duplicate[stronger[pair]]:
+                duplicate[weaker[pair]] = True
         return duplicate
-    pairs = index[cKDTree(centers[index]).query_pairs(settings.reach, output_type="ndarray")]
-    pairs = np.where((evidence[pairs[:, 0]] < evidence[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
-    stronger, weaker = pairs.T
-    distance = np.linalg.norm(centers[stronger] - centers[weaker], axis=1)
-    correlation = _correlation(activity.denoised, stronger, weaker)
-    # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
-    touching = distance < 0.75 * settings.reach
-    near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
-    opposed = touching & (correlation < -settings.opposed)
-    doubtful = opposed.sum() > max(FEW, SELDOM * touching.sum())
-    same = (distance < settings.distance) | (near & (correlation > settings.correlation))
-    if doubtful or not last:
-        same |= (distance < settings.near) & (correlation > settings.near_correlation)
-    if doubtful or last:
-        own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * fps)))
-        nothing_own = (own < settings.events) & (pdtr(own, chance) < CHANCE)
-        together = (correlation > settings.together) & (doubtful | (own < OWN * chance))
-        same |= opposed | (touching & (nothing_own | together))
-    # The strongest decide first; a dropped cell drops nobody.
-    for pair in np.argsort(-evidence[stronger], kind="stable"):
-        if same[pair] and not duplicate[stronger[pair]]:
-            duplicate[weaker[pair]] = True
-    return duplicate
 
 
 def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -> np.ndarray:

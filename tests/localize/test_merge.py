@@ -8,7 +8,7 @@ from helpers.planted import calcium, stored
 
 from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import SessionActivity
-from calcium_lightning.localize.merge import MergeSettings, duplicates
+from calcium_lightning.localize.merge import Merger, MergeSettings
 
 FPS, LENGTH = 20.0, 1200
 BRIGHT, OTHER = 10 * calcium(2, LENGTH, FPS, rate_hz=0.15, seed=1)[0]
@@ -23,7 +23,7 @@ def judged(*traces: np.ndarray, apart: float = 3.5, last: bool = True, **how: fl
     stack = np.stack(traces).astype(np.float32)
     centers = np.array([[20.0, 20 + apart * k] for k in range(len(stack))])
     alive = np.ones(len(stack), bool)
-    return duplicates(centers, activity(stack), alive, FPS, MergeSettings(**how), last).tolist()
+    return Merger(FPS, MergeSettings(**how)).duplicates(centers, activity(stack), alive, last).tolist()
 
 
 def only_while(lit: np.ndarray, seed: int = 5) -> np.ndarray:
@@ -82,7 +82,7 @@ def test_those_not_alive_are_not_asked():
     stack = np.stack([BRIGHT, 0.9 * BRIGHT]).astype(np.float32)
     centers = np.array([[20.0, 20.0], [20.0, 22.0]])
     for alive in ([True, False], [False, True], [False, False]):
-        found = duplicates(centers, activity(stack), np.array(alive), FPS, MergeSettings(), True)
+        found = Merger(FPS).duplicates(centers, activity(stack), np.array(alive), True)
         assert not found.any()
 
 
@@ -97,7 +97,12 @@ def test_where_many_are_opposed_two_must_be_clearly_two():
     y = np.repeat(20.0 * np.arange(7), 2)
     centers = np.stack([y, np.tile([20.0, 22.5], 7)], 1)
     everyone, few = np.ones(14, bool), np.repeat([False, True], (8, 6))
-    found = duplicates(centers, activity(stack), everyone, FPS, MergeSettings(), True)
-    assert found.reshape(-1, 2).tolist() == 7 * [[False, True]]
-    found = duplicates(centers, activity(stack), few, FPS, MergeSettings(), True)
+    merger = Merger(FPS)
+    found = merger.duplicates(centers, activity(stack), few, True)
     assert found.reshape(-1, 2)[-1].tolist() == [False, False]
+    assert not merger.doubtful
+    found = merger.duplicates(centers, activity(stack), everyone, True)
+    assert found.reshape(-1, 2).tolist() == 7 * [[False, True]]
+    # What a recording is like isn't forgotten when those pairs are gone.
+    found = merger.duplicates(centers, activity(stack), few, True)
+    assert found.reshape(-1, 2)[-1].tolist() == [False, True]
