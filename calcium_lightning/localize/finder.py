@@ -179,7 +179,7 @@ class CellFinder:
             for turn in range(settings.rounds):
                 last = search == settings.residual_searches and turn == settings.rounds - 1
                 footprints = self._alternate(footprints, last)
-        for _ in range(settings.merge.rounds):
+        for _ in range(settings.merge.rounds if self.merger.doubtful else 1):
             if self.merged:
                 footprints = self._alternate(footprints, last=True)
         model = self.demixer.model(footprints)

@@ -56,7 +56,8 @@ class MergeSettings:
     events : int
         In the end, seconds in which the weaker alone must be lit.
     rounds : int
-        Most alternations that are added at the end, as long as two are found to be one.
+        Most alternations that are added at the end of a doubtful recording, as long as two are found to be
+        one; one is added to others.
     """
 
     distance: float = 0.9
