@@ -29,6 +29,8 @@ CHANCE = 0.05
 #: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
 #: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
 FEW, SELDOM = 3, 0.02
+#: correlation from which near ones are not clearly two there
+CLEARLY = 0.3
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
 
@@ -127,12 +129,14 @@ class Merger:
         self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
         same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
         if self.doubtful or not last:
-            same |= (distance < self.settings.near) & (correlation > self.settings.near_correlation)
+            alike = CLEARLY if self.doubtful else self.settings.near_correlation
+            same |= (distance < self.settings.near) & (correlation > alike)
         if self.doubtful or last:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
             together = (correlation > self.settings.together) & (self.doubtful | (own < OWN * chance))
-            same |= opposed | (touching & (nothing_own | together))
+            few_own = self.doubtful & (distance < self.settings.near) & (own < OWN * chance)
+            same |= opposed | few_own | (touching & (nothing_own | together))
         # The strongest decide first; a dropped cell drops nobody.
         for pair in np.argsort(-evidence[stronger], kind="stable"):
             if same[pair] and not duplicate[stronger[pair]]:

@@ -9,13 +9,14 @@ off the movie before cells are sought. Knows two movies, not where they come fro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 from scipy.ndimage import median_filter
-from scipy.sparse.linalg import svds
 
 from calcium_lightning.localize.scratch import ScratchMovie
 
@@ -200,9 +201,14 @@ def _lag_one(series: np.ndarray) -> np.ndarray:
 
 def _strongest(frames: np.ndarray) -> tuple[float, np.ndarray]:
     """Largest singular value of frames (S, h, w), and its direction (h, w)."""
-    start = np.ones(min(len(frames), frames[0].size))
-    _, value, direction = svds(frames.reshape(len(frames), -1).astype(np.float64), 1, v0=start)
-    return float(value[0]), direction[0].reshape(frames.shape[1:])
+    flat = frames.reshape(len(frames), -1).astype(np.float64)
+    wide = flat.shape[1] > len(flat)
+    gram = flat @ flat.T if wide else flat.T @ flat
+    last = len(gram) - 1
+    value, vector = eigh(gram, subset_by_index=[last, last])
+    direction = flat.T @ vector[:, 0] if wide else vector[:, 0]
+    direction = direction / max(float(np.linalg.norm(direction)), 1e-12)
+    return math.sqrt(max(float(value[0]), 0.0)), direction.reshape(frames.shape[1:])
 
 
 def _shifted(frames: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -113,3 +113,8 @@ def test_a_few_frames_tell_nothing(length):
     foreground, background, _ = scene(0.8)
     movie = scratch(foreground[:length])
     assert len(remove_neuropil(movie, scratch(background[:length]), np.array([length / 2]))) == 0
+
+
+def test_constant_frames_hold_none():
+    movie, background = (scratch(np.zeros((LENGTH, *size))) for size in (SIZE, (10, 12)))
+    assert len(remove_neuropil(movie, background, KNOTS)) == 0
