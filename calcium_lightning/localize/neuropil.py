@@ -29,9 +29,9 @@ THINNED = 2
 #: edge of the pieces that are shifted in time against each other, thinned nodes
 PIECE = 2
 #: pixels that are regressed at a time
-PIXELS = 8192
+PIXELS = 2048
 #: rounds of reweighting
-ROUNDS = 6
+ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class NeuropilSettings:
     courses: int = 6
     common: float = 2.0
     least: float = 0.1
-    samples: int = 400
+    samples: int = 300
     robust: float = 2.0
 
 
