@@ -29,6 +29,9 @@ CHANCE = 0.05
 #: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
 #: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
 FEW, SELDOM = 3, 0.02
+#: so many neighbours closer than three quarters of a cell don't fit around one either (a simulated field with
+#: two and a half times the cells of CA1 has two)
+CROWD = 3.5
 #: correlation from which near ones are not clearly two there
 CLEARLY = 0.3
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
@@ -84,7 +87,7 @@ class Merger:
     settings : MergeSettings
         When two are one.
     doubtful : bool
-        Whether many pairs were opposed, once.
+        Whether many pairs were opposed, or cells lay too close together, once.
     """
 
     fps: float
@@ -106,7 +109,7 @@ class Merger:
             Which are looked at.
         last : bool
             The search is over: footprints and traces are good enough to ask what the weaker shows of its
-            own. In a doubtful recording that, and all else, is asked from the first.
+            own, and what the recording is like.
 
         Returns
         -------
@@ -126,12 +129,14 @@ class Merger:
         touching = distance < 0.75 * self.settings.reach
         near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
         opposed = touching & (correlation < -self.settings.opposed)
-        self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
+        if last:
+            self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
+            self.doubtful |= bool(2 * touching.sum() > CROWD * len(index))
         same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
         if self.doubtful or not last:
             alike = CLEARLY if self.doubtful else self.settings.near_correlation
             same |= (distance < self.settings.near) & (correlation > alike)
-        if self.doubtful or last:
+        if last:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
             together = (correlation > self.settings.together) & (self.doubtful | (own < OWN * chance))
