@@ -29,9 +29,6 @@ CHANCE = 0.05
 #: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
 #: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
 FEW, SELDOM = 3, 0.02
-#: so many neighbours closer than three quarters of a cell don't fit around one either (a simulated field with
-#: two and a half times the cells of CA1 has two)
-CROWD = 3.5
 #: correlation from which near ones are not clearly two there
 CLEARLY = 0.3
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
@@ -87,7 +84,7 @@ class Merger:
     settings : MergeSettings
         When two are one.
     doubtful : bool
-        Whether many pairs were opposed, or cells lay too close together, once.
+        Whether many pairs were opposed, once.
     """
 
     fps: float
@@ -131,7 +128,6 @@ class Merger:
         opposed = touching & (correlation < -self.settings.opposed)
         if last:
             self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
-            self.doubtful |= bool(2 * touching.sum() > CROWD * len(index))
         same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
         if self.doubtful or not last:
             alike = CLEARLY if self.doubtful else self.settings.near_correlation
