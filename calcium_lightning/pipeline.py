@@ -36,7 +36,12 @@ from calcium_lightning.localize.twin import find_decoys
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
 from calcium_lightning.preprocess.check import motion_line
-from calcium_lightning.preprocess.diameter import cell_diameter_of
+from calcium_lightning.preprocess.diameter import (
+    DiameterGuess,
+    cell_diameter_of,
+    check_diameter,
+    guess_diameter,
+)
 from calcium_lightning.preprocess.gaps import with_gaps
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
@@ -189,7 +194,12 @@ def extract_streamed(
     detector = detector or load_model(device=chosen)
     preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
     session = _repaired(session, preprocess, field)  # before anything looks at a frame
-    diameter = cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
+    guess = None
+    if cell_diameter is None and cell_diameter_um is None:
+        guess = guess_diameter(session)
+    diameter = (
+        guess.diameter if guess else cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
+    )
     prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
 
     def run(movie: Movie, stride: int) -> Iterable[CoordinateList]:
@@ -204,7 +214,7 @@ def extract_streamed(
         )
 
     with ScratchMovie(prepared.scale.size) as movie:
-        images = write_foreground(prepared, movie, chosen)
+        images = write_foreground(prepared, movie, chosen, localize.neuropil)
         finder = CellFinder(
             movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
         )
@@ -233,7 +243,7 @@ def extract_streamed(
         package_version=made_by(),
         field=None if session.field.all() else session.field,
     )
-    cells = replace(cells, notes=_notes(session, cells))
+    cells = replace(cells, notes=(*_notes(session, cells), *_diameter_notes(guess, diameter, cells)))
     yield Extraction(with_gaps(cells, kept, timestamps, bridge_bad_frames), prepared)
 
 
@@ -286,6 +296,12 @@ def _notes(session: BaseSession, cells: StreamedCells) -> tuple[str, ...]:
         return ()
     motion = motion_line(cells.shifts, cells.nonrigid, bool(session.view.outside.any()))
     return (*session.findings.lines(), *([motion] if motion else []))
+
+
+def _diameter_notes(guess: DiameterGuess | None, diameter: float, cells: StreamedCells) -> tuple[str, ...]:
+    """How sure the cells' diameter is, and whether what was found has it."""
+    advice = check_diameter(cells.quality["width"][cells.accepted], diameter)
+    return (*([f"cell diameter {diameter:.1f} px: {guess}"] if guess else []), *([advice] if advice else []))
 
 
 def _prepare(

@@ -16,6 +16,7 @@ from calcium_lightning.core.cells import Localizations
 from calcium_lightning.localize.assemble import SessionSpots
 from calcium_lightning.localize.detect import detect
 from calcium_lightning.localize.detectors.base import WindowDetector
+from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizations import Spots
 from calcium_lightning.localize.scratch import ScratchMovie
@@ -85,7 +86,7 @@ class Localizer(WindowDetector):
         prepared = prepare(recording, cell_diameter, settings, fps=fps, device=self.device)
         spots = Spots(prepared.scale.size)
         with ScratchMovie(prepared.scale.size) as movie:
-            write_foreground(prepared, movie, self.device)
+            write_foreground(prepared, movie, self.device, LocalizeSettings().neuropil)
             spots.extend(
                 detect(
                     movie, self.detector, self.window, prepared.fps, threshold=threshold, device=self.device

@@ -248,16 +248,19 @@ class Prepared:
 
     def detail_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, of any type (n, H, W)."""
+        return self._detail(self.resample(frames, start, self.margin(crop)), start, crop)
+
+    def _detail(self, images: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
-        detail = self.high_pass(self.resample(frames, start, self.margin(crop)), crop)
-        detail -= self.baseline_at(start, start + len(frames))[:, top:bottom, left:right].to(frames.device)
+        detail = self.high_pass(images, crop)
+        detail -= self.baseline_at(start, start + len(images))[:, top:bottom, left:right].to(images.device)
         if self.shade is not None:
-            moved = torch.from_numpy(self.shifts[start : start + len(frames)] - np.median(self.shifts, 0))
+            moved = torch.from_numpy(self.shifts[start : start + len(images)] - np.median(self.shifts, 0))
             shade = torch.einsum("na,ahw->nhw", moved, self.shade[:, top:bottom, left:right])
-            detail -= shade.to(frames.device)
-        inside = self.inside(start, start + len(frames), (top, bottom, left, right))
-        return detail * inside.to(frames.device)
+            detail -= shade.to(images.device)
+        inside = self.inside(start, start + len(images), (top, bottom, left, right))
+        return detail * inside.to(images.device)
 
     def foreground(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """The network's input: :meth:`detail` in units of its noise, float32 (n, h, w)."""
@@ -266,6 +269,33 @@ class Prepared:
     def foreground_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, of any type (n, H, W)."""
         return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
+
+    def layers_of(self, frames: Tensor, start: int, step: int) -> tuple[Tensor, Tensor]:
+        """Foreground of whole frames, and the background that was taken off.
+
+        Parameters
+        ----------
+        frames : Tensor (n, H, W)
+            Of any type.
+        start : int
+            Which the first is.
+        step : int
+            Network pixels from one place to the next at which the background is wanted.
+
+        Returns
+        -------
+        foreground : Tensor, float32 (n, h, w)
+            :meth:`foreground_of`.
+        background : Tensor, float32 (n, rows, columns)
+            In units of the frames.
+        """
+        images = self.resample(frames, start)
+        blur_y, blur_x = (
+            smoothing_matrix(length, self.background_sigma)[step // 2 :: step].to(images.device)
+            for length in self.scale.size
+        )
+        weight = self._weight(None).to(images.device)
+        return self._detail(images, start) * weight, apply_separable(images, blur_y, blur_x)
 
     def in_memory(self) -> Prepared:
         """The same with its whole foreground computed: for small sessions that are seen many times."""
