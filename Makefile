@@ -36,14 +36,15 @@ demo: .venv/installed ## simulate a recording, train, extract, evaluate, report 
 test: check ## the checks and the whole suite
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile
 
-check: .venv/installed ## formatting, lint and types
+check: .venv/installed ## formatting, lint, types, and who imports whom
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+	.venv/bin/lint-imports --no-logo
 
 bench: .venv/installed ## speed, as ratios to references measured in the same run
 	$(RUN) experiments/benchmark/speed.py
 	$(RUN) experiments/benchmark/streaming.py
 
 clean: ## remove the environment and everything that was made
-	rm -rf .venv $(DEMO) outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv $(DEMO) outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -13,10 +13,10 @@ The rooms, in the direction in which data flow: ``io`` (recordings, sessions) â†
 
 import importlib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.core.conveniences import register
+from calcium_lightning.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from calcium_lightning.core.cells import Cells
@@ -59,11 +59,6 @@ _CONVENIENCES = {
 }
 #: modules that are commands and, called, functions of the face
 _COMMANDS = ("evaluate", "extract")
-
-try:
-    __version__ = version("calcium-lightning")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0.0.0"
 
 
 def _later(room: str, name: str) -> Callable[..., Any]:

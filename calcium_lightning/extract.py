@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.batch import NOTES, Row, run_batch
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.inputs import Input, find_inputs, output_paths
+from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import positive
 from calcium_lightning.sweeps.plugins import register
@@ -57,15 +57,16 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     from calcium_lightning.core.device import choose_device
-    from calcium_lightning.core.motion_summary import Moved
+    from calcium_lightning.core.motion_summary import MotionSummary
     from calcium_lightning.io.cells_file import count_cells, write_cells
+    from calcium_lightning.io.mask import read_mask
     from calcium_lightning.localize.detectors.base import WindowDetector, ready
     from calcium_lightning.pipeline import extract_streamed
     from calcium_lightning.preprocess.chain import SessionChain
-    from calcium_lightning.preprocess.defects import RepairedSession
 
     device = choose_device(cfg.device)
     detector = ready(instantiate(cfg.detector, _convert_="all"), device)
+    mask = None if cfg.field is None else read_mask(as_paths(cfg.field)[0])
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
     preprocess = None if isinstance(chain, SessionChain) else chain
 
@@ -96,18 +97,20 @@ def main(cfg: DictConfig) -> None:
                         detector=detector,
                         preprocess=preprocess,
                         localize=localize,
+                        field=mask,
+                        bridge_bad_frames=cfg.bridge_bad_frames,
                         device=device,
                         **common,
                     )
                 )
                 write_cells(output, extraction.cells, cfg.overwrite)
                 print(f"{output}: {extraction}")
-                cells, seen = extraction.cells, extraction.prepared.session
+                cells = extraction.cells
                 return {
                     "cells": f"{int(cells.accepted.sum())} of {len(cells)}",
                     "false, about": "" if cells.chance is None else f"{cells.chance.expected_false:.1f}",
-                    "motion": f"{Moved.of(cells).removed:.2f} px",
-                    NOTES: str(seen.defects) if isinstance(seen, RepairedSession) else "",
+                    "motion": f"{MotionSummary.of(cells).removed:.2f} px",
+                    NOTES: "; ".join(cells.notes),
                 }
             found_cells = detector.find_cells(session, **common)
             write_cells(output, found_cells, cfg.overwrite)

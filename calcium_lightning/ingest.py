@@ -40,6 +40,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
+    from calcium_lightning.preprocess.examine import Examiner
 
     inputs = find_inputs("input", cfg.input)
     for item in inputs:
@@ -75,12 +76,13 @@ def main(cfg: DictConfig) -> None:
 
     def work(job: Job) -> Row:
         with opened(job) as (recording, known):
-            ingest_recording(recording, job[2], settings, known, cfg.overwrite)
+            examiner = Examiner()
+            ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner)
             for note in recording.notes:
                 print(f"{recording.path}: {note}")
-            notes = "; ".join(recording.notes)
+            notes = "; ".join((*recording.notes, *examiner.lines))
         line = summary(job[2])
-        print(line)
+        print("\n  ".join([line, *examiner.lines]))
         return {"session": line.removeprefix(f"{job[2]}: "), NOTES: notes}
 
     jobs = [
@@ -100,6 +102,7 @@ def _told(cfg: DictConfig) -> dict[str, Any]:
 
 def _settings(cfg: DictConfig) -> IngestSettings:
     from calcium_lightning.io.convert import IngestSettings
+    from calcium_lightning.io.mask import read_mask
 
     return IngestSettings(
         fps=cfg.fps,
@@ -114,6 +117,7 @@ def _settings(cfg: DictConfig) -> IngestSettings:
         dtype=None if cfg.shape is not None else cfg.dtype,
         timestamps=cfg.timestamps,
         compression=cfg.compression,
+        field=None if cfg.field is None else read_mask(as_paths(cfg.field)[0]),
     )
 
 

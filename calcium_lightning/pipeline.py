@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
-from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.core.parts import import_parts
 from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
@@ -35,10 +35,17 @@ from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.twin import find_decoys
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import CoordinateList
-from calcium_lightning.preprocess.defects import RepairedSession
-from calcium_lightning.preprocess.diameter import cell_diameter_of
+from calcium_lightning.preprocess.check import motion_line
+from calcium_lightning.preprocess.diameter import (
+    DiameterGuess,
+    cell_diameter_of,
+    check_diameter,
+    guess_diameter,
+)
+from calcium_lightning.preprocess.gaps import with_gaps
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
 
 
 @dataclass(frozen=True)
@@ -50,25 +57,28 @@ class Extraction:
     cells : StreamedCells
         Sorted by score, the best first.
     prepared : Prepared
-        The recording as the detector saw it: its motion, baseline, noise, diameter, defects.
+        The recording as the detector saw it: its motion, baseline, noise, diameter, defects. Bad frames are
+        not among its frames; in the cells, they are back in their place.
     """
 
     cells: StreamedCells
     prepared: Prepared
 
     def __str__(self) -> str:
-        """What the user should know, in one line."""
+        """What the user should know: what was found, in one line, and a line for each of the cells' notes."""
         cells, session = self.cells, self.prepared.session
         parts = [
             f"{int(cells.accepted.sum())} cells accepted of {len(cells)} found",
             f"{cells.n_frames} frames",
             f"cell diameter {self.prepared.cell_diameter:.1f} px",
-            "" if cells.nonrigid is None else str(Moved.of(cells)),
+            "" if cells.nonrigid is None else str(MotionSummary.of(cells)),
             str(session.defects) if isinstance(session, RepairedSession) else "",
         ]
         line = ", ".join(part for part in parts if part)
         accepted = int(cells.accepted.sum())
-        return line if cells.chance is None or not accepted else f"{line}; {cells.chance.told(accepted)}"
+        if cells.chance is not None and accepted:
+            line = f"{line}; {cells.chance.told(accepted)}"
+        return "\n  ".join([line, *cells.notes])
 
 
 def extract(
@@ -82,6 +92,8 @@ def extract(
     preprocess: PreprocessSettings | None = None,
     localize: LocalizeSettings | None = None,
     device: torch.device | str = "auto",
+    field: Any = None,
+    bridge_bad_frames: bool = False,
     config: str = "",
 ) -> Cells:
     """Find the cells of a recording: where they are, their footprints, their activity, their quality.
@@ -108,6 +120,11 @@ def extract(
         How frames are prepared, and how localisations become cells.
     device : torch.device or str
         Where the detector runs: ``auto``, ``cpu``, ``cuda``, ``mps``.
+    field : array-like, bool (H, W), optional
+        The only pixels that may be used, where the recording says of more that they show tissue; no lens's
+        edge is sought then.
+    bridge_bad_frames : bool
+        Bridge traces over frames that hold no picture, where they are ``nan`` otherwise.
     config : str
         Kept in the result (YAML).
 
@@ -119,7 +136,8 @@ def extract(
     Raises
     ------
     InputError
-        If the recording can't be taken, is too short, or its cells are too large for its field.
+        If the recording can't be taken, is too short, holds no picture, or its cells are too large for its
+        field.
 
     Examples
     --------
@@ -136,6 +154,8 @@ def extract(
         preprocess=preprocess,
         localize=localize,
         device=device,
+        field=field,
+        bridge_bad_frames=bridge_bad_frames,
         config=config,
     ) as extraction:
         return extraction.cells.in_memory()
@@ -153,6 +173,8 @@ def extract_streamed(
     preprocess: PreprocessSettings | None = None,
     localize: LocalizeSettings | None = None,
     device: torch.device | str = "auto",
+    field: Any = None,
+    bridge_bad_frames: bool = False,
     config: str = "",
 ) -> Iterator[Extraction]:
     """Find the cells of a recording in memory that doesn't grow with its number of frames.
@@ -171,9 +193,13 @@ def extract_streamed(
     session = as_session(recording, rate, pixel_size)
     detector = detector or load_model(device=chosen)
     preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
-    if preprocess.repair_defects:
-        session = RepairedSession.of(session)  # before anything looks at a frame
-    diameter = cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
+    session = _repaired(session, preprocess, field)  # before anything looks at a frame
+    guess = None
+    if cell_diameter is None and cell_diameter_um is None:
+        guess = guess_diameter(session)
+    diameter = (
+        guess.diameter if guess else cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
+    )
     prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
 
     def run(movie: Movie, stride: int) -> Iterable[CoordinateList]:
@@ -188,20 +214,25 @@ def extract_streamed(
         )
 
     with ScratchMovie(prepared.scale.size) as movie:
-        images = write_foreground(prepared, movie, chosen)
+        images = write_foreground(prepared, movie, chosen, localize.neuropil)
         finder = CellFinder(
             movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
         )
         found = finder.find()
         decoys = find_decoys(finder, found) if localize.twin else None
-    timestamps = session.timestamps if fps is None else None
+    session = prepared.session
+    original = session.original if isinstance(session, RepairedSession) else session
+    kept = kept_frames(session)
+    timestamps = original.timestamps if fps is None else None
+    if timestamps is None:
+        timestamps = np.arange(original.n_frames) / prepared.fps
     cells = assemble(
         prepared,
         found,
         decoys,
         images,
         localize,
-        np.arange(session.n_frames) / prepared.fps if timestamps is None else timestamps,
+        timestamps[kept],
         session=str(session.path),
         session_sha256=session.sha256(),
         about=session.about,
@@ -210,8 +241,10 @@ def extract_streamed(
         pixel_size_um=pixel_size or session.pixel_size_um,
         config=config,
         package_version=made_by(),
+        field=None if session.field.all() else session.field,
     )
-    yield Extraction(cells, prepared)
+    cells = replace(cells, notes=(*_notes(session, cells), *_diameter_notes(guess, diameter, cells)))
+    yield Extraction(with_gaps(cells, kept, timestamps, bridge_bad_frames), prepared)
 
 
 def load_model(
@@ -245,6 +278,30 @@ def load_model(
     chosen = choose_device(device)
     network, window = load_network(checkpoint)
     return Localizer(network.to(chosen), window, chosen)
+
+
+def _repaired(session: BaseSession, settings: PreprocessSettings, field: Any) -> BaseSession:
+    """A session without what is no picture, unless the settings want it as it is."""
+    mask = None if field is None else np.asarray(field, bool)
+    if settings.repair_defects:
+        return RepairedSession.of(session, mask)
+    if mask is not None:
+        raise InputError("field= needs preprocess.repair_defects=true, without which every pixel is used")
+    return session
+
+
+def _notes(session: BaseSession, cells: StreamedCells) -> tuple[str, ...]:
+    """What a person should know of the recording before trusting its cells."""
+    if not isinstance(session, RepairedSession):
+        return ()
+    motion = motion_line(cells.shifts, cells.nonrigid, bool(session.view.outside.any()))
+    return (*session.findings.lines(), *([motion] if motion else []))
+
+
+def _diameter_notes(guess: DiameterGuess | None, diameter: float, cells: StreamedCells) -> tuple[str, ...]:
+    """How sure the cells' diameter is, and whether what was found has it."""
+    advice = check_diameter(cells.quality["width"][cells.accepted], diameter)
+    return (*([f"cell diameter {diameter:.1f} px: {guess}"] if guess else []), *([advice] if advice else []))
 
 
 def _prepare(

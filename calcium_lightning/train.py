@@ -37,6 +37,7 @@ def main(cfg: DictConfig) -> Any:
     from calcium_lightning.processes.rendezvous import leader
     from calcium_lightning.runs.identity import identify
     from calcium_lightning.runs.run import run_job
+    from calcium_lightning.training.task import train_job
 
     sessions = as_paths(cfg.data.get("sessions") or [])
     for path in sessions:  # told at once, before Torch is loaded in every process
@@ -51,7 +52,7 @@ def main(cfg: DictConfig) -> Any:
     place = job_place(folder)
     job = identify(cfg, sessions, **place)
     roots = [Path("outputs"), Path("multirun"), *([folder.parent] if place["sweep"] else [])]
-    result = run_job(cfg, folder, job, roots, leader())
+    result = run_job(train_job, cfg, folder, job, roots, leader())
     show(result)
     return result["value"]
 

@@ -59,20 +59,15 @@ def test_the_device_refuses_what_a_mac_refuses() -> None:
 def test_cells_are_those_of_the_cpu(session: Session, kind: str, patches: tuple[int, int] | None) -> None:
     settings = PreprocessSettings(motion=MotionSettings(patches=patches))
 
-    def find(device: torch.device | str):
+    def find(device: torch.device):
         network, window = load_network()
-        detector, window = (
-            (network, window) if kind == "network" else (BandpassDetector(), WindowSettings(11, 0.5))
-        )
-        return extract(
-            session,
-            detector=WindowDetector(detector.to(device), window),
-            cell_diameter=DIAMETER,
-            preprocess=settings,
-            device=device,
-        )
+        if kind == "network":
+            detector = WindowDetector(network.to(device), window)
+        else:
+            detector = WindowDetector(BandpassDetector().to(device), WindowSettings(11, 0.5))
+        return extract(session, cell_diameter=DIAMETER, detector=detector, preprocess=settings, device=device)
 
-    expected = find("cpu")
+    expected = find(torch.device("cpu"))
     with pretended_device() as device:
         found = find(device)
     np.testing.assert_allclose(found.shifts, expected.shifts, atol=1e-3)

@@ -325,14 +325,14 @@ def test_an_installed_package_makes_its_parts_known(lab, run_command, monkeypatc
     )
     core_parts._load_installed.cache_clear()
     forget()
-    arguments = ("session=A.h5", "output=cells.h5", "checkpoint=w.safetensors", "cell_diameter=10")
-    outcome = run_command("extract", *arguments, cwd=lab)
+    arguments = ("session=A.h5", "checkpoint=w.safetensors", "cell_diameter=10")
+    outcome = run_command("extract", *arguments, "output=cells.h5", cwd=lab)
     core_parts._load_installed.cache_clear()
     assert outcome.status == 0, outcome.stderr
     (lab / "cells.h5").unlink()
     (site / "lab_installed.py").write_text("raise OSError('no luck')")
     forget()
-    broken = run_command("extract", *arguments, cwd=lab)
+    broken = run_command("extract", *arguments, "output=other.h5", cwd=lab)
     core_parts._load_installed.cache_clear()
     assert (broken.status, broken.stderr.count("\n")) == (2, 1)
     assert "my-lab: its parts (lab_installed) can't be imported (OSError: no luck" in broken.stderr

@@ -59,7 +59,12 @@ def test_a_run_leaves_what_the_contract_says(trained):
     checkpoint = torch.load(trained / "checkpoints/best.ckpt", weights_only=True)
     assert checkpoint["format"] == "calcium-lightning-model"
     assert checkpoint["architecture"]["encoder"]["features"] == [8, 12]
-    assert checkpoint["window"] == {"taps": 5, "seconds": 0.5, "blind_spot": True}
+    assert checkpoint["window"] == {
+        "taps": 5,
+        "seconds": 0.5,
+        "blind_spot": True,
+        "background_diameters": 0.67,
+    }
 
 
 def test_the_network_can_be_rebuilt_from_its_checkpoint(trained):

@@ -79,6 +79,14 @@ class ExtractConfig:
     )
     fps: Any = option(None, "frame rate, Hz, in place of the session's", unit="Hz")
     pixel_size_um: Any = option(None, "micrometres per pixel, in place of the session's", unit="µm")
+    field: Any = option(
+        None,
+        "which pixels show tissue, a mask (.npy .png .tif); default: the session's, or found",
+        path="input",
+    )
+    bridge_bad_frames: bool = option(
+        False, "bridge traces over frames that hold no picture, where they are nan otherwise"
+    )
     fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
     detector: Any = option({}, "what finds cells in a frame")
     device: str = option("auto", "auto | cpu | cuda | mps")
@@ -210,6 +218,11 @@ class IngestConfig:
         False, "one session of all inputs, in their order: levels matched, pauses kept in the time stamps"
     )
     timestamps: bool = option(True, "take the recording's time stamps along")
+    field: Any = option(
+        None,
+        "which pixels show tissue, a mask of the whole field (.npy .png .tif); default: found",
+        path="input",
+    )
     preprocess: Any = option(None, "published: the published chain, raw to ΔF/F; truth= is then of its field")
     compression: str = option("none", "of the frames: none | gzip | lz4")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")

@@ -176,6 +176,12 @@ class CellTable:
         them it is bilinear. ``shifts`` is then its mean over the field.
     chance : Chance or None
         How many of the accepted are expected to be false. None where it isn't known.
+    field : ndarray, bool (H, W), or None
+        Which pixels show tissue; all of them where it is None.
+    bad_frames : ndarray, bool (T,), or None
+        Which frames hold no picture and were used for nothing; none where it is None.
+    notes : tuple of str
+        What a person should know of the recording before trusting the cells.
     """
 
     centers: np.ndarray
@@ -201,6 +207,9 @@ class CellTable:
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
     chance: Chance | None = None
+    field: np.ndarray | None = None
+    bad_frames: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.centers)

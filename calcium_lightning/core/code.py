@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -196,7 +197,7 @@ class _Scanner:
 
     def __init__(self, note: Path) -> None:
         self.note = note
-        self.known: dict[str, list] = {}
+        self.known: dict[str, list[Any]] = {}
         self.new = False
         # Without its notes it reads the files again.
         with contextlib.suppress(OSError, ValueError):

@@ -13,7 +13,7 @@ from calcium_lightning.core.cells import CellTable
 
 
 @dataclass(frozen=True)
-class Moved:
+class MotionSummary:
     """Lengths of displacements, pixels.
 
     Attributes
@@ -33,7 +33,7 @@ class Moved:
     places: list[list[tuple[float, float]]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, cells: CellTable) -> Moved:
+    def of(cls, cells: CellTable) -> MotionSummary:
         """Look at the motion that was removed from the session of ``cells``."""
         length = np.hypot(*(cells.shifts - cells.shifts.mean(0)).T) if len(cells.shifts) else np.zeros(1)
         places: list[list[tuple[float, float]]] = []

@@ -1,4 +1,5 @@
 """Windows of frames over sessions: blocks, crops, splits, samplers and the LightningDataModule.
 
-Knows sessions, what preprocessing makes of them, and tensors; knows no network, no loss and no Hydra.
+For: batches of windows to learn from, the same ones for the same seed whatever the number of processes.
+Must not know: networks, losses, Hydra.
 """

@@ -22,10 +22,10 @@ from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_weights
-from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.repaired import RepairedSession
 
 Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells
@@ -183,7 +183,7 @@ class SessionData(L.LightningDataModule):
             result = strategy.broadcast(result)
         if isinstance(result, InputError):
             raise result
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _prepare(self) -> tuple[list[Prepared], list[Splits], Labelled | None]:
         device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"
@@ -237,26 +237,7 @@ class SessionData(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[WindowBatch] | list[Any]:
         """Crops of the validation frames, the same every time."""
-        return self._held_out("validation")
-
-    def test_dataloader(self) -> DataLoader[WindowBatch] | list[Any]:
-        """Crops of the test frames, the same every time."""
-        return self._held_out("test")
-
-    def predict_dataloader(self) -> DataLoader[WindowBatch]:
-        """Whole fields of all frames in order, a block of one session at a time."""
-        blocks = [
-            Block(number, start, min(self.block, part.shape[0] - start))
-            for number, part in enumerate(self.prepared)
-            for start in range(0, part.shape[0], self.block)
-        ]
-        rank, world = self._world()
-        dataset = BlockDataset(self.prepared, blocks, self.window)
-        draws = [[(index, (self.seed, 2, index))] for index in range(rank, len(blocks), world)]
-        return self._torch_loader(dataset, draws)
-
-    def _held_out(self, part: str) -> DataLoader[WindowBatch] | list[Any]:
-        blocks = self._blocks(part)
+        blocks = self._blocks("validation")
         return self._loader(blocks, self.validation_steps, shuffle=False) if blocks else []
 
     def _blocks(self, part: str) -> list[Block]:

@@ -1,5 +1,6 @@
-"""Foreign files: readers of recordings behind one protocol, annotators' truth, exporters of cells.
+"""Files: sessions and cells, readers of recordings, annotators' truth, exporters of cells.
 
-Knows other people's formats and our two files; knows nothing of tensors, models or methods. Importing it
-imports no format's library: each reader loads its own when a file of its kind is opened.
+For: other people's formats and ours. Importing it imports no format's library: each reader loads its own when
+a file of its kind is opened.
+Must not know: models, methods.
 """

@@ -134,6 +134,11 @@ class ArraySession(BaseSession):
         return super().field if self._field is None else self._field
 
     @property
+    def field_given(self) -> bool:
+        """Whether the field was given with the array."""
+        return self._field is not None
+
+    @property
     def bad_frames(self) -> np.ndarray:
         """Which frames hold no picture, bool (T,)."""
         return super().bad_frames if self._bad_frames is None else self._bad_frames

@@ -117,6 +117,11 @@ class BaseSession(abc.ABC):
         return np.ones(self.shape[1:], bool)
 
     @property
+    def field_given(self) -> bool:
+        """Whether a person said which pixels are recording, so that nobody need guess."""
+        return False
+
+    @property
     def bad_frames(self) -> np.ndarray:
         """Which frames hold no picture, bool (T,); none where it isn't known."""
         return np.zeros(self.n_frames, bool)
@@ -187,6 +192,11 @@ class DerivedSession(BaseSession):
     def field(self) -> np.ndarray:
         """The original's."""
         return self.original.field
+
+    @property
+    def field_given(self) -> bool:
+        """Whether a person gave the original's."""
+        return self.original.field_given
 
     @property
     def bad_frames(self) -> np.ndarray:

@@ -67,6 +67,12 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         file.create_group("quality")
         for name, values in cells.quality.items():
             file[f"quality/{name}"] = np.asarray(values, np.float32)
+        if cells.field is not None:
+            file["field"] = np.asarray(cells.field, bool)
+        if cells.bad_frames is not None:
+            file["bad_frames"] = np.asarray(cells.bad_frames, bool)
+        if cells.notes:
+            file.create_dataset("check", data=list(cells.notes), dtype=h5py.string_dtype())
         file["images/mean"] = np.asarray(cells.mean_image, np.float32)
         file["images/max"] = np.asarray(cells.max_image, np.float32)
         _write_localizations(file.create_group("localizations"), cells)
@@ -148,9 +154,12 @@ def read_cells(path: Path | str) -> Cells:
         if all(name in file for name in PATCHES):
             patch_shifts = read("patch_shifts", length, None, None, 2)
             patch_std = read("patch_std", *patch_shifts.shape[1:])
+        field = read("field", *frame_shape, dtype=bool) if "field" in file else None
+        bad_frames = read("bad_frames", length, dtype=bool) if "bad_frames" in file else None
+        notes = tuple(hdf5.text(line) for line in file["check"][...]) if "check" in file else ()
         quality = file.get("quality")
         attributes = {
-            name: file.attrs.get(name, "")
+            name: hdf5.text(file.attrs.get(name, ""))
             for name in ("session", "session_sha256", "kind", "config", "package_version")
         }
         pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
@@ -172,6 +181,9 @@ def read_cells(path: Path | str) -> Cells:
             nonrigid=nonrigid if np.isfinite(nonrigid) else None,
             patch_shifts=patch_shifts,
             patch_std=patch_std,
+            field=field,
+            bad_frames=bad_frames,
+            notes=notes,
             chance=_chance(file),
             baseline=read("baseline", count),
             mean_image=read("images/mean", *frame_shape),
@@ -181,7 +193,11 @@ def read_cells(path: Path | str) -> Cells:
             localizations=Localizations(**parts),
             fps=fps,
             pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
-            **{name: hdf5.text(value) for name, value in attributes.items()},
+            session=attributes["session"],
+            session_sha256=attributes["session_sha256"],
+            kind=attributes["kind"],
+            config=attributes["config"],
+            package_version=attributes["package_version"],
         )
     _check(cells, str(path))
     _check_claims(cells.localizations, count, str(path))

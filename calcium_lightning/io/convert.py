@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.findings import Constancy, note_missing, tell_kind
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.missing import Missing
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.clock import rate_of
-from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
 #: frames are read in blocks of about this size
@@ -57,6 +57,8 @@ class IngestSettings:
         Whether to take the recording's time stamps along.
     compression : {"none", "gzip", "lz4"}
         Of the frames.
+    field : ndarray, bool (H, W), optional
+        Which pixels of the recording show tissue; default: found.
     """
 
     fps: float | None = None
@@ -71,6 +73,78 @@ class IngestSettings:
     dtype: str | None = None
     timestamps: bool = True
     compression: str = "none"
+    field: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of a recording, by its file or by a person; None where nothing is.
+
+    Attributes
+    ----------
+    kind : {"raw", "dff"} or None
+    motion_corrected : bool or None
+    """
+
+    kind: str | None = None
+    motion_corrected: bool | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a session before its frames were looked at.
+
+    Attributes
+    ----------
+    field : ndarray, bool (H, W)
+        Which pixels show tissue, as far as that is known.
+    given : bool
+        Whether a person drew the field.
+    bad_frames : ndarray, bool (T,)
+        Which frames are known to hold no picture.
+    said : Said
+        What the recording is.
+    """
+
+    field: np.ndarray
+    given: bool
+    bad_frames: np.ndarray
+    said: Said
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was seen in the frames of a session.
+
+    Attributes
+    ----------
+    field : ndarray, bool (H, W)
+        Which pixels show tissue.
+    bad_frames : ndarray, bool (T,)
+        Which frames hold no picture.
+    kind : {"raw", "dff"} or None
+        What the frames are after all; None where that was right.
+    motion_corrected : bool or None
+        Whether motion was removed already, with another ``kind``; None where that was right.
+    """
+
+    field: np.ndarray
+    bad_frames: np.ndarray
+    kind: str | None = None
+    motion_corrected: bool | None = None
+
+
+class Watcher(Protocol):
+    """Looks at the frames of a session while they are written."""
+
+    def start(self, shape: tuple[int, int, int], dtype: np.dtype) -> None:
+        """Frames (T, H, W) of a type will come."""
+
+    def add(self, frames: np.ndarray) -> None:
+        """The next frames (n, H, W)."""
+
+    def judge(self, known: Known) -> Verdict:
+        """What was seen in all of them, beyond what is known already."""
 
 
 def ingest_recording(
@@ -79,6 +153,7 @@ def ingest_recording(
     settings: IngestSettings | None = None,
     truth: Truth | None = None,
     overwrite: bool = False,
+    watcher: Watcher | None = None,
 ) -> Path:
     """Write a recording as a session file.
 
@@ -94,6 +169,8 @@ def ingest_recording(
         Of the whole recording, before any cut.
     overwrite : bool
         Replace an existing file.
+    watcher : Watcher, optional
+        Looks at the frames as they are written, and says what is no picture.
 
     Returns
     -------
@@ -145,19 +222,23 @@ def ingest_recording(
     dtype = _session_dtype(recording, settings)
     if stamps is not None and (measured := rate_of(stamps)) and abs(fps / measured - 1) > SAID:
         recording.note(f"{fps:g} Hz as it was told; by its time stamps {measured:.4g} Hz")
-    known_field = cut.field(getattr(recording, "field", None))
+    known_field, given = _known_field(recording, settings, cut)
     shifts = getattr(recording, "shifts", None)
     truth = truth if truth is not None else getattr(recording, "truth", None)
     corrected = (
         settings.motion_corrected if settings.motion_corrected is not None else recording.motion_corrected
     )
+    kind = settings.kind or recording.kind
+    if kind is None and (kind := tell_kind(recording, cut)) == "dff" and corrected is None:
+        corrected = True  # a pixel can be compared with its own mean only where the tissue stands still
+        recording.note("ΔF/F is of still tissue: motion_corrected=true; false says otherwise")
     with SessionWriter(
         output,
         *cut.shape[1:],
         dtype,
         fps / cut.temporal,
         pixel_size_um=None if pixel_size is None else pixel_size * cut.spatial,
-        kind=settings.kind or recording.kind or tell_kind(recording, cut),
+        kind=kind or "raw",
         motion_corrected=bool(corrected),
         overwrite=overwrite,
         compression=settings.compression,
@@ -165,27 +246,31 @@ def ingest_recording(
         size = max(1, BLOCK_BYTES // (recording.shape[1] * recording.shape[2] * recording.dtype.itemsize))
         convert, missing = _Converter(recording, dtype), Missing(cut.shape[1:])
         constancy = Constancy()
+        if watcher is not None:
+            watcher.start(cut.shape, dtype)
         with progress(f"ingest {recording.path.name}", cut.stop - cut.start) as advance:
             for block in _whole_chunks(
                 _averaged(recording, cut, size, missing, advance),
                 chunk_frames(*cut.shape[1:], dtype.itemsize),
             ):
                 constancy.look(block)
-                writer.append(convert(block, cut.start + writer.n_frames * cut.temporal))
+                frames = convert(block, cut.start + writer.n_frames * cut.temporal)
+                writer.append(frames)
+                if watcher is not None:
+                    watcher.add(frames)
         convert.check_levels()
         constancy.say(recording)
-        bad = np.zeros(cut.stop - cut.start, bool)
-        if recording.bad_frames is not None:
-            bad |= recording.bad_frames[cut.start : cut.stop]
         if missing.any:
             if missing.bad_frames.all() or not missing.field.any():
                 raise InputError(f"{recording.path}: no pixel holds data (NaN) in the frames that are kept")
-            bad |= missing.bad_frames
             note_missing(recording, missing)
-        if not (field := missing.field & known_field).all():
-            writer.set_field(field)
-        if bad.any():
-            writer.set_bad_frames(np.any(cut.binned(bad), axis=1))
+        bad = missing.bad_frames
+        if recording.bad_frames is not None:
+            bad = bad | recording.bad_frames[cut.start : cut.stop]
+        known = Known(
+            missing.field & known_field, given, np.any(cut.binned(bad), axis=1), Said(kind, corrected)
+        )
+        _write_known(writer, known, watcher)
         writer.set_about(recording.about)
         if stamps is not None:
             writer.set_timestamps(cut.times(stamps))
@@ -194,6 +279,37 @@ def ingest_recording(
         if truth is not None:
             writer.set_truth(cut.truth(truth))
     return output
+
+
+def _write_known(writer: SessionWriter, known: Known, watcher: Watcher | None) -> None:
+    """Write where and when there is no picture, and what kind of recording it is where nobody said."""
+    field, bad = known.field, known.bad_frames
+    if watcher is not None:
+        verdict = watcher.judge(known)
+        field, bad = verdict.field, verdict.bad_frames
+        if verdict.kind is not None:
+            writer.set_kind(verdict.kind, verdict.motion_corrected)
+    if known.given or not field.all():
+        writer.set_field(field, known.given)
+    if bad.any():
+        writer.set_bad_frames(bad)
+
+
+def _known_field(recording: Recording, settings: IngestSettings, cut: Cut) -> tuple[np.ndarray, bool]:
+    """Which pixels of the session are said to be recording, bool (H, W), and whether a person said so."""
+    field = cut.field(getattr(recording, "field", None))
+    mask, given = settings.field, bool(getattr(recording, "field_given", False))
+    if mask is None:
+        return field, given
+    if mask.shape != recording.shape[1:]:
+        raise InputError(
+            f"{recording.path}: field= has {mask.shape[0]} x {mask.shape[1]} pixels, the frames "
+            f"{recording.shape[1]} x {recording.shape[2]}"
+        )
+    field &= cut.field(mask)
+    if not field.any():
+        raise InputError(f"{recording.path}: field= leaves no pixel of those that are kept")
+    return field, True
 
 
 def _session_dtype(recording: Recording, settings: IngestSettings) -> np.dtype:

@@ -17,15 +17,18 @@ SAMPLE = 16
 BELOW, SMALL = 0.05, 30.0
 
 
-def tell_kind(recording: Recording, cut: Cut) -> str:
-    """Tell ΔF/F from counts where nobody says: fractions about zero can't be counts."""
+def tell_kind(recording: Recording, cut: Cut) -> str | None:
+    """Tell ΔF/F from counts where nobody says: fractions about zero can't be counts.
+
+    None where the values of single frames don't tell.
+    """
     if recording.dtype.kind != "f":
-        return "raw"
+        return None
     spread = np.unique(np.linspace(cut.start, cut.stop - 1, SAMPLE).astype(int))
     values = np.concatenate([next(iter(recording.blocks(int(t), int(t) + 1, 1))).ravel() for t in spread])
     values = values[np.isfinite(values)]
     if not len(values) or not (negative := values < 0).any():
-        return "raw"
+        return None
     about_zero = negative.mean() > BELOW and abs(np.median(values)) < np.std(values)
     fractions = bool((values != np.rint(values)).any())
     if about_zero and fractions and np.abs(values).max() < SMALL:

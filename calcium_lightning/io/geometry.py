@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.session import Truth
+from calcium_lightning.core.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,15 @@ class Cut:
         )
 
     def pixels(self, frames: np.ndarray) -> np.ndarray:
-        """Crop frames (n, H, W) and average their spatial bins: float32 where there are bins."""
+        """Crop frames (n, H, W) and average their spatial bins: float32 where there are bins.
+
+        Examples
+        --------
+        >>> halved = Cut.of((2, 4, 4), spatial=2)
+        >>> halved.pixels(np.arange(16, dtype=np.uint8).reshape(1, 4, 4))
+        array([[[ 2.5,  4.5],
+                [10.5, 12.5]]], dtype=float32)
+        """
         frames = frames[:, self.y0 : self.y1, self.x0 : self.x1]
         if self.spatial == 1:
             return frames

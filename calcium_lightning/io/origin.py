@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning import __version__
 from calcium_lightning.core.code import PACKAGE, code_of
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.parts import installed_parts, module_name, targets_of
+from calcium_lightning.core.version import __version__
 from calcium_lightning.io.cells_file import read_origin
 
 #: what finds cells; with what a config names, all code that they depend on follows from it

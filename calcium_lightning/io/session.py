@@ -129,6 +129,12 @@ class Session(BaseSession):
         return np.ones(self.shape[1:], bool) if known is None else known
 
     @property
+    def field_given(self) -> bool:
+        """Whether a person said which pixels are recording, so that nobody need guess."""
+        file = self._open()
+        return "field" in file and bool(file["field"].attrs.get("given", False))
+
+    @property
     def bad_frames(self) -> np.ndarray:
         """Which frames hold no picture, bool (T,); none where the file doesn't say."""
         known = self._optional("bad_frames", (self.n_frames,), bool)

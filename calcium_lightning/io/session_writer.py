@@ -14,8 +14,10 @@ import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
-from calcium_lightning.io.session import DTYPES, FORMAT, KINDS, VERSION, Truth
+from calcium_lightning.io.base_session import DTYPES, KINDS
+from calcium_lightning.io.session import FORMAT, VERSION
 
 
 class SessionWriter:
@@ -139,6 +141,18 @@ class SessionWriter:
         self._data[self.n_frames :] = frames
         self.n_frames += len(frames)
 
+    @property
+    def motion_corrected(self) -> bool:
+        """Whether motion was removed already."""
+        return bool(self._attributes["motion_corrected"])
+
+    def set_kind(self, kind: str, motion_corrected: bool | None = None) -> None:
+        """Change what the frames are, once all of them were seen."""
+        self._attributes["kind"] = kind
+        if motion_corrected is not None:
+            self._attributes["motion_corrected"] = motion_corrected
+        self._data.attrs.update(self._attributes)
+
     def set_timestamps(self, timestamps: np.ndarray) -> None:
         """Write the time of each frame, seconds, (T,)."""
         self._put("timestamps", timestamps, np.float64, (self.n_frames,))
@@ -147,8 +161,10 @@ class SessionWriter:
         """Write an estimate of the motion (dy, dx), pixels, (T, 2)."""
         self._put("shifts", shifts, np.float32, (self.n_frames, 2))
 
-    def set_field(self, field: np.ndarray) -> None:
+    def set_field(self, field: np.ndarray, given: bool = False) -> None:
         """Write which pixels are recording, bool (H, W); a field of all pixels needs no writing.
+
+        ``given`` is for a field that a person drew: nobody will look for a lens's edge in it.
 
         Raises
         ------
@@ -158,6 +174,7 @@ class SessionWriter:
         if not np.any(field):
             raise InputError(f"{self.path}: no pixel of the field is recording")
         self._put("field", field, bool, self._shape)
+        self._file["field"].attrs["given"] = given
 
     def set_bad_frames(self, bad_frames: np.ndarray) -> None:
         """Write which frames hold no picture, bool (T,); call it after the frames."""

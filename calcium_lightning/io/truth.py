@@ -13,7 +13,8 @@ from scipy import sparse
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.io.session import Session, Truth
+from calcium_lightning.core.truth import Truth
+from calcium_lightning.io.session import Session
 
 #: a mask is scaled to the field: from a square, or with proportions that differ by so much at most
 ASPECT_TOLERANCE = 0.2

@@ -85,19 +85,6 @@ def remove_baseline(traces: np.ndarray, fps: float, seconds: float = 60.0) -> np
     return (traces - level).astype(np.float32)
 
 
-def estimate_kernel(traces: np.ndarray, fps: float) -> Kernel:
-    """Rise and decay of the session's cells, :func:`fit_kernel` of their :func:`autocovariance`.
-
-    Parameters
-    ----------
-    traces : ndarray (K, T)
-        Baseline at 0, any units.
-    fps : float
-        Frame rate, Hz.
-    """
-    return fit_kernel(autocovariance(traces, fps), fps)
-
-
 def autocovariance(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> np.ndarray:
     """Autocovariance of traces at lags up to ``longest_s``, over their noise's variance, (K, lags + 1).
 

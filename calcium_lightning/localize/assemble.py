@@ -187,7 +187,13 @@ def assemble(
         decoy_centers = decoys.centers
         decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), images)
     quality, accepted, chance = judge(
-        placed.quality, found.centers, decoy_quality, decoy_centers, settings.quality, prepared.session.kind
+        placed.quality,
+        found.centers,
+        decoy_quality,
+        decoy_centers,
+        settings.quality,
+        prepared.session.kind,
+        prepared.shows(centers),
     )
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)

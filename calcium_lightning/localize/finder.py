@@ -17,20 +17,20 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
+from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
 from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.merge import Merger, MergeSettings
+from calcium_lightning.localize.neuropil import NeuropilSettings
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import CoordinateList
 
-#: a companion with less than this share of a cell's evidence may be its halo
-HALO_RATIO = 0.6
 #: transients last much longer than this, seconds: the residual isn't searched more often
 RESIDUAL_STEP_S = 0.05
 #: localisations in every so-many-th frame of a movie
@@ -45,6 +45,8 @@ class LocalizeSettings:
     ----------
     threshold : float
         Least probability of a localisation.
+    neuropil : NeuropilSettings, optional
+        What is taken for neuropil and off the foreground; nothing where it is None.
     gather : GatherSettings
         From localisations to candidates.
     split : SplitSettings, optional
@@ -53,15 +55,8 @@ class LocalizeSettings:
         Alternations of footprints and traces after each search.
     residual_searches : int
         How often what the cells leave unexplained is searched again.
-    merge_distance : float
-        Candidates closer than this are one cell, network pixels (a cell is 6 wide).
-    merge_reach : float
-        Candidates closer than this are one cell if their activity is the same.
-    merge_correlation : float
-        Correlation of denoised traces that counts as the same.
-    merge_near, merge_near_correlation : float
-        Closer than this, activity need be no more alike than that: two pieces of one cell share what lights
-        both, and each takes noise of its own.
+    merge : MergeSettings
+        When two candidates are one cell.
     least_evidence : float
         Candidates with less signal (root of the energy over the noise) are dropped while cells are sought.
     sparsity : float
@@ -75,15 +70,12 @@ class LocalizeSettings:
     """
 
     threshold: float = 0.3
+    neuropil: NeuropilSettings | None = field(default_factory=NeuropilSettings)
     gather: GatherSettings = field(default_factory=GatherSettings)
     split: SplitSettings | None = field(default_factory=SplitSettings)
     rounds: int = 2
     residual_searches: int = 1
-    merge_distance: float = 0.9
-    merge_reach: float = 6.0
-    merge_correlation: float = 0.8
-    merge_near: float = 3.0
-    merge_near_correlation: float = 0.5
+    merge: MergeSettings = field(default_factory=MergeSettings)
     least_evidence: float = 8.0
     sparsity: float = 1.0
     rise_s: float | None = None
@@ -185,6 +177,9 @@ class CellFinder:
         )
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
+        self.merger = Merger(fps, self.settings.merge)
+        #: whether the last alternation found cells that were one
+        self.merged = False
         self.center_std = torch.zeros(0, 2)
         self.consistency, self.focus = np.zeros(0), np.zeros(0)
 
@@ -197,8 +192,12 @@ class CellFinder:
         for search in range(settings.residual_searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
-            for _ in range(settings.rounds):
-                footprints = self._alternate(footprints)
+            for turn in range(settings.rounds):
+                last = search == settings.residual_searches and turn == settings.rounds - 1
+                footprints = self._alternate(footprints, last)
+        for _ in range(settings.merge.rounds if self.merger.doubtful else 1):
+            if self.merged:
+                footprints = self._alternate(footprints, last=True)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
         return Found(
@@ -217,13 +216,15 @@ class CellFinder:
             centers = centers[distance > self.settings.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
-    def _alternate(self, footprints: Patches) -> Patches:
+    def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
         activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
         keep = activity.evidence >= self.settings.least_evidence
-        keep &= ~self._duplicates(footprints, activity, keep)
+        merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
+        self.merged = bool(merged.any())
+        keep &= ~merged
         if not keep.all():
             kept = np.flatnonzero(keep)
             traces = self.demixer.unmix(model, projections, kept)
@@ -240,43 +241,3 @@ class CellFinder:
         self.center_std = self.center_std[formed]
         self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
         return shaped[formed].recentred(moments[formed, :2])
-
-    def _duplicates(self, footprints: Patches, activity: SessionActivity, alive: np.ndarray) -> np.ndarray:
-        """Cells that are another, stronger one, bool (K,)."""
-        settings, evidence = self.settings, activity.evidence
-        duplicate = np.zeros(len(footprints), bool)
-        index = np.flatnonzero(alive)
-        if len(index) < 2:
-            return duplicate
-        centers = centroids(footprints)[index]
-        pairs = cKDTree(centers).query_pairs(settings.merge_reach, output_type="ndarray")
-        first, second = index[pairs[:, 0]], index[pairs[:, 1]]
-        distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
-        correlation = _correlation(activity.denoised, first, second)
-        # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
-        ratio = np.minimum(evidence[first], evidence[second]) / np.maximum(evidence[first], evidence[second])
-        near = (distance < 0.75 * settings.merge_reach) | (ratio < HALO_RATIO)
-        alike = np.where(
-            distance < settings.merge_near, settings.merge_near_correlation, settings.merge_correlation
-        )
-        same = (distance < settings.merge_distance) | (near & (correlation > alike))
-        weaker = np.where(evidence[first] < evidence[second], first, second)
-        stronger = np.where(evidence[first] < evidence[second], second, first)
-        # The strongest decide first; a dropped cell drops nobody.
-        for pair in np.argsort(-evidence[stronger], kind="stable"):
-            if same[pair] and not duplicate[stronger[pair]]:
-                duplicate[weaker[pair]] = True
-        return duplicate
-
-
-def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson's, of pairs of traces; 0 where one is constant."""
-    total, square = np.zeros(len(traces)), np.zeros(len(traces))
-    product = np.zeros(len(first))
-    for _, block in traces.blocks():
-        total += block.sum(1, dtype=np.float64)
-        square += np.einsum("kt,kt->k", block, block, dtype=np.float64)
-        product += np.einsum("pt,pt->p", block[first], block[second], dtype=np.float64)
-    spread = np.sqrt(np.maximum(square - total**2 / traces.n_frames, 0))
-    covariance = product - total[first] * total[second] / traces.n_frames
-    return covariance / np.maximum(spread[first] * spread[second], 1e-12)

@@ -9,6 +9,7 @@ import torch
 
 from calcium_lightning.core.progress import progress
 from calcium_lightning.localize.assemble import Images
+from calcium_lightning.localize.neuropil import NODE_STEP, NeuropilSettings, remove_neuropil
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.summary import RegisteredSummary
@@ -17,13 +18,51 @@ from calcium_lightning.preprocess.summary import RegisteredSummary
 CHUNK_PIXELS = 64 * 256**2
 
 
-def write_foreground(prepared: Prepared, movie: ScratchMovie, device: torch.device | str = "cpu") -> Images:
-    """Bring every frame of a session to the network's scale, and look at the registered frames on the way."""
+def write_foreground(
+    prepared: Prepared,
+    movie: ScratchMovie,
+    device: torch.device | str = "cpu",
+    neuropil: NeuropilSettings | None = None,
+) -> Images:
+    """Bring every frame of a session to the network's scale, and look at the registered frames on the way.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The session.
+    movie : ScratchMovie
+        Takes the foreground, in units of its noise.
+    device : torch.device or str
+        Where to compute.
+    neuropil : NeuropilSettings, optional
+        How what wide surroundings do in common is taken off; None leaves it in.
+    """
+    if neuropil is None:
+        return _write(prepared, movie, device, None)
+    size = tuple(len(range(NODE_STEP // 2, length, NODE_STEP)) for length in prepared.scale.size)
+    with ScratchMovie((size[0], size[1])) as background:
+        images = _write(prepared, movie, device, background)
+        remove_neuropil(movie, background, prepared.knots.numpy(), neuropil)
+    return images
+
+
+def _write(
+    prepared: Prepared, movie: ScratchMovie, device: torch.device | str, background: ScratchMovie | None
+) -> Images:
+    """Foreground to ``movie``; what was removed to ``background``, in units of the typical noise."""
     session = prepared.session
     summary = RegisteredSummary(session.shape[1:])
+    unit, level = prepared.noise.median(), None
     with progress("preparing", session.n_frames) as advance:
         for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            movie.append(prepared.foreground_of(torch.from_numpy(frames).to(device), start))
+            block = torch.from_numpy(frames).to(device)
+            if background is None:
+                movie.append(prepared.foreground_of(block, start))
+            else:
+                foreground, removed = prepared.layers_of(block, start, NODE_STEP)
+                movie.append(foreground)
+                level = removed[0].mean() if level is None else level
+                background.append((removed - level) / unit)
             span = slice(start, start + len(frames))
             summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
             advance(len(frames))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.core.cells import Chance
-from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
+from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, compete, discover
 from calcium_lightning.localize.quality import (
     QualitySettings,
     accept,
@@ -29,6 +29,7 @@ def judge(
     decoy_centers: np.ndarray,
     settings: QualitySettings | None = None,
     kind: str = "raw",
+    shown: np.ndarray | None = None,
 ) -> tuple[Quality, np.ndarray, Chance]:
     """Add ``fdr`` and ``score`` to the properties of N candidates, and accept.
 
@@ -46,6 +47,8 @@ def judge(
         The tests.
     kind : {"raw", "dff"}
         Of the session.
+    shown : ndarray, bool (N,), optional
+        Which candidates lie where tissue shows: no other one is accepted. All of them where it isn't given.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def judge(
     like = likeness(quality)
     cell = 1 / (1 + np.exp(-like))
     count = 0 if decoys is None else len(decoy_centers)
-    if decoys is None or count < LEAST_TAIL:
+    if decoys is None or count < LEAST_TAIL or _mute(centers, decoy_centers, like, decoys, settings.fdr):
         found, basis = _from_simulations(cell, count), "simulations"
     else:
         found = discover(
@@ -69,12 +72,27 @@ def judge(
         basis = "learned" if found.learned else "twin"
     quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
     accepted = accept(quality, settings, kind)
+    if shown is not None:
+        accepted &= shown
     expected = 0.0
     if accepted.any():
         doubtful = float((1 - quality["score"][accepted]).sum())
         expected = max(doubtful, float(found.expected_false[accepted].max()))
     chance = Chance(settings.fdr, expected, basis, found.targets, found.decoys)
     return {name: np.asarray(values, np.float32) for name, values in quality.items()}, accepted, chance
+
+
+def _mute(
+    centers: np.ndarray, decoy_centers: np.ndarray, like: np.ndarray, decoys: Quality, fdr: float
+) -> bool:
+    """Whether the twin can't tell the rate that is asked for.
+
+    Where every decoy is the shadow of a target, one false target is expected at most, and among a few that is
+    a larger share than anybody asks for.
+    """
+    if len(centers) * fdr >= 1:
+        return False
+    return not compete(centers, decoy_centers, like, likeness(decoys), REACH)[1].any()
 
 
 def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:

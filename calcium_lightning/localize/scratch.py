@@ -66,7 +66,7 @@ class ScratchFile:
 
 
 class ScratchMovie(ScratchFile):
-    """Frames (T, h, w) in half precision: written once in order, read in blocks.
+    """Frames (T, h, w) in half precision: written in order, read in blocks.
 
     Parameters
     ----------
@@ -97,10 +97,14 @@ class ScratchMovie(ScratchFile):
 
     def append(self, frames: Tensor) -> None:
         """Append frames (n, h, w)."""
+        self.rewrite(self.n_frames, frames)
+        self.n_frames += len(frames)
+
+    def rewrite(self, start: int, frames: Tensor) -> None:
+        """Put frames (n, h, w) in the place of those from ``start`` on."""
         # Half precision holds up to 65504; noise units stay far below, and what doesn't is saturated anyway.
         block = frames.detach().to("cpu").clamp(-6e4, 6e4).to(torch.float16).contiguous().numpy()
-        self._write(self.n_frames * self._bytes, block)
-        self.n_frames += len(frames)
+        self._write(start * self._bytes, block)
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop) as float32 (n, h, w)."""

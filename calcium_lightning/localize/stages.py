@@ -83,7 +83,11 @@ class Shapes:
     kept: np.ndarray
 
 
-def foreground(prepared: Prepared, device: torch.device | str = "cpu") -> tuple[ScratchMovie, Images]:
+def foreground(
+    prepared: Prepared,
+    device: torch.device | str = "cpu",
+    settings: LocalizeSettings | None = None,
+) -> tuple[ScratchMovie, Images]:
     """All frames at the network's scale: without motion and background, in units of the noise.
 
     Parameters
@@ -92,6 +96,8 @@ def foreground(prepared: Prepared, device: torch.device | str = "cpu") -> tuple[
         From :func:`~calcium_lightning.preprocess.prepare.prepare`.
     device : torch.device or str
         Where to compute.
+    settings : LocalizeSettings, optional
+        ``neuropil`` of it.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def foreground(prepared: Prepared, device: torch.device | str = "cpu") -> tuple[
         Mean and maximum of the registered frames, session pixels.
     """
     movie = ScratchMovie(prepared.scale.size)
-    return movie, write_foreground(prepared, movie, device)
+    return movie, write_foreground(prepared, movie, device, (settings or LocalizeSettings()).neuropil)
 
 
 def detect(movie: MovieLike, model: WindowDetector, fps: float, *, threshold: float = 0.3) -> Spots:

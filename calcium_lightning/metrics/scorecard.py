@@ -12,7 +12,7 @@ import numpy as np
 from torchmetrics import Metric
 
 from calcium_lightning.core.cells import Cells, footprint_centers
-from calcium_lightning.io.session import Truth
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.metrics.cells import (
     RADIUS,
     CellDetection,
@@ -120,12 +120,13 @@ class Scorecard:
         if not truth.footprints.shape[0]:
             raise ValueError("the truth holds no cells")
         true_centers = footprint_centers(truth.footprints, cells.frame_shape).astype(float)
-        traces = None
+        traces = true_traces = None
         if truth.traces is not None:
             if truth.traces.shape[1] != cells.n_frames:
                 raise ValueError(f"the truth has {truth.traces.shape[1]} frames, the cells {cells.n_frames}")
-            traces = cells.denoised[chosen]
-        match = match_cells(cells.centers[chosen], true_centers, traces, truth.traces, self.radius)
+            known = slice(None) if cells.bad_frames is None else ~cells.bad_frames
+            traces, true_traces = cells.denoised[chosen][:, known], truth.traces[:, known]
+        match = match_cells(cells.centers[chosen], true_centers, traces, true_traces, self.radius)
         for metrics in (alone, self._together):
             for name in ("detection", "center_error"):
                 metrics[name].update(match)

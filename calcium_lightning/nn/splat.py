@@ -61,6 +61,12 @@ def splat(
     -------
     Tensor
         (B, H, W), float32 (float64 where the positions are).
+
+    Examples
+    --------
+    >>> image = splat(torch.tensor([[[2.0, 3.0]]]), torch.tensor([[5.0]]), torch.ones(1, 1, 1), None, (6, 8))
+    >>> image.shape, float(image[0, 2, 3])
+    (torch.Size([1, 6, 8]), 5.0)
     """
     batch, count = amplitude.shape
     if positions.shape != (batch, count, 2) or sigma.shape not in {(batch, count, 1), (batch, count, 2)}:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.motion_summary import Moved
+from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
+from calcium_lightning.preprocess.gaps import without_gaps
 
 STRIPS = 8  # cells in each panel of traces
 GALLERY = 240  # footprints shown; a page of thousands helps nobody
@@ -50,6 +51,7 @@ def render(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = 
 
 def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything that the template shows; values are plain text, numbers and data URIs."""
+    cells = without_gaps(cells)
     patches = [pictures.patch(cells.footprints, k, cells.frame_shape[1]) for k in range(len(cells))]
     diameters = _diameters(cells)
     order = figures.by_certainty(cells)
@@ -63,6 +65,7 @@ def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None =
         "title": Path(cells.session).name or source or "cells",
         "source": source,
         "facts": _facts(cells, source),
+        "notes": cells.notes,
         "tiles": _tiles(cells, diameters),
         "measured": _measured(measured),
         "height": cells.frame_shape[0],
@@ -84,7 +87,7 @@ def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None =
         "activity": figures.activity(cells) if len(cells) else None,
         "qualities": figures.qualities(cells) if len(cells) and cells.quality else None,
         "motion": figures.motion(cells),
-        "places": Moved.of(cells).places,
+        "places": MotionSummary.of(cells).places,
         "localizations": figures.localizations(cells) if len(cells.localizations) else None,
         "n_localizations": len(cells.localizations),
         "rows": _table(cells, order),
@@ -113,6 +116,11 @@ def _facts(cells: Cells, source: str) -> list[Fact]:
         Fact("session", cells.session or "unknown"),
         Fact("field (H × W)", field),
         Fact("frames", f"{cells.n_frames:,} at {cells.fps:g} Hz, {_duration(duration)}"),
+        *(
+            []
+            if cells.bad_frames is None
+            else [Fact("without a picture", f"{cells.bad_frames.sum():,} frames")]
+        ),
         Fact("kind", {"dff": "ΔF/F frames", "raw": "raw frames"}.get(cells.kind, cells.kind or "unknown")),
         Fact("cells file", source or "unknown"),
         Fact("made by", f"calcium-lightning {cells.package_version or '(unknown version)'}"),
@@ -151,7 +159,7 @@ def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
         rate = (cells.spikes[accepted] > 0).sum(1) / (cells.n_frames / cells.fps / 60)
         tiles.append(Fact("active frames", f"{np.median(rate):.1f} / min", "median of accepted cells"))
     if np.any(cells.shifts):  # none was removed from a session that came registered
-        moved = Moved.of(cells)
+        moved = MotionSummary.of(cells)
         tiles.append(
             Fact("motion removed", f"{moved.removed:.2f} px", f"RMS; largest {moved.largest:.1f} px")
         )
@@ -186,6 +194,8 @@ def _layers(cells: Cells) -> list[dict[str, str]]:
         {"name": name, "image": pictures.png(image, "gray", *pictures.contrast(image))}
         for name, image in images.items()
     ]
+    if cells.field is not None:
+        layers.append({"name": "where tissue shows", "image": pictures.png(cells.field.astype(float))})
     found = cells.localizations
     if len(found):
         # the root, so that places with few show beside places with many

@@ -14,7 +14,6 @@ import numpy as np
 from scipy.ndimage import median_filter, rank_filter
 
 from calcium_lightning.core.frames import Frames
-from calcium_lightning.io.base_session import BaseSession, DerivedSession
 
 #: places in the recording that are looked at, and neighbouring frames at each
 PLACES, RUN = 24, 8
@@ -55,9 +54,12 @@ class Defects:
     left: int = 0
 
     @classmethod
-    def at(cls, defective: np.ndarray) -> Defects:
-        """Defects where ``defective``, bool (H, W), is set, each to be the mean of the sound ones around."""
-        width, sound = defective.shape[1], ~defective
+    def at(cls, defective: np.ndarray, sound: np.ndarray | None = None) -> Defects:
+        """Defects where ``defective``, bool (H, W), is set, each to be the mean of the sound ones around.
+
+        All others are sound unless ``sound``, bool (H, W), says which are.
+        """
+        width, sound = defective.shape[1], ~defective if sound is None else sound
         if not sound.any():
             raise ValueError("no sound pixel in the field")
         found = np.argwhere(defective)
@@ -91,36 +93,6 @@ class Defects:
         flat = frames.reshape(len(frames), -1)
         filled = (flat[:, self.neighbours] * self.weights).sum(-1)
         flat[:, self.pixels] = np.rint(filled) if frames.dtype.kind in "iu" else filled
-
-
-class RepairedSession(DerivedSession):
-    """A session whose defects are filled in all frames that are read.
-
-    Parameters
-    ----------
-    original : BaseSession
-        The recording.
-    defects : Defects
-        Its defects.
-    """
-
-    def __init__(self, original: BaseSession, defects: Defects) -> None:
-        super().__init__(original)
-        self.defects = defects
-
-    @classmethod
-    def of(cls, session: BaseSession) -> RepairedSession:
-        """Find the defects of a session; where its pixels aren't the sensor's any more, there are none."""
-        if isinstance(session, RepairedSession):
-            return session
-        if session.kind != "raw" or session.motion_corrected:
-            return cls(session, Defects.at(np.zeros(session.shape[1:], bool)))
-        return cls(session, find_defects(session))
-
-    def read_into(self, start: int, out: np.ndarray) -> None:
-        """Read frames, and fill their defects."""
-        super().read_into(start, out)
-        self.defects.fill(out)
 
 
 def find_defects(session: Frames) -> Defects:

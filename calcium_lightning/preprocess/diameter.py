@@ -7,6 +7,7 @@ its own size (Lindeberg 1998), so the sizes of the strongest blobs of many momen
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_laplace
@@ -19,8 +20,16 @@ from calcium_lightning.io.base_session import BaseSession
 
 #: the least diameter that can be asked for, pixels
 LEAST_DIAMETER = 2.0
-#: diameters that are looked for, pixels of the shrunken field
-LEAST, MOST, SCALES = 3.0, 30.0, 12
+#: diameters that are looked for, pixels of the shrunken field; the largest at most a third of its short side
+LEAST, MOST = 3.0, 60.0
+#: from one diameter that is looked for to the next
+RATIO = 1.233
+#: a guess is sure of so many flashing places, where half of them differ by less than this factor
+SURE_PLACES, SURE_SPREAD = 12, 1.6
+#: found cells are of another width than told where their median is so many times it
+TOO_WIDE, TOO_NARROW = 1.35, 0.7
+#: so many cells have a median
+LEAST_CELLS = 10
 #: the longest side that is looked at; larger fields are shrunk to it by averaging
 LONGEST_SIDE = 192
 
@@ -69,7 +78,66 @@ def cell_diameter_of(
     return diameter
 
 
+@dataclass(frozen=True)
+class DiameterGuess:
+    """What a session's flashes tell of the width of cells.
+
+    Attributes
+    ----------
+    diameter : float
+        Full width at half maximum of a typical cell, session pixels.
+    low, high : float
+        Half of the flashes are that wide, session pixels.
+    places : int
+        Different places that flashed.
+    """
+
+    diameter: float
+    low: float
+    high: float
+    places: int
+
+    @property
+    def sure(self) -> bool:
+        """Whether it rests on enough places that agree."""
+        return self.places >= SURE_PLACES and self.high < SURE_SPREAD * self.low
+
+    def __str__(self) -> str:
+        if not self.places:
+            return "a guess without a single flash: give cell_diameter="
+        spread = f"from {self.places} places that flash, half of them {self.low:.1f} to {self.high:.1f} px"
+        return f"guessed {spread}" if self.sure else f"an unsure guess {spread}: better give cell_diameter="
+
+
+def check_diameter(widths: np.ndarray, diameter: float) -> str:
+    """One line where cells are much wider or narrower than they were sought, with what to try; else nothing.
+
+    Parameters
+    ----------
+    widths : ndarray (K,)
+        Of the accepted cells, over ``diameter``.
+    diameter : float
+        That they were sought with, session pixels.
+    """
+    if len(widths) < LEAST_CELLS:
+        return ""
+    typical = float(np.median(widths))
+    if TOO_NARROW <= typical <= TOO_WIDE:
+        return ""
+    how = "wide" if typical > 1 else "narrow"
+    factor = typical if typical > 1 else 1 / typical
+    return (
+        f"the cells found are {factor:.1f} times as {how} as the {diameter:.1f} px they were sought with; "
+        f"try cell_diameter={typical * diameter:.1f}"
+    )
+
+
 def estimate_diameter(session: BaseSession, moments: int = 32) -> float:
+    """The diameter of :func:`guess_diameter`."""
+    return guess_diameter(session, moments).diameter
+
+
+def guess_diameter(session: BaseSession, moments: int = 32) -> DiameterGuess:
     """Estimate the diameter of cells from the blobs that light up between two moments.
 
     Parameters
@@ -78,31 +146,38 @@ def estimate_diameter(session: BaseSession, moments: int = 32) -> float:
         The recording.
     moments : int
         How many pairs of moments are compared, spread over the session.
-
-    Returns
-    -------
-    float
-        Full width at half maximum, session pixels.
     """
     shrink = max(1, math.ceil(max(session.shape[1:]) / LONGEST_SIDE))
     span = max(1, round(0.2 * session.fps))
     lag = max(1, round(0.6 * session.fps))
     need = lag + 2 * span
     default = FWHM * 5.0 * shrink
+    nothing = DiameterGuess(default, LEAST * shrink, MOST * shrink, 0)
     if session.n_frames < need:
-        return default
-    sigmas = np.geomspace(LEAST, MOST, SCALES) / FWHM
+        return nothing
+    most = min(MOST, max(10 * LEAST, min(session.shape[1:]) / shrink / 3))
+    sigmas = LEAST / FWHM * RATIO ** np.arange(1 + round(math.log(most / LEAST) / math.log(RATIO)))
     found: list[np.ndarray] = []
     for start in np.unique(np.linspace(0, session.n_frames - need, moments).astype(int)):
         frames = session.frames(int(start), int(start) + need)
         first, second = (_moment(part, shrink) for part in (frames[:span], frames[-span:]))
         found.append(_blobs(first, second, session.motion_corrected, sigmas))
-    blobs = np.concatenate(found) if found else np.zeros((0, 2))
+    blobs = np.concatenate(found)
     if len(blobs) < 5:
-        return default
+        return nothing
     # The strongest third of all blobs is cells; of equal strength they vote alike.
     strong = blobs[np.argsort(-blobs[:, 1])][: max(5, len(blobs) // 3)]
-    return float(FWHM * np.exp(np.median(np.log(strong[:, 0]))) * shrink)
+    low, middle, high = FWHM * shrink * np.exp(np.quantile(np.log(strong[:, 0]), [0.25, 0.5, 0.75]))
+    return DiameterGuess(float(middle), float(low), float(high), _places(strong))
+
+
+def _places(blobs: np.ndarray) -> int:
+    """How many different places (sigma, strength, y, x) are: nearer than half a blob is the same."""
+    kept = np.zeros((0, 2))
+    for sigma, _, y, x in blobs:
+        if not len(kept) or np.hypot(*(kept - (y, x)).T).min() > 0.5 * FWHM * sigma:
+            kept = np.vstack([kept, (y, x)])
+    return len(kept)
 
 
 def _moment(frames: np.ndarray, shrink: int) -> np.ndarray:
@@ -116,7 +191,7 @@ def _moment(frames: np.ndarray, shrink: int) -> np.ndarray:
 def _blobs(
     first: np.ndarray, second: np.ndarray, registered: bool, sigmas: np.ndarray, most: int = 6
 ) -> np.ndarray:
-    """(sigma, strength) of the strongest blobs that appeared or vanished."""
+    """(sigma, strength, y, x) of the strongest blobs that appeared or vanished."""
     if not registered:
         shift, *_ = phase_cross_correlation(first, second, normalization=None)
         second = np.roll(second, tuple(int(s) for s in np.round(shift)), (0, 1))
@@ -128,9 +203,9 @@ def _blobs(
     border = int(2 * sigmas[0]) + 1
     peaks = peak_local_max(response, min_distance=2, num_peaks=most, exclude_border=(1, border, border))
     if not len(peaks):
-        return np.zeros((0, 2))
+        return np.zeros((0, 4))
     strength = response[tuple(peaks.T)]
-    return np.stack([_between(np.abs(space), peaks, sigmas), strength], 1)
+    return np.stack([_between(np.abs(space), peaks, sigmas), strength, *peaks[:, 1:].T], 1)
 
 
 def _between(response: np.ndarray, peaks: np.ndarray, sigmas: np.ndarray) -> np.ndarray:

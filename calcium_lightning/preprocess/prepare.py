@@ -19,11 +19,12 @@ from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
-from calcium_lightning.preprocess.defects import RepairedSession
 from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.prepared import Prepared, Scale
+from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.preprocess.standing import standing_shade
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 from calcium_lightning.preprocess.wander import Wander, estimate_wander
 
@@ -50,7 +51,8 @@ class PreprocessSettings:
     noise_floor : float
         Least noise, relative to the field's median: dark corners don't rule the picture.
     repair_defects : bool
-        Fill hot, dead and blinking pixels of the sensor, where the session's motion isn't corrected.
+        Look at every frame for what is no picture of the tissue: leave out bad frames and what lies outside
+        the field, fill defective pixels and lines, level steps, take bands off.
     repair_stretch : bool
         Undo frames that were stretched to the full range one by one.
     correlated_noise : bool
@@ -100,7 +102,7 @@ def prepare(
     fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Prepared:
-    """Find the defects of a recording's sensor; estimate motion, quiet tissue and noise.
+    """Find what is no picture of the tissue in a recording; estimate motion, quiet tissue and noise.
 
     Parameters
     ----------
@@ -118,7 +120,8 @@ def prepare(
     Returns
     -------
     Prepared
-        What turns the recording's frames into the network's input: ``prepared.foreground(0, 100)``.
+        What turns the recording's frames into the network's input: ``prepared.foreground(0, 100)``. Bad
+        frames aren't among them: ``prepared.session.kept`` says which frames are.
 
     Raises
     ------
@@ -139,6 +142,8 @@ def prepare(
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
     motion = _motion(session, cell_diameter, settings, device)
+    if isinstance(session, RepairedSession):
+        session = session.knowing_motion(motion if isinstance(motion, np.ndarray) else motion.shifts)
     bare = Prepared(
         session=session,
         scale=scale,
@@ -158,7 +163,8 @@ def prepare(
     bare = replace(bare, seen=_seen(bare))
     baseline, knots, noise = _estimate_images(bare, settings, device)
     wander = estimate_wander(bare, device) if settings.correlated_noise else Wander()
-    return replace(bare, baseline=baseline, knots=knots, noise=noise * wander.both, wander=wander.time)
+    known = replace(bare, baseline=baseline, knots=knots, noise=noise * wander.both, wander=wander.time)
+    return replace(known, shade=standing_shade(known, device))
 
 
 def _motion(
@@ -177,11 +183,12 @@ def _motion(
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:
     total = torch.zeros(prepared.scale.size)
-    if prepared.patches is not None:
+    whole = prepared.patches is None and prepared.usable is None
+    if not whole:
         chunk = 64
     for start in range(0, prepared.shape[0], chunk):
         stop = min(start + chunk, prepared.shape[0])
-        if prepared.patches is None:
+        if whole:
             rows, columns = prepared.inside_lines(start, stop)
             total += rows.float().T @ columns.float()
         else:

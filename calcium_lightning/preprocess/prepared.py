@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from calcium_lightning.core.scale import NETWORK_DIAMETER
@@ -30,6 +31,8 @@ from calcium_lightning.preprocess.resample import (
 
 #: tiles between neighbouring places at which the motion is known, where whole pixels will do
 TILES = 4
+#: share of the frames in which a cell must be clear of what shows no tissue
+SHOWN = 0.8
 Crop = tuple[int, int, int, int]
 
 
@@ -116,6 +119,8 @@ class Prepared:
         Motion that differs over the field; ``shifts`` is then what is common to it.
     nonrigid : float, optional
         How much it differs, root mean square, session pixels; left in the frames where ``patches`` is None.
+    shade : Tensor, float32 (2, h, w), optional
+        How much a shade that stands still brightens each pixel as the field moves by a session pixel.
     wander : float
         How much more noise a mean over the time of a transient has than it would have of white noise.
     """
@@ -135,6 +140,7 @@ class Prepared:
     held: Tensor | None = None
     patches: PatchShifts | None = None
     nonrigid: float | None = None
+    shade: Tensor | None = None
     wander: float = 1.0
 
     @property
@@ -242,12 +248,19 @@ class Prepared:
 
     def detail_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, of any type (n, H, W)."""
+        return self._detail(self.resample(frames, start, self.margin(crop)), start, crop)
+
+    def _detail(self, images: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
-        detail = self.high_pass(self.resample(frames, start, self.margin(crop)), crop)
-        detail -= self.baseline_at(start, start + len(frames))[:, top:bottom, left:right].to(frames.device)
-        inside = self.inside(start, start + len(frames), (top, bottom, left, right))
-        return detail * inside.to(frames.device)
+        detail = self.high_pass(images, crop)
+        detail -= self.baseline_at(start, start + len(images))[:, top:bottom, left:right].to(images.device)
+        if self.shade is not None:
+            moved = torch.from_numpy(self.shifts[start : start + len(images)] - np.median(self.shifts, 0))
+            shade = torch.einsum("na,ahw->nhw", moved, self.shade[:, top:bottom, left:right])
+            detail -= shade.to(images.device)
+        inside = self.inside(start, start + len(images), (top, bottom, left, right))
+        return detail * inside.to(images.device)
 
     def foreground(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """The network's input: :meth:`detail` in units of its noise, float32 (n, h, w)."""
@@ -256,6 +269,33 @@ class Prepared:
     def foreground_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, of any type (n, H, W)."""
         return self.detail_of(frames, start, crop) * self._weight(crop).to(frames.device)
+
+    def layers_of(self, frames: Tensor, start: int, step: int) -> tuple[Tensor, Tensor]:
+        """Foreground of whole frames, and the background that was taken off.
+
+        Parameters
+        ----------
+        frames : Tensor (n, H, W)
+            Of any type.
+        start : int
+            Which the first is.
+        step : int
+            Network pixels from one place to the next at which the background is wanted.
+
+        Returns
+        -------
+        foreground : Tensor, float32 (n, h, w)
+            :meth:`foreground_of`.
+        background : Tensor, float32 (n, rows, columns)
+            In units of the frames.
+        """
+        images = self.resample(frames, start)
+        blur_y, blur_x = (
+            smoothing_matrix(length, self.background_sigma)[step // 2 :: step].to(images.device)
+            for length in self.scale.size
+        )
+        weight = self._weight(None).to(images.device)
+        return self._detail(images, start) * weight, apply_separable(images, blur_y, blur_x)
 
     def in_memory(self) -> Prepared:
         """The same with its whole foreground computed: for small sessions that are seen many times."""
@@ -274,16 +314,35 @@ class Prepared:
         """Which pixels lay on the sensor in frames [start, stop), bool (n, h, w)."""
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
-        if self.patches is None:
+        usable = self.usable
+        if self.patches is None and usable is None:
             inside_y, inside_x = self.inside_lines(start, stop)
             return inside_y[:, top:bottom, None] & inside_x[:, None, left:right]
         y, x = (
             network_centers(length, size)
             for length, size in zip(self.scale.field, self.scale.size, strict=True)
         )
-        y, x = y[top:bottom], x[left:right]
-        down, right_ = self.displacement(slice(start, stop), y, x).unbind(1)
-        return _on_line(y[:, None] + down, self.scale.field[0]) & _on_line(x + right_, self.scale.field[1])
+        y, x = y[top:bottom, None], x[left:right]
+        if self.patches is None:
+            shifts = torch.from_numpy(self.shifts[start:stop])
+            y, x = y + shifts[:, :1, None], x + shifts[:, 1:, None]
+        else:
+            down, right_ = self.displacement(slice(start, stop), y[:, 0], x).unbind(1)
+            y, x = y + down, x + right_
+        inside = _on_line(y, self.scale.field[0]) & _on_line(x, self.scale.field[1])
+        if usable is not None:
+            row, column = (
+                place.round().long().clamp(0, length - 1)
+                for place, length in zip((y, x), self.scale.field, strict=True)
+            )
+            inside = inside & usable[row, column]
+        return inside
+
+    @property
+    def usable(self) -> Tensor | None:
+        """Pixels of the session that show tissue, bool (H, W); None where all do."""
+        usable = getattr(self.session, "usable", None)
+        return None if usable is None or usable.all() else torch.from_numpy(usable)
 
     def inside_lines(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Which rows (n, h) and columns (n, w) lay on the sensor, bool, where the field moves as one."""
@@ -294,6 +353,25 @@ class Prepared:
             )
             for axis, length in enumerate(self.scale.field)
         )
+
+    def shows(self, points: np.ndarray, frames: int = 512) -> np.ndarray:
+        """Whether points (K, 2), session pixels, show tissue most of the time, bool (K,).
+
+        Half a cell's diameter around them must be clear of a lens's edge, whose shade moves against the
+        tissue; other borders may be near.
+        """
+        view = getattr(self.session, "view", None)
+        if view is None or self.usable is None or not len(points):
+            return np.ones(len(points), bool)
+        usable, outside = self.usable.numpy(), view.outside
+        clear = usable & (distance_transform_edt(~outside) >= self.cell_diameter / 2)
+        index = np.unique(np.linspace(0, len(self.shifts) - 1, frames).astype(int))
+        shifts = self.shifts_at(points)[index]
+        places = np.round(np.nan_to_num(points)[None] + shifts).astype(int)
+        row, column = (
+            np.clip(places[..., axis], 0, length - 1) for axis, length in enumerate(self.scale.field)
+        )
+        return clear[row, column].mean(0) >= SHOWN
 
     def baseline_at(self, start: int, stop: int) -> Tensor:
         """The quiet tissue in frames [start, stop), linear between knots, float32 (n, h, w)."""

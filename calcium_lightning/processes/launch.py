@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from calcium_lightning.core.errors import InputError, ProcessFailed
 from calcium_lightning.processes.process import LocalMember, Member
 from calcium_lightning.processes.rendezvous import Leader
 from calcium_lightning.processes.world import World
-from calcium_lightning.runs.folder import RunFolder
-from calcium_lightning.runs.jobs import Job
 
 #: seconds that processes get to save and end after Ctrl-C or SIGTERM, and after another's failure
 GRACE_STOP_S, GRACE_FAILURE_S = 120.0, 5.0
@@ -31,27 +29,29 @@ POLL_S = 0.05
 
 
 def launch(
-    cfg: DictConfig, folder: Path, job: Job, count: int, leader: Leader | None = None
-) -> dict[str, Any]:
-    """Train on several processes and wait for them.
+    task: Callable[..., Any],
+    cfg: DictConfig,
+    folder: Path,
+    job: Mapping[str, Any],
+    count: int,
+    leader: Leader | None = None,
+) -> None:
+    """Run a task on several processes and wait for them.
 
     Parameters
     ----------
+    task : callable
+        A function of a module, which every process calls as ``task(cfg, folder, job, ranked=True)``.
     cfg : DictConfig
         The job's composed config.
     folder : Path
         The run's folder.
-    job : Job
-        What process 0 writes into it.
+    job : mapping
+        What is known of the job, in plain containers.
     count : int
         Number of processes to start on this machine, unless a leader has others to call on.
     leader : Leader, optional
         Of the processes that torchrun or SLURM has started: each of them starts one of its own.
-
-    Returns
-    -------
-    dict
-        What came out (``summary.json``).
 
     Raises
     ------
@@ -71,7 +71,8 @@ def launch(
     order = {
         "config": OmegaConf.to_yaml(config),
         "folder": str(folder),
-        "job": dataclasses.asdict(job),
+        "job": dict(job),
+        "task": f"{task.__module__}:{task.__qualname__}",
         "modules": sys.path,  # where the user's own are, too
     }
     members: list[Member] = []
@@ -91,7 +92,6 @@ def launch(
     finally:
         for member in members:
             member.close()
-    return RunFolder(folder).read_summary()
 
 
 def _start(members: list[Member], order: dict[str, Any], count: int, leader: Leader | None) -> None:

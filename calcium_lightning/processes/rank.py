@@ -1,6 +1,7 @@
 """One process of a job, as :mod:`~calcium_lightning.processes.launch` starts it.
 
-Reads one line of JSON from standard input: the job's composed config, its folder, where to tell a failure.
+Reads one line of JSON from standard input: the task, the job's composed config, its folder, where to tell a
+failure. What the task does is not known here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import json
 import os
 import pickle
+import pkgutil
 import signal
 import sys
 import threading
@@ -19,31 +21,29 @@ from calcium_lightning.command.interrupts import heard
 
 
 def main() -> int:
-    """Train as one of several processes; the exit status is the command's."""
+    """Run the task as one of several processes; the exit status is the command's."""
     try:
         with heard(ending=()):  # who waits for the other processes hears no Python
             order = json.loads(sys.stdin.readline())
             watch_parent()
-            return _train(order)
+            return _run(order)
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
 
 
-def _train(order: dict[str, Any]) -> int:
+def _run(order: dict[str, Any]) -> int:
     from omegaconf import OmegaConf
 
     from calcium_lightning.core.parts import add_folders
     from calcium_lightning.processes.process import Failure
-    from calcium_lightning.runs.jobs import Job
 
     rank = int(os.environ["RANK"])
     add_folders(order["modules"])
     try:
-        from calcium_lightning.training.fit import train
-
-        train(OmegaConf.create(order["config"]), Path(order["folder"]), Job(**order["job"]), ranked=True)
+        task = pkgutil.resolve_name(order["task"])
+        task(OmegaConf.create(order["config"]), Path(order["folder"]), order["job"], ranked=True)
     except Exception as error:
         told = Path(order["failure"])
         with contextlib.suppress(OSError):

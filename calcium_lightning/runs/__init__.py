@@ -1,4 +1,5 @@
-"""A training run: its folder, its metrics, its checkpoints, its processes.
+"""A job: its identity, its folder, its past, and its end.
 
-Knows Lightning and a composed config; knows neither frames nor networks, and nothing of Hydra's command line.
+For: running a job once, going on where it was broken off, and telling how it ended.
+Must not know: frames, networks, how a training goes.
 """

@@ -17,11 +17,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning import __version__
 from calcium_lightning.core.code import code_of
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.parts import module_name, targets_of
+from calcium_lightning.core.version import __version__
 from calcium_lightning.runs.jobs import Job, read_job
 
 PACKAGE = Path(__file__).resolve().parent.parent

@@ -1,18 +1,19 @@
 """A job from its config to its result: run, gone on with, or read where it was finished before.
 
 Only here is decided what of a job's past counts, and only here does ``job.json`` change its status. Knows
-jobs and folders; how a training goes is :mod:`~calcium_lightning.training.fit`'s business.
+jobs and folders; what is done, and how, it is given.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +23,24 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig
 
 from calcium_lightning.core.errors import InputError, Pruned
+from calcium_lightning.processes.launch import launch
 from calcium_lightning.processes.rendezvous import Leader
 from calcium_lightning.processes.world import rank_count
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
 from calcium_lightning.runs.jobs import Job, find_jobs, read_job, remove_job, write_job
 
+#: called as ``task(cfg, folder, job)``, and in one of several processes with ``ranked=True``
+Task = Callable[..., dict[str, Any]]
+
 
 def run_job(
-    cfg: DictConfig, folder: Path, job: Job, roots: Sequence[Path], leader: Leader | None = None
+    task: Task,
+    cfg: DictConfig,
+    folder: Path,
+    job: Job,
+    roots: Sequence[Path],
+    leader: Leader | None = None,
 ) -> dict[str, Any]:
     """Give a job's result.
 
@@ -39,6 +49,8 @@ def run_job(
 
     Parameters
     ----------
+    task : callable
+        What is to be done, a function of a module: :func:`~calcium_lightning.training.task.train_job`.
     cfg : DictConfig
         As ``conf/train.yaml`` composes it.
     folder : Path
@@ -68,18 +80,15 @@ def run_job(
                 return _read(folder, place, job, known)
         cfg, job = _continued(cfg, folder, job, past)
         with _recorded(folder, job):
-            return _run(cfg, folder, job, leader)
+            return _run(task, cfg, folder, job, leader)
 
 
-def _run(cfg: DictConfig, folder: Path, job: Job, leader: Leader | None) -> dict[str, Any]:
+def _run(task: Task, cfg: DictConfig, folder: Path, job: Job, leader: Leader | None) -> dict[str, Any]:
     count = rank_count(cfg.trainer) if leader is None else leader.world.size
     if count > 1:
-        from calcium_lightning.processes.launch import launch
-
-        return launch(cfg, folder, job, count, leader)
-    from calcium_lightning.training.fit import train
-
-    return train(cfg, folder, job)
+        launch(task, cfg, folder, dataclasses.asdict(job), count, leader)
+        return RunFolder(folder).read_summary()
+    return task(cfg, folder, job)
 
 
 def _read(folder: Path, place: Path, job: Job, known: Job) -> dict[str, Any]:

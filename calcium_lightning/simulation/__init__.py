@@ -1,7 +1,8 @@
 """The forward model: cells, calcium, background, motion and sensor, to a session file with its truth.
 
-Published optics and statistics only; no other simulator's code or constants. Knows nothing of how cells are
-found again.
+For: recordings whose truth is known, from published optics and statistics; no other simulator's code or
+constants.
+Must not know: how cells are found again.
 """
 
 from calcium_lightning.simulation.randomize import random_settings

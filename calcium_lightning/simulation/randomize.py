@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from calcium_lightning.simulation.settings import Range, SceneSettings
+from calcium_lightning.simulation.limits import Range
+from calcium_lightning.simulation.settings import SceneSettings
 
 
 def random_settings(rng: np.random.Generator, base: SceneSettings | None = None) -> SceneSettings:

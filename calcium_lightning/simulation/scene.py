@@ -14,7 +14,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.session import Truth
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.simulation import background, motion, sensor
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.streams import stream

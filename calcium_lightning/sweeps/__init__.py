@@ -1,4 +1,5 @@
 """Many jobs of one command: which settings, where they run, and what becomes of those that fail.
 
-Knows Hydra, Optuna and jobs' results; knows nothing of trainings.
+For: Hydra's sweepers (a grid, a search with pruning), and the callback that gives hopeless runs up.
+Must not know: what is trained.
 """

@@ -16,7 +16,7 @@ from calcium_lightning.nn.checkpoint import FORMAT, VERSION
 from calcium_lightning.nn.windows import WindowSettings
 
 
-class Learner(L.LightningModule):
+class BaseModel(L.LightningModule):
     """A module that was given ``network``, ``make_optimizer``, ``make_scheduler`` and ``window``."""
 
     network: Any

@@ -219,7 +219,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
     loggers: list[Any] = [MetricsTable(run.metrics)]
     if cfg.logger and "_target_" in cfg.logger:
         loggers.append(instantiate(cfg.logger, save_dir=run.path, _convert_="all"))
-    return instantiate(  # type: ignore[no-any-return]
+    return instantiate(
         cfg.trainer,
         default_root_dir=str(run.path),
         callbacks=callbacks,

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from calcium_lightning.metrics.localization import FrameLocalization
-from calcium_lightning.nn.coordinates import CoordinateList, find_peaks
+from calcium_lightning.nn.coordinates import find_peaks
 from calcium_lightning.nn.network import LocalizationNetwork, Prediction
 from calcium_lightning.nn.windows import WindowBatch, WindowSettings
-from calcium_lightning.training.base import Learner
+from calcium_lightning.training.base import BaseModel
 from calcium_lightning.training.checks import as_batch
 from calcium_lightning.training.losses import LossTerms
 
 
-class LocalizationModel(Learner):
+class LocalizationModel(BaseModel):
     """Learn to localise by painting the frames.
 
     Parameters
@@ -37,7 +37,7 @@ class LocalizationModel(Learner):
     window : WindowSettings
         How the windows were made; kept with the weights.
     threshold : float
-        Least probability of a detection in ``predict_step`` and for the logged scores.
+        Least probability of a detection in the logged scores.
     architecture : mapping, optional
         Plain settings of the parts, for the checkpoint.
 
@@ -104,10 +104,6 @@ class LocalizationModel(Learner):
                 {f"val/{name}": value for name, value in self.scores.compute().items()}, sync_dist=False
             )
             self.scores.reset()
-
-    def predict_step(self, batch: WindowBatch, index: int) -> CoordinateList:
-        """Localisations of the middle frames; ``frame`` counts within the batch."""
-        return find_peaks(self(batch).maps, self.threshold).to_list()
 
     def _log(self, stage: str, batch: WindowBatch, terms: LossTerms) -> None:
         values = {

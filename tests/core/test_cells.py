@@ -61,6 +61,16 @@ def test_motion_that_differs_over_the_field_goes_along(tmp_path):
     same(read_cells(tmp_path / "c.h5"), left)
 
 
+def test_where_and_when_there_was_no_picture_goes_along(tmp_path):
+    cells, _ = make_example()
+    bad = np.arange(cells.n_frames) % 50 == 7
+    field = np.ones(cells.frame_shape, bool)
+    field[:9] = False
+    told = replace(cells, field=field, bad_frames=bad, notes=("6 frames hold no picture", "ΔF/F × 2"))
+    write_cells(tmp_path / "c.h5", told)
+    same(read_cells(tmp_path / "c.h5"), told)
+
+
 def test_plain_h5py_finds_what_the_contract_says(tmp_path):
     cells, _ = make_example()
     write_cells(tmp_path / "c.h5", cells)

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 from helpers.composed import composed
+from helpers.tiny_network import make_network
+from helpers.tiny_session import make_session
 from hydra.utils import instantiate
 
 import calcium_lightning
 from calcium_lightning.core.scale import BACKGROUND_DIAMETERS, CELL_SIGMA, FWHM, background_sigma
 from calcium_lightning.data.datamodule import SessionData
+from calcium_lightning.nn.checkpoint import save_network
 from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.pipeline import extract_streamed, load_model
 from calcium_lightning.preprocess.prepare import PreprocessSettings
 
 SESSIONS = "data.sessions=[a.h5]"
@@ -58,3 +62,16 @@ def test_nobody_writes_these_numbers_down_again():
         if isinstance(node, ast.Constant) and isinstance(node.value, float) and round(node.value, 4) in told
     ]
     assert again == []
+
+
+def test_extraction_prepares_as_the_network_was_trained(tmp_path):
+    network = make_network()
+    wide = WindowSettings(5, 0.3, background_diameters=1.2)
+    save_network(tmp_path / "wide.safetensors", network, wide)
+    path = make_session(tmp_path / "a.h5")
+    for settings, expected in ((None, 1.2), (PreprocessSettings(background_diameters=0.5), 0.5)):
+        model = load_model(tmp_path / "wide.safetensors", device="cpu")
+        with extract_streamed(
+            path, cell_diameter=6, detector=model, preprocess=settings, device="cpu"
+        ) as extraction:
+            assert extraction.prepared.background_sigma == pytest.approx(background_sigma(expected))

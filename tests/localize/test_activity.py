@@ -10,8 +10,9 @@ from scipy.ndimage import gaussian_filter1d
 from calcium_lightning.localize.activity import (
     Activity,
     Kernel,
+    autocovariance,
     deconvolve,
-    estimate_kernel,
+    fit_kernel,
     remove_baseline,
     shrinkage,
     trace_noise,
@@ -24,7 +25,7 @@ from calcium_lightning.localize.activity import (
 def test_the_kernel_of_simulated_calcium_is_recovered(fps, rise, decay):
     traces, _ = calcium(40, 60 * fps, fps, rate_hz=0.3, rise_s=rise, decay_s=decay)
     noisy = traces + np.random.default_rng(1).normal(0, 0.1, traces.shape)
-    kernel = estimate_kernel(noisy, fps)
+    kernel = fit_kernel(autocovariance(noisy, fps), fps)
     assert kernel.decay_s == pytest.approx(decay, rel=0.2)
     # A rise about as long as a frame can't be measured well.
     assert kernel.rise_s == pytest.approx(rise, rel=0.2 if rise * fps > 1.7 else 0.5)
@@ -39,7 +40,7 @@ def test_a_kernel_is_given_for_whatever_comes():
         random.normal(size=(3, 900)),
         np.ones((1, 1)),
     ):
-        kernel = estimate_kernel(traces.astype(np.float32), 20.0)
+        kernel = fit_kernel(autocovariance(traces.astype(np.float32), 20.0), 20.0)
         assert 0 < kernel.rise_s < kernel.decay_s < 10
 
 

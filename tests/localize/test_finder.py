@@ -18,7 +18,8 @@ from calcium_lightning.localize.finder import CellFinder, Detect, Found, Localiz
 from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import RECORD, Spots
-from calcium_lightning.localize.patches import gaussian_patches
+from calcium_lightning.localize.merge import MergeSettings
+from calcium_lightning.localize.patches import Surround, gaussian_patches
 from calcium_lightning.localize.places import claimed_means
 from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, likeness, measure
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
@@ -243,7 +244,7 @@ def test_near_places_whose_activity_is_alike_are_one_cell(gap, stay):
         movie.append(
             planted.movie.read(0, 1200) + torch.from_numpy(shared)[:, None, None] * shape / planted.noise
         )
-        for how, number in (({}, stay), ({"merge_near_correlation": 0.95}, 2)):
+        for how, number in (({}, stay), ({"merge": MergeSettings(near_correlation=0.95)}, 2)):
             settings = LocalizeSettings(residual_searches=0, split=None, **how)
             assert len(find(movie, planted.noise, settings, one_by_one(traces, pair)).model) == number
 
@@ -363,6 +364,29 @@ def test_better_cells_score_higher_and_are_accepted():
     assert all(values.dtype == np.float32 for values in quality.values())
 
 
+def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
+    """One false cell that can't be ruled out is more than 5 % of seven, and less of thirty."""
+    traces = 12 * np.exp(-(np.arange(600) % 150) / 10)
+    for count, basis in ((7, "simulations"), (30, "twin")):
+        centers = 20.0 * np.arange(count)[:, None] * np.ones(2)
+        bright, faint = (
+            properties(
+                statistics_of(np.tile(strength * traces, (count, 1))),
+                600,
+                consistency=np.full(count, consistency),
+                localizations=np.full(count, localized),
+            )
+            for strength, consistency, localized in ((1.0, 0.95, 60), (0.05, 0.2, 3))
+        )
+        _, accepted, chance = judge(bright, centers, faint, centers + 1)
+        assert chance.basis == basis
+        assert accepted.all()
+        _, _, chance = judge(bright, centers, faint, centers + 10)  # decoys of their own
+        assert chance.basis == "twin"
+        shown = np.arange(count) > 2
+        np.testing.assert_array_equal(judge(bright, centers, faint, centers + 1, shown=shown)[1], shown)
+
+
 def test_contrast_is_about_one_for_noise_whatever_it_is_like():
     random = np.random.default_rng(0)
     noise = random.normal(size=(40, 1200)) * random.uniform(1, 50)
@@ -404,3 +428,32 @@ def test_nothing_has_no_quality_and_silence_no_good_one():
     silent, accepted, _ = judge(silence, np.zeros((1, 2)), None, np.zeros((0, 2)))
     assert np.isfinite(list(silent.values())).all()
     assert not accepted.any()
+
+
+def test_cells_that_no_gaussian_fits_are_found_once_each():
+    """Long, large and bright cells whose picture sways a little, and an ordinary one beside them."""
+    places_, widths = (
+        np.array([[16, 20], [20, 58], [46, 28], [48, 60]]),
+        [(5.5, 2.2), (4.5, 4.5), (2, 5.0), (2.55,) * 2],
+    )
+    y, x = np.mgrid[:64, :80]
+    traces, _ = calcium(4, 900, 20.0, seed=2)
+    sway = np.random.default_rng(0).normal(0, 0.25, (900, 4)).cumsum(0)
+    sway = 0.4 * np.tanh(sway - sway.mean(0))
+    frames = 2 * torch.randn(900, 64, 80, generator=torch.Generator().manual_seed(0))
+    for cell, ((cy, cx), (sy, sx)) in enumerate(zip(places_, widths, strict=True)):
+        along = np.exp(
+            -0.5 * ((x[None] - cx - sway[:, cell, None, None]) / sx) ** 2 - 0.5 * ((y - cy) / sy) ** 2
+        )
+        frames += torch.from_numpy(60 * traces[cell, :, None, None] * along).float()
+    surround = Surround((64, 80), BACKGROUND_SIGMA)
+    noise = torch.full((64, 80), 2.0)
+    with ScratchMovie((64, 80), block_frames=128) as movie:
+        movie.append((frames - surround.rows @ frames @ surround.columns.T) / noise)
+        result = find(movie, noise)
+    _, accepted, _ = judge(measured(result), result.centers, None, np.zeros((0, 2)))
+    near = cdist(places_, places(result)[accepted]) < 6
+    assert near.sum(1).tolist() == [1, 1, 1, 1]
+    for cell, match in enumerate(near.argmax(1)):
+        denoised = whole(result.activity.denoised)[accepted][match]
+        assert np.corrcoef(denoised, traces[cell])[0, 1] > 0.95

@@ -16,8 +16,9 @@ from scipy.ndimage import generic_filter
 
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
-from calcium_lightning.preprocess.defects import Defects, RepairedSession, find_defects
+from calcium_lightning.preprocess.defects import Defects, find_defects
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
+from calcium_lightning.preprocess.repaired import RepairedSession
 from calcium_lightning.simulation.scene import Scene
 from calcium_lightning.simulation.settings import SceneSettings
 

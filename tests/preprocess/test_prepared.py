@@ -12,10 +12,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
-from calcium_lightning.preprocess.prepared import NETWORK_DIAMETER, Prepared, Scale
+from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.resample import network_centers, shift_matrices, smoothing_matrix
 
 STILL = PreprocessSettings(motion=None, repair_stretch=False)

@@ -66,7 +66,7 @@ def repair_first(times: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> repair_first(np.array([4294967.264, 0.05, 0.1, 0.15]))
+    >>> repair_first(np.array([4294967.264, 0.05, 0.1, 0.15])).round(6)
     array([0.  , 0.05, 0.1 , 0.15])
     """
     times = np.array(times, dtype=np.float64)
@@ -126,7 +126,7 @@ def fill(times: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> fill(np.array([np.nan, 0.1, np.nan, 0.3, np.nan]))
+    >>> fill(np.array([np.nan, 0.1, np.nan, 0.3, np.nan])).round(6)
     array([0. , 0.1, 0.2, 0.3, 0.4])
     """
     known = np.flatnonzero(np.isfinite(times))

@@ -79,7 +79,7 @@ class ImageFolder(Recording):
             8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
         first = self._frame(0)
-        self.shape = (len(self._files), *first.shape)  # type: ignore[assignment]
+        self.shape = (len(self._files), *first.shape)
         self.dtype = first.dtype
 
     def _frame(self, index: int) -> np.ndarray:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.readers.base import Recording
-from calcium_lightning.io.session import Session, Truth
+from calcium_lightning.io.session import Session
 
 
 class SessionRecording(Recording):
@@ -18,6 +19,8 @@ class SessionRecording(Recording):
     ----------
     field : ndarray
         Which pixels are recording, bool (H, W).
+    field_given : bool
+        Whether a person said so.
     shifts : ndarray or None
         Estimated motion, float32 (T, 2).
     truth : Truth or None
@@ -32,6 +35,7 @@ class SessionRecording(Recording):
         self.kind, self.motion_corrected = self._session.kind, self._session.motion_corrected
         self.timestamps = self._session.timestamps
         self.field, self.bad_frames = self._session.field, self._session.bad_frames
+        self.field_given = self._session.field_given
         self.about = self._session.about
         self.shifts: np.ndarray | None = self._session.shifts
         self.truth: Truth | None = self._session.truth

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from calcium_lightning import __version__
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.version import __version__
 
 if TYPE_CHECKING:
     from pynwb import NWBFile

@@ -31,5 +31,5 @@ def load_detector(checkpoint: Path | str | None = None) -> WindowDetector | Sess
         for kind in sorted(set(read_weights(checkpoint, "checkpoint").architecture) - set(PARTS)):
             load = registered("model").get(kind)
             if load is not None:
-                return load(checkpoint)  # type: ignore[no-any-return]
+                return load(checkpoint)
     return WindowDetector(*load_network(checkpoint))

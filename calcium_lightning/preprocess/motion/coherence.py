@@ -18,7 +18,7 @@ STEPS = 100
 
 
 @dataclass(frozen=True)
-class Unity:
+class CoherencePrior:
     """Prior on the shifts of P places; coefficients are (dy, dx) of the first, of the second, and so on.
 
     Attributes
@@ -36,7 +36,7 @@ class Unity:
     least: float
 
     @classmethod
-    def of(cls, count: tuple[int, int], windows: Tensor, least: float) -> Unity:
+    def of(cls, count: tuple[int, int], windows: Tensor, least: float) -> CoherencePrior:
         """Return the prior for places in rows and columns, whose shares in each pixel are (P, h*w)."""
         index = torch.arange(count[0] * count[1], device=windows.device).view(count)
         down = torch.stack([index[1:], index[:-1]], -1).flatten(0, 1)

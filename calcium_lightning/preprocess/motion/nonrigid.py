@@ -16,7 +16,7 @@ from torch import Tensor
 
 from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.blocks import repaired
-from calcium_lightning.preprocess.motion.coherence import Unity
+from calcium_lightning.preprocess.motion.coherence import CoherencePrior
 from calcium_lightning.preprocess.motion.model import MotionModel, Solution
 from calcium_lightning.preprocess.motion.patches import PatchGrid, undo
 from calcium_lightning.preprocess.motion.registration import shift_frames
@@ -48,7 +48,7 @@ class PatchEstimator(RigidEstimator):
         self.y, self.x = (_centers(n, self.binning, device) for n in self.size)
         self.windows = _windows(grid, self.y, self.x)
         self.shares = self.windows.mean(1)
-        self.unity = Unity.of(grid.count, self.windows, LEAST_DIFFERENCE / self.binning)
+        self.coherence = CoherencePrior.of(grid.count, self.windows, LEAST_DIFFERENCE / self.binning)
         self.shifts = torch.from_numpy(rigid.shifts).to(device) / self.binning
         self.moves = self.shifts[:, None].repeat(1, len(self.windows), 1)
         self.covariance = torch.zeros(2 * len(self.windows), 2 * len(self.windows), device=device)
@@ -72,7 +72,7 @@ class PatchEstimator(RigidEstimator):
         return found
 
     def _learn_parts(self, model: MotionModel, learned: Tensor) -> None:
-        model.stiffness, self.moments = self.unity.learn(
+        model.stiffness, self.moments = self.coherence.learn(
             self.moves[learned], self.covariance, model.stiffness
         )
 
@@ -131,7 +131,7 @@ class PatchEstimator(RigidEstimator):
         return replace(
             motion,
             patches=PatchShifts(shifts, std.cpu().numpy()),
-            nonrigid=self.unity.disagreement(self.moments) * self.binning,
+            nonrigid=self.coherence.disagreement(self.moments) * self.binning,
         )
 
 
@@ -145,16 +145,16 @@ def remaining(rigid: RigidEstimator) -> float:
     frames = rigid.warp(model, rigid.read(span.start, span.stop), span)
     y, x = (_centers(n, rigid.binning, rigid.device) for n in rigid.size)
     model.windows = _windows(grid, y, x)
-    unity = Unity.of(grid.count, model.windows, LEAST_DIFFERENCE / rigid.binning)
-    model.stiffness = unity.stiffness(torch.eye(model.steps, device=rigid.device))
+    coherence = CoherencePrior.of(grid.count, model.windows, LEAST_DIFFERENCE / rigid.binning)
+    model.stiffness = coherence.stiffness(torch.eye(model.steps, device=rigid.device))
     model.update(model.template)
     found = model.solve(frames, in_time=True)
     good = ~rigid.lost(span.start, span.stop)
     if not good.any():
         return 0.0
     steps = found.steps[good].unflatten(1, (-1, 2))
-    _, moments = unity.learn(steps, found.covariance, model.stiffness)
-    return unity.disagreement(moments) * rigid.binning
+    _, moments = coherence.learn(steps, found.covariance, model.stiffness)
+    return coherence.disagreement(moments) * rigid.binning
 
 
 def _centers(count: int, binning: int, device: torch.device) -> Tensor:

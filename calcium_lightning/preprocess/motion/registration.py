@@ -101,10 +101,18 @@ class Correlator:
     max_shift : float
         Largest motion looked for, as a share of the field.
     device : torch.device
+    usable : Tensor (h, w), optional
+        1 where the field shows tissue; what stands still around it would be followed otherwise.
     """
 
     def __init__(
-        self, height: int, width: int, cell_diameter: float, max_shift: float, device: torch.device
+        self,
+        height: int,
+        width: int,
+        cell_diameter: float,
+        max_shift: float,
+        device: torch.device,
+        usable: Tensor | None = None,
     ) -> None:
         self.size = (height, width)
         self.reach = tuple(max(1, min(int(max_shift * n) + 1, (n - 1) // 2)) for n in self.size)
@@ -121,10 +129,18 @@ class Correlator:
             torch.hann_window(n + 2, periodic=False, device=device)[1:-1] ** 0.25 for n in self.size
         )
         self.taper = rows[:, None] * columns
+        self.usable = usable
+        if usable is not None:
+            # As gentle, and nothing at all of what lies outside.
+            soft = (2 * smooth(usable, coarse) - 1).clamp(0, 1) ** 0.5
+            self.taper = self.taper * usable * (soft if soft.any() else 1)
 
     def transform(self, frames: Tensor) -> Tensor:
         """Band-passed spectrum of frames (..., h, w)."""
-        flat = frames - frames.mean((-2, -1), keepdim=True)
+        if self.usable is None:
+            flat = frames - frames.mean((-2, -1), keepdim=True)
+        else:
+            flat = frames - (frames * self.usable).sum((-2, -1), keepdim=True) / self.usable.sum()
         return torch.fft.rfft2(flat * self.taper) * self.band
 
     def __call__(self, spectra: Tensor, template: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.frames import Frames
@@ -66,7 +67,8 @@ class RigidEstimator:
             self.binning -= 1
         self.cell = cell_diameter / self.binning
         self.size = (height // self.binning, width // self.binning)
-        self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device)
+        self.usable = self._usable()
+        self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device, self.usable)
         pixels = self.size[0] * self.size[1]
         self.block_frames = int(np.clip(BLOCK_VALUES // pixels, MIN_FRAMES_IN_TIME, settings.block_frames))
         self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
@@ -242,7 +244,25 @@ class RigidEstimator:
         inside = torch.zeros(self.size, device=self.device)
         top, left = (min(int(reach[i].ceil()), n // 10) for i, n in enumerate(self.size))
         inside[top : self.size[0] - top, left : self.size[1] - left] = 1
+        if self.usable is not None:
+            # An edge that stands still comes as near as the field moves.
+            sides = [2 * int(reach[i].ceil()) + 1 for i in (0, 1)]
+            sides = [min(side, n // 5 * 2 + 1) for side, n in zip(sides, self.size, strict=True)]
+            gone = functional.max_pool2d(
+                1 - self.usable[None, None], sides, 1, [side // 2 for side in sides]
+            )[0, 0]
+            narrowed = inside * (1 - gone)
+            inside = narrowed if narrowed.any() else inside * self.usable
         return inside
+
+    def _usable(self) -> Tensor | None:
+        """1 where the field shows tissue (h, w), averaged pixels; None where it does everywhere."""
+        usable = getattr(self.session, "usable", None)
+        if usable is None or usable.all() or not usable.any():
+            return None
+        height, width = (n * self.binning for n in self.size)
+        whole = binned(usable[None, :height, :width].astype(np.float32), self.binning)[0] > 0.999
+        return torch.from_numpy(whole.astype(np.float32)).to(self.device) if whole.any() else None
 
     def _reach(self, learned: Tensor) -> Tensor:
         """How far the field moves in all but one frame of a hundred, (2,)."""

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.replications.liu2018.tasks import Task
-from calcium_lightning.training.base import Learner
+from calcium_lightning.training.base import BaseModel
 
 #: what the figures of the two validation loaders are called
 PARTS = ("val", "train")
 
 
-class CoordinateTask(Learner):
+class CoordinateTask(BaseModel):
     """A network that answers a question about positions.
 
     Parameters

@@ -130,7 +130,7 @@ class PublishedModel(L.LightningModule):
 
     def forward(self, batch: WindowBatch) -> PublishedPrediction:
         """Look at a batch of frames."""
-        return self.network(batch.windows)  # type: ignore[no-any-return]
+        return self.network(batch.windows)
 
     def evaluate(self, batch: WindowBatch) -> tuple[PublishedPrediction, PublishedTerms]:
         """Prediction and losses of a batch."""

@@ -6,7 +6,6 @@ The published system did this first and froze the result. Knows no recordings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -14,10 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.replications.teng2021.painter import DeCoordConv
-from calcium_lightning.training.base import Learner
+from calcium_lightning.training.base import BaseModel
 
 #: pixels on either side of a coordinate that every step looks at, and how many others stand for the rest
 NEAR, FAR = 8, 512
@@ -93,7 +91,7 @@ class _Draws(IterableDataset[Tensor]):
             yield self.low + self.span * torch.rand(self.batch, 2, generator=generator)
 
 
-class PainterModel(Learner):
+class PainterModel(BaseModel):
     """Cross-entropy of the painted dot with the coordinate, shared bilinearly by the four pixels around it.
 
     Parameters
@@ -174,17 +172,6 @@ class PainterModel(Learner):
         share_of = (1 - (place - positions[:, None]).abs()).clamp_min(0).prod(-1)
         share_of[:, near.shape[1] :] = 0
         return place[..., 0] * size + place[..., 1], share_of, weight
-
-
-def save_painter(painter: DeCoordConv, path: Path | str, overwrite: bool = False) -> None:
-    """Write a trained painter's weights as safetensors."""
-    from safetensors.torch import save_file
-
-    with atomic_path(path, overwrite) as temporary:
-        save_file(
-            {name: value.detach().contiguous() for name, value in painter.state_dict().items()}, temporary
-        )
-        temporary.chmod(0o644)
 
 
 def _bilinear(positions: Tensor, size: int) -> tuple[Tensor, Tensor]:

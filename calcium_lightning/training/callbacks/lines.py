@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 #: the parts of losses whose units don't change while a model learns; the last is for models without others
 SHOWN = (
-    ("reconstruction", "presence", "placement", "unexplained", "f1"),
+    ("evidence", "reconstruction", "presence", "placement", "unexplained", "f1"),
     ("loss", "accuracy", "iou", "error"),
 )
 

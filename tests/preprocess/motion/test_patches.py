@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
-from calcium_lightning.preprocess.motion.coherence import Unity
+from calcium_lightning.preprocess.motion.coherence import CoherencePrior
 from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone, undo
 from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
@@ -172,17 +172,17 @@ def test_the_prior_learns_how_far_neighbours_differ(width):
     random = np.random.default_rng(0)
     grid, noise = PatchGrid((50, 50), (2, 3)), 0.2
     windows = torch.einsum("hp,wq->pqhw", *(grid.weights(i, torch.arange(50.0)) for i in (0, 1)))
-    unity = Unity.of((2, 3), windows.flatten(2).flatten(0, 1), 0.01)
-    eigen, vectors = np.linalg.eigh(unity.differences.numpy())
+    coherence = CoherencePrior.of((2, 3), windows.flatten(2).flatten(0, 1), 0.01)
+    eigen, vectors = np.linalg.eigh(coherence.differences.numpy())
     assert abs(eigen[0]) < 1e-5  # what is common costs nothing
     free = vectors[:, 1:] * (width / np.sqrt(eigen[1:]))
     true = np.einsum("pk,nka->npa", free, random.normal(size=(4000, 5, 2))) + random.normal(size=(4000, 1, 2))
     seen = torch.from_numpy(np.float32(true + random.normal(0, noise, true.shape))).flatten(1)
-    start = unity.stiffness(torch.eye(12))
+    start = coherence.stiffness(torch.eye(12))
     covariance = torch.linalg.inv(torch.eye(12) / noise**2 + start)
     found = (seen @ covariance / noise**2).unflatten(1, (6, 2))
-    stiffness, moments = unity.learn(found, covariance, start)
-    learned = float((unity.differences[0, 0] / stiffness[0, 0]) ** 0.5)
+    stiffness, moments = coherence.learn(found, covariance, start)
+    learned = float((coherence.differences[0, 0] / stiffness[0, 0]) ** 0.5)
     assert learned == pytest.approx(width, rel=0.06, abs=0.09)
-    spread = max(0, np.einsum("npa,pq,nqa->n", true, unity.spread.numpy(), true).mean()) ** 0.5
-    assert unity.disagreement(moments) == pytest.approx(spread, rel=0.06, abs=0.09)
+    spread = max(0, np.einsum("npa,pq,nqa->n", true, coherence.spread.numpy(), true).mean()) ** 0.5
+    assert coherence.disagreement(moments) == pytest.approx(spread, rel=0.06, abs=0.09)

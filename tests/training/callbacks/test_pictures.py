@@ -65,6 +65,10 @@ def test_the_brightest_frame_is_shown(model):
 def test_pyplot_is_left_alone(model):
     import sys
 
+    def shown() -> list[int]:  # others' tests may have left figures there
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        return pyplot.get_fignums() if pyplot else []
+
+    before = shown()
     draw(model, batch_of(1, False), samples=1)
-    if "matplotlib.pyplot" in sys.modules:
-        assert not sys.modules["matplotlib.pyplot"].get_fignums()
+    assert shown() == before

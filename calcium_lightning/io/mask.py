@@ -1,0 +1,42 @@
+"""A mask of the pixels that show tissue, as a person draws it. Knows files of pictures and arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io.readers.images import read_picture
+
+ENDINGS = (".npy", ".png", ".tif", ".tiff")
+
+
+def read_mask(path: Path | str) -> np.ndarray:
+    """Read a mask, bool (H, W): whatever isn't 0 shows tissue.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.npy``, ``.png`` or ``.tif``, one value a pixel.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, is no picture, or leaves nothing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"field={path}: no such file{nearest(path.name, siblings)}")
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"field={path}: expected a mask as {', '.join(ENDINGS)}")
+    try:
+        mask = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else read_picture(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"field={path}: can't be read ({' '.join(str(error).split())})") from error
+    if mask.ndim != 2:
+        raise InputError(f"field={path}: shape {mask.shape}, expected one value a pixel (H, W)")
+    if not np.any(mask):
+        raise InputError(f"field={path}: no pixel is set")
+    return np.asarray(mask != 0)

@@ -1,0 +1,182 @@
+"""Which candidates are one cell: pieces of one, or what its changing picture leaves beside it.
+
+A cell that no Gaussian fits is found more than once. Whether two footprints are two cells is not for their
+distance to say: cells overlap. Two cells have events of their own; pieces of one rise together, or one falls
+when the other rises, or the weaker one is seen only while the stronger is lit. Knows places and activity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.special import pdtr
+
+from calcium_lightning.localize.deconvolution import SessionActivity
+from calcium_lightning.localize.scratch import ScratchTraces
+
+#: a companion with less than this share of a cell's evidence may be its halo
+HALO_RATIO = 0.6
+#: transients last about so long, seconds: what is lit in one such time counts once
+EVENT_S = 1.0
+#: a second counts as lit with this share of the energy of a cell's brightest second, and as an event with so
+#: many times the variance of its noise
+LIT, EVENT = 0.02, 9.0
+#: so few events of its own are no chance, at this probability
+CHANCE = 0.05
+#: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
+#: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
+FEW, SELDOM = 3, 0.02
+#: correlation from which near ones are not clearly two there
+CLEARLY = 0.3
+#: where activity is alike, fewer events of its own than this share of what chance would make are too few
+OWN = 0.5
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """When two candidates are one cell. Distances are network pixels: a cell is 6 wide.
+
+    Attributes
+    ----------
+    distance : float
+        Closer than this, always.
+    reach : float
+        Closer than this, if their activity is the same.
+    correlation : float
+        Correlation of denoised traces that counts as the same.
+    near, near_correlation : float
+        Closer than this, activity need be no more alike than that while cells are sought: two pieces of one
+        cell share what lights both, and each takes noise of its own.
+    together : float
+        In the end, activity need be no more alike than this where the weaker is hardly lit alone.
+    opposed : float
+        In the end, activity with less than minus this correlation is of one cell, given to two; cells that
+        fire independently have about zero.
+    events : int
+        In the end, seconds in which the weaker alone must be lit.
+    rounds : int
+        Most alternations that are added at the end of a doubtful recording, as long as two are found to be
+        one; one is added to others.
+    """
+
+    distance: float = 0.9
+    reach: float = 6.0
+    correlation: float = 0.8
+    near: float = 3.0
+    near_correlation: float = 0.5
+    together: float = 0.6
+    opposed: float = 0.25
+    events: int = 2
+    rounds: int = 5
+
+
+@dataclass
+class Merger:
+    """Looks for candidates that are one cell, and remembers what the recording is like.
+
+    Attributes
+    ----------
+    fps : float
+        Hz.
+    settings : MergeSettings
+        When two are one.
+    doubtful : bool
+        Whether many pairs were opposed, once.
+    """
+
+    fps: float
+    settings: MergeSettings = field(default_factory=MergeSettings)
+    doubtful: bool = False
+
+    def duplicates(
+        self, centers: np.ndarray, activity: SessionActivity, alive: np.ndarray, last: bool = False
+    ) -> np.ndarray:
+        """Candidates that are a part of another, stronger one.
+
+        Parameters
+        ----------
+        centers : ndarray (K, 2)
+            Network pixels.
+        activity : SessionActivity
+            Of the K candidates.
+        alive : ndarray, bool (K,)
+            Which are looked at.
+        last : bool
+            The search is over: footprints and traces are good enough to ask what the weaker shows of its
+            own, and what the recording is like.
+
+        Returns
+        -------
+        ndarray, bool (K,)
+        """
+        evidence = activity.evidence
+        duplicate = np.zeros(len(centers), bool)
+        index = np.flatnonzero(alive)
+        if len(index) < 2:
+            return duplicate
+        pairs = index[cKDTree(centers[index]).query_pairs(self.settings.reach, output_type="ndarray")]
+        pairs = np.where((evidence[pairs[:, 0]] < evidence[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
+        stronger, weaker = pairs.T
+        distance = np.linalg.norm(centers[stronger] - centers[weaker], axis=1)
+        correlation = _correlation(activity.denoised, stronger, weaker)
+        # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
+        touching = distance < 0.75 * self.settings.reach
+        near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
+        opposed = touching & (correlation < -self.settings.opposed)
+        if last:
+            self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
+        same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
+        if self.doubtful or not last:
+            alike = CLEARLY if self.doubtful else self.settings.near_correlation
+            same |= (distance < self.settings.near) & (correlation > alike)
+        if last:
+            own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
+            nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
+            together = (correlation > self.settings.together) & (self.doubtful | (own < OWN * chance))
+            few_own = self.doubtful & (distance < self.settings.near) & (own < OWN * chance)
+            same |= opposed | few_own | (touching & (nothing_own | together))
+        # The strongest decide first; a dropped cell drops nobody.
+        for pair in np.argsort(-evidence[stronger], kind="stable"):
+            if same[pair] and not duplicate[stronger[pair]]:
+                duplicate[weaker[pair]] = True
+        return duplicate
+
+
+def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's, of pairs of traces; 0 where one is constant."""
+    total, square = np.zeros(len(traces)), np.zeros(len(traces))
+    product = np.zeros(len(first))
+    for _, block in traces.blocks():
+        total += block.sum(1, dtype=np.float64)
+        square += np.einsum("kt,kt->k", block, block, dtype=np.float64)
+        product += np.einsum("pt,pt->p", block[first], block[second], dtype=np.float64)
+    spread = np.sqrt(np.maximum(square - total**2 / traces.n_frames, 0))
+    covariance = product - total[first] * total[second] / traces.n_frames
+    return covariance / np.maximum(spread[first] * spread[second], 1e-12)
+
+
+def _own_events(
+    activity: SessionActivity, stronger: np.ndarray, weaker: np.ndarray, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Events of the weaker of each pair while the stronger is dark, and how many there would be by chance."""
+    brightest = np.zeros(len(activity.denoised))
+    for energy in _energies(activity.denoised, step):
+        brightest = np.maximum(brightest, energy.max(1))
+    own, dark, events, seconds = np.zeros(len(weaker), int), np.zeros(len(weaker), int), 0, 0
+    for energy in _energies(activity.denoised, step):
+        event = energy > EVENT * np.square(activity.noise)[:, None]
+        quiet = energy <= LIT * brightest[:, None]
+        own += (event[weaker] & quiet[stronger]).sum(1)
+        dark += quiet[stronger].sum(1)
+        events = events + event.sum(1)
+        seconds += energy.shape[1]
+    return own, np.broadcast_to(events, len(brightest))[weaker] * dark / max(seconds, 1)
+
+
+def _energies(traces: ScratchTraces, step: int) -> Iterator[np.ndarray]:
+    """Sums of squares (K, n) over ``step`` frames at a time, block by block."""
+    for _, block in traces.blocks():
+        yield np.add.reduceat(np.square(block, dtype=np.float64), np.arange(0, block.shape[1], step), axis=1)

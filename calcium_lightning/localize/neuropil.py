@@ -1,0 +1,235 @@
+"""Neuropil that the high-pass filter leaves in the foreground: what wide surroundings do in common.
+
+Neuropil is smooth, but vessels cut sharp shadows into it, and of its own slopes something passes the filter.
+What is left beneath a cell still has the time course of the tissue around it; that is what the ring model of
+CNMF-E rests on (Zhou et al. 2018, eLife 7, e28728). Here the courses are the few that wide parts of the
+background, as preprocessing took it off, have in common; every pixel's share of them is regressed, and taken
+off the movie before cells are sought. Knows two movies, not where they come from, and nothing of cells.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from scipy.ndimage import median_filter
+
+from calcium_lightning.localize.scratch import ScratchMovie
+
+#: network pixels between the places at which the background is kept: a cell's diameter
+NODE_STEP = 6
+#: what lights up less than half of a square of so many nodes is no neuropil: the halos of cells
+WIDE_NODES = 5
+#: of the smooth background so many nodes are one
+THINNED = 2
+#: edge of the pieces that are shifted in time against each other, thinned nodes
+PIECE = 2
+#: pixels that are regressed at a time
+PIXELS = 2048
+#: rounds of reweighting
+ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class NeuropilSettings:
+    """When a time course is neuropil's, and how it is found in the foreground.
+
+    Attributes
+    ----------
+    courses : int
+        Most time courses.
+    common : float
+        How many times more of the background's variance a course must explain than the best of the background
+        whose pieces were shifted in time against each other (parallel analysis: Horn 1965, Psychometrika 30,
+        179): what many independent cells do is common by chance.
+    least : float
+        What a course adds to the foreground, root mean square over the field in units of the noise; less is
+        left where it is.
+    samples : int
+        Frames that are looked at, spread evenly.
+    robust : float
+        How far above the neuropil a pixel may be, in standard deviations, before it counts for less: cells
+        only brighten.
+    """
+
+    courses: int = 6
+    common: float = 2.0
+    least: float = 0.1
+    samples: int = 300
+    robust: float = 2.0
+
+
+@dataclass(frozen=True)
+class Neuropil:
+    """R time courses and where they are.
+
+    Attributes
+    ----------
+    courses : ndarray, float32 (T, R)
+        Unit variance, with their slow drift taken off as the foreground's is.
+    pictures : ndarray, float32 (R, h, w)
+        What each adds to the foreground, in units of its noise.
+    """
+
+    courses: np.ndarray
+    pictures: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def strength(self) -> float:
+        """Root mean square over frames and field, in units of the noise."""
+        return float(np.sqrt(np.square(self.pictures).sum(0).mean())) if len(self) else 0.0
+
+
+def remove_neuropil(
+    movie: ScratchMovie, background: ScratchMovie, knots: np.ndarray, settings: NeuropilSettings | None = None
+) -> Neuropil:
+    """Take the neuropil off a movie, in place; a movie that shows none stays as it is.
+
+    Parameters
+    ----------
+    movie : ScratchMovie
+        Foreground (T, h, w) in units of its noise; exactly 0 where nothing was seen.
+    background : ScratchMovie
+        What the high-pass filter took off, (T, rows, columns), every :data:`NODE_STEP` pixels.
+    knots : ndarray (n,)
+        The frames between which the foreground's slow drift was taken off.
+    settings : NeuropilSettings, optional
+        How.
+
+    Returns
+    -------
+    Neuropil
+        What was taken off.
+    """
+    settings = settings or NeuropilSettings()
+    courses = _without_drift(common_courses(background, settings), knots)
+    neuropil = in_foreground(movie, courses, settings)
+    if len(neuropil):
+        flat = neuropil.pictures.reshape(len(neuropil), -1)
+        for start, frames in movie.blocks():
+            part = torch.from_numpy(neuropil.courses[start : start + len(frames)] @ flat)
+            movie.rewrite(start, frames - part.view_as(frames) * (frames != 0))
+    return neuropil
+
+
+def common_courses(background: ScratchMovie, settings: NeuropilSettings) -> np.ndarray:
+    """Time courses that wide parts of the background have in common, float64 (T, R), the strongest first."""
+    index = _spread(background.n_frames, 2 * settings.samples)
+    sample = torch.cat([background.read(frame, frame + 1) for frame in index]).numpy()
+    mean = sample.mean(0)
+    wide = median_filter(sample - mean, (1, WIDE_NODES, WIDE_NODES), mode="nearest")[:, ::THINNED, ::THINNED]
+    random = np.random.default_rng(0)
+    directions: list[np.ndarray] = []
+    while len(directions) < min(settings.courses, len(index) // 20, wide[0].size - 1):
+        strength, direction = _strongest(wide)
+        chance = max(_strongest(_shifted(wide, random))[0] for _ in range(2))
+        if strength**2 <= settings.common * chance**2:
+            break
+        directions.append(direction)
+        wide = wide - np.tensordot(wide, direction, 2)[:, None, None] * direction
+    courses = np.zeros((background.n_frames, len(directions)))
+    for start, frames in background.blocks() if directions else ():
+        thinned = (frames.numpy() - mean)[:, ::THINNED, ::THINNED]
+        courses[start : start + len(frames)] = np.tensordot(thinned, np.stack(directions, -1), 2)
+    return courses
+
+
+def in_foreground(movie: ScratchMovie, courses: np.ndarray, settings: NeuropilSettings) -> Neuropil:
+    """Regress a foreground on time courses (T, R), robustly, and keep what is there.
+
+    A picture is drawn towards nothing by as much as noise alone would make of it.
+    """
+    courses = courses / np.maximum(courses.std(0), 1e-9)
+    index = _spread(movie.n_frames, settings.samples)
+    regressors = np.concatenate([courses[index], np.ones((len(index), 1))], 1).astype(np.float32)
+    # Half precision, as it is kept: sampled frames of a large field are many.
+    sample = torch.cat([movie.read(frame, frame + 1).half() for frame in index]).flatten(1).numpy()
+    count = courses.shape[1]
+    pictures = np.zeros((count, sample.shape[1]), np.float32)
+    variance = np.zeros((count, sample.shape[1]), np.float32)
+    for begin in range(0, sample.shape[1] if count else 0, PIXELS):
+        part = slice(begin, begin + PIXELS)
+        pictures[:, part], variance[:, part] = _robust(
+            regressors, sample[:, part].astype(np.float32), settings.robust
+        )
+    signal = np.square(pictures).mean(1) - variance.mean(1)
+    keep = signal > settings.least**2
+    shrink = signal[keep] / np.square(pictures[keep]).mean(1)
+    return Neuropil(
+        courses[:, keep].astype(np.float32),
+        (pictures[keep] * shrink[:, None]).reshape(-1, *movie.size),
+    )
+
+
+def _robust(regressors: np.ndarray, pixels: np.ndarray, robust: float) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of all regressors but the last, and their variances, (R, P) each, of pixels (S, P).
+
+    Iteratively reweighted least squares; what is brighter than expected counts as in a Cauchy distribution.
+    """
+    size = regressors.shape[1]
+    products = (regressors[:, :, None] * regressors[:, None]).reshape(len(regressors), -1)
+    weight = np.ones_like(pixels)
+    ridge = 1e-3 * np.eye(size, dtype=np.float32)
+    for _ in range(ROUNDS):
+        gram = (weight.T @ products).reshape(-1, size, size) + ridge
+        solved = np.linalg.solve(gram, ((weight * pixels).T @ regressors)[..., None])[..., 0]
+        rest = pixels - regressors @ solved.T
+        # What lies below is noise alone.
+        below = np.minimum(rest, 0)
+        scale = np.sqrt(np.einsum("sp,sp->p", below, below) / np.maximum((rest < 0).sum(0), 1))
+        above = np.maximum(rest, 0) / (robust * np.maximum(scale, 1e-3))
+        weight = 1 / (1 + above * above)
+    spread = np.linalg.inv(gram)[:, np.arange(size - 1), np.arange(size - 1)] * scale[:, None] ** 2
+    # Of neighbouring samples that are alike, fewer are independent (Bartlett 1946).
+    alike = _lag_one(regressors[:, :-1]) * np.median(_lag_one(np.minimum(rest, robust * scale)))
+    alike = np.clip(alike, 0, 0.95)
+    return solved[:, :-1].T, (spread * (1 + alike) / (1 - alike)).T
+
+
+def _lag_one(series: np.ndarray) -> np.ndarray:
+    """Autocorrelation of series (S, n) at lag one, (n,)."""
+    series = series - series.mean(0)
+    return (series[1:] * series[:-1]).sum(0) / np.maximum(np.square(series).sum(0), 1e-9)
+
+
+def _strongest(frames: np.ndarray) -> tuple[float, np.ndarray]:
+    """Largest singular value of frames (S, h, w), and its direction (h, w)."""
+    flat = frames.reshape(len(frames), -1).astype(np.float64)
+    wide = flat.shape[1] > len(flat)
+    gram = flat @ flat.T if wide else flat.T @ flat
+    last = len(gram) - 1
+    value, vector = eigh(gram, subset_by_index=[last, last])
+    direction = flat.T @ vector[:, 0] if wide else vector[:, 0]
+    direction = direction / max(float(np.linalg.norm(direction)), 1e-12)
+    return math.sqrt(max(float(value[0]), 0.0)), direction.reshape(frames.shape[1:])
+
+
+def _shifted(frames: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Frames (S, h, w) whose square pieces are shifted in time against each other, around the end."""
+    shifted = np.empty_like(frames)
+    for top in range(0, frames.shape[1], PIECE):
+        for left in range(0, frames.shape[2], PIECE):
+            piece = np.s_[:, top : top + PIECE, left : left + PIECE]
+            shifted[piece] = np.roll(frames[piece], random.integers(len(frames)), 0)
+    return shifted
+
+
+def _without_drift(courses: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Take off the medians of as many parts of the courses (T, R) as there are knots, linear between them."""
+    edges = np.linspace(0, len(courses), len(knots) + 1)
+    medians = [np.median(courses[int(begin) : int(np.ceil(end))], 0) for begin, end in pairwise(edges)]
+    frames = np.arange(len(courses))
+    drift = [np.interp(frames, knots, level) for level in np.array(medians).T]
+    return courses - np.stack(drift, 1) if drift else courses
+
+
+def _spread(length: int, count: int) -> np.ndarray:
+    """At most ``count`` of ``length`` frames, spread evenly."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))

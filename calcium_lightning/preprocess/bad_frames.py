@@ -1,0 +1,158 @@
+"""When there is no picture: black, white, torn and repeated frames, and gaps in the time stamps.
+
+Judges the figures of a :class:`~calcium_lightning.preprocess.survey.Survey`; looks at no frame itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.survey import Survey
+
+#: a frame with less than this share of the usual contrast holds nothing; with less than the second, nothing
+#: if it doesn't look like its neighbours either
+NO_CONTRAST, LITTLE_CONTRAST = 0.1, 0.3
+#: nor does one that is nearer to black than this share of the usual brightness
+NO_LIGHT = 0.15
+#: a flash is brighter than the frames before and after by this share of the usual brightness, and by so many
+#: times their spread
+FLASH, FLASH_SPREADS = 0.5, 10.0
+#: how many frames before and after a frame is compared with
+NEIGHBOURS = 15
+#: a seam is larger than the usual difference between lines, than its own spread, and than most frames' worst,
+#: by these factors
+SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
+#: lines of which several together are rougher than usual by this factor, against their frame, are noise; and
+#: by the second against most frames, where bands make all of them rough
+ROUGH, ROUGH_USUAL = 3.0, 4.0
+#: a frame that is less than this share as like its neighbours as others are is another picture
+LIKENESS, LEAST_LIKENESS = 0.5, 0.8
+#: what befalls more than this share of the frames is how the recording is, not an accident
+MOST = 0.2
+#: time between two frames, over the usual, from which some are missing
+GAP = 1.5
+
+
+@dataclass(frozen=True)
+class BadFrames:
+    """Frames that hold no picture of their own.
+
+    Attributes
+    ----------
+    kinds : dict of str to ndarray, bool (T,)
+        ``black``, ``white``, ``torn``, ``repeated``, ``missing``: what is wrong with which frames. No frame
+        is of two kinds.
+    usual : dict of str to float
+        What happens to so many of the frames (share of them) that it was taken for the recording's nature.
+    """
+
+    kinds: dict[str, np.ndarray]
+    usual: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> np.ndarray:
+        """Frames that are used for nothing, bool (T,)."""
+        return np.logical_or.reduce(list(self.kinds.values()))
+
+    def __str__(self) -> str:
+        """Counts by kind; empty where all frames are sound."""
+        counts = {name: int(frames.sum()) for name, frames in self.kinds.items()}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) -> BadFrames:
+    """Judge each frame by its figures.
+
+    Parameters
+    ----------
+    survey : Survey
+        Of the recording.
+    raw : bool
+        Whether frames are counts of light: ΔF/F has no black, and no usual brightness.
+    known : ndarray, bool (T,), optional
+        Frames that are known to hold none.
+    """
+    count = survey.n_frames
+    missing = np.zeros(count, bool) if known is None else known
+    black, white, torn = (np.zeros(count, bool) for _ in range(3))
+    usual: dict[str, float] = {}
+    contrast, brightness, likeness = survey.contrast, survey.brightness, survey.likeness
+    if raw and contrast.max() > 0:
+        lively = contrast > LITTLE_CONTRAST * np.quantile(contrast, 0.9)
+        typical = float(np.median(contrast[lively]))
+        light = float(np.median(brightness[lively]))
+        floor = float(survey.lowest.min())
+        alike = float(np.median(likeness[lively]))
+        empty = contrast < NO_CONTRAST * typical
+        empty |= (contrast < LITTLE_CONTRAST * typical) & (likeness < LIKENESS)
+        empty |= brightness - floor < NO_LIGHT * (light - floor)
+        jump = _beyond_both(brightness, ~empty)
+        spread = MAD_TO_STD * np.median(np.abs(jump[~empty])) if (~empty).any() else 0.0
+        flash = jump > max(FLASH * (light - floor), FLASH_SPREADS * spread)
+        white = (empty & (brightness > light)) | (flash & ~empty)
+        black = empty & ~white
+        gone = black | white
+        torn = ~gone & (survey.seam > SEAM) & (survey.seam_score > SEAM_SCORE)
+        if (~gone).any():
+            torn &= survey.seam > SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95)
+        if (~gone).any():
+            torn |= ~gone & (survey.rough > max(ROUGH, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
+        if alike > LEAST_LIKENESS:
+            torn |= ~gone & (likeness < LIKENESS * alike)
+        if torn.mean() > MOST:
+            usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
+    repeated = survey.repeated & ~(black | white | torn)
+    if raw and (share := float(repeated.mean())) > MOST:
+        usual["repeated"], repeated = share, np.zeros(count, bool)
+    kinds = {"black": black, "white": white, "torn": torn, "repeated": repeated}
+    kinds["missing"] = missing & ~np.logical_or.reduce(list(kinds.values()))
+    if np.logical_or.reduce(list(kinds.values())).all():  # nothing to compare with
+        kinds = {
+            name: frames if name == "missing" else np.zeros(count, bool) for name, frames in kinds.items()
+        }
+    return BadFrames(kinds, usual)
+
+
+def _beyond_both(values: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """How far values (T,) exceed the medians of good frames before and after, the lesser of both."""
+    index = np.flatnonzero(good)
+    result = np.zeros(len(values))
+    if len(index) < 2 * NEIGHBOURS:
+        return result
+    window = np.lib.stride_tricks.sliding_window_view(values[index].astype(np.float64), NEIGHBOURS)
+    medians = np.median(window, 1)
+    place = np.searchsorted(index, np.arange(len(values)))
+    before = np.clip(place - NEIGHBOURS, 0, len(medians) - 1)
+    after = np.clip(np.where(np.isin(np.arange(len(values)), index), place + 1, place), 0, len(medians) - 1)
+    return np.minimum(values - medians[before], values - medians[after])
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Where time stamps leave frames out.
+
+    Attributes
+    ----------
+    count : int
+        Gaps.
+    frames : int
+        Frames that they would have held.
+    longest_s : float
+        Time between two frames, at most, seconds.
+    """
+
+    count: int
+    frames: int
+    longest_s: float
+
+    @classmethod
+    def of(cls, timestamps: np.ndarray) -> Gaps:
+        """Look at time stamps (T,), seconds."""
+        steps = np.diff(timestamps)
+        if not len(steps) or not (usual := float(np.median(steps))) > 0:
+            return cls(0, 0, 0.0)
+        long = steps[steps > GAP * usual]
+        return cls(len(long), int((np.round(long / usual) - 1).sum()), float(steps.max()))

@@ -1,0 +1,215 @@
+"""What a person should know of a recording before trusting what is found in it, in a few plain lines.
+
+Puts what the other modules found into words; finds nothing itself but what lies open in a
+:class:`~calcium_lightning.preprocess.survey.Survey`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calcium_lightning.io.findings import SMALL
+from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps
+from calcium_lightning.preprocess.bands import Bands
+from calcium_lightning.preprocess.field import FieldOfView
+from calcium_lightning.preprocess.levels import Levels
+from calcium_lightning.preprocess.survey import RUN, Survey
+
+#: noise of neighbouring frames that is more alike than this isn't a sensor's
+ALIKE = 0.15
+#: steps between pixels that are larger by this factor at a grid are a codec's blocks
+BLOCKS = 1.2
+#: more than this share of the pixels at the recording's own maximum are saturated
+SATURATED = 0.005
+#: brightness that falls by more than this share from beginning to end is bleaching
+BLEACHED = 0.1
+#: frames that are less alike than this show no picture that stays: what stays was taken off, as in ΔF/F
+STAYING = 0.75
+#: share of values below zero in a movie that lies around it
+NEGATIVE = 0.2
+#: frames stretched one by one reach both ends of one range, but for this share of it, in this share of
+#: frames, with no more than this share of their pixels
+SLACK, REACHING, CLIPPED = 0.02, 0.95, 0.002
+#: an edge that stands still matters where the tissue moves by so much, pixels
+MOVING = 0.3
+
+
+def is_stretched(survey: Survey) -> bool:
+    """Whether (nearly) every frame reaches both ends of one range with a few pixels; a sensor's don't."""
+    low, high = survey.ends.T
+    bottom, top = float(low.min()), float(high.max())
+    if len(low) < 2 or top <= bottom:
+        return False
+    slack = SLACK * (top - bottom)
+    reaching = float(np.mean((low <= bottom + slack) & (high >= top - slack)))
+    return reaching >= REACHING and survey.at_ends <= CLIPPED
+
+
+def looks_like_dff(survey: Survey) -> str:
+    """Why a recording of unknown kind is ΔF/F; empty where it isn't, or may not be."""
+    if is_stretched(survey) and float(np.median(survey.likeness)) < STAYING:
+        return "every frame is stretched to the full range, and no picture stays in them"
+    if survey.dtype.kind == "f" and survey.negative > NEGATIVE and survey.highest.max() < SMALL:
+        return f"{survey.negative:.0%} of its values are below zero"
+    return ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was found in a recording.
+
+    Attributes
+    ----------
+    survey : Survey
+        Of the recording.
+    kind : str
+        ``raw`` or ``dff``.
+    view : FieldOfView
+        Where there is no tissue.
+    bad : BadFrames
+        When there is no picture.
+    levels : Levels, optional
+        Steps of brightness that are levelled, in the good frames.
+    bands : Bands, optional
+        Moving bands that are taken off.
+    gaps : Gaps, optional
+        Of the time stamps.
+    """
+
+    survey: Survey
+    kind: str
+    view: FieldOfView
+    bad: BadFrames
+    levels: Levels | None = None
+    bands: Bands | None = None
+    gaps: Gaps | None = None
+
+    def lines(self) -> tuple[str, ...]:
+        """What a person should know, the most important first, and how noisy it is."""
+        noise = self._noise()
+        return (*self.warnings(), *([noise] if noise else []))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is unusual, the most important first."""
+        parts = [
+            self._kind(),
+            self._frames(),
+            self._gaps(),
+            self._field(),
+            self._bands(),
+            self._levels(),
+            self._lossy(),
+            self._saturation(),
+            self._bleaching(),
+        ]
+        return tuple(part for part in parts if part)
+
+    def _kind(self) -> str:
+        if self.kind == "dff" or not (reason := looks_like_dff(self.survey)):
+            return ""
+        return f"looks like ΔF/F, not raw counts: {reason}; if it is, ingest with kind=dff"
+
+    def _frames(self) -> str:
+        bad, total = int(self.bad.bad.sum()), self.survey.n_frames
+        texts = (
+            [f"{bad} of {total} frames hold no picture of their own ({self.bad}): left out"] if bad else []
+        )
+        for name, share in self.bad.usual.items():
+            texts.append(f"{share:.0%} of the frames are {name}, too many to be left out")
+        return "; ".join(texts)
+
+    def _gaps(self) -> str:
+        gaps = self.gaps
+        if gaps is None or not gaps.count:
+            return ""
+        return (
+            f"time stamps leave out about {gaps.frames} frame{'s' * (gaps.frames != 1)} in {gaps.count} "
+            f"gap{'s' * (gaps.count != 1)}, the longest {gaps.longest_s:.2g} s"
+        )
+
+    def _field(self) -> str:
+        share = float(self.view.field.mean())
+        return (
+            f"{share:.1%} of the pixels show tissue ({self.view}): the rest is left out" if share < 1 else ""
+        )
+
+    def _bands(self) -> str:
+        if self.bands is None:
+            return ""
+        along = ("rows", "columns")[self.bands.axis]
+        return (
+            f"moving bands along {along}, {self.bands.strength:.2g} units strong: taken off as far as they "
+            "run across the whole field; faint cells may be lost or made up"
+        )
+
+    def _levels(self) -> str:
+        if self.levels is None or not len(self.levels):
+            return ""
+        factors = ", ".join(f"{gain:.2f}" for gain in self.levels.factors)
+        count = len(self.levels)
+        return f"{count} step{'s' * (count != 1)} of brightness (factors {factors}): levelled"
+
+    def _lossy(self) -> str:
+        survey, signs = self.survey, []
+        alike = 1 - survey.lag[1] / survey.lag[RUN - 1] if survey.lag[RUN - 1] > 0 else 0.0
+        if alike > ALIKE and self.bands is None:
+            signs.append(f"noise repeats itself from frame to frame (r = {alike:.2f})")
+        if survey.block_edges > BLOCKS and survey.dtype.kind != "f":
+            signs.append("blocks of a codec show")
+        if not signs:
+            return ""
+        return (
+            f"not as the sensor saw it (lossy compression, or denoised): {' and '.join(signs)}; faint cells "
+            "are gone, and what looks like one may be the codec's; record losslessly (FFV1, grey)"
+        )
+
+    def _saturation(self) -> str:
+        if self.survey.dtype.kind == "f" or self.kind == "dff":
+            return ""
+        top = self.survey.highest.max()
+        field = self.view.field
+        share = float((self.survey.highest[field] == top).mean()) if top > self.survey.lowest.min() else 0.0
+        return (
+            f"{share:.1%} of the pixels reach the largest value, {top}: saturated"
+            if share > SATURATED
+            else ""
+        )
+
+    def _bleaching(self) -> str:
+        if self.kind == "dff":
+            return ""
+        good = ~self.bad.bad
+        brightness = self.survey.brightness[good].astype(np.float64)
+        if self.levels is not None and len(self.levels.gain) == len(brightness):
+            brightness = (brightness - self.levels.offset) / self.levels.gain
+        tenth = max(1, len(brightness) // 10)
+        first, last = np.median(brightness[:tenth]), np.median(brightness[-tenth:])
+        fall = 1 - last / first if first > 0 else 0.0
+        return (
+            f"brightness falls by {fall:.0%} from beginning to end (bleaching, or a dimmer light)"
+            if fall > BLEACHED
+            else ""
+        )
+
+    def _noise(self) -> str:
+        field = self.view.field
+        noise, light = float(np.median(self.survey.noise[field])), float(np.median(self.survey.mean[field]))
+        if self.kind == "dff" or not light > 0 or not noise > 0:
+            return ""
+        return f"noise {noise:.2g} of a brightness of {light:.3g} ({noise / light:.1%})"
+
+
+def motion_line(shifts: np.ndarray, nonrigid: float | None, lens: bool) -> str:
+    """What to know of the motion that was removed, (T, 2) pixels."""
+    length = np.hypot(*(shifts - np.median(shifts, 0)).T)
+    removed = float(np.sqrt((length**2).mean()))
+    if not removed > 0:
+        return ""
+    text = f"motion of {removed:.2f} px (largest {length.max():.1f}) removed"
+    if nonrigid is not None:
+        text += f", {nonrigid:.2f} px differ over the field"
+    if lens and removed > MOVING:
+        text += "; the lens's edge stands still: cells within half a diameter of it are not accepted"
+    return text

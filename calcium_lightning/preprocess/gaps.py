@@ -1,0 +1,127 @@
+"""Bad frames put back: cells of the frames that were used, in the time of the whole recording.
+
+What was not measured is ``nan``, or bridged by a line where that is asked for. Knows cells and arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calcium_lightning.core.cells import Cells, LocalizationBlocks, Localizations, Rows, StreamedCells
+
+
+@dataclass(frozen=True)
+class GappedRows:
+    """Traces (K, T) of which only some frames are known.
+
+    Attributes
+    ----------
+    rows : Rows
+        (K, T'), of those frames.
+    kept : ndarray of int (T',)
+        Which they are.
+    n_frames : int
+        T.
+    bridged : bool
+        Whether the others lie on a line between them; ``nan`` otherwise.
+    """
+
+    rows: Rows
+    kept: np.ndarray
+    n_frames: int
+    bridged: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(K, T)."""
+        return self.rows.shape[0], self.n_frames
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        known = self.rows[rows]
+        if self.bridged:
+            return bridged(known.T, self.kept, self.n_frames).T
+        whole = np.full((len(known), self.n_frames), np.nan, np.float32)
+        whole[:, self.kept] = known
+        return whole
+
+
+@dataclass(frozen=True)
+class GappedLocalizations:
+    """Localisations whose frames are counted in the whole recording.
+
+    Attributes
+    ----------
+    localizations : LocalizationBlocks
+        Counted in the frames that were used.
+    kept : ndarray of int (T',)
+        Which those are.
+    """
+
+    localizations: LocalizationBlocks
+    kept: np.ndarray
+
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in the order of their frames."""
+        for block in self.localizations.blocks():
+            yield replace(block, frame=self.kept[block.frame].astype(np.int32))
+
+
+def with_gaps(
+    cells: StreamedCells, kept: np.ndarray, timestamps: np.ndarray, bridge: bool = False
+) -> StreamedCells:
+    """Cells of some frames as cells of all frames.
+
+    Parameters
+    ----------
+    cells : StreamedCells
+        Of T' frames.
+    kept : ndarray of int (T',)
+        Which frames of the recording those are.
+    timestamps : ndarray, float64 (T,)
+        Of the recording.
+    bridge : bool
+        Bridge traces over the frames that weren't used; they are ``nan`` otherwise. Motion always is.
+    """
+    count = len(timestamps)
+    if len(kept) == count:
+        return replace(cells, timestamps=timestamps)
+    bad = np.ones(count, bool)
+    bad[kept] = False
+    patches = cells.patch_shifts
+    return replace(
+        cells,
+        traces=GappedRows(cells.traces, kept, count, bridge),
+        denoised=GappedRows(cells.denoised, kept, count, bridge),
+        spikes=GappedRows(cells.spikes, kept, count, bridge),
+        localizations=GappedLocalizations(cells.localizations, kept),
+        shifts=bridged(cells.shifts, kept, count),
+        patch_shifts=None if patches is None else bridged(patches, kept, count),
+        timestamps=timestamps,
+        bad_frames=bad,
+    )
+
+
+def without_gaps(cells: Cells) -> Cells:
+    """Cells whose traces are bridged over bad frames, and have no activity there: to be drawn."""
+    if cells.bad_frames is None or not cells.bad_frames.any() or cells.bad_frames.all():
+        return cells
+    kept = np.flatnonzero(~cells.bad_frames)
+    traces, denoised = (
+        bridged(part[:, kept].T, kept, cells.n_frames).T for part in (cells.traces, cells.denoised)
+    )
+    spikes = np.where(cells.bad_frames, np.float32(0), cells.spikes)
+    return replace(cells, traces=traces, denoised=denoised, spikes=spikes)
+
+
+def bridged(values: np.ndarray, kept: np.ndarray, count: int) -> np.ndarray:
+    """Values (T', ...) at some frames, on lines between them at the others, float32 (T, ...)."""
+    frames = np.arange(count)
+    right = np.searchsorted(kept, frames).clip(0, len(kept) - 1)
+    left = np.where(kept[right] == frames, right, np.maximum(right - 1, 0))
+    span = np.maximum(kept[right] - kept[left], 1)
+    share = np.clip((frames - kept[left]) / span, 0, 1).astype(np.float32)
+    share = share.reshape(-1, *(1,) * (values.ndim - 1))
+    return (values[left] * (1 - share) + values[right] * share).astype(np.float32)

@@ -1,0 +1,224 @@
+"""A session as it should have been recorded: without bad frames, defects, lines, steps and bands.
+
+Everything that looks at frames looks at them through this, so that motion, statistics and cells need to know
+nothing of what sensors, lenses and cables do. Frames without a picture are left out: it has fewer frames than
+its file (:mod:`~calcium_lightning.preprocess.gaps` puts them back). Knows sessions and arrays.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import progress
+from calcium_lightning.core.truth import Truth
+from calcium_lightning.io.base_session import BaseSession, DerivedSession
+from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
+from calcium_lightning.preprocess.bands import Bands, find_bands
+from calcium_lightning.preprocess.check import Findings
+from calcium_lightning.preprocess.defects import Defects, find_defects
+from calcium_lightning.preprocess.field import find_field
+from calcium_lightning.preprocess.levels import Levels, find_levels
+from calcium_lightning.preprocess.surround import Surround
+from calcium_lightning.preprocess.survey import Survey, survey
+
+#: pixels of a session that are looked at together, about
+LOOK_PIXELS = 64 * 256**2
+
+
+class RepairedSession(DerivedSession):
+    """A session without what is no picture of the tissue.
+
+    Parameters
+    ----------
+    original : BaseSession
+        The recording; every frame of it is looked at.
+    mask : ndarray, bool (H, W), optional
+        The only pixels that may be used.
+
+    Attributes
+    ----------
+    kept : ndarray of int (T',)
+        The frames of the file that are left; this session's frame i is the file's kept[i].
+    survey : Survey
+        Of all frames of the file.
+    bad : BadFrames
+        Which hold no picture, and why.
+    view : FieldOfView
+        Which pixels show no tissue, and why.
+    usable : ndarray, bool (H, W)
+        Pixels that show tissue, or are filled from both sides.
+    defects : Defects
+        Single pixels that are filled.
+    levels : Levels
+        Steps of brightness that are levelled.
+    bands : Bands or None
+        Moving bands that are taken off.
+    """
+
+    def __init__(self, original: BaseSession, mask: np.ndarray | None = None) -> None:
+        super().__init__(original)
+        raw = original.kind == "raw"
+        count = original.n_frames
+        self.kept = np.arange(count)
+        self.survey = look(original)
+        self.bad = find_bad_frames(self.survey, raw, original.bad_frames)
+        self.kept = np.flatnonzero(~self.bad.bad)
+        if not len(self.kept):
+            raise InputError(f"{original.path}: no frame holds a picture")
+        self.shape = (len(self.kept), *original.shape[1:])
+        known = None if original.field.all() else original.field
+        if mask is not None and mask.shape != original.shape[1:]:
+            raise InputError(
+                f"{original.path}: field= has {mask.shape[0]} x {mask.shape[1]} pixels, the frames "
+                f"{original.height} x {original.width}"
+            )
+        if mask is not None:
+            known = mask if known is None else mask & known
+        sensor = raw and not original.motion_corrected
+        self.view = find_field(self.survey, sensor, known, lens=mask is None and not original.field_given)
+        if not self.view.field.any():
+            raise InputError(f"{original.path}: no pixel of the field shows tissue")
+        nothing = Defects.at(np.zeros(original.shape[1:], bool))
+        # Until everything is known, frames are read as they are, but for the bad ones.
+        self._fill = Surround.of(np.zeros(original.shape[1:], bool), nothing)
+        self.levels = Levels.none(len(self.kept))
+        self.bands: Bands | None = None
+        self.defects = find_defects(self) if sensor else nothing
+        self._fill = Surround.of(~self.view.field, self.defects)
+        self.usable = self._fill.usable
+        if raw:
+            levels = find_levels(self.survey.brightness[self.kept], self.frames, self.usable)
+            bands = find_bands(self.survey, self.usable)
+            if len(levels) or bands is not None:
+                self.levels, self.bands = levels, bands
+                self.dtype = np.dtype(np.float32)
+
+    @classmethod
+    def of(cls, session: BaseSession, mask: np.ndarray | None = None) -> RepairedSession:
+        """Look at a session, or take one that was looked at.
+
+        Parameters
+        ----------
+        session : BaseSession
+            The recording.
+        mask : ndarray, bool (H, W), optional
+            The only pixels that may be used.
+
+        Raises
+        ------
+        InputError
+            If nothing is left of it.
+        """
+        if not isinstance(session, RepairedSession):
+            return cls(session, mask)
+        return session if mask is None else cls(session.original, mask)
+
+    @property
+    def findings(self) -> Findings:
+        """All that was found."""
+        stamps = self.original.timestamps
+        return Findings(
+            self.survey,
+            self.kind,
+            self.view,
+            self.bad,
+            self.levels,
+            self.bands,
+            None if stamps is None else Gaps.of(stamps),
+        )
+
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        """Read frames that hold a picture, repaired."""
+        index = self.kept[start : start + len(out)]
+        stored = out if out.dtype == self.original.dtype else np.empty(out.shape, self.original.dtype)
+        for place, first, count in _runs(index):
+            self.original.read_into(first, stored[place : place + count])
+        self._fill.fill(stored)
+        if stored is not out:
+            np.copyto(out, stored)
+            span = slice(start, start + len(out))
+            gain, offset = self.levels.gain[span], self.levels.offset[span]
+            if (gain != 1).any() or (offset != 0).any():
+                out -= offset[:, None, None]
+                out /= gain[:, None, None]
+            if self.bands is not None:
+                self.bands.take_off(out, start)
+
+    def knowing_motion(self, shifts: np.ndarray) -> RepairedSession:
+        """The same with bands taken off better, once the motion (T', 2) is known; the original is shared."""
+        if self.bands is None:
+            return self
+        better = copy.copy(self)
+        better.original = self.original  # which would be open twice
+        better.bands = self.bands.after_motion(self, shifts)
+        return better
+
+    @property
+    def field(self) -> np.ndarray:
+        """Which pixels are recording, bool (H, W)."""
+        return self.view.field
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """No frame of these, bool (T',)."""
+        return np.zeros(len(self.kept), bool)
+
+    @property
+    def timestamps(self) -> np.ndarray | None:
+        """Seconds, float64 (T',)."""
+        return _taken(self.original.timestamps, self.kept)
+
+    @property
+    def shifts(self) -> np.ndarray | None:
+        """Estimated motion, pixels, float32 (T', 2)."""
+        return _taken(self.original.shifts, self.kept)
+
+    @property
+    def truth(self) -> Truth | None:
+        """The truth of these frames. For evaluation and the labels of pretraining only."""
+        truth = self.original.truth
+        if truth is None or len(self.kept) == self.original.n_frames:
+            return truth
+        return Truth(
+            shifts=_taken(truth.shifts, self.kept),
+            footprints=truth.footprints,
+            traces=None if truth.traces is None else truth.traces[:, self.kept],
+            spikes=None if truth.spikes is None else truth.spikes[:, self.kept],
+            amplitude=truth.amplitude,
+            mask=truth.mask,
+        )
+
+
+def kept_frames(session: BaseSession) -> np.ndarray:
+    """Which frames of the recording the frames of a session are, int (T',)."""
+    return session.kept if isinstance(session, RepairedSession) else np.arange(session.n_frames)
+
+
+def look(session: BaseSession) -> Survey:
+    """Look at every frame of a session."""
+    count, height, width = session.shape
+    step = max(1, LOOK_PIXELS // (height * width))
+    with progress("checking", count) as advance:
+
+        def blocks() -> Iterator[np.ndarray]:
+            for _, frames in session.chunks(step):
+                yield frames
+                advance(len(frames))
+
+        return survey(blocks(), session.shape, session.dtype)
+
+
+def _taken(values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[kept]
+
+
+def _runs(index: np.ndarray) -> list[tuple[int, int, int]]:
+    """Consecutive numbers: (place, first, count) of each run."""
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    edges = [0, *breaks.tolist(), len(index)]
+    return [(begin, int(index[begin]), end - begin) for begin, end in pairwise(edges) if end > begin]

@@ -1,0 +1,38 @@
+"""A mask of the field, as a person draws it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.mask import read_mask
+
+
+def test_a_mask_is_read_from_arrays_and_pictures(tmp_path):
+    mask = np.arange(30).reshape(5, 6) > 11
+    np.save(tmp_path / "a.npy", mask)
+    tifffile.imwrite(tmp_path / "a.tif", mask.astype(np.uint8) * 255)
+    for name in ("a.npy", "a.tif"):
+        np.testing.assert_array_equal(read_mask(tmp_path / name), mask)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("none.npy", None, "no such file"),
+        ("a.txt", b"text", "expected a mask as .npy"),
+        ("a.npy", b"text", "can't be read"),
+        ("b.npy", np.zeros((4, 5)), "no pixel is set"),
+        ("c.npy", np.ones((2, 4, 5)), "expected one value a pixel"),
+    ],
+)
+def test_what_is_no_mask_is_refused(tmp_path, name, content, line):
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(InputError, match=line):
+        read_mask(path)

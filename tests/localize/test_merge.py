@@ -1,0 +1,108 @@
+"""One cell or two: what their activity says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers.planted import calcium, stored
+
+from calcium_lightning.localize.activity import Kernel
+from calcium_lightning.localize.deconvolution import SessionActivity
+from calcium_lightning.localize.merge import Merger, MergeSettings
+
+FPS, LENGTH = 20.0, 1200
+BRIGHT, OTHER = 10 * calcium(2, LENGTH, FPS, rate_hz=0.15, seed=1)[0]
+
+
+def activity(traces: np.ndarray) -> SessionActivity:
+    store = stored(traces, 128)
+    return SessionActivity(store, store, np.ones(len(traces)), np.square(traces).sum(1), Kernel(0.06, 0.5))
+
+
+def judged(*traces: np.ndarray, apart: float = 3.5, last: bool = True, **how: float) -> list[bool]:
+    stack = np.stack(traces).astype(np.float32)
+    centers = np.array([[20.0, 20 + apart * k] for k in range(len(stack))])
+    alive = np.ones(len(stack), bool)
+    return Merger(FPS, MergeSettings(**how)).duplicates(centers, activity(stack), alive, last).tolist()
+
+
+def only_while(lit: np.ndarray, seed: int = 5) -> np.ndarray:
+    """Something that changes on its own, seen only while something else is lit."""
+    return 0.5 * lit * np.random.default_rng(seed).choice([0, 1], LENGTH // 10).repeat(10)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_cells_with_events_of_their_own_stay_two(last):
+    assert judged(BRIGHT, 0.3 * OTHER, last=last) == [False, False]
+    assert judged(0.3 * OTHER, BRIGHT, last=last) == [False, False]
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_what_rises_together_is_one_and_the_stronger_stays(last):
+    assert judged(BRIGHT, 0.8 * BRIGHT + 0.1 * OTHER, last=last) == [False, True]
+    assert judged(0.8 * BRIGHT + 0.1 * OTHER, BRIGHT, last=last) == [True, False]
+    assert judged(BRIGHT, 0.8 * BRIGHT, apart=9, last=last) == [False, False]
+
+
+def test_what_falls_when_the_other_rises_is_one():
+    time = np.arange(LENGTH) / FPS
+    sway = 4 * np.sin(2 * np.pi * time / 7)
+    seesaw = BRIGHT + np.maximum(sway, 0), 0.3 * BRIGHT + 0.8 * np.maximum(-sway, 0)
+    assert np.corrcoef(*(np.maximum(sway, 0), np.maximum(-sway, 0)))[0, 1] < -0.25
+    assert judged(np.maximum(sway, 0), 0.8 * np.maximum(-sway, 0)) == [False, True]
+    assert judged(np.maximum(sway, 0), 0.8 * np.maximum(-sway, 0), last=False) == [False, False]
+    assert judged(*seesaw, opposed=1) == [False, False]
+
+
+def test_what_is_seen_only_while_another_is_lit_is_a_piece_of_it():
+    shadow = only_while(BRIGHT)
+    assert shadow.any()
+    assert judged(BRIGHT, shadow) == [False, True]
+    assert np.corrcoef(BRIGHT, shadow)[0, 1] < 0.8
+    assert judged(BRIGHT, shadow, events=0, together=1) == [False, False]
+    assert judged(BRIGHT, shadow, apart=5) == [False, False]
+
+
+def test_a_cell_with_few_events_may_have_them_with_another():
+    """One or two could fall on a neighbour's by chance; eight couldn't."""
+    lit = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) > 20)
+    for count, merged in ((1, False), (2, False), (8, True)):
+        flashes = np.zeros((LENGTH // 20, 20))
+        flashes[lit[: 2 * count : 2], 5:15] = 5
+        assert judged(BRIGHT, flashes.ravel()) == [False, merged]
+
+
+def test_a_dropped_cell_drops_nobody():
+    """The middle one is a piece of the first; the last, a piece of the middle one alone, stays."""
+    chain = 2 * BRIGHT, 0.9 * BRIGHT + 0.5 * OTHER, 0.75 * OTHER + 0.25 * BRIGHT
+    assert judged(*chain, correlation=0.5, last=False, near_correlation=1) == [False, True, False]
+
+
+def test_those_not_alive_are_not_asked():
+    stack = np.stack([BRIGHT, 0.9 * BRIGHT]).astype(np.float32)
+    centers = np.array([[20.0, 20.0], [20.0, 22.0]])
+    for alive in ([True, False], [False, True], [False, False]):
+        found = Merger(FPS).duplicates(centers, activity(stack), np.array(alive), True)
+        assert not found.any()
+
+
+def test_where_many_are_opposed_two_must_be_clearly_two():
+    """Cells don't fall when others rise: a recording full of that is not what was taken for its model."""
+    time = np.arange(LENGTH) / FPS
+    pairs = [4 * np.sin(2 * np.pi * time / (5 + k)) for k in range(6)]
+    traces = [np.maximum(sign * sway, 0) * (1 + 0.1 * sign) for sway in pairs for sign in (1, -1)]
+    alike = BRIGHT, 0.5 * BRIGHT + 0.5 * OTHER
+    assert 0.5 < np.corrcoef(*alike)[0, 1] < 0.8
+    stack = np.stack([*traces, *alike]).astype(np.float32)
+    y = np.repeat(20.0 * np.arange(7), 2)
+    centers = np.stack([y, np.tile([20.0, 22.5], 7)], 1)
+    everyone, few = np.ones(14, bool), np.repeat([False, True], (8, 6))
+    merger = Merger(FPS)
+    found = merger.duplicates(centers, activity(stack), few, True)
+    assert found.reshape(-1, 2)[-1].tolist() == [False, False]
+    assert not merger.doubtful
+    found = merger.duplicates(centers, activity(stack), everyone, True)
+    assert found.reshape(-1, 2).tolist() == 7 * [[False, True]]
+    # What a recording is like isn't forgotten when those pairs are gone.
+    found = merger.duplicates(centers, activity(stack), few, True)
+    assert found.reshape(-1, 2)[-1].tolist() == [False, True]

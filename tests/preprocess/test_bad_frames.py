@@ -1,0 +1,80 @@
+"""Frames without a picture are found, and no others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps, find_bad_frames
+
+from . import artefacts
+
+
+def bad_of(made: artefacts.Made) -> BadFrames:
+    return find_bad_frames(artefacts.look(made.stored()), raw=True)
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_a_sound_recording_loses_no_frame(seed):
+    assert not bad_of(artefacts.make(seed)).bad.any()
+
+
+@pytest.mark.parametrize("kind", ["rolled", "sideways", "other", "noise", "black part"])
+@pytest.mark.parametrize("seed", [21, 22])
+def test_torn_frames(seed, kind):
+    made = artefacts.make(seed)
+    hit = artefacts.torn(made, kind)
+    found = bad_of(made)
+    np.testing.assert_array_equal(found.kinds["torn"], hit)
+    np.testing.assert_array_equal(found.bad, hit)
+    assert str(found) == "4 torn"
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "repeated"])
+@pytest.mark.parametrize("seed", [23, 24])
+def test_frames_without_a_picture(seed, kind):
+    made = artefacts.make(seed)
+    hit = artefacts.gone(made, kind)
+    found = bad_of(made)
+    np.testing.assert_array_equal(found.bad, hit)
+    np.testing.assert_array_equal(found.kinds[kind] | (found.kinds["repeated"] & hit), hit)
+
+
+def test_a_flash_that_saturates_nothing():
+    made = artefacts.make(25)
+    made.frames[70:72] += 90
+    assert np.flatnonzero(bad_of(made).kinds["white"]).tolist() == [70, 71]
+
+
+def test_flicker_and_steps_and_dim_light_are_pictures():
+    made = artefacts.make(25)
+    made.frames[::2] *= 1.15
+    made.frames[120:] *= 0.4
+    assert not bad_of(made).bad.any()
+
+
+def test_what_befalls_every_second_frame_is_said_and_left():
+    made = artefacts.make(25)
+    made.frames[1::2] = made.frames[::2]
+    found = bad_of(made)
+    assert not found.bad.any()
+    assert found.usual["repeated"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_is_known_is_kept():
+    made = artefacts.make(25)
+    known = np.arange(len(made.frames)) == 9
+    found = find_bad_frames(artefacts.look(made.stored()), raw=True, known=known)
+    np.testing.assert_array_equal(found.bad, known)
+    assert str(found) == "1 missing"
+
+
+def test_a_black_recording_keeps_its_frames():
+    assert not find_bad_frames(artefacts.look(np.zeros((50, 30, 32), np.uint8)), raw=True).bad.any()
+
+
+def test_gaps_of_time_stamps():
+    stamps = np.delete(np.arange(100) / 20, [30, 31, 32, 60])
+    assert Gaps.of(stamps) == Gaps(2, 4, pytest.approx(0.2))
+    assert Gaps.of(np.arange(100) / 20).count == 0
+    assert Gaps.of(np.zeros(1)).count == 0

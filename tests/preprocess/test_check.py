@@ -1,0 +1,78 @@
+"""What a person is told of a recording."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
+from calcium_lightning.preprocess.bands import find_bands
+from calcium_lightning.preprocess.check import Findings, is_stretched, looks_like_dff, motion_line
+from calcium_lightning.preprocess.field import find_field
+
+from . import artefacts
+
+
+def warnings(frames: np.ndarray, **more) -> str:
+    survey = artefacts.look(frames)
+    view = find_field(survey, True)
+    bands = find_bands(survey, view.field)
+    found = Findings(survey, "raw", view, find_bad_frames(survey, True), bands=bands, **more)
+    return "\n".join(found.warnings())
+
+
+def test_nothing_is_said_where_nothing_is_wrong():
+    assert warnings(artefacts.make(41).stored()) == ""
+
+
+def test_each_thing_is_said():
+    made = artefacts.make(42)
+    artefacts.gone(made, "black")
+    artefacts.dead_lines(made, "dead")
+    said = warnings(made.stored(), gaps=Gaps(2, 4, 0.2))
+    assert "black): left out" in said
+    assert "% lines" in said or "no data" in said
+    assert "about 4 frames in 2 gaps, the longest 0.2 s" in said
+
+
+def test_saturation_bleaching_and_bands_are_said():
+    made = artefacts.make(43)
+    fading = made.frames * np.linspace(1, 0.6, len(made.frames))[:, None, None]
+    assert "brightness falls by" in warnings(np.clip(fading, 0, 255).astype(np.uint8))
+    assert "saturated" in warnings(np.clip(made.frames * 3.4, 0, 255).astype(np.uint8))
+    wave = 8 * np.sin(2 * np.pi * (np.arange(made.size[0]) / 12 + made.random.random((len(made.frames), 1))))
+    assert "moving bands along rows" in warnings(
+        np.clip(made.frames + wave[:, :, None], 0, 255).astype(np.uint8)
+    )
+
+
+def test_noise_that_repeats_itself_is_said():
+    made = artefacts.make(44)
+    frames = made.frames.copy()
+    for t in range(1, len(frames)):
+        frames[t] = 0.5 * frames[t - 1] + 0.5 * frames[t]
+    assert "noise repeats itself" in warnings(np.clip(np.rint(frames), 0, 255).astype(np.uint8))
+
+
+def test_dff_is_told_from_counts():
+    made = artefacts.make(45, motion=0.0)
+    change = made.frames / made.frames.mean(0) - 1
+    assert "below zero" in looks_like_dff(artefacts.look(change.astype(np.float32)))
+    low, high = change.min((1, 2), keepdims=True), change.max((1, 2), keepdims=True)
+    stretched = artefacts.look(np.rint((change - low) / (high - low) * 255).astype(np.uint8))
+    assert is_stretched(stretched)
+    assert "stretched" in looks_like_dff(stretched)
+    assert looks_like_dff(artefacts.look(made.stored())) == ""
+    assert looks_like_dff(artefacts.look(made.frames)) == ""
+    # Counts that were stretched one by one keep their picture.
+    low, high = made.frames.min((1, 2), keepdims=True), made.frames.max((1, 2), keepdims=True)
+    counts = artefacts.look(np.rint((made.frames - low) / (high - low) * 255).astype(np.uint8))
+    assert is_stretched(counts)
+    assert looks_like_dff(counts) == ""
+
+
+def test_motion_is_said_with_what_is_left_of_it():
+    shifts = np.tile([[0.0, 3.0], [4.0, 0.0]], (10, 1))
+    assert motion_line(np.zeros((5, 2)), None, lens=False) == ""
+    line = motion_line(shifts, 0.2, lens=True)
+    assert "0.20 px differ over the field" in line
+    assert "lens's edge stands still" in line

@@ -1,0 +1,95 @@
+"""Recordings with frames and pixels that hold no picture, through the commands as they are typed."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.session import Session
+from calcium_lightning.pipeline import extract, load_model
+from calcium_lightning.preprocess.prepare import PreprocessSettings
+
+from .preprocess import artefacts
+
+
+def test_from_a_recording_with_faults_to_cells_without(run_command, tmp_path):
+    made = artefacts.make(51, motion=1.0)
+    line = artefacts.dead_lines(made, "dead")
+    bad = artefacts.torn(made, "noise")
+    tifffile.imwrite(tmp_path / "a.tif", made.stored())
+    mask = np.ones(made.size, np.uint8)
+    mask[:, :6] = 0
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+
+    done = run_command("ingest", "input=a.tif", "output=a.h5", "fps=20", "field=mask.tif")
+    assert done.status == 0, done.stderr
+    assert "4 of 200 frames hold no picture of their own (4 torn): left out" in done.stdout
+    session = Session(tmp_path / "a.h5")
+    np.testing.assert_array_equal(session.field, mask.astype(bool) & ~line)
+    np.testing.assert_array_equal(session.bad_frames, bad)
+    assert session.field_given
+
+    done = run_command("extract", "session=a.h5", "output=c.h5", "cell_diameter=8")
+    assert done.status == 0, done.stderr
+    assert "4 of 200 frames hold no picture" in done.stdout
+    cells = read_cells(tmp_path / "c.h5")
+    assert cells.traces.shape == (len(cells), 200)
+    np.testing.assert_array_equal(np.isnan(cells.traces).all(0), bad)
+    np.testing.assert_array_equal(np.isnan(cells.spikes).any(0), bad)
+    np.testing.assert_array_equal(cells.bad_frames, bad)
+    np.testing.assert_array_equal(cells.field, session.field)
+    assert np.isfinite(cells.shifts).all()
+    assert not np.isin(cells.localizations.frame, np.flatnonzero(bad)).any()
+    assert any("hold no picture" in note for note in cells.notes)
+    found = cells.centers[cells.accepted]
+    nearest = np.linalg.norm(found[:, None] - made.centers[None], axis=2).min(1)
+    assert len(found) >= 4
+    assert (nearest < 4).mean() > 0.8
+
+    done = run_command("report", "cells=c.h5", "output=page.html")
+    assert done.status == 0, done.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert page.index("Before you trust it") < page.index("Field of view")
+
+    done = run_command("extract", "session=a.h5", "output=d.h5", "cell_diameter=8", "bridge_bad_frames=true")
+    assert done.status == 0, done.stderr
+    assert np.isfinite(read_cells(tmp_path / "d.h5").traces).all()
+
+
+def test_dff_that_nobody_named_is_recognised(run_command, tmp_path):
+    made = artefacts.make(52, motion=0.0)
+    change = made.frames / made.frames.mean(0) - 1
+    low, high = change.min((1, 2), keepdims=True), change.max((1, 2), keepdims=True)
+    tifffile.imwrite(tmp_path / "a.tif", np.rint((change - low) / (high - low) * 255).astype(np.uint8))
+    done = run_command("ingest", "input=a.tif", "output=a.h5", "fps=5")
+    assert done.status == 0, done.stderr
+    assert "taken for ΔF/F whose motion is corrected" in done.stdout
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["frames"].attrs["kind"] == "dff"
+        assert file["frames"].attrs["motion_corrected"]
+    done = run_command("ingest", "input=a.tif", "output=b.h5", "fps=5", "kind=raw")
+    assert done.status == 0, done.stderr
+    assert "looks like ΔF/F" in done.stdout
+    assert Session(tmp_path / "b.h5").kind == "raw"
+
+
+def test_arrays_are_looked_at_too():
+    made = artefacts.make(53, motion=0.0)
+    bad = artefacts.torn(made, "noise")
+    mask = np.ones(made.size, bool)
+    mask[:, :6] = False
+    how = {"fps": 20.0, "cell_diameter": 8.0, "field": mask, "device": "cpu"}
+    cells = extract(made.stored(), **how, bridge_bad_frames=True)
+    np.testing.assert_array_equal(cells.bad_frames, bad)
+    assert not cells.field[:, :6].any()
+    assert cells.traces.shape == (len(cells), len(bad))
+    assert np.isfinite(cells.traces).all()
+    found = load_model(device="cpu").localize(made.stored(), fps=20.0, cell_diameter=8.0)
+    assert not np.isin(found.frame, np.flatnonzero(bad)).any()
+    assert found.frame.max() >= len(bad) - bad.sum()  # counted in the whole recording
+    with pytest.raises(InputError, match="field= needs preprocess"):
+        extract(made.stored(), **how, preprocess=PreprocessSettings(repair_defects=False))
