@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import tomllib
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -231,7 +232,20 @@ def describe(error: BaseException) -> str:
 
 def installed_parts() -> list[EntryPoint]:
     """Entry points of installed packages, by name; none is loaded for this."""
-    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    found = {entry.name: entry for entry in (*_of_checkout(), *entry_points(group=GROUP))}
+    return [found[name] for name in sorted(found)]
+
+
+def _of_checkout() -> list[EntryPoint]:
+    """Those of the package itself where it runs from a checkout: what is installed may be older."""
+    file = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    if not file.is_file():
+        return []
+    project = tomllib.loads(file.read_text()).get("project", {})
+    if project.get("name") != PACKAGE.replace("_", "-"):
+        return []
+    named = project.get("entry-points", {}).get(GROUP, {})
+    return [EntryPoint(name, value, GROUP) for name, value in named.items()]
 
 
 @cache
