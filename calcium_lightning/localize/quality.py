@@ -58,6 +58,9 @@ class QualitySettings:
         Least correlation between the footprint and the picture of the cell regressed from the frames.
     width : (float, float)
         Least and greatest width of the footprint, relative to the session's cell diameter.
+    localizations : int
+        Least number of localisations that it claims: what is seen in no frame, but in what cells leave of
+        it, is mostly what their footprints don't fit.
     """
 
     fdr: float = 0.05
@@ -66,6 +69,7 @@ class QualitySettings:
     snr: float = 2.0
     consistency: float = 0.3
     width: tuple[float, float] = field(default=(0.45, 2.2))
+    localizations: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a rate that is none.
@@ -294,4 +298,5 @@ def accept(
         & (quality["consistency"] >= settings.consistency)
         & (quality["width"] >= low)
         & (quality["width"] <= high)
+        & (quality["localizations"] >= settings.localizations)
     )
