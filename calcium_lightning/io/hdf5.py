@@ -121,13 +121,15 @@ def create_file(path: Path) -> Iterator[h5py.File]:
     What is written in order needs no cache of 8 MB for each dataset.
     """
     with _OutputFile(path, "w+b") as output:
-        file = h5py.File(output, "w", rdcc_nbytes=CHUNK_BYTES)
+        file = None
         try:
+            file = h5py.File(output, "w", rdcc_nbytes=CHUNK_BYTES)
             yield file
             file.close()
-        except BaseException:
+        except BaseException:  # a signal may come while HDF5 opens it, too
             output.abandoned = True
-            file.close()
+            if file is not None:
+                file.close()
             raise
 
 
