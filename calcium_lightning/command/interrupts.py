@@ -27,12 +27,8 @@ class Terminated(SystemExit):
         super().__init__(self.status)
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
-
-
 @contextlib.contextmanager
-def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[None]:
+def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
     """Let Ctrl-C raise ``KeyboardInterrupt`` inside the block, and SIGTERM :class:`Terminated`, for certain.
 
     An exception in a destructor or in a weak reference's callback is printed by Python and dropped, so that
@@ -44,14 +40,29 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[None]:
     ----------
     ending : iterable of Signals
         Those besides Ctrl-C.
+
+    Yields
+    ------
+    list of int
+        The signals that came: what was being imported just then may have made another error of one.
     """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
-    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        came.append(number)
+        raise Terminated(number)
+
+    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, interrupt)}
     for number in ending:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            handlers[number] = signal.signal(number, _leave)
+            handlers[number] = signal.signal(number, leave)
     hook = sys.unraisablehook
 
     def again(dropped: Any) -> None:
@@ -68,7 +79,7 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[None]:
 
     sys.unraisablehook = again
     try:
-        yield
+        yield came
     finally:
         sys.unraisablehook = hook
         for number, handler in handlers.items():

@@ -11,6 +11,7 @@ import functools
 import io
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     """Run one command with its command-line arguments and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what a terminal can't show
         sys.stdout.reconfigure(errors="backslashreplace")
+    came: list[int] = []
     try:
-        with heard():
+        with heard() as came:
             _dispatch(name, main, arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -96,6 +98,9 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     except BrokenPipeError as error:
         return EXIT_FAILURE if leave_quietly() else report(name, error)
     except BaseException as error:
+        if came:  # a library made an error of its own of the signal
+            print("interrupted" if came[-1] == signal.SIGINT else "terminated", file=sys.stderr)
+            return 128 + came[-1]
         return report(name, error)
     return 0
 

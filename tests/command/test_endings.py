@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from helpers.tiny_session import make_session
 
+from calcium_lightning.command import start
+
 BANDPASS = ("detector=bandpass", "cell_diameter=6")
 
 
@@ -162,6 +164,19 @@ def test_a_signal_ends_a_command_and_removes_its_temporaries(tmp_path, number):
     assert err.splitlines()[-1] == ("interrupted" if number == signal.SIGINT else "terminated")
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_that_a_library_makes_an_error_of_is_still_one(monkeypatch, capsys, number, word):
+    def dispatch(*_):
+        try:
+            signal.raise_signal(number)
+        except BaseException as error:
+            raise ImportError("partially initialised") from error
+
+    monkeypatch.setattr(start, "_dispatch", dispatch)
+    assert start.run("extract", lambda cfg: None, []) == 128 + number
+    assert capsys.readouterr().err == f"{word}\n"
 
 
 def test_a_signal_that_was_to_be_ignored_stays_ignored(tmp_path):

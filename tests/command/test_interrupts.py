@@ -66,8 +66,10 @@ def test_other_dropped_exceptions_are_printed_as_ever(monkeypatch):
 
 def test_everything_is_as_before_afterwards():
     handler, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
-    with heard():
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with heard() as came:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert came == [signal.SIGINT]
         assert sys.unraisablehook is not hook
     assert signal.getsignal(signal.SIGINT) is handler
     assert sys.unraisablehook is hook
