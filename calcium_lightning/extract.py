@@ -37,7 +37,7 @@ def main(cfg: DictConfig) -> None:
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.kind import may_be_session
-    from calcium_lightning.io.origin import is_made, told
+    from calcium_lightning.io.origin import is_current, noted_config
     from calcium_lightning.io.session import Session
 
     inputs = find_inputs("session", cfg.session, may_be_session)
@@ -47,7 +47,7 @@ def main(cfg: DictConfig) -> None:
     def look(job: tuple[Input, Path]) -> None:
         source, output = job
         Session(source.path).close()
-        if cfg.overwrite or not output.is_file() or not is_made(output, source.path, cfg):
+        if cfg.overwrite or not output.is_file() or not is_current(output, source.path, cfg):
             check_output(output, cfg.overwrite)
 
     if len(jobs) == 1:  # told at once, before Torch is loaded
@@ -72,7 +72,7 @@ def main(cfg: DictConfig) -> None:
 
     def work(job: tuple[Input, Path]) -> Row:
         source, output = job
-        if not cfg.overwrite and is_made(output, source.path, cfg):
+        if not cfg.overwrite and is_current(output, source.path, cfg):
             print(
                 f"{output}: there already, of this session with these settings; overwrite=true makes it anew"
             )
@@ -82,7 +82,7 @@ def main(cfg: DictConfig) -> None:
         common: dict[str, Any] = {
             "fps": fps,
             "pixel_size_um": pixel_size_um,
-            "config": told(cfg, source.path),
+            "config": noted_config(cfg, source.path),
         }
         with ExitStack() as stack:
             session = stack.enter_context(Session(source.path))
@@ -108,7 +108,9 @@ def main(cfg: DictConfig) -> None:
                 cells = extraction.cells
                 return {
                     "cells": f"{int(cells.accepted.sum())} of {len(cells)}",
-                    "false, about": "" if cells.chance is None else f"{cells.chance.expected_false:.1f}",
+                    "false, about": ""
+                    if cells.false_discovery is None
+                    else f"{cells.false_discovery.expected_false:.1f}",
                     "motion": f"{MotionSummary.of(cells).removed:.2f} px",
                     NOTES: "; ".join(cells.notes),
                 }

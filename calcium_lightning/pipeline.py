@@ -24,7 +24,7 @@ from calcium_lightning.core.parts import import_parts
 from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
-from calcium_lightning.io.origin import made_by
+from calcium_lightning.io.origin import package_stamp
 from calcium_lightning.localize.assemble import assemble
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.base import WindowDetector
@@ -34,7 +34,7 @@ from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.twin import find_decoys
 from calcium_lightning.nn.checkpoint import load_network
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.coordinates import LocalizationBatch
 from calcium_lightning.preprocess.check import motion_line
 from calcium_lightning.preprocess.diameter import (
     DiameterGuess,
@@ -76,8 +76,8 @@ class Extraction:
         ]
         line = ", ".join(part for part in parts if part)
         accepted = int(cells.accepted.sum())
-        if cells.chance is not None and accepted:
-            line = f"{line}; {cells.chance.told(accepted)}"
+        if cells.false_discovery is not None and accepted:
+            line = f"{line}; {cells.false_discovery.in_words(accepted)}"
         return "\n  ".join([line, *cells.notes])
 
 
@@ -202,7 +202,7 @@ def extract_streamed(
     )
     prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
 
-    def run(movie: Movie, stride: int) -> Iterable[CoordinateList]:
+    def run(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
         return detect(
             movie,
             detector.detector,
@@ -240,7 +240,7 @@ def extract_streamed(
         kind=session.kind,
         pixel_size_um=pixel_size or session.pixel_size_um,
         config=config,
-        package_version=made_by(),
+        package_version=package_stamp(),
         field=None if session.field.all() else session.field,
     )
     cells = replace(cells, notes=(*_notes(session, cells), *_diameter_notes(guess, diameter, cells)))

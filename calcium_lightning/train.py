@@ -18,12 +18,12 @@ from calcium_lightning.sweeps.plugins import register
 
 def same_folder(arguments: list[str]) -> list[str]:
     """Add the folder of a run or sweep that was begun before with these arguments."""
-    from calcium_lightning.runs.resume import settle
+    from calcium_lightning.runs.resume import with_folder
 
-    return settle("train", arguments)
+    return with_folder("train", arguments)
 
 
-@entry_point("train", plugins=register, settle=same_folder)
+@entry_point("train", plugins=register, complete=same_folder)
 def main(cfg: DictConfig) -> Any:
     """Train a model on one or many sessions; checkpoints, metrics.csv and figures go to the run's folder.
 
@@ -87,17 +87,17 @@ def show(result: dict[str, Any]) -> None:
 
 def command() -> None:
     """Run the command; as one of several processes that torchrun or SLURM started, lead or follow."""
-    from calcium_lightning.processes.world import started_by_others
+    from calcium_lightning.processes.environment import started_by_others
 
-    world = started_by_others()
-    if world is None:
+    environment = started_by_others()
+    if environment is None:
         main()
         return
     from calcium_lightning.processes.rendezvous import follow, leading
 
-    if world.rank > 0:
-        sys.exit(follow(world))
-    with leading(world):
+    if environment.rank > 0:
+        sys.exit(follow(environment))
+    with leading(environment):
         main()
 
 

@@ -10,7 +10,7 @@ from helpers.tiny_session import make_session
 from omegaconf import OmegaConf
 from test_train import sessions
 
-from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.comparison.runs import read_runs
 
 FOLDER = conf_dir() / "experiment/ablation"

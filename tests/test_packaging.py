@@ -115,7 +115,7 @@ def test_the_weights_are_in_the_wheel(wheel: Path) -> None:
 
 
 def test_the_installed_wheel_is_what_runs(installed: Path, tmp_path: Path) -> None:
-    show = "import calcium_lightning as c; from calcium_lightning.command.keys import conf_dir; print(c.__file__); print(conf_dir())"
+    show = "import calcium_lightning as c; from calcium_lightning.command.config_keys import conf_dir; print(c.__file__); print(conf_dir())"
     package, conf = run(installed, "-c", show, cwd=tmp_path).stdout.split("\n")[:2]
     environment = installed.parent.parent
     assert Path(package).is_relative_to(environment)
@@ -146,7 +146,7 @@ def test_the_installed_wheel_brings_the_command(installed: Path, tmp_path: Path)
 
 
 def test_an_editable_install_has_no_conf_of_its_own() -> None:
-    from calcium_lightning.command.keys import conf_dir
+    from calcium_lightning.command.config_keys import conf_dir
 
     assert conf_dir() == CONF  # the suite runs on the checkout
     files = importlib.metadata.files("calcium-lightning") or []

@@ -12,7 +12,7 @@ import pytest
 from helpers.example_cells import make_example
 from hydra.core.override_parser.types import Override
 
-from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.simulation import SceneSession, SceneSettings

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from calcium_lightning.command.keys import choices_of, conf_dir, config_folders, groups_of
+from calcium_lightning.command.config_keys import choices_of, conf_dir, config_folders, groups_of
 from calcium_lightning.command.paths import OVERRIDE, path_keys
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError

@@ -12,7 +12,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from calcium_lightning.command.keys import choices_of, known_keys
+from calcium_lightning.command.config_keys import choices_of, known_keys
 from calcium_lightning.core.atomic import USERS
 from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from calcium_lightning.command.keys import choices_of, first_comment, groups_of
+from calcium_lightning.command.config_keys import choices_of, first_comment, groups_of
 from calcium_lightning.command.schemas import SCHEMAS
 
 #: headings, and the keys that stand under them; the others stand under the last

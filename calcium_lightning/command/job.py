@@ -17,8 +17,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.command import own
+from calcium_lightning.command.config_keys import check_complete, check_keys, check_targets
 from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
-from calcium_lightning.command.keys import check_complete, check_keys, check_targets
 from calcium_lightning.command.paths import path_keys
 from calcium_lightning.core.atomic import guarding
 from calcium_lightning.core.errors import Pruned

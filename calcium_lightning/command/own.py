@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.parts import PACKAGE, add_folders, describe, import_parts
 

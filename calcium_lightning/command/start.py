@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calcium_lightning.command.config_keys import conf_dir, default_choice, search_in
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import JobFailed, Main, Task
-from calcium_lightning.command.keys import conf_dir, default_choice, search_in
 from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 
-Settle = Callable[[list[str]], list[str]]
+ArgumentsHook = Callable[[list[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Parts:
 
     Attributes
     ----------
-    settle : callable, optional
+    complete : callable, optional
         May add to the arguments, before Hydra sees them, what folder the job or the sweep has already.
     plugins : callable, optional
         Makes sweepers known to Hydra.
     """
 
-    settle: Settle | None = None
+    complete: ArgumentsHook | None = None
     plugins: Callable[[], None] | None = None
 
 
@@ -51,7 +51,7 @@ COMMANDS: dict[str, Parts] = {}
 
 
 def entry_point(
-    name: str, *, settle: Settle | None = None, plugins: Callable[[], None] | None = None
+    name: str, *, complete: ArgumentsHook | None = None, plugins: Callable[[], None] | None = None
 ) -> Callable[[Main], Callable[[], Any]]:
     """Turn ``main(cfg)`` into the Hydra application ``python -m calcium_lightning.<name>``.
 
@@ -62,10 +62,10 @@ def entry_point(
     ----------
     name : str
         The command's name, and its config's.
-    settle, plugins : callable, optional
+    complete, plugins : callable, optional
         See :class:`Parts`.
     """
-    COMMANDS[name] = Parts(settle, plugins)
+    COMMANDS[name] = Parts(complete, plugins)
 
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
@@ -130,8 +130,8 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
     parts = COMMANDS.get(name, Parts())
     _register(parts)
     find_from(arguments)
-    if parts.settle is not None:
-        arguments = parts.settle(list(arguments))
+    if parts.complete is not None:
+        arguments = parts.complete(list(arguments))
     _hydra(name, main, arguments)
 
 

@@ -74,7 +74,7 @@ LOCALIZATION_TYPES = {
 
 
 @dataclass(frozen=True)
-class Chance:
+class FalseDiscovery:
     """How many of the accepted cells are expected to be false, and how that is known.
 
     Attributes
@@ -96,7 +96,7 @@ class Chance:
     targets: int
     decoys: int
 
-    def told(self, accepted: int) -> str:
+    def in_words(self, accepted: int) -> str:
         """One line about so many accepted cells."""
         if not accepted:
             return "no cell"
@@ -174,7 +174,7 @@ class CellTable:
     patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
         The motion that was removed at places from border to border, and its standard error, pixels; between
         them it is bilinear. ``shifts`` is then its mean over the field.
-    chance : Chance or None
+    false_discovery : FalseDiscovery or None
         How many of the accepted are expected to be false. None where it isn't known.
     field : ndarray, bool (H, W), or None
         Which pixels show tissue; all of them where it is None.
@@ -206,7 +206,7 @@ class CellTable:
     nonrigid: float | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
-    chance: Chance | None = None
+    false_discovery: FalseDiscovery | None = None
     field: np.ndarray | None = None
     bad_frames: np.ndarray | None = None
     notes: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ class SessionData(L.LightningDataModule):
     labels : bool
         Hand over the truth of simulated sessions.
     label_threshold : float
-        Least brightness of a label, units of the foreground's noise.
+        Least brightness of a label, segments of the foreground's noise.
     augment : Augmentation, optional
         Of training crops.
     workers : int
@@ -248,33 +248,33 @@ class SessionData(L.LightningDataModule):
         ]
 
     def _loader(self, blocks: list[Block], steps: int | None, shuffle: bool) -> DataLoader[WindowBatch]:
-        rank, world = self._world()
-        unit = self.block * self.crops
-        if self.batch_size % (unit * world):
-            whole = unit * world
+        rank, environment = self._world()
+        segment = self.block * self.crops
+        if self.batch_size % (segment * environment):
+            whole = segment * environment
             lower = max(whole, self.batch_size // whole * whole)
             raise InputError(
                 f"data.batch_size={self.batch_size}: not a multiple of {whole} "
                 f"(data.block={self.block} frames x data.crops={self.crops}"
-                f" x {world} processes); {lower} or {lower + whole}"
+                f" x {environment} processes); {lower} or {lower + whole}"
             )
         augmentation = self.augment if shuffle else None
         dataset = BlockDataset(
             self.prepared, blocks, self.window, self.crop_size, self.crops, augmentation, self._labelled
         )
-        units = dataset.units
+        segments = dataset.segments
         sampler = BlockSampler(
             len(blocks),
-            self.batch_size // unit,
+            self.batch_size // segment,
             steps,
             seed=self.seed,
             shuffle=shuffle,
             rank=rank,
-            world=world,
-            units=None if self.in_memory else units.numbers(blocks),
-            capacity=self.buffer_mb * 2**20 // units.unit_bytes,
+            environment=environment,
+            segments=None if self.in_memory else segments.numbers(blocks),
+            capacity=self.buffer_mb * 2**20 // segments.unit_bytes,
         )
-        units.capacity = sampler.held
+        segments.capacity = sampler.held
         return self._torch_loader(dataset, sampler)
 
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:

@@ -1,7 +1,7 @@
 """Blocks of training windows over many sessions: one read, one pass of preprocessing, many samples.
 
-A block is a few consecutive middle frames with the margin of their windows. Frames are read by whole units
-and brought to the network's scale once for all blocks of a unit, or once per crop where crops are so small
+A block is a few consecutive middle frames with the margin of their windows. Frames are read by whole segments
+and brought to the network's scale once for all blocks of a segment, or once per crop where crops are so small
 that this is less work. Everything random comes from the key that the sampler hands over, so a sample doesn't
 depend on which worker or rank makes it. Knows no network.
 """
@@ -17,10 +17,10 @@ import torch
 from torch.utils.data import Dataset
 
 from calcium_lightning.data.augment import Augmentation
+from calcium_lightning.data.frame_cache import FrameCache
 from calcium_lightning.data.labels import LabelTable
 from calcium_lightning.data.sources import FileFrames, Foreground
 from calcium_lightning.data.splits import Block
-from calcium_lightning.data.units import UnitCache
 from calcium_lightning.nn.coordconv import crop_extent
 from calcium_lightning.nn.windows import (
     Labels,
@@ -35,12 +35,12 @@ from calcium_lightning.preprocess.prepared import Crop, Prepared
 #: what a sampler asks for: the index of a block, and the key of its randomness
 Draw = tuple[int, tuple[int, ...]]
 #: frames that are read and prepared at once, at least
-UNIT = 32
+SEGMENT = 32
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of all sessions, and how bright a cell must be to count, units of the noise."""
+    """The labels of all sessions, and how bright a cell must be to count, segments of the noise."""
 
     tables: Sequence[LabelTable]
     threshold: float
@@ -69,7 +69,7 @@ class BlockDataset(Dataset[WindowBatch]):
     labels : Labelled, optional
         For simulated sessions.
     capacity : int
-        Units of frames that are kept.
+        Segments of frames that are kept.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class BlockDataset(Dataset[WindowBatch]):
         self.labels = labels
         self.weights = [window_weights(session.fps, window) for session in self.prepared]
         self.whole = [self._whole_is_less_work(number) for number in range(len(self.prepared))]
-        self.units = UnitCache(
+        self.segments = FrameCache(
             [
                 Foreground(part) if whole else FileFrames(part.session)
                 for part, whole in zip(self.prepared, self.whole, strict=True)
             ],
             self.blocks,
             [weights.shape[1] // 2 for weights in self.weights],
-            UNIT,
+            SEGMENT,
             capacity,
         )
 
@@ -158,7 +158,7 @@ class BlockDataset(Dataset[WindowBatch]):
         if prepared.held is not None:
             block = prepared.held[start:stop]
         else:
-            block = self.units.frames(session, start, stop)
+            block = self.segments.frames(session, start, stop)
             if not self.whole[session]:
                 return lambda crop: prepared.foreground_of(block, start, crop)
         return lambda crop: block[:, crop[0] : crop[1], crop[2] : crop[3]].float()
@@ -178,7 +178,7 @@ class BlockDataset(Dataset[WindowBatch]):
 def detach_worker(_: int) -> None:
     """Initialise a DataLoader worker: own files, one thread."""
     information: Any = torch.utils.data.get_worker_info()
-    information.dataset.units.detach()
+    information.dataset.segments.detach()
     torch.set_num_threads(1)
 
 

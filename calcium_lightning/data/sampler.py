@@ -12,13 +12,14 @@ from torch.utils.data import Sampler
 
 from calcium_lightning.data.dataset import Draw
 
-#: batches in a row that share no unit of reading: as many workers read disjoint parts of the files (a divisor
-#: or a multiple of it does well)
+#: batches in a row that share no segment of reading: as many workers read disjoint parts of the files (a
+#: divisor or a multiple of it does well)
 STRIPES = 4
 #: places in the files from which one batch is drawn, at most
 PLACES = 8
 
-#: units that a lane holds: where it is, the unit before for its last frames, and the one that it comes from
+#: segments that a lane holds: where it is, the segment before for its last frames, and the one that it comes
+#: from
 HELD = 3
 
 
@@ -27,33 +28,33 @@ class BlockSampler(Sampler[list[Draw]]):
 
     The stream runs through all blocks once before any comes again, in a new order each time, and goes on from
     epoch to epoch. It is the same whatever the number of ranks: of each global batch, rank r takes every
-    ``world``-th block. So all ranks take equally many steps, and a run on two processes sees what a run on
-    one does.
+    ``environment``-th block. So all ranks take equally many steps, and a run on two processes sees what a run
+    on one does.
 
-    With ``units``, blocks are shuffled so that each unit of reading is needed once and then never again in a
-    turn: batches are drawn from several *lanes*, far apart in the recordings, each of which goes through its
-    part unit by unit, the blocks of a unit in random order. Ranks, and workers that take batches in turn,
-    have lanes of their own. Where lanes begin differs from turn to turn.
+    With ``segments``, blocks are shuffled so that each segment of reading is needed once and then never again
+    in a turn: batches are drawn from several *lanes*, far apart in the recordings, each of which goes through
+    its part segment by segment, the blocks of a segment in random order. Ranks, and workers that take batches
+    in turn, have lanes of their own. Where lanes begin differs from turn to turn.
 
     Parameters
     ----------
     count : int
         Number of blocks.
     batch : int
-        Blocks in a global batch; a multiple of ``world``.
+        Blocks in a global batch; a multiple of ``environment``.
     steps : int, optional
         Batches in an epoch; default: as many as go through all blocks once, at least one.
     seed : int
         Of order and augmentation.
     shuffle : bool
         Otherwise blocks are spread evenly over the list, the same in every epoch.
-    rank, world : int
+    rank, environment : int
         This process, and how many there are.
-    units : sequence of int, optional
-        For each block the number of its unit; blocks of a unit are neighbours in the list, and so are units
-        in a file. Default: shuffle without regard to reading.
+    segments : sequence of int, optional
+        For each block the number of its segment; blocks of a segment are neighbours in the list, and so are
+        segments in a file. Default: shuffle without regard to reading.
     capacity : int
-        Units that can be held at a time: decides the number of lanes, of which there are never fewer than
+        Segments that can be held at a time: decides the number of lanes, of which there are never fewer than
         :data:`STRIPES`.
     """
 
@@ -66,21 +67,21 @@ class BlockSampler(Sampler[list[Draw]]):
         seed: int = 0,
         shuffle: bool = True,
         rank: int = 0,
-        world: int = 1,
-        units: Sequence[int] | None = None,
+        environment: int = 1,
+        segments: Sequence[int] | None = None,
         capacity: int = STRIPES * PLACES * HELD,
     ) -> None:
-        if count < 1 or batch % world:
-            raise ValueError(f"{count} blocks, {batch} in a batch, {world} processes")
+        if count < 1 or batch % environment:
+            raise ValueError(f"{count} blocks, {batch} in a batch, {environment} processes")
         self.count = count
         self.batch = batch
         self.steps = steps or max(1, count // batch if shuffle else -(-count // batch))
         self.seed = seed
         self.shuffle = shuffle
         self.rank = rank
-        self.world = world
+        self.environment = environment
         self.position = 0
-        self.units = None if units is None else np.asarray(units)
+        self.segments = None if segments is None else np.asarray(segments)
         most = min(PLACES, max(1, capacity // (STRIPES * HELD)))
         self.places = max(number for number in range(1, most + 1) if batch % number == 0)
 
@@ -91,7 +92,7 @@ class BlockSampler(Sampler[list[Draw]]):
 
     @property
     def held(self) -> int:
-        """Units that are to be held so that none is read twice in a turn; one where blocks come in order."""
+        """Segments to be held so that none is read twice in a turn; one where blocks come in order."""
         return HELD * self.lanes if self.shuffle else 1
 
     def __len__(self) -> int:
@@ -112,7 +113,7 @@ class BlockSampler(Sampler[list[Draw]]):
         if not self.shuffle:
             begin = 0
         for number in range(begin, end):
-            places = range(number * self.batch + self.rank, (number + 1) * self.batch, self.world)
+            places = range(number * self.batch + self.rank, (number + 1) * self.batch, self.environment)
             shuffled = int(self.shuffle)
             yield [
                 (block, (self.seed, shuffled, place))
@@ -133,16 +134,16 @@ class BlockSampler(Sampler[list[Draw]]):
         cached = getattr(self, "_cached", None)
         if cached is None or cached[0] != turn:
             random = np.random.default_rng((self.seed, turn))
-            if self.units is None:
+            if self.segments is None:
                 order = random.permutation(self.count)
             else:
-                order = self._laned(turn, self.units, random)
+                order = self._laned(turn, self.segments, random)
             self._cached = (turn, order)
         return self._cached[1]
 
-    def _laned(self, turn: int, units: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """The blocks of a turn, shuffled within units, dealt to the lanes."""
-        line = np.lexsort((random.random(self.count), units))
+    def _laned(self, turn: int, segments: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The blocks of a turn, shuffled within segments, dealt to the lanes."""
+        line = np.lexsort((random.random(self.count), segments))
         line = np.roll(line, random.integers(self.count))
         place = turn * self.count + np.arange(self.count)
         # A batch's lanes lie far apart, and so do those of the next.

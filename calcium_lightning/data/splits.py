@@ -22,7 +22,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive middle frames of a session: the unit of reading and of shuffling.
+    """Consecutive middle frames of a session: the segment of reading and of shuffling.
 
     Attributes
     ----------
@@ -102,8 +102,8 @@ def equal_blocks(session: int, frames: range, count: int) -> list[Block]:
     ]
 
 
-def unit_blocks(session: int, n_frames: int, count: int, unit: int, margin: int) -> list[Block]:
-    """Cut a whole session into blocks of at most ``count`` frames that become complete unit by unit.
+def segment_blocks(session: int, n_frames: int, count: int, segment: int, margin: int) -> list[Block]:
+    """Cut a whole session into blocks of at most ``count`` frames that become complete segment by segment.
 
     Parameters
     ----------
@@ -113,13 +113,13 @@ def unit_blocks(session: int, n_frames: int, count: int, unit: int, margin: int)
         Its length.
     count : int
         Most frames in a block.
-    unit : int
+    segment : int
         Frames that are read at once.
     margin : int
-        Frames that a window looks at before and after its middle. So the last windows of a unit wait for the
-        next, and the windows that reach beyond the session's ends have blocks of their own.
+        Frames that a window looks at before and after its middle. So the last windows of a segment wait for
+        the next, and the windows that reach beyond the session's ends have blocks of their own.
     """
-    inner = range(unit - margin, n_frames - margin, unit)
+    inner = range(segment - margin, n_frames - margin, segment)
     cuts = {0, *inner, n_frames} | ({margin, n_frames - margin} if n_frames > 2 * margin else set())
     return [
         Block(session, start, min(count, end - start))

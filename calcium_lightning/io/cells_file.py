@@ -17,7 +17,7 @@ from calcium_lightning.core.cells import (
     LOCALIZATION_TYPES,
     TRACES,
     Cells,
-    Chance,
+    FalseDiscovery,
     Localizations,
     Rows,
     StreamedCells,
@@ -60,8 +60,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         for name in TRACES:
             _write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
         file["accepted"] = np.asarray(cells.accepted, bool)
-        if cells.chance is not None:
-            file["accepted"].attrs.update(asdict(cells.chance))
+        if cells.false_discovery is not None:
+            file["accepted"].attrs.update(asdict(cells.false_discovery))
         file["timestamps"] = np.asarray(cells.timestamps, np.float64)
         hdf5.write_footprints(file.create_group("footprints"), cells.footprints, cells.frame_shape)
         file.create_group("quality")
@@ -184,7 +184,7 @@ def read_cells(path: Path | str) -> Cells:
             field=field,
             bad_frames=bad_frames,
             notes=notes,
-            chance=_chance(file),
+            false_discovery=_false_discovery(file),
             baseline=read("baseline", count),
             mean_image=read("images/mean", *frame_shape),
             max_image=read("images/max", *frame_shape),
@@ -204,7 +204,7 @@ def read_cells(path: Path | str) -> Cells:
     return cells
 
 
-def _chance(file: h5py.File) -> Chance | None:
+def _false_discovery(file: h5py.File) -> FalseDiscovery | None:
     """What the file says of how many accepted cells are false, if it does."""
     attributes = file["accepted"].attrs if "accepted" in file else {}
     if "basis" not in attributes:
@@ -214,7 +214,7 @@ def _chance(file: h5py.File) -> Chance | None:
     )
     if not np.isfinite([fdr, expected, targets, decoys]).all():
         return None
-    return Chance(fdr, expected, hdf5.text(attributes["basis"]), int(targets), int(decoys))
+    return FalseDiscovery(fdr, expected, hdf5.text(attributes["basis"]), int(targets), int(decoys))
 
 
 def _check(cells: Cells | StreamedCells, where: str) -> None:

@@ -26,12 +26,12 @@ PLACES = ("session", "output", "overwrite", "checkpoint")
 
 
 @cache
-def made_by() -> str:
+def package_stamp() -> str:
     """The version, and a digest of the code that finds cells: it changes in a checkout of one version."""
     return f"{__version__}+{code_of(ENTRY)[:12]}"
 
 
-def told(cfg: DictConfig, session: Path) -> str:
+def noted_config(cfg: DictConfig, session: Path) -> str:
     """What a cells file keeps of its making: the settings, and recording, weights and code by their content.
 
     Parameters
@@ -61,7 +61,7 @@ def _names(settings: dict[str, Any]) -> list[str]:
     return [*ENTRY, *parts, *(entry.module for entry in installed_parts()), *targets_of(settings)]
 
 
-def is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
+def is_current(output: Path, session: Path, cfg: DictConfig) -> bool:
     """Whether a cells file is what would be made: a run that was broken off goes on with the rest.
 
     Parameters
@@ -81,8 +81,8 @@ def is_made(output: Path, session: Path, cfg: DictConfig) -> bool:
         before = yaml.safe_load(origin["config"])
     except (InputError, yaml.YAMLError):  # something else: it isn't said here what to do about it
         return False
-    now = yaml.safe_load(told(cfg, session))
-    return origin["package_version"] == made_by() and _decisive(before) == _decisive(now)
+    now = yaml.safe_load(noted_config(cfg, session))
+    return origin["package_version"] == package_stamp() and _decisive(before) == _decisive(now)
 
 
 def _decisive(settings: Any) -> Any:

@@ -13,11 +13,11 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.localize.finder import Found, LocalizeSettings
+from calcium_lightning.localize.finder import FoundCells, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.gather import assign
 from calcium_lightning.localize.judge import judge
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.places import claimed_means, put_together
 from calcium_lightning.localize.quality import measure
 from calcium_lightning.localize.scratch import ScratchTraces
@@ -72,12 +72,12 @@ class SortedRows:
 
 
 @dataclass(frozen=True)
-class SessionSpots:
+class SessionLocalizations:
     """Localisations in session pixels and units, each with the cell that claims it.
 
     Attributes
     ----------
-    spots : Spots
+    localizations : StoredLocalizations
         At the network's scale.
     prepared : Prepared
         The session.
@@ -89,7 +89,7 @@ class SessionSpots:
         Each cell's row in the result, and -1 for none.
     """
 
-    spots: Spots
+    localizations: StoredLocalizations
     prepared: Prepared
     centers: np.ndarray
     reach: float
@@ -99,7 +99,7 @@ class SessionSpots:
         """Yield them in the order of their frames."""
         scale = self.prepared.scale
         noise = self.prepared.noise.numpy()
-        for found in self.spots.blocks():
+        for found in self.localizations.blocks():
             points = np.stack([found["y"], found["x"]], 1)
             position = scale.to_session(points).astype(np.float32)
             row, column = np.clip(np.round(points).astype(int), 0, np.array(scale.size) - 1).T
@@ -139,10 +139,10 @@ class Placed:
     quality: dict[str, np.ndarray]
 
 
-def measured(prepared: Prepared, found: Found, images: Images, settings: LocalizeSettings) -> Placed:
+def measured(prepared: Prepared, found: FoundCells, images: Images, settings: LocalizeSettings) -> Placed:
     """Bring cells to the session's pixels, and measure what they are judged by."""
     scale = prepared.scale
-    count, mean, variance = claimed_means(found.spots, found.centers, settings.gather.reach)
+    count, mean, variance = claimed_means(found.localizations, found.centers, settings.gather.reach)
     places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
     footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
     centers = footprint_centers(footprints, scale.field)
@@ -152,8 +152,8 @@ def measured(prepared: Prepared, found: Found, images: Images, settings: Localiz
 
 def assemble(
     prepared: Prepared,
-    found: Found,
-    decoys: Found | None,
+    found: FoundCells,
+    decoys: FoundCells | None,
     images: Images,
     settings: LocalizeSettings,
     timestamps: np.ndarray,
@@ -165,9 +165,9 @@ def assemble(
     ----------
     prepared : Prepared
         The session.
-    found : Found
+    found : FoundCells
         Its cells at the network's scale.
-    decoys : Found or None
+    decoys : FoundCells or None
         What was found in its twin.
     images : Images
         Of the session.
@@ -183,10 +183,10 @@ def assemble(
     footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
     decoy_quality, decoy_centers = None, np.zeros((0, 2))
     if decoys is not None:
-        claims, *_ = claimed_means(decoys.spots, decoys.centers, settings.gather.reach)
+        claims, *_ = claimed_means(decoys.localizations, decoys.centers, settings.gather.reach)
         decoy_centers = decoys.centers
         decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), images)
-    quality, accepted, chance = judge(
+    quality, accepted, false_discovery = judge(
         placed.quality,
         found.centers,
         decoy_quality,
@@ -215,7 +215,7 @@ def assemble(
         denoised=SortedRows(activity.denoised, order, peaks * gain),
         spikes=SortedRows(activity.spikes, order, peaks * gain),
         accepted=accepted[order],
-        chance=chance,
+        false_discovery=false_discovery,
         quality=quality,
         shifts=prepared.shifts,
         nonrigid=prepared.nonrigid,
@@ -225,13 +225,15 @@ def assemble(
         mean_image=images.mean,
         max_image=images.max,
         timestamps=timestamps,
-        localizations=SessionSpots(found.spots, prepared, found.centers, settings.gather.reach, rank),
+        localizations=SessionLocalizations(
+            found.localizations, prepared, found.centers, settings.gather.reach, rank
+        ),
         **origin,  # type: ignore[arg-type]
     )
 
 
 def _measured(
-    prepared: Prepared, found: Found, claims: np.ndarray, centers: np.ndarray, images: Images
+    prepared: Prepared, found: FoundCells, claims: np.ndarray, centers: np.ndarray, images: Images
 ) -> dict[str, np.ndarray]:
     """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
     return measure(

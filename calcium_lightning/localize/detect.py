@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.progress import progress
-from calcium_lightning.nn.coordinates import CoordinateList, Coordinates
+from calcium_lightning.nn.coordinates import Coordinates, LocalizationBatch
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.streamed import StreamedNetwork, can_stream
 from calcium_lightning.nn.windows import WindowSettings, take_windows, window_weights
@@ -50,7 +50,7 @@ def detect(
     stride: int = 1,
     device: torch.device | str = "cpu",
     half: bool = True,
-) -> Iterator[CoordinateList]:
+) -> Iterator[LocalizationBatch]:
     """Localise cells in the frames of a movie.
 
     Parameters
@@ -76,7 +76,7 @@ def detect(
 
     Yields
     ------
-    CoordinateList
+    LocalizationBatch
         Of a batch of frames, on the CPU, ordered by frame; positions in pixels of the movie.
     """
     weights = window_weights(fps, window)

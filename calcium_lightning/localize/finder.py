@@ -22,19 +22,19 @@ from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 #: transients last much longer than this, seconds: the residual isn't searched more often
 RESIDUAL_STEP_S = 0.05
 #: localisations in every so-many-th frame of a movie
-Detect = Callable[[Movie, int], Iterable[CoordinateList]]
+Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class LocalizeSettings:
 
 
 @dataclass
-class Found:
+class FoundCells:
     """Cells at the network's scale.
 
     Attributes
@@ -113,7 +113,7 @@ class Found:
         Correlation of each footprint with its picture regressed from the frames.
     focus : ndarray (K,)
         How strong that picture is within a cell over how strong it is around it.
-    spots : Spots
+    localizations : StoredLocalizations
         All localisations.
     """
 
@@ -123,15 +123,15 @@ class Found:
     center_std: Tensor
     consistency: np.ndarray
     focus: np.ndarray
-    spots: Spots
+    localizations: StoredLocalizations
 
 
-def candidates(spots: Spots, fps: float, settings: LocalizeSettings) -> np.ndarray:
+def candidates(localizations: StoredLocalizations, fps: float, settings: LocalizeSettings) -> np.ndarray:
     """Places (K, 2) where localisations gather, network pixels: two where they are two groups."""
-    centers = gather(spots, settings.gather)
+    centers = gather(localizations, settings.gather)
     if settings.split is None:
         return centers
-    return split(spots, centers, settings.gather.reach, fps, settings.split)
+    return split(localizations, centers, settings.gather.reach, fps, settings.split)
 
 
 class CellFinder:
@@ -183,11 +183,11 @@ class CellFinder:
         self.center_std = torch.zeros(0, 2)
         self.consistency, self.focus = np.zeros(0), np.zeros(0)
 
-    def find(self) -> Found:
+    def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
         settings = self.settings
-        spots = Spots(self.movie.size).extend(self.detect(self.movie, 1))
-        centers = candidates(spots, self.fps, settings)
+        localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
+        centers = candidates(localizations, self.fps, settings)
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
         for search in range(settings.residual_searches + 1):
             if search:
@@ -200,8 +200,14 @@ class CellFinder:
                 footprints = self._alternate(footprints, last=True)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
-        return Found(
-            model, centroids(footprints), activity, self.center_std, self.consistency, self.focus, spots
+        return FoundCells(
+            model,
+            centroids(footprints),
+            activity,
+            self.center_std,
+            self.consistency,
+            self.focus,
+            localizations,
         )
 
     def _search_residual(self, footprints: Patches) -> Patches:
@@ -209,8 +215,10 @@ class CellFinder:
         # Denoised traces are taken off: raw ones would take a neighbour's noise along.
         rest = Residual(self.movie, *self.explained)
         stride = max(1, int(self.fps * RESIDUAL_STEP_S))
-        spots = Spots(self.movie.size, keep=False).extend(self.detect(rest, stride), stride)
-        centers = gather(spots, self.settings.gather)
+        localizations = StoredLocalizations(self.movie.size, keep=False).extend(
+            self.detect(rest, stride), stride
+        )
+        centers = gather(localizations, self.settings.gather)
         if len(footprints) and len(centers):
             distance, _ = cKDTree(centroids(footprints)).query(centers)
             centers = centers[distance > self.settings.gather.separation]

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 
 #: pixels of the density map per network pixel
 OVERSAMPLE = 2
@@ -45,12 +45,12 @@ class GatherSettings:
     contrast: float = 1.5
 
 
-def gather(spots: Spots, settings: GatherSettings | None = None) -> np.ndarray:
+def gather(localizations: StoredLocalizations, settings: GatherSettings | None = None) -> np.ndarray:
     """Centres of candidate cells.
 
     Parameters
     ----------
-    spots : Spots
+    localizations : StoredLocalizations
         Localisations of all frames.
     settings : GatherSettings, optional
         How.
@@ -61,10 +61,10 @@ def gather(spots: Spots, settings: GatherSettings | None = None) -> np.ndarray:
         (y, x), network pixels, the best-supported first.
     """
     settings = settings or GatherSettings()
-    if not len(spots):
+    if not len(localizations):
         return np.zeros((0, 2))
-    points, weights = spots.binned()
-    density = _density(points, weights, spots.size, settings.blur)
+    points, weights = localizations.binned()
+    density = _density(points, weights, localizations.size, settings.blur)
     around = gaussian_filter(density, 3 * OVERSAMPLE, mode="nearest")
     # A lone localisation's peak in the density, so that thresholds count localisations.
     unit = 1 / (2 * np.pi * (settings.blur * OVERSAMPLE) ** 2)

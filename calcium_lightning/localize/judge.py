@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.core.cells import Chance
+from calcium_lightning.core.cells import FalseDiscovery
 from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, compete, discover
 from calcium_lightning.localize.quality import (
     QualitySettings,
@@ -30,7 +30,7 @@ def judge(
     settings: QualitySettings | None = None,
     kind: str = "raw",
     shown: np.ndarray | None = None,
-) -> tuple[Quality, np.ndarray, Chance]:
+) -> tuple[Quality, np.ndarray, FalseDiscovery]:
     """Add ``fdr`` and ``score`` to the properties of N candidates, and accept.
 
     Parameters
@@ -54,7 +54,7 @@ def judge(
     -------
     quality : dict of str to ndarray, float32 (N,)
     accepted : ndarray, bool (N,)
-    chance : Chance
+    false_discovery : FalseDiscovery
         What is expected to be false among the accepted, and how it is known.
     """
     settings = settings or QualitySettings()
@@ -78,8 +78,12 @@ def judge(
     if accepted.any():
         doubtful = float((1 - quality["score"][accepted]).sum())
         expected = max(doubtful, float(found.expected_false[accepted].max()))
-    chance = Chance(settings.fdr, expected, basis, found.targets, found.decoys)
-    return {name: np.asarray(values, np.float32) for name, values in quality.items()}, accepted, chance
+    false_discovery = FalseDiscovery(settings.fdr, expected, basis, found.targets, found.decoys)
+    return (
+        {name: np.asarray(values, np.float32) for name, values in quality.items()},
+        accepted,
+        false_discovery,
+    )
 
 
 def _mute(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from calcium_lightning.localize.scratch import ScratchFile
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 #: one localisation; positions in network pixels
 RECORD = np.dtype(
@@ -23,7 +23,7 @@ BINS = 4
 BLOCK = 1 << 17
 
 
-class Spots(ScratchFile):
+class StoredLocalizations(ScratchFile):
     """Localisations (N,) of a movie.
 
     Parameters
@@ -45,13 +45,13 @@ class Spots(ScratchFile):
         """Return how many there are, N."""
         return self._count
 
-    def extend(self, found: Iterable[CoordinateList], weight: float = 1.0) -> Spots:
+    def extend(self, found: Iterable[LocalizationBatch], weight: float = 1.0) -> StoredLocalizations:
         """Add localisations, each counted ``weight`` times."""
         for part in found:
             self.add(part, weight)
         return self
 
-    def add(self, found: CoordinateList, weight: float = 1.0) -> None:
+    def add(self, found: LocalizationBatch, weight: float = 1.0) -> None:
         """Add some localisations, each counted ``weight`` times."""
         records = np.empty(len(found.frame), RECORD)
         for name in RECORD.names or ():

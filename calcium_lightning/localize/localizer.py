@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from calcium_lightning.core.cells import Localizations
-from calcium_lightning.localize.assemble import SessionSpots
+from calcium_lightning.localize.assemble import SessionLocalizations
 from calcium_lightning.localize.detect import detect
 from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.preprocess.gaps import GappedLocalizations
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
@@ -84,14 +84,14 @@ class Localizer(WindowDetector):
         """
         settings = as_settings(preprocess).for_background(self.window.background_diameters)
         prepared = prepare(recording, cell_diameter, settings, fps=fps, device=self.device)
-        spots = Spots(prepared.scale.size)
+        localizations = StoredLocalizations(prepared.scale.size)
         with ScratchMovie(prepared.scale.size) as movie:
             write_foreground(prepared, movie, self.device, LocalizeSettings().neuropil)
-            spots.extend(
+            localizations.extend(
                 detect(
                     movie, self.detector, self.window, prepared.fps, threshold=threshold, device=self.device
                 )
             )
         nobody = np.zeros((0, 2)), 0.0, np.array([-1], np.int32)
-        found = SessionSpots(spots, prepared, *nobody)
+        found = SessionLocalizations(localizations, prepared, *nobody)
         return Localizations.concatenate(GappedLocalizations(found, kept_frames(prepared.session)).blocks())

@@ -70,7 +70,7 @@ class Neuropil:
     Attributes
     ----------
     courses : ndarray, float32 (T, R)
-        Unit variance, with their slow drift taken off as the foreground's is.
+        CachedFrames variance, with their slow drift taken off as the foreground's is.
     pictures : ndarray, float32 (R, h, w)
         What each adds to the foreground, in units of its noise.
     """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.localize.gather import assign
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 
 #: least standard error of one localisation, network pixels: no single frame decides
 SPOT_FLOOR = 0.03
@@ -20,13 +20,13 @@ MEDIAN_TO_VARIANCE = 1 / 0.4549
 
 
 def claimed_means(
-    spots: Spots, centers: np.ndarray, reach: float
+    localizations: StoredLocalizations, centers: np.ndarray, reach: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of the localisations that each cell claims, weighted by their inverse variances.
 
     Parameters
     ----------
-    spots : Spots
+    localizations : StoredLocalizations
         Localisations.
     centers : ndarray (K, 2)
         Of the cells, network pixels.
@@ -44,7 +44,7 @@ def claimed_means(
     """
     count = np.zeros(len(centers), int)
     weight, moment = np.zeros((len(centers), 2)), np.zeros((len(centers), 2))
-    for block in spots.blocks():
+    for block in localizations.blocks():
         points = np.stack([block["y"], block["x"]], 1)
         owner = assign(points, centers, reach)
         mine = owner >= 0

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from calcium_lightning.localize.gather import assign
-from calcium_lightning.localize.localizations import RECORD, Spots
+from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.mixture import Clouds, fit
 
 #: most localisations of a place that are looked at, about: memory doesn't grow with the recording
@@ -52,7 +52,11 @@ class SplitSettings:
 
 
 def split(
-    spots: Spots, centers: np.ndarray, reach: float, fps: float, settings: SplitSettings | None = None
+    localizations: StoredLocalizations,
+    centers: np.ndarray,
+    reach: float,
+    fps: float,
+    settings: SplitSettings | None = None,
 ) -> np.ndarray:
     """Put two centres where the localisations of a place are two groups, lit at different times.
 
@@ -64,7 +68,7 @@ def split(
 
     Parameters
     ----------
-    spots : Spots
+    localizations : StoredLocalizations
         Localisations, singly kept.
     centers : ndarray (K, 2)
         Places, network pixels.
@@ -84,7 +88,7 @@ def split(
     settings = settings or SplitSettings()
     if not len(centers):
         return centers
-    clouds, second = _claimed(spots, centers, reach, fps)
+    clouds, second = _claimed(localizations, centers, reach, fps)
     one, two = fit(clouds, reach, 1), fit(clouds, reach, 2)
     lit, turns = _turns(two.member, clouds.cloud, second, len(centers))
     number = np.maximum(lit.sum(1), 1)
@@ -104,15 +108,17 @@ def split(
     return np.concatenate([placed, pairs[chosen, 1]])
 
 
-def _claimed(spots: Spots, centers: np.ndarray, reach: float, fps: float) -> tuple[Clouds, np.ndarray]:
+def _claimed(
+    localizations: StoredLocalizations, centers: np.ndarray, reach: float, fps: float
+) -> tuple[Clouds, np.ndarray]:
     """Localisations of every place, thinned evenly in time where they are many, and their seconds."""
     counts = np.zeros(len(centers), int)
-    for block in spots.blocks():
+    for block in localizations.blocks():
         owner = assign(_positions(block), centers, reach)
         counts += np.bincount(owner[owner >= 0], minlength=len(centers))
     stride = 1 + counts // MOST
     records, owners = [np.zeros(0, RECORD)], [np.zeros(0, np.int32)]
-    for block in spots.blocks():
+    for block in localizations.blocks():
         owner = assign(_positions(block), centers, reach)
         mine = (owner >= 0) & (block["frame"] % stride[owner] == 0)
         records.append(block[mine])

@@ -25,11 +25,11 @@ from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
 from calcium_lightning.localize.detectors.base import WindowDetector
-from calcium_lightning.localize.finder import Found, LocalizeSettings, candidates
+from calcium_lightning.localize.finder import FoundCells, LocalizeSettings, candidates
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.judge import judge
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.patches import Patches, Surround
 from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
@@ -110,7 +110,9 @@ def foreground(
     return movie, write_foreground(prepared, movie, device, (settings or LocalizeSettings()).neuropil)
 
 
-def detect(movie: MovieLike, model: WindowDetector, fps: float, *, threshold: float = 0.3) -> Spots:
+def detect(
+    movie: MovieLike, model: WindowDetector, fps: float, *, threshold: float = 0.3
+) -> StoredLocalizations:
     """Localise cells in every frame.
 
     Parameters
@@ -126,15 +128,17 @@ def detect(movie: MovieLike, model: WindowDetector, fps: float, *, threshold: fl
 
     Returns
     -------
-    Spots
+    StoredLocalizations
         ``spots.table()`` is all of them; network pixels.
     """
     held, device = _movie(movie), getattr(model, "device", "cpu")
     found = detections(held, model.detector, model.window, fps, threshold=threshold, device=device)
-    return Spots(held.size).extend(found)
+    return StoredLocalizations(held.size).extend(found)
 
 
-def gather(spots: Spots, fps: float, settings: LocalizeSettings | None = None) -> np.ndarray:
+def gather(
+    localizations: StoredLocalizations, fps: float, settings: LocalizeSettings | None = None
+) -> np.ndarray:
     """Places where localisations gather, two where they are two groups lit at different times.
 
     Returns
@@ -142,7 +146,7 @@ def gather(spots: Spots, fps: float, settings: LocalizeSettings | None = None) -
     ndarray (K, 2)
         (y, x), network pixels.
     """
-    return candidates(spots, fps, settings or LocalizeSettings())
+    return candidates(localizations, fps, settings or LocalizeSettings())
 
 
 def traces(movie: MovieLike, footprints: FootprintsLike, prepared: Prepared) -> np.ndarray:
@@ -224,7 +228,7 @@ def footprints(
 
 
 def quality(
-    shapes: Shapes, activity: Activity, spots: Spots, prepared: Prepared, images: Images
+    shapes: Shapes, activity: Activity, localizations: StoredLocalizations, prepared: Prepared, images: Images
 ) -> dict[str, np.ndarray]:
     """How far each cell can be trusted, by what simulations tell; ``extract`` asks the twin, too.
 
@@ -235,7 +239,9 @@ def quality(
         :func:`~calcium_lightning.localize.quality.accept` to say.
     """
     settings = LocalizeSettings()
-    properties = measured(prepared, _found(shapes, activity, spots, prepared), images, settings).quality
+    properties = measured(
+        prepared, _found(shapes, activity, localizations, prepared), images, settings
+    ).quality
     return judge(properties, shapes.centers, None, np.zeros((0, 2)), settings.quality, prepared.session.kind)[
         0
     ]
@@ -245,7 +251,7 @@ def cells(
     prepared: Prepared,
     shapes: Shapes,
     activity: Activity,
-    spots: Spots,
+    localizations: StoredLocalizations,
     images: Images,
     settings: LocalizeSettings | None = None,
 ) -> Cells:
@@ -259,7 +265,7 @@ def cells(
         Footprints.
     activity : Activity
         Of the same cells.
-    spots : Spots
+    localizations : StoredLocalizations
         All localisations; each cell claims those around it.
     images : Images
         From :func:`foreground`.
@@ -270,7 +276,7 @@ def cells(
     times = np.arange(session.n_frames) / fps if session.timestamps is None else session.timestamps
     return assemble(
         prepared,
-        _found(shapes, activity, spots, prepared),
+        _found(shapes, activity, localizations, prepared),
         None,
         images,
         settings or LocalizeSettings(),
@@ -299,7 +305,9 @@ def _demixer(movie: MovieLike, prepared: Prepared) -> Demixer:
     return Demixer(_movie(movie), prepared.noise, Surround(prepared.scale.size, prepared.background_sigma))
 
 
-def _found(shapes: Shapes, activity: Activity, spots: Spots, prepared: Prepared) -> Found:
+def _found(
+    shapes: Shapes, activity: Activity, localizations: StoredLocalizations, prepared: Prepared
+) -> FoundCells:
     """What the finder gives."""
     statistics = TraceStatistics.of(activity, prepared.fps)
     final = FinalActivity(
@@ -313,4 +321,4 @@ def _found(shapes: Shapes, activity: Activity, spots: Spots, prepared: Prepared)
     )
     model = _demixer(ScratchMovie(prepared.scale.size), prepared).model(shapes.footprints)
     std = torch.from_numpy(shapes.center_std)
-    return Found(model, shapes.centers, final, std, shapes.consistency, shapes.focus, spots)
+    return FoundCells(model, shapes.centers, final, std, shapes.consistency, shapes.focus, localizations)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from calcium_lightning.localize.finder import CellFinder, Found
+from calcium_lightning.localize.finder import CellFinder, FoundCells
 from calcium_lightning.localize.scratch import Foreground
 
 
@@ -39,14 +39,14 @@ class Twin:
             yield start, frames.neg_()
 
 
-def find_decoys(finder: CellFinder, found: Found) -> Found:
+def find_decoys(finder: CellFinder, found: FoundCells) -> FoundCells:
     """What is found in the twin of the movie in which a finder found cells.
 
     Parameters
     ----------
     finder : CellFinder
         How.
-    found : Found
+    found : FoundCells
         The cells: their calcium kernel is the twin's, too.
     """
     kernel = found.activity.kernel

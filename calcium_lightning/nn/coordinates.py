@@ -30,10 +30,10 @@ from calcium_lightning.nn.maps import (
 )
 
 __all__ = [
-    "CoordinateList",
     "CoordinateMaps",
     "CoordinateRanges",
     "Coordinates",
+    "LocalizationBatch",
     "find_peaks",
     "top_coordinates",
 ]
@@ -80,7 +80,7 @@ class Coordinates:
         """Return the same coordinates without their gradient."""
         return Coordinates(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
 
-    def to_list(self, first_frame: int = 0) -> CoordinateList:
+    def to_list(self, first_frame: int = 0) -> LocalizationBatch:
         """Flatten the valid blobs of all frames, in the order of frames.
 
         Parameters
@@ -91,7 +91,7 @@ class Coordinates:
         frame, slot = torch.nonzero(self.valid, as_tuple=True)
         y, x = self.positions[frame, slot].unbind(dim=-1)
         y_std, x_std = self.position_std[frame, slot].unbind(dim=-1)
-        return CoordinateList(
+        return LocalizationBatch(
             frame=frame + first_frame,
             y=y,
             x=x,
@@ -106,7 +106,7 @@ class Coordinates:
 
 
 @dataclass
-class CoordinateList:
+class LocalizationBatch:
     """The valid blobs of some frames as flat columns of length M (``sigma``: (M, 2)); see `Coordinates`."""
 
     frame: Tensor

@@ -140,10 +140,10 @@ def _duration(seconds: float) -> str:
 def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
     accepted = np.asarray(cells.accepted, bool)
     tiles = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
-    if cells.chance is not None and accepted.any():
-        expected = cells.chance.expected_false
+    if cells.false_discovery is not None and accepted.any():
+        expected = cells.false_discovery.expected_false
         told = "fewer than 1" if expected < 1 else f"about {expected:.0f}"
-        tiles.append(Fact("expected to be false", told, cells.chance.told(int(accepted.sum()))))
+        tiles.append(Fact("expected to be false", told, cells.false_discovery.in_words(int(accepted.sum()))))
     if "snr" in cells.quality and accepted.any():
         snr = np.nanmedian(cells.quality["snr"][accepted])
         tiles.append(Fact("median SNR", f"{snr:.1f}", "of accepted cells"))

@@ -19,9 +19,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.core.errors import InputError, ProcessFailed
+from calcium_lightning.processes.environment import RankEnvironment
 from calcium_lightning.processes.process import LocalMember, Member
 from calcium_lightning.processes.rendezvous import Leader
-from calcium_lightning.processes.world import World
 
 #: seconds that processes get to save and end after Ctrl-C or SIGTERM, and after another's failure
 GRACE_STOP_S, GRACE_FAILURE_S = 120.0, 5.0
@@ -64,8 +64,8 @@ def launch(
     """
     config = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
     if leader is not None:
-        config.trainer.devices = leader.world.local_size
-        config.trainer.num_nodes = leader.world.size // leader.world.local_size
+        config.trainer.devices = leader.environment.local_size
+        config.trainer.num_nodes = leader.environment.size // leader.environment.local_size
     elif int(config.trainer.get("num_nodes", 1)) > 1:
         raise InputError("trainer.num_nodes: several machines need torchrun or srun to start the processes")
     order = {
@@ -81,7 +81,7 @@ def launch(
         failed = _wait(members)
         if failed is not None:
             # One's failure brings the others down: what it was is heard before they are ended.
-            _settle(members, GRACE_FAILURE_S)
+            _linger(members, GRACE_FAILURE_S)
             raise _failure(members, failed)
     except KeyboardInterrupt:
         _end(members, signal.SIGINT, GRACE_STOP_S)
@@ -97,13 +97,13 @@ def launch(
 def _start(members: list[Member], order: dict[str, Any], count: int, leader: Leader | None) -> None:
     port = free_port()
     if leader is not None:
-        world = dataclasses.replace(leader.world, port=port)
+        environment = dataclasses.replace(leader.environment, port=port)
         members += leader.call({**order, "port": port})
-        members.insert(0, LocalMember(world, order, speaks=True))
+        members.insert(0, LocalMember(environment, order, speaks=True))
         return
     for rank in range(count):
-        world = World(count, count, rank, rank, node=0, address="127.0.0.1", port=port)
-        members.append(LocalMember(world, order, speaks=rank == 0))
+        environment = RankEnvironment(count, count, rank, rank, node=0, address="127.0.0.1", port=port)
+        members.append(LocalMember(environment, order, speaks=rank == 0))
 
 
 def _wait(members: Sequence[Member]) -> Member | None:
@@ -122,10 +122,10 @@ def _end(members: Sequence[Member], number: signal.Signals, grace: float) -> Non
     for member in members:
         member.send(number)
     with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: at once
-        _settle(members, grace)
+        _linger(members, grace)
 
 
-def _settle(members: Sequence[Member], seconds: float) -> None:
+def _linger(members: Sequence[Member], seconds: float) -> None:
     limit = time.monotonic() + seconds
     while time.monotonic() < limit and any(member.poll() is None for member in members):
         time.sleep(POLL_S)

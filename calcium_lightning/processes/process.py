@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from calcium_lightning.core.errors import ProcessFailed
-from calcium_lightning.processes.world import World
+from calcium_lightning.processes.environment import RankEnvironment
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class LocalMember:
 
     Parameters
     ----------
-    world : World
+    environment : RankEnvironment
         Its place.
     order : dict
         What it shall do: ``config``, ``folder`` and ``job``, plain.
@@ -79,20 +79,20 @@ class LocalMember:
         Its output is the user's; otherwise it is thrown away (all say the same).
     """
 
-    def __init__(self, world: World, order: dict[str, Any], speaks: bool) -> None:
-        self.rank = world.rank
-        handle, name = tempfile.mkstemp(prefix="calcium_lightning_", suffix=f".rank{world.rank}")
+    def __init__(self, environment: RankEnvironment, order: dict[str, Any], speaks: bool) -> None:
+        self.rank = environment.rank
+        handle, name = tempfile.mkstemp(prefix="calcium_lightning_", suffix=f".rank{environment.rank}")
         os.close(handle)
         self._told = Path(name)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
-        environment |= world.variables()
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // world.local_size)))
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
+        variables |= environment.variables()
+        variables.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // environment.local_size)))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "calcium_lightning.processes.rank"],
             stdin=subprocess.PIPE,
             stdout=None if speaks else subprocess.DEVNULL,
             stderr=None if speaks else subprocess.DEVNULL,
-            env=environment,
+            env=variables,
             text=True,
             start_new_session=True,  # Ctrl-C reaches us alone, and we hand it on once
         )

@@ -21,8 +21,8 @@ from types import FrameType
 from typing import Any
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.processes.environment import RankEnvironment
 from calcium_lightning.processes.process import Failure, LocalMember, Member
-from calcium_lightning.processes.world import World
 
 #: seconds within which all processes must have been started, and have looked for a job
 ARRIVAL_S = 300.0
@@ -37,12 +37,12 @@ class Leader:
 
     Parameters
     ----------
-    world : World
+    environment : RankEnvironment
         Its place.
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, environment: RankEnvironment) -> None:
+        self.environment = environment
         self._jobs = 0
         self._meeting: Any = None
 
@@ -57,12 +57,12 @@ class Leader:
         store, number = self._store(), self._jobs
         self._jobs += 1
         store.set(f"{number}/order", json.dumps(order))
-        ranks = range(1, self.world.size)
+        ranks = range(1, self.environment.size)
         limit = time.monotonic() + ARRIVAL_S
         while missing := [rank for rank in ranks if not store.check([f"{number}/{rank}/here"])]:
             if time.monotonic() > limit:
                 raise InputError(
-                    f"processes {missing} of {self.world.size} haven't come within {ARRIVAL_S:.0f} s; "
+                    f"processes {missing} of {self.environment.size} haven't come within {ARRIVAL_S:.0f} s; "
                     "start them all, with torchrun or srun"
                 )
             time.sleep(POLL_S)
@@ -75,21 +75,21 @@ class Leader:
         store.set(f"{self._jobs}/order", END)
         limit = time.monotonic() + 5.0  # the store is gone with this process: they are let read first
         while time.monotonic() < limit and not all(
-            store.check([f"{rank}/gone"]) for rank in range(1, self.world.size)
+            store.check([f"{rank}/gone"]) for rank in range(1, self.environment.size)
         ):
             time.sleep(POLL_S)
 
     def _store(self) -> Any:
         if self._meeting is None:
-            self._meeting = _open(self.world)
+            self._meeting = _open(self.environment)
         return self._meeting
 
 
 @contextmanager
-def leading(world: World) -> Iterator[Leader]:
+def leading(environment: RankEnvironment) -> Iterator[Leader]:
     """Lead until the command ends, however it ends."""
     global _leader
-    _leader = Leader(world)
+    _leader = Leader(environment)
     status: Any = 1
     try:
         yield _leader
@@ -107,16 +107,16 @@ def leader() -> Leader | None:
     return _leader
 
 
-def follow(world: World) -> int:
+def follow(environment: RankEnvironment) -> int:
     """Do what process 0 says until it ends; the exit status is its own."""
     try:
-        return _follow(world, _open(world))
+        return _follow(environment, _open(environment))
     except RuntimeError as error:  # what torch's store raises
-        print(f"error: process {world.rank} has lost process 0 ({error})", file=sys.stderr)
+        print(f"error: process {environment.rank} has lost process 0 ({error})", file=sys.stderr)
         return 1
 
 
-def _follow(world: World, store: Any) -> int:
+def _follow(environment: RankEnvironment, store: Any) -> int:
     number = 0
     current: list[LocalMember] = []
 
@@ -134,14 +134,14 @@ def _follow(world: World, store: Any) -> int:
         said = store.get(key)
         if said == END:
             status = int(store.get("status"))
-            store.set(f"{world.rank}/gone", "1")
+            store.set(f"{environment.rank}/gone", "1")
             return status
-        store.set(f"{number}/{world.rank}/here", "1")
+        store.set(f"{number}/{environment.rank}/here", "1")
         order = json.loads(said)
-        place = dataclasses.replace(world, port=int(order["port"]))
+        place = dataclasses.replace(environment, port=int(order["port"]))
         current.append(LocalMember(place, order, speaks=False))
         try:
-            _serve(store, f"{number}/{world.rank}", current[0])
+            _serve(store, f"{number}/{environment.rank}", current[0])
         finally:
             current.pop().close()
         number += 1
@@ -192,20 +192,21 @@ class _RemoteMember:
             self.send(signal.SIGKILL)
 
 
-def _open(world: World) -> Any:
+def _open(environment: RankEnvironment) -> Any:
     from torch.distributed import PrefixStore, TCPStore
 
     try:
         store = TCPStore(
-            world.address,
-            world.port,
-            is_master=world.rank == 0 and not world.meeting,
+            environment.address,
+            environment.port,
+            is_master=environment.rank == 0 and not environment.external_store,
             wait_for_workers=False,
             timeout=timedelta(seconds=ARRIVAL_S),
         )
     except Exception as error:  # of several kinds, none of them public
         print(
-            f"error: process {world.rank} can't meet the others at {world.address}:{world.port} ({error})",
+            f"error: process {environment.rank} can't meet the others at "
+            f"{environment.address}:{environment.port} ({error})",
             file=sys.stderr,
         )
         raise SystemExit(2) from error

@@ -23,7 +23,7 @@ PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 AFRESH = ("fresh", "overwrite")
 
 
-def settle(name: str, arguments: list[str]) -> list[str]:
+def with_folder(name: str, arguments: list[str]) -> list[str]:
     """Add the folder of a run or sweep that was begun before with the same arguments.
 
     Parameters
@@ -50,7 +50,7 @@ def settle(name: str, arguments: list[str]) -> list[str]:
         else:
             key, folder = "hydra.run.dir", _run(name, given.overrides, search)
     except Exception:  # whatever is wrong with the arguments, the command itself says it best
-        logging.getLogger(__name__).debug("not settled", exc_info=True)
+        logging.getLogger(__name__).debug("no earlier folder", exc_info=True)
         return arguments
     if folder is None:
         return arguments
@@ -89,8 +89,8 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
+    from calcium_lightning.command.config_keys import conf_dir
     from calcium_lightning.command.inputs import as_paths
-    from calcium_lightning.command.keys import conf_dir
     from calcium_lightning.command.own import leave_out
     from calcium_lightning.command.schemas import SCHEMAS
 

@@ -23,9 +23,9 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig
 
 from calcium_lightning.core.errors import InputError, Pruned
+from calcium_lightning.processes.environment import rank_count
 from calcium_lightning.processes.launch import launch
 from calcium_lightning.processes.rendezvous import Leader
-from calcium_lightning.processes.world import rank_count
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
 from calcium_lightning.runs.jobs import Job, find_jobs, read_job, remove_job, write_job
@@ -84,7 +84,7 @@ def run_job(
 
 
 def _run(task: Task, cfg: DictConfig, folder: Path, job: Job, leader: Leader | None) -> dict[str, Any]:
-    count = rank_count(cfg.trainer) if leader is None else leader.world.size
+    count = rank_count(cfg.trainer) if leader is None else leader.environment.size
     if count > 1:
         launch(task, cfg, folder, dataclasses.asdict(job), count, leader)
         return RunFolder(folder).read_summary()

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.dataset import Draw, detach_worker
+from calcium_lightning.data.frame_cache import FrameCache, frames_per_segment
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.sources import FileFrames
-from calcium_lightning.data.splits import Block, unit_blocks
-from calcium_lightning.data.units import UnitCache, unit_frames
+from calcium_lightning.data.splits import Block, segment_blocks
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import edge_pad
 
@@ -167,11 +167,11 @@ class RawWindows(Dataset[RawBatch]):
         self.blocks = [
             part
             for number, source in enumerate(self.sources)
-            for part in unit_blocks(
-                number, source.n_frames, block, unit_frames(source.chunk_frames, least), self.margin
+            for part in segment_blocks(
+                number, source.n_frames, block, frames_per_segment(source.chunk_frames, least), self.margin
             )
         ]
-        self.units = UnitCache(
+        self.segments = FrameCache(
             self.sources,
             self.blocks,
             [self.margin] * len(self.sources),
@@ -182,7 +182,7 @@ class RawWindows(Dataset[RawBatch]):
         self.places = [self._place(block) for block in self.blocks]
 
     def _place(self, block: Block) -> _Place:
-        layout = self.units.layouts[block.session]
+        layout = self.segments.layouts[block.session]
         unit, first = layout.unit(block), block.start - self.margin
         beyond = first < 0 or block.start + block.count + self.margin > layout.n_frames
         own = unit * layout.frames
@@ -201,7 +201,7 @@ class RawWindows(Dataset[RawBatch]):
             if beyond:
                 windows.append(self._at_the_end(session, start, count))
             else:
-                every, each = self.units.unit(session, number, lead).views
+                every, each = self.segments.segment(session, number, lead).views
                 windows.append(each[offset] if each else every[offset : offset + count])
             sessions.append(session)
             starts.append(start)
@@ -210,7 +210,7 @@ class RawWindows(Dataset[RawBatch]):
     def _at_the_end(self, session: int, start: int, count: int) -> Tensor:
         first, last = start - self.margin, start + count + self.margin
         length = self.sources[session].n_frames
-        frames = self.units.frames(session, max(0, first), min(length, last))
+        frames = self.segments.frames(session, max(0, first), min(length, last))
         return windows_of(edge_pad(frames, max(0, -first), max(0, last - length)), self.taps, self.step)
 
 
@@ -223,7 +223,7 @@ def raw_loader(
     workers: int = 0,
     buffer_mb: int = 512,
     rank: int = 0,
-    world: int = 1,
+    environment: int = 1,
 ) -> DataLoader[RawBatch]:
     """Batches of raw windows, in the file's order or shuffled within the units that are held.
 
@@ -241,7 +241,7 @@ def raw_loader(
         Processes that read ahead.
     buffer_mb : int
         Memory for the frames that batches are drawn from at a time, megabytes, at most, in each process.
-    rank, world : int
+    rank, environment : int
         This process, and how many there are.
     """
     units = dataset.units
@@ -252,14 +252,14 @@ def raw_loader(
             batch,
             seed=seed,
             rank=rank,
-            world=world,
+            environment=environment,
             units=units.numbers(dataset.blocks),
             capacity=buffer_mb * 2**20 // units.unit_bytes,
         )
         units.capacity = sampler.held
     else:
-        numbers = range(len(dataset))[rank::world]
-        share = batch // world
+        numbers = range(len(dataset))[rank::environment]
+        share = batch // environment
         sampler = [
             [(number, ()) for number in numbers[start : start + share]]
             for start in range(0, len(numbers), share)

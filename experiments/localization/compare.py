@@ -18,7 +18,7 @@ from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.detect import Detector, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.nn.checkpoint import load_network
@@ -56,10 +56,10 @@ def main() -> None:
         write_foreground(prepared, movie)
         for name, (detector, window) in detectors.items():
             found = detect(movie, detector, window, prepared.fps, threshold=options.threshold)
-            spots = np.concatenate(list(Spots(movie.size).extend(found).blocks()))
-            spots = spots[spots["frame"] >= first]
-            frame = torch.from_numpy(spots["frame"] - first)
-            places = torch.from_numpy(np.stack([spots["y"], spots["x"]], 1))
+            localizations = np.concatenate(list(StoredLocalizations(movie.size).extend(found).blocks()))
+            localizations = localizations[localizations["frame"] >= first]
+            frame = torch.from_numpy(localizations["frame"] - first)
+            places = torch.from_numpy(np.stack([localizations["y"], localizations["x"]], 1))
             scores = FrameLocalization(RADIUS)
             for index in range(count - first):
                 scores.update(

@@ -18,10 +18,12 @@ Figures = dict[str, float]
 def score_published(path: Path, checkpoint: Path, mask: np.ndarray) -> tuple[Figures, Visited]:
     """The published evaluation of ``extract checkpoint=`` of model=published."""
     cells = read_cells(path)
-    spots = cells.localizations
-    first = np.asarray(spots.frame) % BATCH == 0
-    place = _in_mask(np.stack([np.asarray(spots.y)[first], np.asarray(spots.x)[first]], 1), cells, mask)
-    batches = len(np.unique(np.asarray(spots.frame)[first]))
+    localizations = cells.localizations
+    first = np.asarray(localizations.frame) % BATCH == 0
+    place = _in_mask(
+        np.stack([np.asarray(localizations.y)[first], np.asarray(localizations.x)[first]], 1), cells, mask
+    )
+    batches = len(np.unique(np.asarray(localizations.frame)[first]))
     visited = visited_pixels(place.reshape(batches, -1, 2), len(mask))
     network = load_published(checkpoint)
     start = (network.start.numpy() + 0.5) * len(mask) / network.size - 0.5

@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from scipy.optimize import minimize
 
-from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.data.labels import true_diameter
 from calcium_lightning.io.cells_file import read_cells

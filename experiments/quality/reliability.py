@@ -34,12 +34,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("reliability.png"))
     options = parser.parse_args()
     metric = LocalizationCalibration(RADIUS, bins=10)
-    centers, spots = [], []
+    centers, localizations = [], []
     for pair in options.pairs:
         found, _, recording = pair.partition("=")
         of_centers, of_spots = add(metric, Path(found), Path(recording))
         centers.append(of_centers)
-        spots.append(of_spots)
+        localizations.append(of_spots)
     result = metric.compute()
     draw(result).savefig(options.output)
     print("| score | candidates | mean score | share that are cells |\n| --- | --- | --- | --- |")
@@ -48,7 +48,7 @@ def main() -> None:
     ):
         print(f"| {low:.1f} to {low + 0.1:.1f} | {number} | {score:.2f} | {share:.2f} |")
     print(f"\nmean difference of score and share: {result.calibration_error:.3f}")
-    for name, parts in (("centres", centers), ("localisations", spots)):
+    for name, parts in (("centres", centers), ("localisations", localizations)):
         z = np.concatenate(parts)
         print(
             f"{name}, errors over standard errors: root mean square {np.sqrt(np.mean(z**2)):.2f}, "
@@ -73,11 +73,11 @@ def add(metric: LocalizationCalibration, path: Path, recording: Path) -> tuple[n
     off = (cells.centers[match.first] + offset - centers[match.second]) / cells.center_std[match.first]
     partner = np.full(len(cells), -1)
     partner[np.asarray(match.first)] = np.asarray(match.second)
-    spots = cells.localizations
-    owner = np.where(spots.cell >= 0, partner[spots.cell], -1)
+    localizations = cells.localizations
+    owner = np.where(localizations.cell >= 0, partner[localizations.cell], -1)
     mine = owner >= 0
-    error = np.stack([spots.y, spots.x], 1)[mine] + offset - centers[owner[mine]]
-    return off.ravel(), (error / np.stack([spots.y_std, spots.x_std], 1)[mine]).ravel()
+    error = np.stack([localizations.y, localizations.x], 1)[mine] + offset - centers[owner[mine]]
+    return off.ravel(), (error / np.stack([localizations.y_std, localizations.x_std], 1)[mine]).ravel()
 
 
 if __name__ == "__main__":

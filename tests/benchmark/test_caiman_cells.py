@@ -21,12 +21,12 @@ CENTERS = np.array([[4.0, 25.0], [13.0, 6.0], [10.0, 15.0]])
 
 @pytest.fixture
 def images() -> np.ndarray:
-    """Three spots (3, H, W) of different peaks."""
+    """Three localizations (3, H, W) of different peaks."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     squared = (y - CENTERS[:, 0, None, None]) ** 2 + (x - CENTERS[:, 1, None, None]) ** 2
-    spots = np.exp(-squared / 8)
-    spots[spots < 0.05] = 0
-    return spots * np.array([0.2, 3.0, 1.0])[:, None, None]
+    localizations = np.exp(-squared / 8)
+    localizations[localizations < 0.05] = 0
+    return localizations * np.array([0.2, 3.0, 1.0])[:, None, None]
 
 
 @pytest.fixture

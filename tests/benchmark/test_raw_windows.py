@@ -72,10 +72,10 @@ def test_each_frame_is_read_once_in_an_epoch(tmp_path, shuffle):
     with SessionWriter(path, 64, 64, "uint8", 20.0) as writer:
         writer.append(np.zeros((4096, 64, 64), np.uint8))
     dataset = RawWindows([path], taps=7, block=1)
-    dataset.units.sources = [Counted(source) for source in dataset.units.sources]
+    dataset.segments.sources = [Counted(source) for source in dataset.segments.sources]
     loader = raw_loader(dataset, 16, shuffle=shuffle, buffer_mb=1)
     assert sum(len(batch) for batch in loader) == 4096
-    assert dataset.units.sources[0].read == Counter(range(4096))
+    assert dataset.segments.sources[0].read == Counter(range(4096))
 
 
 def shown(batches):
@@ -92,7 +92,7 @@ def test_workers_and_ranks_give_the_batches_of_one_process(sessions):
     for (middle, windows), (expected, frames) in zip(shown(loader(workers=2)), alone, strict=True):
         assert middle == expected
         assert torch.equal(windows, frames)
-    parts = [shown(loader(rank=rank, world=2)) for rank in (0, 1)]
+    parts = [shown(loader(rank=rank, environment=2)) for rank in (0, 1)]
     for (one, _), (two, _), (expected, _) in zip(*parts, alone, strict=True):
         assert not set(one) & set(two)
         assert sorted(one + two) == sorted(expected)

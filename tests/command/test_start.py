@@ -321,7 +321,7 @@ def test_conf_is_found_beside_the_package_and_inside_an_installed_one(tmp_path):
     for room in ("command", "core"):
         shutil.copytree(ROOT / "calcium_lightning" / room, package / room)
     (package / "conf").mkdir()
-    code = "from calcium_lightning.command.keys import conf_dir; print(conf_dir())"
+    code = "from calcium_lightning.command.config_keys import conf_dir; print(conf_dir())"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     found = subprocess.run(
         [sys.executable, "-c", code],

@@ -176,12 +176,12 @@ def data_of(paths, **options) -> SessionData:
 def test_each_frame_is_prepared_once_in_an_epoch(tmp_path):
     data = data_of([make_session(tmp_path / "a.h5", frames=1408)], buffer_mb=1, validation=0)
     loader = data.train_dataloader()
-    units = loader.dataset.units
-    units.sources = [Counted(source) for source in units.sources]
+    segments = loader.dataset.segments
+    segments.sources = [Counted(source) for source in segments.sources]
     seen = Counter(t for batch in loader for t in batch.frame.tolist())
     assert seen == Counter(range(1408))
-    assert units.sources[0].read == Counter(range(1408))
-    assert units.capacity * units.layouts[0].frames < 1408
+    assert segments.sources[0].read == Counter(range(1408))
+    assert segments.capacity * segments.layouts[0].frames < 1408
 
 
 def test_workers_give_the_batches_of_one_process(two_sessions):

@@ -14,7 +14,7 @@ def epochs(sampler, count):
 
 
 def units_of(count: int, size: int | None) -> list[int] | None:
-    """Blocks in units of ``size``, or no units."""
+    """Blocks in segments of ``size``, or no segments."""
     return None if size is None else [block // size for block in range(count)]
 
 
@@ -29,10 +29,13 @@ UNITS = st.sampled_from([None, 1, 3, 8])
     st.booleans(),
     UNITS,
 )
-def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuffle, size):
-    options = {"seed": 1, "shuffle": shuffle, "units": units_of(count, size)}
-    whole = BlockSampler(count, batch * world, steps, **options)
-    shares = [BlockSampler(count, batch * world, steps, rank=r, world=world, **options) for r in range(world)]
+def test_ranks_share_the_stream_of_one_process(count, batch, steps, environment, shuffle, size):
+    options = {"seed": 1, "shuffle": shuffle, "segments": units_of(count, size)}
+    whole = BlockSampler(count, batch * environment, steps, **options)
+    shares = [
+        BlockSampler(count, batch * environment, steps, rank=r, environment=environment, **options)
+        for r in range(environment)
+    ]
     for one, *parts in zip(epochs(whole, 3), *(epochs(share, 3) for share in shares), strict=True):
         assert all(len(part) == len(one) == len(whole) for part in parts)
         for place, draws in enumerate(one):
@@ -42,7 +45,7 @@ def test_ranks_share_the_stream_of_one_process(count, batch, steps, world, shuff
 
 @given(st.integers(1, 30), st.integers(1, 6), st.sampled_from([None, 1, 7]), UNITS)
 def test_every_block_comes_once_before_any_comes_again(count, batch, steps, size):
-    sampler = BlockSampler(count, batch, steps, units=units_of(count, size))
+    sampler = BlockSampler(count, batch, steps, segments=units_of(count, size))
     stream = [draw[0] for epoch in epochs(sampler, 9) for draws in epoch for draw in draws]
     for turn in range(len(stream) // count):
         assert sorted(stream[turn * count : (turn + 1) * count]) == list(range(count))
@@ -52,9 +55,11 @@ def test_every_block_comes_once_before_any_comes_again(count, batch, steps, size
 
 @given(st.integers(1, 20), st.integers(1, 4), st.integers(0, 40), UNITS)
 def test_seeking_goes_on_where_the_stream_was(count, batch, position, size):
-    units = units_of(count, size)
-    stream = [draws for epoch in epochs(BlockSampler(count, batch, 5, units=units), 9) for draws in epoch]
-    resumed = BlockSampler(count, batch, 5, units=units)
+    segments = units_of(count, size)
+    stream = [
+        draws for epoch in epochs(BlockSampler(count, batch, 5, segments=segments), 9) for draws in epoch
+    ]
+    resumed = BlockSampler(count, batch, 5, segments=segments)
     resumed.seek(position)
     resumed.set_epoch(position // 5)
     assert list(resumed) == stream[position : (position // 5 + 1) * 5]
@@ -77,16 +82,16 @@ def test_seeds_differ():
     assert list(BlockSampler(20, 4, seed=1)) != list(BlockSampler(20, 4, seed=2))
 
 
-def loads(draws: list[int], units: list[int], held: int) -> Counter[int]:
-    """How often each unit is loaded where the last ``held`` are kept, each after the one before it."""
+def loads(draws: list[int], segments: list[int], held: int) -> Counter[int]:
+    """How often each segment is loaded where the last ``held`` are kept, each after the one before it."""
     kept: OrderedDict[int, None] = OrderedDict()
     loaded: Counter[int] = Counter()
     for draw in draws:
-        for unit in (units[draw] - 1, units[draw]):
-            if unit not in kept and unit >= 0:
-                loaded[unit] += 1
-            kept[unit] = None
-            kept.move_to_end(unit)
+        for segment in (segments[draw] - 1, segments[draw]):
+            if segment not in kept and segment >= 0:
+                loaded[segment] += 1
+            kept[segment] = None
+            kept.move_to_end(segment)
         while len(kept) > held:
             kept.popitem(last=False)
     return loaded
@@ -95,30 +100,30 @@ def loads(draws: list[int], units: list[int], held: int) -> Counter[int]:
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(8, 20), st.integers(1, 99), st.integers(0, 3))
 def test_a_turn_loads_each_unit_once(batches, batch, size, capacity, turn):
     count = batches * batch
-    units = units_of(count, size)
-    sampler = BlockSampler(count, batch, units=units, capacity=capacity, seed=capacity)
+    segments = units_of(count, size)
+    sampler = BlockSampler(count, batch, segments=segments, capacity=capacity, seed=capacity)
     sampler.set_epoch(turn)
     order = [draw[0] for draws in sampler for draw in draws]
     assert sorted(order) == list(range(count))
     assert sampler.held <= max(STRIPES * HELD, capacity)
-    assert set(loads(order, units, sampler.held).values()) == {1}
+    assert set(loads(order, segments, sampler.held).values()) == {1}
 
 
 def test_workers_and_ranks_load_different_units():
-    count, batch, units = 4000, 4, units_of(4000, 8)
+    count, batch, segments = 4000, 4, units_of(4000, 8)
     drawn = []
     for rank in (0, 1):
-        sampler = BlockSampler(count, batch, units=units, rank=rank, world=2)
-        batches = [{units[draw[0]] for draw in draws} for draws in sampler]
+        sampler = BlockSampler(count, batch, segments=segments, rank=rank, environment=2)
+        batches = [{segments[draw[0]] for draw in draws} for draws in sampler]
         drawn += [set().union(*batches[worker::2]) for worker in (0, 1)]
     assert len(set().union(*drawn)) == 500
-    # Where one's part ends and another's begins, both need the unit.
+    # Where one's part ends and another's begins, both need the segment.
     assert sum(map(len, drawn)) <= 500 + sampler.lanes
 
 
 def test_a_batch_is_drawn_from_places_far_apart():
-    units = units_of(4000, 8)
-    sampler = BlockSampler(4000, 8, units=units)
+    segments = units_of(4000, 8)
+    sampler = BlockSampler(4000, 8, segments=segments)
     for draws in sampler:
         blocks = sorted(draw[0] for draw in draws)
         assert max(np.diff(blocks)) < 2 * 4000 / 8
@@ -126,6 +131,6 @@ def test_a_batch_is_drawn_from_places_far_apart():
 
 
 def test_turns_differ():
-    sampler = BlockSampler(64, 4, units=units_of(64, 8))
+    sampler = BlockSampler(64, 4, segments=units_of(64, 8))
     one, two = ([draw[0] for draws in epoch for draw in draws] for epoch in epochs(sampler, 2))
     assert one != two

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.data.splits import equal_blocks, split_in_time, unit_blocks
+from calcium_lightning.data.splits import equal_blocks, segment_blocks, split_in_time
 
 
 def looked_at(frames: range, span: int) -> set[int]:
@@ -50,11 +50,11 @@ def test_equal_blocks_cover_a_range(start, length, count):
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 8), st.integers(0, 12), st.integers(1, 20))
-def test_unit_blocks_cover_a_session_once_and_wait_for_one_unit(length, count, chunk, margin, chunks):
-    unit = max(chunk * chunks, 2 * margin + 1)
-    blocks = unit_blocks(2, length, count, unit, margin)
+def test_segment_blocks_cover_a_session_once_and_wait_for_one_unit(length, count, chunk, margin, chunks):
+    segment = max(chunk * chunks, 2 * margin + 1)
+    blocks = segment_blocks(2, length, count, segment, margin)
     assert [t for block in blocks for t in range(block.start, block.start + block.count)] == [*range(length)]
     assert all(block.session == 2 and block.count <= count for block in blocks)
     for block in blocks:
         first, last = (min(length - 1, t + margin) for t in (block.start, block.start + block.count - 1))
-        assert first // unit == last // unit
+        assert first // segment == last // segment

@@ -7,7 +7,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from calcium_lightning.command.keys import conf_dir
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.sweeps.plugins import register
 

@@ -14,16 +14,16 @@ from torch import Tensor
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.finder import CellFinder, Detect, Found, LocalizeSettings
+from calcium_lightning.localize.finder import CellFinder, Detect, FoundCells, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.judge import judge
-from calcium_lightning.localize.localizations import RECORD, Spots
+from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.merge import MergeSettings
 from calcium_lightning.localize.patches import Surround, gaussian_patches
 from calcium_lightning.localize.places import claimed_means
 from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, likeness, measure
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.nn.coordinates import CoordinateList, Coordinates
+from calcium_lightning.nn.coordinates import Coordinates, LocalizationBatch
 from calcium_lightning.nn.windows import WindowSettings
 
 WINDOW = WindowSettings(taps=5, seconds=0.3)
@@ -41,7 +41,7 @@ CENTERS = np.array(
 )
 
 
-def search(movie: Movie, stride: int) -> Iterator[CoordinateList]:
+def search(movie: Movie, stride: int) -> Iterator[LocalizationBatch]:
     return detect(movie, BandpassDetector(), WINDOW, 20.0, stride=stride)
 
 
@@ -49,13 +49,13 @@ def whole(traces: ScratchTraces) -> np.ndarray:
     return traces.rows(slice(None))
 
 
-def kept(spots: Spots) -> np.ndarray:
-    return np.concatenate([np.zeros(0, RECORD), *spots.blocks()])
+def kept(localizations: StoredLocalizations) -> np.ndarray:
+    return np.concatenate([np.zeros(0, RECORD), *localizations.blocks()])
 
 
 def find(
     movie: ScratchMovie, noise: Tensor, settings: LocalizeSettings | None = None, detector=search
-) -> Found:
+) -> FoundCells:
     return CellFinder(movie, noise, BACKGROUND_SIGMA, 20.0, detector, settings).find()
 
 
@@ -72,22 +72,22 @@ def found(planted):
 def one_by_one(traces: np.ndarray, centers: np.ndarray) -> Detect:
     """A detector that sees cells frame by frame, as the network does, when they are brighter than 9."""
 
-    def told(movie: Movie, stride: int) -> list[CoordinateList]:
+    def told(movie: Movie, stride: int) -> list[LocalizationBatch]:
         random = np.random.default_rng(0)
         cell, frame = (torch.from_numpy(part) for part in np.nonzero(traces > 9))
         place = torch.from_numpy((centers[cell] + random.normal(0, 0.5, (len(cell), 2))).astype(np.float32))
         one = torch.ones(len(cell))
         half = 0.5 * one
         wide = one[:, None].expand(-1, 2)
-        return [CoordinateList(frame, place[:, 0], place[:, 1], one, one, wide, one, one, half, half)]
+        return [LocalizationBatch(frame, place[:, 0], place[:, 1], one, one, wide, one, one, half, half)]
 
     return told
 
 
-def measured(found: Found) -> dict[str, np.ndarray]:
+def measured(found: FoundCells) -> dict[str, np.ndarray]:
     """Quality of what was found, all always in sight and on no vessel."""
     count = len(found.model)
-    claimed, _, _ = claimed_means(found.spots, found.centers, 2.0)
+    claimed, _, _ = claimed_means(found.localizations, found.centers, 2.0)
     return measure(
         found.activity.statistics,
         found.consistency,
@@ -100,7 +100,7 @@ def measured(found: Found) -> dict[str, np.ndarray]:
     )
 
 
-def judged(found: Found, decoys: Found | None = None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def judged(found: FoundCells, decoys: FoundCells | None = None) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Quality with the verdict, and what is accepted."""
     chance = None if decoys is None else measured(decoys)
     places_of_chance = np.zeros((0, 2)) if decoys is None else decoys.centers
@@ -130,7 +130,7 @@ def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) 
     )
 
 
-def places(found: Found) -> np.ndarray:
+def places(found: FoundCells) -> np.ndarray:
     y, x = found.model.footprints.grid()
     values = found.model.footprints.values
     values = values * (values > 0.3)
@@ -175,9 +175,9 @@ def test_the_parts_of_what_was_found_fit_together(planted, found):
     assert found.focus.shape == (count,)
     assert (found.consistency <= 1.0001).all()
     np.testing.assert_allclose(found.centers, places(found), atol=1e-3)
-    spots = kept(found.spots)
-    assert len(spots) == len(found.spots) > 100
-    assert (np.diff(spots["frame"]) >= 0).all()
+    localizations = kept(found.localizations)
+    assert len(localizations) == len(found.localizations) > 100
+    assert (np.diff(localizations["frame"]) >= 0).all()
     match = cdist(CENTERS[:6], places(found)).argmin(1)
     # Pixels above 30 % make a centroid that is up to 0.1 px off even without noise.
     error = np.abs(places(found)[match] - CENTERS[:6])
@@ -187,7 +187,7 @@ def test_the_parts_of_what_was_found_fit_together(planted, found):
 def test_the_search_is_deterministic(planted, found):
     again = find(planted.movie, planted.noise)
     np.testing.assert_array_equal(whole(again.activity.traces), whole(found.activity.traces))
-    np.testing.assert_array_equal(kept(again.spots), kept(found.spots))
+    np.testing.assert_array_equal(kept(again.localizations), kept(found.localizations))
 
 
 def test_what_fits_into_memory_makes_no_difference(planted, found, monkeypatch):
@@ -200,11 +200,11 @@ def test_what_fits_into_memory_makes_no_difference(planted, found, monkeypatch):
 def test_one_cell_seen_twice_becomes_one(planted):
     """A detector that reports every cell at two places, further apart than the least distance."""
 
-    def twice(movie: Movie, stride: int) -> Iterator[CoordinateList]:
-        for spots in search(movie, stride):
-            parts = {name: torch.cat([value, value]) for name, value in vars(spots).items()}
-            parts["y"] = torch.cat([spots.y - 1.3, spots.y + 1.3])
-            yield CoordinateList(**parts)
+    def twice(movie: Movie, stride: int) -> Iterator[LocalizationBatch]:
+        for localizations in search(movie, stride):
+            parts = {name: torch.cat([value, value]) for name, value in vars(localizations).items()}
+            parts["y"] = torch.cat([localizations.y - 1.3, localizations.y + 1.3])
+            yield LocalizationBatch(**parts)
 
     settings = LocalizeSettings()
     result = find(planted.movie, planted.noise, settings, twice)
@@ -252,11 +252,15 @@ def test_near_places_whose_activity_is_alike_are_one_cell(gap, stay):
 def test_what_the_first_search_missed_is_found_in_the_residual(planted):
     calls = []
 
-    def half_blind(movie: Movie, stride: int) -> Iterator[CoordinateList]:
+    def half_blind(movie: Movie, stride: int) -> Iterator[LocalizationBatch]:
         calls.append((movie, stride))
-        for spots in search(movie, stride):
-            keep = spots.x < 50 if movie is planted.movie else torch.ones(len(spots.x), dtype=torch.bool)
-            yield CoordinateList(**{name: value[keep] for name, value in vars(spots).items()})
+        for localizations in search(movie, stride):
+            keep = (
+                localizations.x < 50
+                if movie is planted.movie
+                else torch.ones(len(localizations.x), dtype=torch.bool)
+            )
+            yield LocalizationBatch(**{name: value[keep] for name, value in vars(localizations).items()})
 
     result = find(planted.movie, planted.noise, None, half_blind)
     assert [movie is planted.movie for movie, _ in calls] == [True, False]
@@ -281,7 +285,7 @@ def test_an_empty_movie_gives_an_empty_result(length):
         result = find(movie, torch.ones(30, 40))
     assert len(result.model) == 0
     assert result.activity.spikes.shape == (0, length)
-    assert len(result.spots) == len(result.centers) == 0
+    assert len(result.localizations) == len(result.centers) == 0
 
 
 def test_the_given_kernel_is_used(planted):
@@ -298,12 +302,12 @@ def test_the_band_pass_places_and_measures_gaussians():
     amplitude = torch.tensor([30.0, 45.0, 60.0])
     torch.manual_seed(0)
     noisy = (amplitude[:, None, None] * image).sum(0) + torch.randn(52, 60)
-    spots = BandpassDetector(threshold_sigmas=6).localize(noisy[None, None].expand(2, 3, 52, 60))
-    assert spots.valid.sum(1).tolist() == [3, 3]
-    order = spots.amplitude[0, :3].argsort()
-    np.testing.assert_allclose(spots.positions[0, :3][order], centers, atol=0.2)
-    np.testing.assert_allclose(spots.amplitude[0, :3][order], amplitude, rtol=0.06)
-    assert (spots.probability[spots.valid] > 0.5).all()
+    localizations = BandpassDetector(threshold_sigmas=6).localize(noisy[None, None].expand(2, 3, 52, 60))
+    assert localizations.valid.sum(1).tolist() == [3, 3]
+    order = localizations.amplitude[0, :3].argsort()
+    np.testing.assert_allclose(localizations.positions[0, :3][order], centers, atol=0.2)
+    np.testing.assert_allclose(localizations.amplitude[0, :3][order], amplitude, rtol=0.06)
+    assert (localizations.probability[localizations.valid] > 0.5).all()
 
 
 def test_localisations_say_which_frame_they_are_of():
@@ -324,8 +328,14 @@ def test_localisations_say_which_frame_they_are_of():
         frames = torch.zeros(75, 600)
         frames[torch.arange(0, 75, 2), torch.from_numpy(pixel[::2])] = 1  # every other frame is dark
         movie.append(frames.view(75, 20, 30))
-        found = kept(Spots((20, 30)).extend(detect(movie, Brightest(), WINDOW, 20.0, batch=8, half=False)))
-        some = kept(Spots((20, 30)).extend(detect(movie, Brightest(), WINDOW, 20.0, batch=8, stride=4)))
+        found = kept(
+            StoredLocalizations((20, 30)).extend(
+                detect(movie, Brightest(), WINDOW, 20.0, batch=8, half=False)
+            )
+        )
+        some = kept(
+            StoredLocalizations((20, 30)).extend(detect(movie, Brightest(), WINDOW, 20.0, batch=8, stride=4))
+        )
     assert found["frame"].tolist() == list(range(0, 75, 2))
     np.testing.assert_array_equal(found["y"] * 30 + found["x"], pixel[::2])
     np.testing.assert_array_equal(some, found[::2])

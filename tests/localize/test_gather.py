@@ -9,21 +9,23 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from calcium_lightning.localize.gather import GatherSettings, assign, gather
-from calcium_lightning.localize.localizations import Spots
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.localize.localizations import StoredLocalizations
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 
-def listed(points: np.ndarray, probability: float | np.ndarray = 0.9) -> CoordinateList:
+def listed(points: np.ndarray, probability: float | np.ndarray = 0.9) -> LocalizationBatch:
     one = torch.ones(len(points))
     place = torch.from_numpy(np.asarray(points, np.float32).reshape(-1, 2))
     weight = torch.from_numpy(np.broadcast_to(np.float32(probability), len(points)).copy())
-    return CoordinateList(
+    return LocalizationBatch(
         one.long(), place[:, 0], place[:, 1], one, weight, one[:, None].expand(-1, 2), one, one, one, one
     )
 
 
-def spots(points: np.ndarray, size: tuple[int, int], probability: float | np.ndarray = 0.9) -> Spots:
-    return Spots(size).extend([listed(points, probability)])
+def localizations(
+    points: np.ndarray, size: tuple[int, int], probability: float | np.ndarray = 0.9
+) -> StoredLocalizations:
+    return StoredLocalizations(size).extend([listed(points, probability)])
 
 
 def clouds(centers: np.ndarray, count: int, spread: float, seed: int = 0) -> np.ndarray:
@@ -36,7 +38,7 @@ def test_planted_cells_are_found_among_clutter():
     grid = np.stack(np.meshgrid(np.arange(5, 60, 9), np.arange(5, 90, 9), indexing="ij"), -1).reshape(-1, 2)
     centers = grid + random.uniform(-1.5, 1.5, grid.shape)
     clutter = random.uniform(0, 1, (2000, 2)) * (64, 96)
-    found = gather(spots(np.concatenate([clouds(centers, 40, 0.5), clutter]), (64, 96)))
+    found = gather(localizations(np.concatenate([clouds(centers, 40, 0.5), clutter]), (64, 96)))
     distance = cdist(centers, found)
     assert (distance.min(1) < 0.5).all()
     assert np.median(distance.min(1)) < 0.15
@@ -47,24 +49,24 @@ def test_planted_cells_are_found_among_clutter():
 def test_two_cells_half_a_diameter_apart_are_two():
     for gap in (2.8, 3.5):
         centers = np.array([[20.2, 20.4], [20.2 + gap, 20.4]])
-        found = gather(spots(clouds(centers, 150, 0.5), (40, 40)))
+        found = gather(localizations(clouds(centers, 150, 0.5), (40, 40)))
         assert len(found) == 2
         np.testing.assert_allclose(found[np.argsort(found[:, 0])], centers, atol=0.3)
 
 
 def test_few_or_improbable_localisations_make_no_candidate():
     center = np.array([[20.0, 20.0]])
-    assert len(gather(spots(clouds(center, 2, 0.1), (40, 40)))) == 0
-    assert len(gather(spots(clouds(center, 9, 0.1), (40, 40), 0.3))) == 0
-    assert len(gather(spots(clouds(center, 9, 0.1), (40, 40), 0.9))) == 1
+    assert len(gather(localizations(clouds(center, 2, 0.1), (40, 40)))) == 0
+    assert len(gather(localizations(clouds(center, 9, 0.1), (40, 40), 0.3))) == 0
+    assert len(gather(localizations(clouds(center, 9, 0.1), (40, 40), 0.9))) == 1
     least = GatherSettings(least_localizations=1.0)
-    assert len(gather(spots(clouds(center, 2, 0.1), (40, 40)), least)) == 1
+    assert len(gather(localizations(clouds(center, 2, 0.1), (40, 40)), least)) == 1
 
 
 def test_peaks_that_come_together_share_their_localisations():
     """Two bins equally full are two peaks of the density, and one place that has both."""
     pair = np.array([[20.0, 20.0], [20.6, 20.0]])
-    found = gather(spots(np.repeat(pair, 2, 0), (40, 40)), GatherSettings(blur=0.2))
+    found = gather(localizations(np.repeat(pair, 2, 0), (40, 40)), GatherSettings(blur=0.2))
     np.testing.assert_allclose(found, [[20.3, 20.0]], atol=0.05)
 
 
@@ -78,7 +80,7 @@ def test_candidates_lie_in_the_field_and_apart(size, count, seed):
     random = np.random.default_rng(seed)
     points = random.uniform(-0.5, 1, (count, 2)) * size
     points = np.concatenate([points, points[: count // 3] + random.normal(0, 0.3, (count // 3, 2))])
-    found = gather(spots(np.clip(points, -0.5, np.array(size) - 0.5), size))
+    found = gather(localizations(np.clip(points, -0.5, np.array(size) - 0.5), size))
     assert found.shape[1:] == (2,)
     assert ((found >= -0.5) & (found <= np.array(size) - 0.5)).all()
     if len(found) > 1:
@@ -88,7 +90,7 @@ def test_candidates_lie_in_the_field_and_apart(size, count, seed):
 
 def test_cells_in_the_corners_are_found():
     corners = np.array([[0, 0], [0, 49], [39, 0], [39, 49.0]])
-    found = gather(spots(np.clip(clouds(corners, 60, 0.3), 0, (39, 49)), (40, 50)))
+    found = gather(localizations(np.clip(clouds(corners, 60, 0.3), 0, (39, 49)), (40, 50)))
     assert len(found) == 4
     assert cdist(corners, found).min(1).max() < 0.5
 
@@ -100,4 +102,4 @@ def test_each_localisation_goes_to_the_nearest_centre_in_reach():
     assert owner.dtype == np.int32
     assert assign(np.zeros((0, 2)), centers, 2.0).shape == (0,)
     assert assign(np.zeros((3, 2)), np.zeros((0, 2)), 2.0).tolist() == [-1, -1, -1]
-    assert gather(spots(np.zeros((0, 2)), (40, 40))).shape == (0, 2)
+    assert gather(localizations(np.zeros((0, 2)), (40, 40))).shape == (0, 2)

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.places import SPOT_FLOOR, claimed_means, put_together
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 CENTERS = np.array([[8.0, 8.0], [20.0, 11.0], [30.0, 30.0]])
 
 
-def listed(frame: np.ndarray, points: np.ndarray, std: np.ndarray) -> CoordinateList:
+def listed(frame: np.ndarray, points: np.ndarray, std: np.ndarray) -> LocalizationBatch:
     one = torch.ones(len(points))
     y, x, y_std, x_std = (torch.from_numpy(v.astype(np.float32)) for v in (*points.T, *std.T))
-    return CoordinateList(torch.from_numpy(frame), y, x, one, one, one[:, None], one, one, y_std, x_std)
+    return LocalizationBatch(torch.from_numpy(frame), y, x, one, one, one[:, None], one, one, y_std, x_std)
 
 
 def test_each_cells_own_localisations_are_averaged_by_their_variances() -> None:
@@ -27,7 +27,7 @@ def test_each_cells_own_localisations_are_averaged_by_their_variances() -> None:
     points[::10] = [36.0, 4.0]  # of no cell
     std = random.uniform(0.01, 1, (300, 2))
     record = listed(np.arange(300), points, std)
-    count, mean, variance = claimed_means(Spots((40, 40)).extend([record]), CENTERS, 3.0)
+    count, mean, variance = claimed_means(StoredLocalizations((40, 40)).extend([record]), CENTERS, 3.0)
 
     weight = 1 / np.maximum(std, SPOT_FLOOR) ** 2
     for cell in (0, 1):
@@ -67,5 +67,5 @@ def test_a_cell_without_localisations_stays_at_its_footprint() -> None:
 
 def test_no_cells_are_no_error() -> None:
     none = np.zeros((0, 2))
-    assert claimed_means(Spots((40, 40)), none, 3.0)[1].shape == (0, 2)
+    assert claimed_means(StoredLocalizations((40, 40)), none, 3.0)[1].shape == (0, 2)
     assert [part.shape for part in put_together(none, none, none, none)] == [(0, 2), (0, 2)]

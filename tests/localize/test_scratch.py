@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calcium_lightning.localize.localizations import BINS, BLOCK, Spots
+from calcium_lightning.localize.localizations import BINS, BLOCK, StoredLocalizations
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,18 +56,20 @@ def test_a_movie_is_read_as_it_was_written_but_for_half_precision():
         assert [start for start, _ in movie.blocks()] == [0, 6, 12, 18]
 
 
-def spots(count: int, seed: int = 0) -> CoordinateList:
+def localizations(count: int, seed: int = 0) -> LocalizationBatch:
     random = np.random.default_rng(seed)
     place = torch.from_numpy(random.uniform(-0.5, [19.5, 29.5], (count, 2)).astype(np.float32))
     one = torch.ones(count)
     weight = torch.from_numpy(random.uniform(0.3, 1, count).astype(np.float32))
     frame = torch.arange(count)
-    return CoordinateList(frame, place[:, 0], place[:, 1], one, weight, one[:, None], one, one, one, 2 * one)
+    return LocalizationBatch(
+        frame, place[:, 0], place[:, 1], one, weight, one[:, None], one, one, one, 2 * one
+    )
 
 
 def test_localisations_are_kept_in_order_and_counted_where_they_lie():
-    parts = [spots(BLOCK, 1), spots(0), spots(100, 2)]
-    store = Spots((20, 30)).extend(parts)
+    parts = [localizations(BLOCK, 1), localizations(0), localizations(100, 2)]
+    store = StoredLocalizations((20, 30)).extend(parts)
     blocks = list(store.blocks())
     assert [len(block) for block in blocks] == [BLOCK, 100]
     np.testing.assert_array_equal(blocks[1]["y"], parts[2].y)
@@ -82,12 +84,12 @@ def test_localisations_are_kept_in_order_and_counted_where_they_lie():
 
 
 def test_a_lone_localisation_keeps_its_place_and_its_weight():
-    lone = spots(1)
-    points, weights = Spots((20, 30), keep=False).extend([lone], 3.0).binned()
+    lone = localizations(1)
+    points, weights = StoredLocalizations((20, 30), keep=False).extend([lone], 3.0).binned()
     np.testing.assert_allclose(points, torch.stack([lone.y, lone.x], 1), rtol=1e-6)
     np.testing.assert_allclose(weights, 3 * lone.probability, rtol=1e-6)
 
 
 def test_only_the_density_is_kept_where_that_was_asked_for():
     with pytest.raises(ValueError, match="density"):
-        next(Spots((20, 30), keep=False).extend([spots(5)]).blocks())
+        next(StoredLocalizations((20, 30), keep=False).extend([localizations(5)]).blocks())

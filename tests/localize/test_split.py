@@ -14,26 +14,26 @@ from scipy.stats import multivariate_normal
 
 from calcium_lightning.localize import split as room
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.finder import CellFinder, Found, LocalizeSettings
-from calcium_lightning.localize.localizations import Spots
+from calcium_lightning.localize.finder import CellFinder, FoundCells, LocalizeSettings
+from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.mixture import FLOOR, Clouds, fit
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.split import SplitSettings, split
-from calcium_lightning.nn.coordinates import CoordinateList
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 FPS, SIZE = 20.0, (40, 40)
 #: 3 px of a session whose cells are 13.4 px wide
 APART = 1.35
 
 
-def listed(frame: np.ndarray, points: np.ndarray, std: np.ndarray) -> CoordinateList:
+def listed(frame: np.ndarray, points: np.ndarray, std: np.ndarray) -> LocalizationBatch:
     one = torch.ones(len(points))
     y, x, y_std, x_std = (torch.from_numpy(v.astype(np.float32)) for v in (*points.T, *std.T))
-    return CoordinateList(torch.from_numpy(frame), y, x, one, one, one[:, None], one, one, y_std, x_std)
+    return LocalizationBatch(torch.from_numpy(frame), y, x, one, one, one[:, None], one, one, y_std, x_std)
 
 
-def seen(lit: np.ndarray, places: np.ndarray, seed: int = 0, error: float = 1.0) -> CoordinateList:
+def seen(lit: np.ndarray, places: np.ndarray, seed: int = 0, error: float = 1.0) -> LocalizationBatch:
     """One localisation per frame, at the middle of what is lit: brightness (K, T) over noise, places (K, T, 2).
 
     White noise lets a blob's position be known to 0.8 px over its peak, and a detector does half as well;
@@ -51,11 +51,11 @@ def still(centers: np.ndarray, length: int) -> np.ndarray:
     return np.broadcast_to(np.asarray(centers, float)[:, None], (len(centers), length, 2))
 
 
-def stored(found: CoordinateList) -> Spots:
-    return Spots(SIZE).extend([found])
+def stored(found: LocalizationBatch) -> StoredLocalizations:
+    return StoredLocalizations(SIZE).extend([found])
 
 
-def splits(found: CoordinateList, middle: tuple[float, float] = (20.0, 20.0), **how: float) -> np.ndarray:
+def splits(found: LocalizationBatch, middle: tuple[float, float] = (20.0, 20.0), **how: float) -> np.ndarray:
     return split(stored(found), np.array([middle]), 2.0, FPS, SplitSettings(**how))
 
 
@@ -162,7 +162,7 @@ def test_the_rest_of_the_field_is_left_alone() -> None:
         seen(LIT, still(PAIR, 1200)),
     ]
     places = np.array([[8.0, 9.0], [20.0, 20.0], [30.0, 30.0]])
-    found = split(Spots(SIZE).extend(parts), places, 2.0, FPS)
+    found = split(StoredLocalizations(SIZE).extend(parts), places, 2.0, FPS)
     assert len(found) == 4
     np.testing.assert_array_equal(found[[0, 2]], places[[0, 2]])
     np.testing.assert_allclose(sorted(found[[1, 3], 1]), PAIR[:, 1], atol=0.3)
@@ -220,14 +220,14 @@ def test_single_cells_are_hardly_ever_split(error: float, common: float, most: i
     grid = np.stack(np.meshgrid(np.arange(5, 125, 6.0), np.arange(5, 65, 6.0)), -1).reshape(-1, 2)
     centers = grid + random.uniform(-0.5, 0.5, grid.shape)
     lit = random.uniform(5, 25, (len(grid), 1)) * calcium(len(grid), 1200, FPS, seed=1)[0]
-    spots = Spots((130, 70))
+    localizations = StoredLocalizations((130, 70))
     for k, center in enumerate(centers):
         shift = random.normal(0, common, (1, 60, 2)).repeat(20, 1)
-        spots.add(seen(lit[k : k + 1], still([center], 1200) + shift, seed=k, error=error))
+        localizations.add(seen(lit[k : k + 1], still([center], 1200) + shift, seed=k, error=error))
     clutter = random.uniform(0, 1, (10000, 2)) * (130, 70)
-    spots.add(listed(random.integers(0, 1200, 10000), clutter, np.full((10000, 2), 0.4)))
+    localizations.add(listed(random.integers(0, 1200, 10000), clutter, np.full((10000, 2), 0.4)))
     assert len(grid) == 200
-    assert len(split(spots, centers, 2.0, FPS)) - len(grid) <= most
+    assert len(split(localizations, centers, 2.0, FPS)) - len(grid) <= most
 
 
 @pytest.mark.parametrize("strict", [{"separation": 1.4}, {"sigmas": 100}, {"evidence": 100}, {"events": 40}])
@@ -244,11 +244,11 @@ def test_the_order_of_the_localisations_changes_nothing(seed: int, parts: int, p
     lit = 12 * calcium(1 + pair, 600, FPS, seed=seed)[0]
     found = seen(lit, still(PAIR[: 1 + pair], 600), seed)
     order = torch.from_numpy(random.permutation(len(found.frame)))
-    other = Spots(SIZE)
+    other = StoredLocalizations(SIZE)
     for part in order.chunk(parts):
-        other.add(CoordinateList(**{name: value[part] for name, value in vars(found).items()}))
+        other.add(LocalizationBatch(**{name: value[part] for name, value in vars(found).items()}))
     middle = np.array([[20.0, 20.0]])
-    first, second = (split(spots, middle, 2.0, FPS) for spots in (stored(found), other))
+    first, second = (split(localizations, middle, 2.0, FPS) for localizations in (stored(found), other))
     np.testing.assert_array_equal(first, second)
     assert len(first) in (1, 2)
     assert np.linalg.norm(first - middle, axis=1).max() < 2
@@ -265,7 +265,7 @@ def test_many_localisations_are_thinned_and_say_the_same(monkeypatch: pytest.Mon
 
 
 def test_nothing_is_split_into_nothing() -> None:
-    empty = Spots(SIZE)
+    empty = StoredLocalizations(SIZE)
     assert split(empty, np.zeros((0, 2)), 2.0, FPS).shape == (0, 2)
     places = np.array([[3.0, 4.0], [20.0, 20.0]])
     np.testing.assert_array_equal(split(empty, places, 2.0, FPS), places)
@@ -276,8 +276,8 @@ def test_nothing_is_split_into_nothing() -> None:
 # To the end
 
 
-def find(movie: ScratchMovie, noise: torch.Tensor, found: CoordinateList, **how: object) -> Found:
-    def told(_: Movie, stride: int) -> list[CoordinateList]:
+def find(movie: ScratchMovie, noise: torch.Tensor, found: LocalizationBatch, **how: object) -> FoundCells:
+    def told(_: Movie, stride: int) -> list[LocalizationBatch]:
         return [found]
 
     how = {"residual_searches": 0, **how}

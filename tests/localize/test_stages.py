@@ -73,15 +73,15 @@ def test_a_movie_in_memory_is_one_on_disk(prepared, ready):
 
 def test_the_stages_in_turn_give_cells(scene, prepared, ready):
     movie, images = ready
-    spots = stages.detect(movie, WindowDetector(BandpassDetector(), BandpassDetector.window), 20.0)
-    centers = stages.gather(spots, 20.0)
+    localizations = stages.detect(movie, WindowDetector(BandpassDetector(), BandpassDetector.window), 20.0)
+    centers = stages.gather(localizations, 20.0)
     footprints = gaussian_patches(centers, SIGMA, prepared.scale.size)
     before = stages.activity(stages.traces(movie, footprints, prepared), 20.0)
     shapes = stages.footprints(movie, footprints, before.denoised, prepared)
     activity = stages.activity(stages.traces(movie, shapes.footprints, prepared), 20.0)
     assert len(shapes.kept) == len(activity.noise) <= len(centers)
-    quality = stages.quality(shapes, activity, spots, prepared, images)
-    cells = stages.cells(prepared, shapes, activity, spots, images)
+    quality = stages.quality(shapes, activity, localizations, prepared, images)
+    cells = stages.cells(prepared, shapes, activity, localizations, images)
     order = np.argsort(-quality["score"], kind="stable")
     for name, values in quality.items():
         np.testing.assert_array_equal(cells.quality[name], values[order], err_msg=name)

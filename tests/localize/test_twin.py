@@ -73,16 +73,18 @@ def test_cells_in_correlated_noise_are_kept_and_the_rate_is_told(tmp_path):
     assert (distance.min(1) < 1.5).sum() >= 11
     false = int((distance.min(0) >= 1.5).sum())
     assert false <= 3
-    assert cells.chance is not None
-    assert cells.chance.fdr == 0.05
-    assert false / 2 <= cells.chance.expected_false <= 2 * max(false, 1)
+    assert cells.false_discovery is not None
+    assert cells.false_discovery.fdr == 0.05
+    assert false / 2 <= cells.false_discovery.expected_false <= 2 * max(false, 1)
     assert (cells.quality["fdr"][cells.accepted] <= 0.05).all()
     write_cells(tmp_path / "cells.h5", cells)
-    assert read_cells(tmp_path / "cells.h5").chance == cells.chance
-    assert f"of {cells.accepted.sum()} expected to be false" in cells.chance.told(int(cells.accepted.sum()))
+    assert read_cells(tmp_path / "cells.h5").false_discovery == cells.false_discovery
+    assert f"of {cells.accepted.sum()} expected to be false" in cells.false_discovery.in_words(
+        int(cells.accepted.sum())
+    )
 
 
 def test_without_the_twin_it_is_said_that_simulations_judge(tmp_path):
     cells = extracted(tmp_path, 25.0, twin=False)
-    assert cells.chance is not None
-    assert (cells.chance.basis, cells.chance.decoys) == ("simulations", 0)
+    assert cells.false_discovery is not None
+    assert (cells.false_discovery.basis, cells.false_discovery.decoys) == ("simulations", 0)

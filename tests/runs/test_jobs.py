@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from calcium_lightning.core import hashing as fingerprint
 from calcium_lightning.core.errors import InputError, ProcessFailed
+from calcium_lightning.processes.environment import RankEnvironment, started_by_others
 from calcium_lightning.processes.process import Failure
-from calcium_lightning.processes.world import World, started_by_others
 from calcium_lightning.runs.identity import identify
 from calcium_lightning.runs.jobs import Job, find_jobs, job_folders, read_job, write_job
 
@@ -148,7 +148,7 @@ def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("variables", "world"),
+    ("variables", "environment"),
     [
         ({}, None),
         ({"RANK": "0", "WORLD_SIZE": "1"}, None),
@@ -165,7 +165,7 @@ def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path, monkeypatch):
                 "MASTER_PORT": "1234",
                 "TORCHELASTIC_USE_AGENT_STORE": "True",
             },
-            World(4, 2, 3, 1, 1, "node-a", 1234, meeting=True),
+            RankEnvironment(4, 2, 3, 1, 1, "node-a", 1234, external_store=True),
         ),
         (
             {
@@ -177,7 +177,7 @@ def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path, monkeypatch):
                 "SLURM_NODELIST": "gpu[07-08]",
                 "SLURM_JOB_ID": "20042",
             },
-            World(4, 2, 2, 0, 1, "gpu07", 15042),
+            RankEnvironment(4, 2, 2, 0, 1, "gpu07", 15042),
         ),
         (  # srun --gpus-per-task=1
             {
@@ -187,11 +187,11 @@ def test_a_cache_that_cannot_be_written_is_no_loss(tmp_path, monkeypatch):
                 "SLURM_JOB_ID": "20042",
                 "CUDA_VISIBLE_DEVICES": "3",
             },
-            World(4, 1, 3, 0, 3, "127.0.0.1", 15042),
+            RankEnvironment(4, 1, 3, 0, 3, "127.0.0.1", 15042),
         ),
     ],
 )
-def test_who_started_the_processes(monkeypatch, variables, world):
+def test_who_started_the_processes(monkeypatch, variables, environment):
     for name in list(os.environ):
         if (
             name.startswith(("SLURM_", "TORCHELASTIC_", "MASTER_", "CUDA_"))
@@ -201,7 +201,7 @@ def test_who_started_the_processes(monkeypatch, variables, world):
             monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert started_by_others() == world
+    assert started_by_others() == environment
 
 
 def test_unequal_machines_are_refused(monkeypatch):

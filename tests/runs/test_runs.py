@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.loggers.make import wandb_mode
-from calcium_lightning.processes import world
+from calcium_lightning.processes import environment
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.training.schedule import warmup_cosine
 
@@ -82,13 +82,13 @@ def test_what_is_in_the_folder_is_kept_unless_asked(tmp_path):
     ],
 )
 def test_processes_that_a_trainer_wants(trainer, count):
-    assert world.rank_count(OmegaConf.create(trainer)) == count
+    assert environment.rank_count(OmegaConf.create(trainer)) == count
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_no_gpu_is_told():
     with pytest.raises(InputError, match="no GPU here"):
-        world.rank_count(OmegaConf.create({"devices": "auto", "strategy": "ddp", "accelerator": "gpu"}))
+        environment.rank_count(OmegaConf.create({"devices": "auto", "strategy": "ddp", "accelerator": "gpu"}))
 
 
 @pytest.mark.parametrize(

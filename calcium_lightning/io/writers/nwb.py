@@ -282,7 +282,11 @@ def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) ->
 def _told(cells: Cells) -> str:
     """How many of the accepted cells are expected to be false, where that is known."""
     accepted = int(np.count_nonzero(cells.accepted))
-    return f"; of the accepted, {cells.chance.told(accepted)}" if cells.chance and accepted else ""
+    return (
+        f"; of the accepted, {cells.false_discovery.in_words(accepted)}"
+        if cells.false_discovery and accepted
+        else ""
+    )
 
 
 def _responses(module: Any, segmentation: PlaneSegmentation, cells: Cells) -> None:

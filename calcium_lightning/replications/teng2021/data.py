@@ -103,18 +103,23 @@ class FrameBatches(Dataset[WindowBatch]):
         Frames of each session that are used.
     batch : int
         Frames in a batch, over all ranks.
-    rank, world : int
+    rank, environment : int
         This process, which gets its share of each batch, and how many there are.
     """
 
     def __init__(
-        self, frames: Sequence[Tensor], ranges: Sequence[range], batch: int, rank: int = 0, world: int = 1
+        self,
+        frames: Sequence[Tensor],
+        ranges: Sequence[range],
+        batch: int,
+        rank: int = 0,
+        environment: int = 1,
     ) -> None:
         self.frames = frames
         self.batches: list[tuple[int, int, int]] = []
         for session, used in enumerate(ranges):
             count = min(batch, len(used))
-            share = max(1, count // world)
+            share = max(1, count // environment)
             for start in range(used.start, used.stop, batch):
                 first = min(start, used.stop - count) + rank * share
                 self.batches.append((session, min(first, used.stop - share), share))

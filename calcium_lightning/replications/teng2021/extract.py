@@ -18,7 +18,7 @@ from calcium_lightning.core.cells import Cells, Localizations
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import track
 from calcium_lightning.core.scale import MAD_TO_STD
-from calcium_lightning.io.origin import made_by
+from calcium_lightning.io.origin import package_stamp
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.checkpoint import read_weights
 from calcium_lightning.replications.teng2021.network import PublishedNetwork
@@ -201,7 +201,7 @@ def coordinate_cells(
         kind=session.kind,
         pixel_size_um=pixel_size_um or session.pixel_size_um,
         config=config,
-        package_version=made_by(),
+        package_version=package_stamp(),
     )
 
 

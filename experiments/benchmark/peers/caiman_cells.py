@@ -16,11 +16,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from cells_file import Found, recording_of, write
+from cells_file import FoundCells, recording_of, write
 from scipy.sparse import csc_matrix, csr_matrix
 
 
-def read(results: Path, session: Path) -> Found:
+def read(results: Path, session: Path) -> FoundCells:
     """CaImAn's estimates in C order, traces in units of the frames at the peak pixel.
 
     Raises
@@ -53,7 +53,7 @@ def read(results: Path, session: Path) -> Found:
     scale = peaks[:, None]
     accepted = np.zeros(count, bool)
     accepted[slice(None) if chosen is None else chosen.astype(int)] = True
-    return Found(
+    return FoundCells(
         footprints=c_order(by_cell, height, width),
         traces=scale * (calcium + (0 if noise is None else noise)),
         denoised=scale * calcium,

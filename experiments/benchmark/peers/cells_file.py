@@ -15,7 +15,7 @@ CENTER_LEVEL = 0.3
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCells:
     """What a peer knows of K cells in T frames of (H, W) pixels.
 
     Attributes
@@ -47,7 +47,7 @@ def recording_of(session: Path) -> tuple[tuple[int, int, int], float, bool]:
         return (length, height, width), float(frames.attrs["fps"]), still
 
 
-def write(target: Path, found: Found, session: Path, peer: str) -> None:
+def write(target: Path, found: FoundCells, session: Path, peer: str) -> None:
     """Write a cells file, to another name first; what no peer knows is zero, and an untold motion NaN."""
     (length, height, width), fps, _ = recording_of(session)
     footprints = _to_peak_one(found.footprints)

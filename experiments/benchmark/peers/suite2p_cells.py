@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from cells_file import Found, recording_of, write
+from cells_file import FoundCells, recording_of, write
 from scipy.sparse import csr_matrix
 
 
-def run(session: Path, scratch: Path) -> Found:
+def run(session: Path, scratch: Path) -> FoundCells:
     """Suite2p from raw frames to traces, and OASIS."""
     import suite2p
 
@@ -47,7 +47,7 @@ def run(session: Path, scratch: Path) -> Found:
     denoised, spikes = deconvolve(traces)
     accepted = np.load(plane / "iscell.npy")[:, 0] > 0
     motion = np.zeros((length, 2)) if still else shifts(plane)
-    return Found(footprints(cells, height, width), traces, denoised, spikes, accepted, motion)
+    return FoundCells(footprints(cells, height, width), traces, denoised, spikes, accepted, motion)
 
 
 def footprints(cells: np.ndarray, height: int, width: int) -> csr_matrix:

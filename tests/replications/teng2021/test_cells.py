@@ -68,10 +68,11 @@ def test_cells_are_the_visited_pixels_and_evaluate_counts_them(
         dot = network.painter(torch.tensor(visited.pixels[3])[None].float(), (32, 32))[0]
         expected = (lit * dot).sum((1, 2))
     np.testing.assert_allclose(cells.traces[3], expected - expected.min(), atol=1e-5)
-    spots = cells.localizations
-    assert len(spots.frame) == 50 * 9
+    localizations = cells.localizations
+    assert len(localizations.frame) == 50 * 9
     assert (
-        np.abs(np.asarray(spots.y) - cells.centers[np.asarray(spots.cell), 0]).max() <= 0.5 * 40 / 32 + 1e-3
+        np.abs(np.asarray(localizations.y) - cells.centers[np.asarray(localizations.cell), 0]).max()
+        <= 0.5 * 40 / 32 + 1e-3
     )
 
 

@@ -14,7 +14,7 @@ from calcium_lightning.core.errors import InputError
 
 
 @dataclass(frozen=True)
-class World:
+class RankEnvironment:
     """The place of one process among those of a run.
 
     Attributes
@@ -25,8 +25,8 @@ class World:
         This one, among all, among those of its machine, and which machine it is on.
     address, port : str, int
         Where they meet: of process 0's machine.
-    meeting : bool
-        Somebody else (torchrun) keeps the meeting point open; otherwise process 0 does.
+    external_store : bool
+        Somebody else (torchrun) keeps the store open in which they meet; otherwise process 0 does.
     """
 
     size: int
@@ -36,7 +36,7 @@ class World:
     node: int
     address: str
     port: int
-    meeting: bool = False
+    external_store: bool = False
 
     def variables(self) -> dict[str, str]:
         """The same as torchrun's environment variables."""
@@ -51,7 +51,7 @@ class World:
         }
 
 
-def started_by_others() -> World | None:
+def started_by_others() -> RankEnvironment | None:
     """The place that torchrun or SLURM gave this process; ``None`` where it is alone.
 
     Raises
@@ -62,7 +62,7 @@ def started_by_others() -> World | None:
     environment = os.environ
     if "RANK" in environment and int(environment.get("WORLD_SIZE", 1)) > 1:
         size = int(environment["WORLD_SIZE"])
-        return World(
+        return RankEnvironment(
             size=size,
             local_size=int(environment.get("LOCAL_WORLD_SIZE", size)),
             rank=int(environment["RANK"]),
@@ -70,7 +70,7 @@ def started_by_others() -> World | None:
             node=int(environment.get("GROUP_RANK", 0)),
             address=environment.get("MASTER_ADDR", "127.0.0.1"),
             port=int(environment.get("MASTER_PORT", 29500)),
-            meeting=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+            external_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
         )
     # Of the step, which srun makes; a batch script's own commands are one process whatever it has reserved.
     size = int(environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", 1)))
@@ -92,7 +92,7 @@ def started_by_others() -> World | None:
     if seen and "," not in seen:
         # srun --gpus-per-task=1: each sees its own GPU only, as if it were on a machine of its own.
         local_size, local_rank, node = 1, 0, rank
-    return World(
+    return RankEnvironment(
         size=size,
         local_size=local_size,
         rank=rank,

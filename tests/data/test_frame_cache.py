@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcium_lightning.data.frame_cache import FrameCache
 from calcium_lightning.data.splits import Block, equal_blocks
-from calcium_lightning.data.units import UnitCache
 
 
 @dataclass
@@ -38,7 +38,7 @@ def looked_at(block, margin, length):
 def test_frames_are_those_of_the_file_and_read_once_in_order(length, count, margin, chunk, least):
     source = Counting(length, chunk)
     blocks = equal_blocks(0, range(length), count)
-    cache = UnitCache([source], blocks, [margin], least)
+    cache = FrameCache([source], blocks, [margin], least)
     for block in blocks:
         start, stop = looked_at(block, margin, length)
         assert cache.frames(0, start, stop)[:, 1, 2].tolist() == list(range(start, stop))
@@ -51,26 +51,26 @@ def test_frames_are_those_of_the_file_and_read_once_in_order(length, count, marg
 def test_any_order_and_capacity_gives_the_same(length, capacity, random):
     source = Counting(length, 5)
     blocks = equal_blocks(0, range(length), 8)
-    cache = UnitCache([source, Counting(30, 4)], [*blocks, Block(1, 3, 8)], [6, 2], 10, capacity)
+    cache = FrameCache([source, Counting(30, 4)], [*blocks, Block(1, 3, 8)], [6, 2], 10, capacity)
     random.shuffle(blocks)
     kept = []
     for block in blocks:
         start, stop = looked_at(block, 6, length)
         kept.append((start, stop, cache.frames(0, start, stop)))
         assert cache.frames(1, 1, 13)[:, 0, 0].tolist() == list(range(1, 13))
-    for start, stop, frames in kept:  # views stay what they were when their unit is forgotten
+    for start, stop, frames in kept:  # views stay what they were when their segment is forgotten
         assert frames[:, 0, 0].tolist() == list(range(start, stop))
 
 
 def test_memory_is_used_again():
     blocks = equal_blocks(0, range(400), 8)
-    cache = UnitCache([Counting(400, 8)], blocks, [4], 16)
+    cache = FrameCache([Counting(400, 8)], blocks, [4], 16)
     places = {cache.frames(0, *looked_at(block, 4, 400)).untyped_storage().data_ptr() for block in blocks}
     assert len(places) <= 4
 
 
 def test_a_copy_and_a_detached_cache_are_empty():
-    cache = UnitCache([Counting(40, 8)], [Block(0, 0, 8)], [4], 16)
+    cache = FrameCache([Counting(40, 8)], [Block(0, 0, 8)], [4], 16)
     cache.frames(0, 0, 12)
     copy = pickle.loads(pickle.dumps(cache))
     assert copy.frames(0, 0, 12)[:, 0, 0].tolist() == list(range(12))

@@ -1,7 +1,8 @@
-"""Frames of sessions, unit by unit: each is read and prepared once, and kept while it is wanted.
+"""Frames of sessions, segment by segment: each is read and prepared once, and kept while it is wanted.
 
-A unit is a few whole chunks of a file. In memory it follows the last frames of the unit before it, so that a
-window across the border is a view like any other. Knows frames, and blocks of windows by their numbers only.
+A segment is a few whole chunks of a file. In memory it follows the last frames of the segment before it, so
+that a window across the border is a view like any other. Knows frames, and blocks of windows by their numbers
+only.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from calcium_lightning.data.sources import Source
 from calcium_lightning.data.splits import Block
 
 
-def unit_frames(chunk: int, least: int) -> int:
-    """Frames in a unit: as many whole chunks of ``chunk`` frames as make ``least``."""
+def frames_per_segment(chunk: int, least: int) -> int:
+    """Frames in a segment: as many whole chunks of ``chunk`` frames as make ``least``."""
     return chunk * -(-least // chunk)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the frames of one session are cut into units.
+    """How the frames of one session are cut into segments.
 
     Attributes
     ----------
@@ -38,9 +39,9 @@ class Layout:
     margin : int
         Frames that a window looks at before and after its middle.
     frames : int
-        Frames in a unit; the last may be shorter.
+        Frames in a segment; the last may be shorter.
     lead : int
-        Frames of the unit before that are kept in front, at most ``frames``.
+        Frames of the segment before that are kept in front, at most ``frames``.
     """
 
     n_frames: int
@@ -50,33 +51,33 @@ class Layout:
 
     @classmethod
     def around(cls, blocks: Sequence[Block], source: Source, margin: int, least: int) -> Layout:
-        """The layout in which all that a block's windows look at lies in one unit of ``least`` or more."""
-        frames = unit_frames(source.chunk_frames, least)
+        """The layout in which all that a block's windows look at lies in one segment of ``least`` or more."""
+        frames = frames_per_segment(source.chunk_frames, least)
         while True:
             plain = cls(source.n_frames, margin, frames)
-            lead = max([0, *(plain.unit(b) * frames - max(0, b.start - margin) for b in blocks)])
+            lead = max([0, *(plain.segment(b) * frames - max(0, b.start - margin) for b in blocks)])
             if lead <= frames:
                 return cls(source.n_frames, margin, frames, lead)
             frames += source.chunk_frames
 
     @property
     def count(self) -> int:
-        """Number of units."""
+        """Number of segments."""
         return -(-self.n_frames // self.frames)
 
-    def unit(self, block: Block) -> int:
-        """The unit that holds the last frame that a block's windows look at, and so all of them."""
+    def segment(self, block: Block) -> int:
+        """The segment that holds the last frame that a block's windows look at, and so all of them."""
         return (min(self.n_frames, block.start + block.count + self.margin) - 1) // self.frames
 
 
 @dataclass
-class Unit:
+class Segment:
     """Frames that were read together.
 
     Attributes
     ----------
     data : Tensor (lead + n, h, w)
-        The frames, after the last ones of the unit before.
+        The frames, after the last ones of the segment before.
     led : bool
         Whether the lead was filled.
     views : object
@@ -88,8 +89,8 @@ class Unit:
     led: bool = False
 
 
-class UnitCache:
-    """The units that were used last; each process has its own.
+class FrameCache:
+    """The segments that were used last; each process has its own.
 
     Parameters
     ----------
@@ -100,11 +101,11 @@ class UnitCache:
     margins : sequence of int
         For each source, frames that a window looks at before and after its middle.
     least : int
-        Frames in a unit, at least.
+        Frames in a segment, at least.
     capacity : int
-        Units that are kept.
+        Segments that are kept.
     derive : callable, optional
-        Makes views of a unit's frames, once for all who want them.
+        Makes views of a segment's frames, once for all who want them.
     """
 
     def __init__(
@@ -135,23 +136,23 @@ class UnitCache:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all units, but not their memory."""
-        self._units: OrderedDict[tuple[int, int], Unit] = OrderedDict()
+        """Forget all segments, but not their memory."""
+        self._segments: OrderedDict[tuple[int, int], Segment] = OrderedDict()
 
     def detach(self) -> None:
-        """Forget open files and units, at the beginning of a process."""
+        """Forget open files and segments, at the beginning of a process."""
         self.sources = [source.detached() for source in self.sources]
         self.clear()
         self._spare = []
 
     def numbers(self, blocks: Sequence[Block]) -> list[int]:
-        """For each block the number of its unit, counted through all sessions."""
+        """For each block the number of its segment, counted through all sessions."""
         before = [0, *accumulate(layout.count for layout in self.layouts)]
-        return [before[block.session] + self.layouts[block.session].unit(block) for block in blocks]
+        return [before[block.session] + self.layouts[block.session].segment(block) for block in blocks]
 
     @property
     def unit_bytes(self) -> int:
-        """Size of the largest unit."""
+        """Size of the largest segment."""
         return max(
             (layout.lead + min(layout.frames, layout.n_frames))
             * math.prod(source.size)
@@ -165,38 +166,38 @@ class UnitCache:
         number = (stop - 1) // layout.frames
         own = number * layout.frames
         offset = start - own + layout.lead
-        return self.unit(session, number, start < own).data[offset : offset + stop - start]
+        return self.segment(session, number, start < own).data[offset : offset + stop - start]
 
-    def unit(self, session: int, number: int, lead: bool) -> Unit:
-        """A unit of a session, its lead filled where that is asked for."""
+    def segment(self, session: int, number: int, lead: bool) -> Segment:
+        """A segment of a session, its lead filled where that is asked for."""
         key = (session, number)
-        unit = self._units.get(key)
-        if unit is None or (lead and not unit.led):
-            unit = self._load(session, number, lead)
-        self._units.move_to_end(key)
-        while len(self._units) > self.capacity:
-            self._units.popitem(last=False)
-        return unit
+        segment = self._segments.get(key)
+        if segment is None or (lead and not segment.led):
+            segment = self._load(session, number, lead)
+        self._segments.move_to_end(key)
+        while len(self._segments) > self.capacity:
+            self._segments.popitem(last=False)
+        return segment
 
-    def _load(self, session: int, number: int, lead: bool) -> Unit:
-        """Read a unit unless it is there, and fill its lead if that is asked for."""
+    def _load(self, session: int, number: int, lead: bool) -> Segment:
+        """Read a segment unless it is there, and fill its lead if that is asked for."""
         layout, key = self.layouts[session], (session, number)
-        unit = self._units.get(key)
-        if unit is None:
+        segment = self._segments.get(key)
+        if segment is None:
             start = number * layout.frames
             count = min(layout.frames, layout.n_frames - start)
             data = self._memory(session, layout.lead + count)
             self.sources[session].read_into(start, data[layout.lead :])
-            unit = self._units[key] = Unit(data, self.derive(data) if self.derive else None)
-        if lead and not unit.led:
+            segment = self._segments[key] = Segment(data, self.derive(data) if self.derive else None)
+        if lead and not segment.led:
             before = self._load(session, number - 1, lead=False)
             # NumPy's copy of bytes is faster than Torch's.
-            unit.data.numpy()[: layout.lead] = before.data.numpy()[len(before.data) - layout.lead :]
-            unit.led = True
-        return unit
+            segment.data.numpy()[: layout.lead] = before.data.numpy()[len(before.data) - layout.lead :]
+            segment.led = True
+        return segment
 
     def _memory(self, session: int, count: int) -> Tensor:
-        """Memory for a unit: that of a forgotten one which nobody looks at any more, if there is any.
+        """Memory for a segment: that of a forgotten one which nobody looks at any more, if there is any.
 
         To get new pages takes longer than to fill them.
         """
