@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.conveniences import convenience
 from calcium_lightning.core.scale import CENTROID_LEVEL
+from calcium_lightning.core.standing import Standing
 
 #: what of a cell is as long as the recording
 TRACES = ("traces", "denoised", "spikes")
@@ -143,7 +144,7 @@ class CellTable:
     frame_shape : (int, int)
         (H, W).
     accepted : ndarray, bool (K,)
-        Passed the quality tests.
+        Passed the quality tests, or decided by hand.
     quality : dict of str to ndarray, float32 (K,)
         ``snr``, ``score`` (0 to 1) and whatever else the tests use.
     shifts : ndarray, float32 (T, 2)
@@ -182,6 +183,8 @@ class CellTable:
         Which frames hold no picture and were used for nothing; none where it is None.
     notes : tuple of str
         What a person should know of the recording before trusting the cells.
+    curation : Standing or None
+        What a person decided; ``accepted`` follows it. None where nobody has.
     """
 
     centers: np.ndarray
@@ -210,6 +213,7 @@ class CellTable:
     field: np.ndarray | None = None
     bad_frames: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    curation: Standing | None = None
 
     def __len__(self) -> int:
         return len(self.centers)

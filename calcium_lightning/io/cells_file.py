@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -17,19 +16,15 @@ from calcium_lightning.core.cells import (
     LOCALIZATION_TYPES,
     TRACES,
     Cells,
-    FalseDiscovery,
-    Localizations,
-    Rows,
     StreamedCells,
 )
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.cells_stream import FORMAT, PATCHES, VERSION, check_claims, write_rows
+from calcium_lightning.io.curation_file import open_decided
 
-FORMAT, VERSION = "calcium-lightning-cells", 1
-#: what there is where motion was removed place by place
-PATCHES = ("patch_shifts", "patch_std")
-#: traces are written in pieces of about so many bytes, and localisations in chunks of so many
-BLOCK_BYTES, LOCALIZATION_CHUNK = 2 << 20, 1 << 14
+#: localisations are written in chunks of so many
+LOCALIZATION_CHUNK = 1 << 14
 
 
 def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool = False) -> None:
@@ -58,7 +53,7 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             if getattr(cells, name) is not None:
                 file[name] = np.asarray(getattr(cells, name), np.float32)
         for name in TRACES:
-            _write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
+            write_rows(file.create_dataset(name, cells.traces.shape, np.float32), getattr(cells, name))
         file["accepted"] = np.asarray(cells.accepted, bool)
         if cells.false_discovery is not None:
             file["accepted"].attrs.update(asdict(cells.false_discovery))
@@ -78,13 +73,6 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         _write_localizations(file.create_group("localizations"), cells)
 
 
-def _write_rows(dataset: h5py.Dataset, rows: np.ndarray | Rows) -> None:
-    count, length = dataset.shape
-    step = max(1, BLOCK_BYTES // max(1, 4 * length))
-    for start in range(0, count, step):
-        dataset[start : start + step] = rows[slice(start, start + step)]
-
-
 def _write_localizations(group: h5py.Group, cells: Cells | StreamedCells) -> None:
     """Append block after block; only how many there are is known at the end."""
     written = 0
@@ -93,7 +81,7 @@ def _write_localizations(group: h5py.Group, cells: Cells | StreamedCells) -> Non
         for name, dtype in LOCALIZATION_TYPES.items()
     }
     for block in cells.localizations.blocks():
-        _check_claims(block, len(cells), group.file.filename)
+        check_claims(block, len(cells), group.file.filename)
         for name, column in columns.items():
             column.resize(written + len(block), 0)
             column[written:] = getattr(block, name)
@@ -129,92 +117,19 @@ def count_cells(path: Path | str) -> tuple[int, int]:
 
 
 def read_cells(path: Path | str) -> Cells:
-    """Read a cells file whole.
+    """Read a cells file whole, as a person left its cells.
+
+    What a page has decided already, and not written into the file yet, counts.
 
     Raises
     ------
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
-        footprints, frame_shape = hdf5.read_footprints(file, "footprints")
-        count = footprints.shape[0]
-        traces = hdf5.read(file, "traces", (count, None), np.float32)
-        length = traces.shape[1]
-
-        def read(name: str, *shape: int | None, dtype: Any = np.float32) -> np.ndarray:
-            return hdf5.read(file, name, shape, dtype)
-
-        first = read("localizations/frame", None, dtype=np.int32)
-        parts = {
-            name: read(f"localizations/{name}", len(first), dtype=dtype)
-            for name, dtype in LOCALIZATION_TYPES.items()
-        }
-        patch_shifts = patch_std = None
-        if all(name in file for name in PATCHES):
-            patch_shifts = read("patch_shifts", length, None, None, 2)
-            patch_std = read("patch_std", *patch_shifts.shape[1:])
-        field = read("field", *frame_shape, dtype=bool) if "field" in file else None
-        bad_frames = read("bad_frames", length, dtype=bool) if "bad_frames" in file else None
-        notes = tuple(hdf5.text(line) for line in file["check"][...]) if "check" in file else ()
-        quality = file.get("quality")
-        attributes = {
-            name: hdf5.text(file.attrs.get(name, ""))
-            for name in ("session", "session_sha256", "kind", "config", "package_version")
-        }
-        pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
-        nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
-        fps = hdf5.number(file.attrs.get("fps"))
-        if not (np.isfinite(fps) and fps > 0):
-            raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
-        cells = Cells(
-            centers=read("centers", count, 2),
-            center_std=read("center_std", count, 2),
-            footprints=footprints,
-            frame_shape=frame_shape,
-            traces=traces,
-            denoised=read("denoised", count, length),
-            spikes=read("spikes", count, length),
-            accepted=read("accepted", count, dtype=bool),
-            quality={name: read(f"quality/{name}", count) for name in (quality or {})},
-            shifts=read("shifts", length, 2),
-            nonrigid=nonrigid if np.isfinite(nonrigid) else None,
-            patch_shifts=patch_shifts,
-            patch_std=patch_std,
-            field=field,
-            bad_frames=bad_frames,
-            notes=notes,
-            false_discovery=_false_discovery(file),
-            baseline=read("baseline", count),
-            mean_image=read("images/mean", *frame_shape),
-            max_image=read("images/max", *frame_shape),
-            timestamps=read("timestamps", length, dtype=np.float64),
-            about=hdf5.texts(file.get("metadata")),
-            localizations=Localizations(**parts),
-            fps=fps,
-            pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
-            session=attributes["session"],
-            session_sha256=attributes["session_sha256"],
-            kind=attributes["kind"],
-            config=attributes["config"],
-            package_version=attributes["package_version"],
-        )
+    with open_decided(path) as streamed:
+        cells = streamed.in_memory()
     _check(cells, str(path))
-    _check_claims(cells.localizations, count, str(path))
     return cells
-
-
-def _false_discovery(file: h5py.File) -> FalseDiscovery | None:
-    """What the file says of how many accepted cells are false, if it does."""
-    attributes = file["accepted"].attrs if "accepted" in file else {}
-    if "basis" not in attributes:
-        return None
-    fdr, expected, targets, decoys = (
-        hdf5.number(attributes.get(name)) for name in ("fdr", "expected_false", "targets", "decoys")
-    )
-    if not np.isfinite([fdr, expected, targets, decoys]).all():
-        return None
-    return FalseDiscovery(fdr, expected, hdf5.text(attributes["basis"]), int(targets), int(decoys))
 
 
 def _check(cells: Cells | StreamedCells, where: str) -> None:
@@ -237,9 +152,3 @@ def _check(cells: Cells | StreamedCells, where: str) -> None:
         found = getattr(cells, name).shape
         if tuple(found) != shape:
             raise InputError(f"{where}: /{name} has shape {tuple(found)}, expected {shape}")
-
-
-def _check_claims(block: Localizations, count: int, where: str) -> None:
-    claimed = block.cell
-    if len(claimed) and (claimed.min() < -1 or claimed.max() >= count):
-        raise InputError(f"{where}: /localizations/cell names cells beyond the {count} of the file")

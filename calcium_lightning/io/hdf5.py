@@ -133,7 +133,7 @@ def create_file(path: Path) -> Iterator[h5py.File]:
             raise
 
 
-def dataset(file: h5py.File, name: str, ndim: int | None = None, kinds: str = "fiub") -> h5py.Dataset:
+def dataset(file: h5py.Group, name: str, ndim: int | None = None, kinds: str = "fiub") -> h5py.Dataset:
     """Give a dataset after checking that it exists with the right rank and kind of numbers.
 
     Raises
@@ -143,11 +143,11 @@ def dataset(file: h5py.File, name: str, ndim: int | None = None, kinds: str = "f
     """
     node = file.get(name)
     if not isinstance(node, h5py.Dataset):
-        raise InputError(f"{file.filename}: no dataset /{name}{nearest(name, _names(file))}")
+        raise InputError(f"{file.file.filename}: no dataset /{name}{nearest(name, _names(file))}")
     if ndim is not None and node.ndim != ndim:
-        raise InputError(f"{file.filename}: /{name} has shape {node.shape}, expected {ndim} dimensions")
+        raise InputError(f"{file.file.filename}: /{name} has shape {node.shape}, expected {ndim} dimensions")
     if node.dtype.kind not in kinds:
-        raise InputError(f"{file.filename}: /{name} is of type {node.dtype}, expected numbers")
+        raise InputError(f"{file.file.filename}: /{name} is of type {node.dtype}, expected numbers")
     return node
 
 
@@ -166,19 +166,32 @@ def stream(node: h5py.Dataset) -> h5py.Dataset:
     return h5py.Dataset(h5py.h5d.open(file.id, name, access))
 
 
-def read(file: h5py.File, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray:
+def read(file: h5py.Group, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray:
     """Read a whole small dataset as ``dtype``, checking its shape (``None`` fits any length)."""
     node = dataset(file, name, len(shape))
-    if any(want is not None and want != have for want, have in zip(shape, node.shape, strict=True)):
-        wanted = ", ".join("any" if want is None else str(want) for want in shape)
-        raise InputError(f"{file.filename}: /{name} has shape {node.shape}, expected ({wanted})")
+    check_shape(node, name, shape)
     try:
         return np.asarray(node[...], dtype=dtype)
     except OSError as error:
-        raise InputError(f"{file.filename}: /{name} can't be read ({error}); the file is damaged") from error
+        raise InputError(
+            f"{file.file.filename}: /{name} can't be read ({error}); the file is damaged"
+        ) from error
 
 
-def _names(file: h5py.File) -> list[str]:
+def check_shape(node: h5py.Dataset, name: str, shape: tuple[int | None, ...]) -> None:
+    """Refuse a dataset of another shape (``None`` fits any length).
+
+    Raises
+    ------
+    InputError
+        Naming the file and the dataset.
+    """
+    if any(want is not None and want != have for want, have in zip(shape, node.shape, strict=True)):
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise InputError(f"{node.file.filename}: /{name} has shape {node.shape}, expected ({wanted})")
+
+
+def _names(file: h5py.Group) -> list[str]:
     names: list[str] = []
     file.visit(names.append)
     return names
@@ -203,7 +216,7 @@ def write_footprints(group: h5py.Group, footprints: csr_matrix, frame_shape: tup
     group.create_dataset("indptr", data=matrix.indptr.astype(np.int64))
 
 
-def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, int]]:
+def read_footprints(file: h5py.Group, name: str) -> tuple[csr_matrix, tuple[int, int]]:
     """Read footprints as CSR (K, H*W) and the frame shape (H, W).
 
     Raises
@@ -214,11 +227,11 @@ def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, 
     group = file.get(name)
     if not isinstance(group, h5py.Group) or "shape" not in group.attrs:
         raise InputError(
-            f"{file.filename}: no footprints at /{name} (a group with the attribute shape = (K, H, W))"
+            f"{file.file.filename}: no footprints at /{name} (a group with the attribute shape = (K, H, W))"
         )
     shape = tuple(int(n) for n in np.atleast_1d(group.attrs["shape"]))
     if len(shape) != 3:
-        raise InputError(f"{file.filename}: /{name} has the shape attribute {shape}, expected (K, H, W)")
+        raise InputError(f"{file.file.filename}: /{name} has the shape attribute {shape}, expected (K, H, W)")
     count, height, width = shape
     data = read(file, f"{name}/data", (None,), np.float32)
     indices = read(file, f"{name}/indices", (None,), np.int64)
@@ -233,6 +246,6 @@ def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, 
     )
     if bad:
         raise InputError(
-            f"{file.filename}: /{name} is not a valid CSR matrix of shape {shape}; the file is damaged"
+            f"{file.file.filename}: /{name} is not a valid CSR matrix of shape {shape}; the file is damaged"
         )
     return csr_matrix((data, indices, indptr), shape=(count, height * width)), (height, width)

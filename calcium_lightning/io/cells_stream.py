@@ -1,0 +1,219 @@
+"""A cells file's content without its traces and localisations, which are read when they are asked for.
+
+With :mod:`~calcium_lightning.io.cells_file`, the only place that knows the paths inside a cells file's HDF5.
+Gives what the file's own datasets hold; what a page is just deciding about them is not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from calcium_lightning.core.cells import (
+    LOCALIZATION_TYPES,
+    FalseDiscovery,
+    Localizations,
+    Rows,
+    StreamedCells,
+)
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
+
+FORMAT, VERSION = "calcium-lightning-cells", 1
+#: what there is where motion was removed place by place
+PATCHES = ("patch_shifts", "patch_std")
+#: localisations that are read at a time, and bytes of traces that are written at a time
+BLOCK, BLOCK_BYTES = 1 << 20, 2 << 20
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Traces (K, T) in an open file.
+
+    Attributes
+    ----------
+    dataset : h5py.Dataset
+        Numbers of two dimensions.
+    """
+
+    dataset: h5py.Dataset
+
+    @classmethod
+    def of(cls, file: h5py.Group, name: str, count: int | None, length: int | None) -> StoredRows:
+        """A dataset of a file, its shape checked (``None`` fits any length).
+
+        Raises
+        ------
+        InputError
+            Naming the file and the dataset.
+        """
+        node = hdf5.dataset(file, name, 2)
+        hdf5.check_shape(node, name, (count, length))
+        return cls(node)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(K, T)."""
+        count, length = self.dataset.shape
+        return count, length
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        try:
+            return np.asarray(self.dataset[rows], np.float32)
+        except OSError as error:
+            where = f"{self.dataset.file.filename}: {self.dataset.name}"
+            raise InputError(f"{where} can't be read ({error}); the file is damaged") from error
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Some frames of all rows, float32 (K, stop - start)."""
+        return np.asarray(self.dataset[:, start:stop], np.float32)
+
+
+@dataclass(frozen=True)
+class StoredBlocks:
+    """Localisations in an open file.
+
+    Attributes
+    ----------
+    group : h5py.Group
+        One dataset (N,) for each field of :class:`~calcium_lightning.core.cells.Localizations`.
+    count : int
+        K cells that may claim them.
+    """
+
+    group: h5py.Group
+    count: int
+
+    def blocks(self) -> Iterator[Localizations]:
+        """Yield them in the order of their frames."""
+        total = len(hdf5.dataset(self.group, "frame", 1))
+        for name in LOCALIZATION_TYPES:
+            hdf5.check_shape(hdf5.dataset(self.group, name, 1), f"localizations/{name}", (total,))
+        for start in range(0, total, BLOCK):
+            part = slice(start, start + BLOCK)
+            block = Localizations(
+                **{
+                    name: np.asarray(self.group[name][part], dtype)
+                    for name, dtype in LOCALIZATION_TYPES.items()
+                }
+            )
+            check_claims(block, self.count, self.group.file.filename)
+            yield block
+
+
+@contextmanager
+def open_cells(path: Path | str) -> Iterator[StreamedCells]:
+    """Open a cells file; traces and localisations are read from it while the block runs.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another format or version, or breaks the contract.
+    """
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+        yield stream(file)
+
+
+def stream(file: h5py.File) -> StreamedCells:
+    """The cells of an open file.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_cells`.
+    """
+    path = file.filename
+    footprints, frame_shape = hdf5.read_footprints(file, "footprints")
+    count = footprints.shape[0]
+    traces = StoredRows.of(file, "traces", count, None)
+    length = traces.shape[1]
+
+    def read(name: str, *shape: int | None, dtype: type = np.float32) -> np.ndarray:
+        return hdf5.read(file, name, shape, dtype)
+
+    hdf5.dataset(file, "localizations/frame", 1)
+    patch_shifts = patch_std = None
+    if all(name in file for name in PATCHES):
+        patch_shifts = read("patch_shifts", length, None, None, 2)
+        patch_std = read("patch_std", *patch_shifts.shape[1:])
+    quality = file.get("quality")
+    attributes = {
+        name: hdf5.text(file.attrs.get(name, ""))
+        for name in ("session", "session_sha256", "kind", "config", "package_version")
+    }
+    pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
+    nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
+    fps = hdf5.number(file.attrs.get("fps"))
+    if not (np.isfinite(fps) and fps > 0):
+        raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
+    return StreamedCells(
+        centers=read("centers", count, 2),
+        center_std=read("center_std", count, 2),
+        footprints=footprints,
+        frame_shape=frame_shape,
+        traces=traces,
+        denoised=StoredRows.of(file, "denoised", count, length),
+        spikes=StoredRows.of(file, "spikes", count, length),
+        accepted=read("accepted", count, dtype=bool),
+        quality={name: read(f"quality/{name}", count) for name in (quality or {})},
+        shifts=read("shifts", length, 2),
+        nonrigid=nonrigid if np.isfinite(nonrigid) else None,
+        patch_shifts=patch_shifts,
+        patch_std=patch_std,
+        field=read("field", *frame_shape, dtype=bool) if "field" in file else None,
+        bad_frames=read("bad_frames", length, dtype=bool) if "bad_frames" in file else None,
+        notes=tuple(hdf5.text(line) for line in file["check"][...]) if "check" in file else (),
+        false_discovery=false_discovery(file.get("accepted")),
+        baseline=read("baseline", count),
+        mean_image=read("images/mean", *frame_shape),
+        max_image=read("images/max", *frame_shape),
+        timestamps=read("timestamps", length, dtype=np.float64),
+        about=hdf5.texts(file.get("metadata")),
+        localizations=StoredBlocks(file["localizations"], count),
+        fps=fps,
+        pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
+        session=attributes["session"],
+        session_sha256=attributes["session_sha256"],
+        kind=attributes["kind"],
+        config=attributes["config"],
+        package_version=attributes["package_version"],
+    )
+
+
+def check_claims(block: Localizations, count: int, where: str) -> None:
+    """Refuse localisations that are claimed by cells that don't exist.
+
+    Raises
+    ------
+    InputError
+        Naming the file.
+    """
+    claimed = block.cell
+    if len(claimed) and (claimed.min() < -1 or claimed.max() >= count):
+        raise InputError(f"{where}: /localizations/cell names cells beyond the {count} of the file")
+
+
+def false_discovery(verdict: h5py.Dataset | None) -> FalseDiscovery | None:
+    """What the file says of how many accepted cells are false, beside the verdict; None if it doesn't."""
+    attributes = {} if verdict is None else verdict.attrs
+    if "basis" not in attributes:
+        return None
+    fdr, expected, targets, decoys = (
+        hdf5.number(attributes.get(name)) for name in ("fdr", "expected_false", "targets", "decoys")
+    )
+    if not np.isfinite([fdr, expected, targets, decoys]).all():
+        return None
+    return FalseDiscovery(fdr, expected, hdf5.text(attributes["basis"]), int(targets), int(decoys))
+
+
+def write_rows(dataset: h5py.Dataset, rows: np.ndarray | Rows) -> None:
+    """Write traces piece by piece."""
+    count, length = dataset.shape
+    step = max(1, BLOCK_BYTES // max(1, 4 * length))
+    for start in range(0, count, step):
+        dataset[start : start + step] = rows[slice(start, start + step)]
