@@ -312,6 +312,25 @@ class ReportConfig:
     overwrite: bool = option(False, "replace an existing output")
 
 
+@command_schema("curate")
+@dataclass(init=False, repr=False, eq=False)  # no name of an argument may be "from"
+class CurateConfig:
+    """Cells decided by hand."""
+
+    cells: Any = option(MISSING, "cells file; what is decided is kept in it", path="either")
+    session: Any = option(None, "its session file: for the movie, and to regress new cells on", path="input")
+    __annotations__["from"] = "Any"
+    vars()["from"] = option(
+        None,
+        "decisions to take over, by place: DECISIONS.json from the page, or a curated file",
+        path="input",
+    )
+    who: str | None = option(None, "who decides; default: the user's name")
+    open: bool = option(True, "open the page in the browser; false only prints its address")
+    port: int = option(0, "of the page, on this machine only; 0 takes a free one")
+    serve: bool = option(True, "false: take from= over and end, without a page")
+
+
 @command_schema("compare")
 @dataclass
 class CompareConfig:

@@ -123,6 +123,17 @@ class Entry:
         return {**about, **action_as_json(self.action)}
 
 
+def replaced(action: Action) -> tuple[int, ...]:
+    """The cells whose place an action's new cells take."""
+    match action:
+        case Merge(cells):
+            return cells
+        case Split(cell, _):
+            return (cell,)
+        case _:
+            return ()
+
+
 def now() -> str:
     """The time, UTC, ISO 8601, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

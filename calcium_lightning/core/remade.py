@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -56,6 +57,15 @@ class Remade:
     regressed: bool
 
 
+@runtime_checkable
+class Columns(Protocol):
+    """Traces (K, T) of which some frames can be had without the rest."""
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Frames of all rows, float32 (K, stop - start)."""
+        ...
+
+
 @dataclass(frozen=True)
 class OverlaidRows:
     """Traces (K, T) of which some rows are somewhere else.
@@ -89,6 +99,20 @@ class OverlaidRows:
                 source, index = self.places[row]
                 values[place] = source[slice(index, index + 1)][0]
         return values
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        """Frames of all rows, float32 (K, stop - start)."""
+        values = np.zeros((self.count, stop - start), np.float32)
+        first = _columns(self.base, start, stop)[: self.count]
+        values[: len(first)] = first
+        for row, (source, index) in self.places.items():
+            if row < self.count:
+                values[row] = source[slice(index, index + 1)][0, start:stop]
+        return values
+
+
+def _columns(rows: Rows, start: int, stop: int) -> np.ndarray:
+    return rows.frames(start, stop) if isinstance(rows, Columns) else rows[slice(None)][:, start:stop]
 
 
 @dataclass(frozen=True)

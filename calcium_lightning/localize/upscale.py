@@ -1,13 +1,14 @@
-"""Footprints from the network's pixels to the session's."""
+"""Footprints from the network's pixels to the session's, and back."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from calcium_lightning.localize.patches import Patches
+from calcium_lightning.localize.patches import RADIUS, Patches
 from calcium_lightning.preprocess.prepared import Scale
 
 #: below this share of the peak a footprint's pixels are left out
@@ -53,6 +54,36 @@ def to_session(
     peaks = values.flatten(1).amax(1).clamp_min(1e-9) if len(values) else torch.zeros(0)
     values = values / peaks[:, None, None]
     return _to_csr(values * (values > CUT), corners, scale.field), peaks.numpy()
+
+
+def from_session(footprints: csr_matrix, scale: Scale, radius: int = RADIUS) -> Patches:
+    """Footprints of session pixels (K, H*W) at the network's scale.
+
+    Undoes :func:`to_session` but for the peaks: what was scaled there stays so, and a trace of what is given
+    back is a trace of the session's footprint.
+    """
+    matrix = csr_matrix(footprints)
+    peaks = np.zeros((matrix.shape[0], 2))
+    boxes: list[tuple[np.ndarray, np.ndarray]] = []
+    for row in range(matrix.shape[0]):
+        part = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        y, x = np.divmod(matrix.indices[part], scale.field[1])
+        box = np.zeros((np.ptp(y) + 1, np.ptp(x) + 1) if len(y) else (1, 1), np.float32)
+        corner = np.array([y.min(), x.min()] if len(y) else [0, 0])
+        if len(y):
+            box[y - corner[0], x - corner[1]] = matrix.data[part]
+            mass = np.maximum(matrix.data[part].astype(np.float64), 0) + 1e-12
+            peaks[row] = np.average(y, weights=mass), np.average(x, weights=mass)
+        boxes.append((box, corner))
+    patches = Patches.at(scale.to_network(peaks), scale.size, radius)
+    grid_y, grid_x = (places.numpy() for places in patches.grid())
+    for row, (box, corner) in enumerate(boxes):
+        y = (grid_y[row] + 0.5) / scale.factor[0] - 0.5 - corner[0]
+        x = (grid_x[row] + 0.5) / scale.factor[1] - 0.5 - corner[1]
+        values = map_coordinates(box, np.meshgrid(y, x, indexing="ij"), order=3, mode="grid-constant")
+        patches.values[row] = torch.from_numpy(values * (values > CUT / 2))
+    patches.values *= patches.inside()
+    return patches
 
 
 def _fold(weights: Tensor, corner: Tensor, length: int) -> Tensor:

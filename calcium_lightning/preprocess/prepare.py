@@ -22,8 +22,9 @@ from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
+from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.prepared import Prepared, Scale
-from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
 from calcium_lightning.preprocess.standing import standing_shade
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 from calcium_lightning.preprocess.wander import Wander, estimate_wander
@@ -76,6 +77,30 @@ class PreprocessSettings:
         return replace(self, background_diameters=diameters)
 
 
+@dataclass(frozen=True)
+class Known:
+    """Motion that is known, as a cells file has it.
+
+    Attributes
+    ----------
+    shifts : ndarray, float32 (T, 2)
+        (dy, dx), pixels, sign of the session file.
+    patches : PatchShifts, optional
+        Motion that differs over the field.
+    nonrigid : float, optional
+        How much it differs, pixels.
+    """
+
+    shifts: np.ndarray
+    patches: PatchShifts | None = None
+    nonrigid: float | None = None
+
+    def of(self, frames: np.ndarray) -> Known:
+        """That of some frames (T',)."""
+        patches = self.patches and PatchShifts(self.patches.shifts[frames], self.patches.std)
+        return Known(self.shifts[frames], patches, self.nonrigid)
+
+
 def as_settings(settings: object | None) -> PreprocessSettings:
     """The settings, or the default ones.
 
@@ -101,6 +126,7 @@ def prepare(
     *,
     fps: float | None = None,
     device: torch.device | str = "cpu",
+    known: Known | None = None,
 ) -> Prepared:
     """Find what is no picture of the tissue in a recording; estimate motion, quiet tissue and noise.
 
@@ -116,6 +142,8 @@ def prepare(
         Frame rate, Hz, in place of the session's; an array needs it.
     device : torch.device or str
         Where to compute.
+    known : Known, optional
+        Motion of all frames of the recording that is known already, and isn't estimated again.
 
     Returns
     -------
@@ -141,7 +169,11 @@ def prepare(
         gain, offset = stretch.gain.astype(np.float32), stretch.offset.astype(np.float32)
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
     rate = fps or session.fps
-    motion = _motion(session, cell_diameter, settings, device)
+    motion: np.ndarray | Motion | Known
+    if known is not None:
+        motion = known.of(kept_frames(session))
+    else:
+        motion = _motion(session, cell_diameter, settings, device)
     if isinstance(session, RepairedSession):
         session = session.knowing_motion(motion if isinstance(motion, np.ndarray) else motion.shifts)
     bare = Prepared(
@@ -163,8 +195,8 @@ def prepare(
     bare = replace(bare, seen=_seen(bare))
     baseline, knots, noise = _estimate_images(bare, settings, device)
     wander = estimate_wander(bare, device) if settings.correlated_noise else Wander()
-    known = replace(bare, baseline=baseline, knots=knots, noise=noise * wander.both, wander=wander.time)
-    return replace(known, shade=standing_shade(known, device))
+    quiet = replace(bare, baseline=baseline, knots=knots, noise=noise * wander.both, wander=wander.time)
+    return replace(quiet, shade=standing_shade(quiet, device))
 
 
 def _motion(

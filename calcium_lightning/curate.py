@@ -1,0 +1,75 @@
+"""``python -m calcium_lightning.curate``: look at cells and decide, in the browser, on this machine only."""
+
+from __future__ import annotations
+
+import getpass
+from contextlib import ExitStack
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from calcium_lightning.command.inputs import as_paths
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return ""
+
+
+def _one(key: str, value: object) -> Path:
+    paths = as_paths(value)
+    if len(paths) != 1:
+        raise InputError(f"{key}: one file at a time; {len(paths)} were given")
+    return paths[0]
+
+
+@entry_point("curate", plugins=register)
+def main(cfg: DictConfig) -> None:
+    """Look at cells and decide by hand: accept, reject, merge, split, draw, annotate.
+
+    Opens a page in the browser, for this machine only. With session= there is the movie, and cells that are
+    merged, split or drawn are regressed on it. Every decision is kept at once, can be undone, and counts for
+    whatever reads the cells file afterwards. from= takes decisions over to cells that were extracted anew.
+    """
+    path = _one("cells", cfg.cells)
+    given = None if cfg["from"] is None else _one("from", cfg["from"])
+
+    from calcium_lightning.curation.ledger import open_ledger
+    from calcium_lightning.curation.recording import Recording
+    from calcium_lightning.curation.serve import Page
+    from calcium_lightning.curation.server import Curator
+    from calcium_lightning.curation.transfer import read_decisions, transfer
+    from calcium_lightning.io.session import Session
+
+    with ExitStack() as stack:
+        decisions = None if given is None else read_decisions(given)
+        ledger = stack.enter_context(open_ledger(path, cfg.who or _user()))
+        recording = None
+        if cfg.session is not None:
+            session = stack.enter_context(Session(_one("session", cfg.session)))
+            recording = Recording(session, ledger.found)
+        curator = Curator(ledger, recording)
+        if decisions is not None:
+            found = transfer(decisions, ledger.cells, draw=recording is not None)
+            if found.actions:
+                ledger.decide_all(found.actions)
+            print(f"{path}: {found}", flush=True)
+        if not cfg.serve:
+            curator.finish_regressions()
+            return
+        page = Page(curator, cfg.port)
+
+        def ready(address: str) -> None:
+            ledger.announce(address)
+            print(f"{path}: {address}  (Ctrl-C ends it)", flush=True)
+
+        page.run(cfg.open, ready)
+
+
+if __name__ == "__main__":
+    main()

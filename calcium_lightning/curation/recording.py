@@ -1,0 +1,359 @@
+"""The session behind the cells: frames as the page plays them, and the foreground to regress cells on.
+
+Raw and motion-corrected frames can be had at once. What is left when background and noise are known (the
+foreground, what the cells explain of it, and the rest) is prepared in the background with the same functions
+as ``extract`` uses, on the motion that the cells file holds. Frames are 8-bit numbers of one range for each
+kind of movie, so that a page can show them as they come. Knows sessions and cells; must not know requests.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from calcium_lightning.core.cells import StreamedCells
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import quiet
+from calcium_lightning.core.remade import Columns
+from calcium_lightning.curation.images import MovieImages
+from calcium_lightning.io.base_session import BaseSession, DerivedSession
+from calcium_lightning.localize.demix import Demixer, Model
+from calcium_lightning.localize.finder import LocalizeSettings
+from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.patches import Surround
+from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.upscale import from_session
+from calcium_lightning.nn.checkpoint import load_network
+from calcium_lightning.preprocess.diameter import guess_diameter
+from calcium_lightning.preprocess.motion.types import PatchShifts
+from calcium_lightning.preprocess.prepare import Known, PreprocessSettings, prepare
+from calcium_lightning.preprocess.prepared import Prepared, Scale
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
+
+#: kinds of movie: those of the session's pixels, and those at the network's scale in units of the noise
+OF_SESSION, OF_NOISE = ("raw", "corrected"), ("foreground", "reconstruction", "residual")
+MODES = (*OF_SESSION, *OF_NOISE)
+#: bytes of one answer at most
+MOST_BYTES = 16 << 20
+#: frames that are looked at for the range of grey values
+SAMPLE = 24
+#: share of the pixels that may be darker than black, and brighter than white, per cent
+OUTSIDE = 0.05
+
+
+class Counted(DerivedSession):
+    """A session that says how many of its frames were read: how far work on it has come."""
+
+    def __init__(self, original: BaseSession, read: Callable[[int], None]) -> None:
+        super().__init__(original)
+        self._read = read
+
+    def read_into(self, start: int, out: np.ndarray) -> None:
+        """Read, and say so."""
+        self.original.read_into(start, out)
+        self._read(len(out))
+
+
+@dataclass
+class Progress:
+    """How far the preparation is.
+
+    Attributes
+    ----------
+    state : {"waiting", "preparing", "ready", "failed"}
+    words : str
+        What is being done, or why it failed.
+    share : float
+        Of the work, 0 to 1, about.
+    """
+
+    state: str = "waiting"
+    words: str = ""
+    share: float = 0.0
+
+
+@dataclass
+class Ready:
+    """A session that is prepared.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        Its background, noise, scale.
+    movie : ScratchMovie
+        Its foreground, frames that hold a picture only.
+    kept : ndarray of int (T',)
+        Which frames those are.
+    place : ndarray of int (T,)
+        Where each frame of the recording is among them, -1 for those without a picture.
+    images : dict of str to ndarray (H, W)
+        Local correlation, peak to noise.
+    """
+
+    prepared: Prepared
+    movie: ScratchMovie
+    kept: np.ndarray
+    place: np.ndarray
+    images: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Recording:
+    """Frames of the session that cells come from.
+
+    Parameters
+    ----------
+    session : BaseSession
+        Opened; whoever made it closes it.
+    cells : StreamedCells
+        As they were found.
+
+    Raises
+    ------
+    InputError
+        If it can't be their session.
+    """
+
+    def __init__(self, session: BaseSession, cells: StreamedCells) -> None:
+        shape = (cells.n_frames, *cells.frame_shape)
+        if session.shape != shape:
+            raise InputError(f"{session.path}: has frames {session.shape}, the cells are of {shape}")
+        self.session, self.found = session, cells
+        self.progress = Progress()
+        self.ready: Ready | None = None
+        self._changed: Callable[[], None] = lambda: None
+        self._ranges: dict[str, tuple[float, float]] = {}
+        self._model: tuple[Any, Model] | None = None
+        self._lock = threading.Lock()
+        patches = None
+        if cells.patch_shifts is not None and cells.patch_std is not None:
+            patches = PatchShifts(cells.patch_shifts, cells.patch_std)
+        self._motion = Known(cells.shifts, patches, cells.nonrigid)
+        count, size = session.n_frames, cells.frame_shape
+        #: undoes the motion, and nothing else
+        self._still = Prepared(
+            session=session,
+            scale=Scale(size, size),
+            fps=cells.fps,
+            cell_diameter=1.0,
+            shifts=cells.shifts,
+            gain=np.ones(count, np.float32),
+            offset=np.zeros(count, np.float32),
+            background_sigma=1.0,
+            baseline=torch.zeros(1, 1, 1),
+            knots=torch.zeros(1),
+            noise=torch.ones(1, 1),
+            seen=torch.ones(1, 1),
+            patches=patches,
+        )
+
+    def modes(self) -> list[str]:
+        """Kinds of movie that can be played now."""
+        return list(MODES if self.ready is not None else OF_SESSION)
+
+    def start(self, changed: Callable[[], None], then: Callable[[], None]) -> threading.Thread:
+        """Prepare the session in a thread; ``changed`` is called now and then, ``then`` when it is ready."""
+        self._changed = changed
+
+        def work() -> None:
+            try:
+                with quiet():
+                    self.prepare()
+            except (InputError, OSError, MemoryError) as error:
+                self.progress = Progress("failed", str(error))
+                changed()
+                return
+            changed()
+            then()
+
+        thread = threading.Thread(target=work, name="preparing", daemon=True)
+        thread.start()
+        return thread
+
+    def prepare(self) -> Ready:
+        """Bring the whole session to the network's scale: background, noise, and the foreground on disk."""
+        done, total, cells = 0, 3 * self.session.n_frames, self.found
+
+        def read(count: int) -> None:
+            nonlocal done
+            before, done = int(100 * done / total), done + count
+            self.progress.share = min(0.99, done / total)
+            if int(100 * self.progress.share) != before:
+                self._changed()
+
+        self.progress = Progress("preparing", "reading the recording")
+        settings, diameter = settings_of(cells.config)
+        settings = settings.for_background(load_network(None)[1].background_diameters)
+        session: BaseSession = Counted(self.session, read)
+        if settings.repair_defects:
+            session = RepairedSession.of(session, cells.field)
+        diameter = diameter or guess_diameter(session).diameter
+        prepared = prepare(session, diameter, settings, fps=cells.fps, known=self._motion)
+        self.progress.words = "taking background off"
+        movie = ScratchMovie(prepared.scale.size)
+        write_foreground(prepared, movie, "cpu", LocalizeSettings().neuropil)
+        kept = kept_frames(prepared.session)
+        place = np.full(cells.n_frames, -1)
+        place[kept] = np.arange(len(kept))
+        images = MovieImages.of(movie)
+        self.ready = Ready(
+            prepared,
+            movie,
+            kept,
+            place,
+            {"local correlation": images.correlation, "peak to noise": images.peak},
+        )
+        self.progress = Progress("ready", "", 1.0)
+        return self.ready
+
+    def frames(self, mode: str, index: np.ndarray, cells: StreamedCells) -> tuple[dict[str, Any], np.ndarray]:
+        """Frames as 8-bit numbers.
+
+        Parameters
+        ----------
+        mode : str
+            One of :meth:`modes`.
+        index : ndarray of int (n,)
+            Which frames, ascending; fewer are given where they would be too much for one answer.
+        cells : StreamedCells
+            As they are now, for what they explain.
+
+        Returns
+        -------
+        about : dict
+            ``height``, ``width``, ``low``, ``high`` (what 0 and 255 stand for), ``unit``, ``frames``.
+        values : ndarray, uint8 (n, h, w)
+
+        Raises
+        ------
+        InputError
+            For a mode that there isn't, or not yet.
+        """
+        if mode not in self.modes():
+            raise InputError(f"{mode}: no such movie yet; there are {', '.join(self.modes())}")
+        size = self._size(mode)
+        index = index[: max(1, MOST_BYTES // (size[0] * size[1]))]
+        index = index[(index >= 0) & (index < self.session.n_frames)]
+        low, high = self._range(mode, cells)
+        values = self._values(mode, index, cells)
+        # In place: a chunk of frames is large.
+        values -= low
+        values *= 255 / (high - low)
+        np.clip(values, 0, 255, out=values)
+        unit = "noise" if mode in OF_NOISE else "ΔF/F" if self.session.kind == "dff" else "grey values"
+        about = {"height": size[0], "width": size[1], "low": low, "high": high, "unit": unit}
+        return {**about, "frames": index.tolist()}, values.astype(np.uint8)
+
+    def _size(self, mode: str) -> tuple[int, int]:
+        if mode in OF_SESSION or self.ready is None:
+            return self.found.frame_shape
+        return self.ready.prepared.scale.size
+
+    def _values(self, mode: str, index: np.ndarray, cells: StreamedCells) -> np.ndarray:
+        """Frames (n, h, w), float32, in their units."""
+        if not len(index):
+            return np.zeros((0, *self._size(mode)), np.float32)
+        if mode == "raw":
+            return self._stored(index).astype(np.float32)
+        if mode == "corrected":
+            return self._corrected(index)
+        assert self.ready is not None
+        ready, place = self.ready, self.ready.place[index]
+        values = np.zeros((len(index), *ready.prepared.scale.size), np.float32)
+        known = place >= 0
+        if mode != "reconstruction":
+            values[known] = self._scratch(ready.movie, place[known])
+        if mode != "foreground":
+            explained = self._explained(index[known], cells)
+            values[known] = explained if mode == "reconstruction" else values[known] - explained
+        return values
+
+    def _stored(self, index: np.ndarray) -> np.ndarray:
+        first, last = int(index[0]), int(index[-1]) + 1
+        if last - first <= 4 * len(index):  # to read what lies between is cheaper than to seek
+            return self.session.frames(first, last)[index - first]
+        return np.concatenate([self.session.frames(int(frame), int(frame) + 1) for frame in index])
+
+    def _corrected(self, index: np.ndarray) -> np.ndarray:
+        frames = torch.from_numpy(self._stored(index))
+        runs = np.split(np.arange(len(index)), np.flatnonzero(np.diff(index) != 1) + 1)
+        parts = [self._still.resample(frames[run[0] : run[-1] + 1], int(index[run[0]])) for run in runs]
+        return torch.cat(parts).numpy()
+
+    def _scratch(self, movie: ScratchMovie, place: np.ndarray) -> np.ndarray:
+        if not len(place):
+            return np.zeros((0, *movie.size), np.float32)
+        with self._lock:  # one file, one position in it
+            first, last = int(place[0]), int(place[-1]) + 1
+            if last - first <= 4 * len(place):
+                return movie.read(first, last).numpy()[place - first]
+            return torch.cat([movie.read(int(item), int(item) + 1) for item in place]).numpy()
+
+    def _explained(self, index: np.ndarray, cells: StreamedCells) -> np.ndarray:
+        """What the cells explain of the foreground, (n, h, w)."""
+        model = self.model(cells)
+        first, last = int(index[0]), int(index[-1]) + 1
+        source = cells.denoised
+        assert isinstance(source, Columns)
+        activity = np.nan_to_num(source.frames(first, last))[:, index - first]
+        if cells.curation is not None:
+            activity[~cells.curation.present] = 0
+        seen = model.seen.T @ activity
+        return np.asarray(seen.T, np.float32).reshape(len(index), *model.footprints.size)
+
+    def model(self, cells: StreamedCells) -> Model:
+        """Footprints as the foreground shows them; made anew where they changed."""
+        assert self.ready is not None
+        with self._lock:
+            if self._model is None or self._model[0] is not cells.footprints:
+                prepared = self.ready.prepared
+                demixer = Demixer(
+                    self.ready.movie, prepared.noise, Surround(prepared.scale.size, prepared.background_sigma)
+                )
+                self._model = cells.footprints, demixer.model(from_session(cells.footprints, prepared.scale))
+            return self._model[1]
+
+    def _range(self, mode: str, cells: StreamedCells) -> tuple[float, float]:
+        """What black and white stand for: the same for the whole movie, and for all in units of the noise."""
+        key = "foreground" if mode in OF_NOISE else "raw"
+        if key not in self._ranges:
+            index = np.unique(np.linspace(0, self.session.n_frames - 1, SAMPLE).astype(int))
+            sample = np.concatenate([self._values(key, index[[at]], cells) for at in range(len(index))])
+            low, high = (float(edge) for edge in np.percentile(sample, [OUTSIDE, 100 - OUTSIDE]))
+            room = 0.25 * (high - low)
+            self._ranges[key] = (low - room / 2, max(high + room, low + 1e-6))
+        return self._ranges[key]
+
+
+def settings_of(config: str) -> tuple[PreprocessSettings, float | None]:
+    """How a cells file says that its session was prepared, and the cells' diameter where it was given.
+
+    Numbers and switches only: nothing that a file names is imported.
+    """
+    try:
+        given = yaml.safe_load(config)
+        chosen = given["preprocess"]
+        diameter = given.get("cell_diameter")
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return PreprocessSettings(), None
+    names = (
+        "background_diameters",
+        "baseline_seconds",
+        "baseline_frames",
+        "noise_floor",
+        "repair_defects",
+        "repair_stretch",
+        "correlated_noise",
+    )
+    plain = {
+        name: chosen[name]
+        for name in names
+        if isinstance(chosen, dict) and isinstance(chosen.get(name), int | float | bool)
+    }
+    known = float(diameter) if isinstance(diameter, int | float) and diameter > 0 else None
+    return PreprocessSettings(**plain), known

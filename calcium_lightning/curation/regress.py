@@ -1,0 +1,274 @@
+"""Footprints and traces of cells that a person made, regressed on the recording with their neighbours.
+
+The same two regressions as everywhere (:mod:`~calcium_lightning.localize.demix`), on the foreground that the
+whole recording was brought to: traces of the new cells and of all around them at once, then the new cells'
+footprints, in turn. Cells around keep their footprints; those that share pixels with what is new get the
+traces that come of it. Knows cells and a prepared recording; must not know pages or files.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, vstack
+
+from calcium_lightning.core.cells import StreamedCells, footprint_centers
+from calcium_lightning.core.decisions import Action, replaced
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.progress import quiet
+from calcium_lightning.core.remade import Remade
+from calcium_lightning.core.scale import CELL_SIGMA
+from calcium_lightning.curation.ledger import Ledger
+from calcium_lightning.curation.recording import Ready, Recording
+from calcium_lightning.localize.activity import autocovariance, fit_kernel
+from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
+from calcium_lightning.localize.demix import Demixer
+from calcium_lightning.localize.footprints import (
+    consistency,
+    focus,
+    footprints_from_filtered,
+    shape_of,
+)
+from calcium_lightning.localize.gather import GatherSettings
+from calcium_lightning.localize.patches import RADIUS, Patches, Surround, concatenate
+from calcium_lightning.localize.quality import likeness, measure
+from calcium_lightning.localize.upscale import from_session, to_session
+from calcium_lightning.localize.vessels import dark_lines, on_lines
+from calcium_lightning.preprocess.gaps import GappedRows
+
+#: alternations of traces and footprints
+ROUNDS = 3
+#: cells that share more than this of their light with what is new get new traces
+SHARED = 0.02
+#: most cells whose traces the calcium kernel is fitted on
+KERNEL_CELLS = 60
+
+
+class Regressor:
+    """Regresses what the ledger has not regressed yet, one after the other, in a thread.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        What was decided; it gets the results.
+    recording : Recording
+        Prepared.
+    changed : callable
+        Called when it begins or ends something.
+    """
+
+    def __init__(self, ledger: Ledger, recording: Recording, changed: Callable[[], None]) -> None:
+        self.ledger, self.recording, self._changed = ledger, recording, changed
+        self.busy: int | None = None
+        self._failed: set[int] = set()
+        self._wake, self._ended = threading.Event(), False
+        self._stop: Callable[[], None] = lambda: None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, with what was left before."""
+        self._stop = self.ledger.listen(self._wake.set)
+        self._wake.set()
+        self._thread = threading.Thread(target=self._run, name="regressing", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let what is being regressed finish."""
+        self._ended = True
+        self._stop()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended:
+            self._wake.wait()
+            self._wake.clear()
+            while not self._ended and (number := self._next()) is not None:
+                self.busy = number
+                self._changed()
+                self.work(number)
+                self.busy = None
+                self._changed()
+
+    def _next(self) -> int | None:
+        waiting = (entry.number for entry in self.ledger.unregressed())
+        return next((number for number in waiting if number not in self._failed), None)
+
+    def work(self, number: int) -> None:
+        """Regress what one action made."""
+        ready = self.recording.ready
+        assert ready is not None
+        try:
+            with quiet():
+                part = regress(
+                    self.ledger.before(number),
+                    self.ledger.log[number - 1].action,
+                    self.ledger.remade(number),
+                    ready,
+                )
+        except (InputError, np.linalg.LinAlgError, RuntimeError):  # a cell that no frame shows stays as it is
+            self._failed.add(number)
+            return
+        self.ledger.replace(number, part)
+
+
+def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -> Remade:
+    """What an action made, from the recording.
+
+    Parameters
+    ----------
+    before : StreamedCells
+        The cells before the action.
+    action : Action
+        What was done.
+    part : Remade
+        Its new cells, put together from what the file holds; other rows are left out.
+    ready : Ready
+        The recording.
+
+    Returns
+    -------
+    Remade
+        The new cells, and their neighbours with other traces.
+    """
+    prepared = ready.prepared
+    scale = prepared.scale
+    fresh = np.flatnonzero(part.rows >= len(before))
+    start = from_session(part.footprints[fresh], scale)
+    fixed_rows = _around(before, replaced(action), ready, start)
+    fixed = from_session(before.footprints[fixed_rows], scale)
+    demixer = Demixer(ready.movie, prepared.noise, Surround(scale.size, prepared.background_sigma))
+    deconvolver = _deconvolver(before, ready)
+    new, measures = _alternate(demixer, deconvolver, start, fixed)
+    model = demixer.model(concatenate(new, fixed))
+    activity = deconvolver.finish(demixer.unmix(model, demixer.project(model)))
+    light = model.seen
+    shared = np.asarray(abs(light[len(new) :]) @ abs(light[: len(new)]).sum(0).T).ravel()
+    own = np.asarray(light[len(new) :].power(2).sum(1)).ravel()
+    changed = np.flatnonzero(shared > SHARED * np.maximum(own, 1e-12))
+    footprints, peaks = to_session(new, scale)
+    centers = footprint_centers(footprints, before.frame_shape)
+    std, alike, sharp = measures
+    quality = _quality(before, ready, activity, new, centers, alike, sharp)
+    rows = np.concatenate([np.arange(len(new)), len(new) + changed])
+    unit = np.concatenate([peaks, np.ones(len(changed))])
+    gain = activity.statistics.gain[rows]
+    beside = fixed_rows[changed]
+    mass = np.maximum(np.asarray(footprints.sum(1)).ravel(), 1e-9)
+    under = footprints @ before.mean_image.ravel() / mass
+    lit = np.asarray(footprints.multiply(footprints).sum(1)).ravel() / mass
+    lit *= activity.statistics.mean[: len(new)] * peaks
+    return Remade(
+        rows=np.concatenate([part.rows[fresh], beside]),
+        centers=np.concatenate([centers, before.centers[beside]]),
+        center_std=np.concatenate([(std / scale.factor).astype(np.float32), before.center_std[beside]]),
+        footprints=csr_matrix(vstack([footprints, before.footprints[beside]])),
+        traces=_in_time(activity.traces.rows(rows), unit, ready),
+        denoised=_in_time(activity.denoised.rows(rows), unit * gain, ready),
+        spikes=_in_time(activity.spikes.rows(rows), unit * gain, ready),
+        baseline=np.concatenate([(under - lit).astype(np.float32), before.baseline[beside]]),
+        quality={
+            name: np.concatenate([quality.get(name, np.full(len(new), np.nan)), values[beside]]).astype(
+                np.float32
+            )
+            for name, values in before.quality.items()
+        },
+        regressed=True,
+    )
+
+
+def _around(before: StreamedCells, gone: Sequence[int], ready: Ready, new: Patches) -> np.ndarray:
+    """Rows of the cells that are seen where the new ones are, and of those that are seen with them."""
+    there = np.ones(len(before), bool) if before.curation is None else before.curation.present
+    there &= np.asarray(before.footprints.sum(1)).ravel() > 0
+    there[list(gone)] = False
+    places = ready.prepared.scale.to_network(np.nan_to_num(before.centers, nan=-1e6))
+    middle = (new.corner + new.values.shape[-1] // 2).numpy()
+    reach = 2 * (2 * RADIUS + Surround(new.size, ready.prepared.background_sigma).reach)
+    return np.flatnonzero(there & (np.abs(places[:, None] - middle).max(2) <= reach).any(1))
+
+
+def _alternate(
+    demixer: Demixer, deconvolver: Deconvolver, new: Patches, fixed: Patches
+) -> tuple[Patches, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Traces and footprints in turn; the footprints of ``new``, their standard errors and measures."""
+    count = len(new)
+    std = np.full((count, 2), np.nan)
+    alike, sharp = np.zeros(count), np.zeros(count)
+    first = torch.arange(count)
+    for _ in range(ROUNDS):
+        everything = concatenate(new, fixed)
+        model = demixer.model(everything)
+        draft = deconvolver.draft(demixer.unmix(model, demixer.project(model)))
+        filtered, error = (values[:count] for values in demixer.footprints(model, draft.denoised))
+        own = everything[first]
+        shaped, moments, spread = footprints_from_filtered(own, filtered, error, demixer.surround, CELL_SIGMA)
+        formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
+        alike_now = consistency(shaped, filtered, error, demixer.surround)
+        sharp_now = focus(shaped, filtered, error, demixer.noise, moments[:, :2])
+        moved = shaped.recentred(torch.where(formed[:, None], moments[:, :2], 0.0))
+        keep = formed.numpy()
+        values = torch.where(formed[:, None, None], moved.values, new.values)
+        corner = torch.where(formed[:, None], moved.corner, new.corner)
+        new = Patches(values, corner, new.size)
+        std[keep], alike[keep], sharp[keep] = spread.numpy()[keep], alike_now[keep], sharp_now[keep]
+    return new, (std, alike, sharp)
+
+
+def _deconvolver(before: StreamedCells, ready: Ready) -> Deconvolver:
+    """With the kernel of the whole session, which few cells can't tell."""
+    step = max(1, len(before) // KERNEL_CELLS)
+    traces = before.traces[slice(0, len(before), step)][:, ready.kept]
+    kernel = fit_kernel(autocovariance(np.nan_to_num(traces), before.fps), before.fps)
+    return Deconvolver(before.fps, rise_s=kernel.rise_s, decay_s=kernel.decay_s, wander=ready.prepared.wander)
+
+
+def _quality(
+    before: StreamedCells,
+    ready: Ready,
+    activity: FinalActivity,
+    new: Patches,
+    centers: np.ndarray,
+    alike: np.ndarray,
+    sharp: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """What the new cells are like; how many are false among their like isn't known of a few."""
+    scale, count = ready.prepared.scale, len(new)
+    reach = GatherSettings().reach / float(scale.factor.mean())
+    claims = np.zeros(count)
+    for block in before.localizations.blocks():
+        for row, (y, x) in enumerate(centers):
+            claims[row] += (np.hypot(block.y - y, block.x - x) <= reach).sum()
+    place = np.round(np.nan_to_num(scale.to_network(centers))).astype(int)
+    row, column = np.clip(place, 0, np.array(scale.size) - 1).T
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        """Neighbours have a say only in how dark a typical cell gets."""
+        return np.concatenate([values, np.ones(len(activity.noise) - count)])
+
+    shape = {name: padded(values) for name, values in shape_of(new, CELL_SIGMA).items()}
+    whole = measure(
+        activity.statistics,
+        padded(alike),
+        padded(sharp),
+        shape,
+        padded(claims),
+        ready.prepared.session.n_frames,
+        padded(ready.prepared.seen.numpy()[row, column]),
+        padded(on_lines(new, dark_lines(scale.resized(before.mean_image)))),
+    )
+    quality = {name: np.asarray(values)[:count] for name, values in whole.items()}
+    quality["score"] = 1 / (1 + np.exp(-likeness(quality)))
+    return quality
+
+
+def _in_time(values: np.ndarray, unit: np.ndarray, ready: Ready) -> np.ndarray:
+    """Traces of the frames that hold a picture, in the time of the whole recording."""
+    scaled = (values * unit[:, None]).astype(np.float32)
+    if len(ready.kept) == len(ready.place):
+        return scaled
+    return GappedRows(scaled, ready.kept, len(ready.place))[slice(None)]

@@ -1,0 +1,320 @@
+"""What the page asks for and sends, and the process that answers.
+
+Each answer is made by :mod:`~calcium_lightning.curation.views` or the recording, each action goes to the
+ledger; who may ask is :mod:`~calcium_lightning.curation.guard`'s to say. The only files that are served are
+the package's own, by name. Must not know: how anything is drawn, found or kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from calcium_lightning import pages
+from calcium_lightning.core.decisions import LONGEST_NAME, Draw, action_as_json, action_of
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.curation import views
+from calcium_lightning.curation.ledger import Ledger, Stale
+from calcium_lightning.curation.recording import Recording
+from calcium_lightning.curation.regress import Regressor
+from calcium_lightning.curation.words import MEANINGS, thresholds
+
+#: folders whose files are served, and under which name
+FOLDERS = {"": Path(__file__).parent / "static", "vendor/": Path(pages.__file__).parent / "vendor"}
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+#: seconds after which a silent stream of events says that it is still there
+ALIVE_S = 15.0
+#: how many actions, and cells, one request may name
+MOST_ACTIONS, MOST_CELLS = 1000, 32
+
+
+class Curator:
+    """A page on one cells file.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        What is decided.
+    recording : Recording, optional
+        The session, for the movie and the regression.
+    ended : callable, optional
+        Called when the page says that it is done.
+    """
+
+    def __init__(
+        self, ledger: Ledger, recording: Recording | None = None, ended: Callable[[], None] | None = None
+    ) -> None:
+        self.ledger, self.recording = ledger, recording
+        self.ended = ended or (lambda: None)
+        self.regressor = None if recording is None else Regressor(ledger, recording, self.changed)
+        self.settings = thresholds(ledger.found)
+        self.facts = views.facts(ledger.found)
+        self._found_rows = views.rows_of(ledger.found, range(len(ledger.found)))
+        self._peaks: np.ndarray | None = None
+        self._waiting: set[asyncio.Event] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        ledger.listen(self.changed)
+
+    def start(self) -> None:
+        """Begin what goes on in the background."""
+        if self.recording is not None and self.regressor is not None:
+            self.recording.start(self.changed, self.regressor.start)
+
+    def end(self) -> None:
+        """End it."""
+        if self.regressor is not None:
+            self.regressor.end()
+
+    def finish_regressions(self) -> None:
+        """Regress all that isn't, and come back when it is done."""
+        if self.recording is None or self.regressor is None:
+            return
+        waiting = self.ledger.unregressed()
+        if waiting:
+            self.recording.prepare()
+            for entry in waiting:
+                self.regressor.work(entry.number)
+
+    def changed(self) -> None:
+        """Tell all pages, from whichever thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        for event in self._waiting:
+            event.set()
+
+    def app(self) -> Starlette:
+        """The ASGI application, without its guard."""
+        return Starlette(
+            routes=[
+                Route("/", self.page),
+                Route("/static/{name:path}", self.static),
+                Route("/api/start", self.begin),
+                Route("/api/standing", self.standing),
+                Route("/api/cell/{cell:int}", self.cell),
+                Route("/api/traces", self.traces),
+                Route("/api/activity", self.activity),
+                Route("/api/layer/{name:int}", self.layer),
+                Route("/api/frames/{mode}", self.frames),
+                Route("/api/events", self.events),
+                Route("/api/decide", self.decide, methods=["POST"]),
+                Route("/api/decisions.json", self.decisions),
+                Route("/api/end", self.finish, methods=["POST"]),
+            ],
+            exception_handlers={InputError: _refused, OSError: _failed},
+        )
+
+    def page(self, request: Request) -> Response:
+        """The page itself; without the slash at its end its addresses would lead elsewhere."""
+        return self._file("index.html")
+
+    def static(self, request: Request) -> Response:
+        """A file of the page."""
+        return self._file(request.path_params["name"])
+
+    def _file(self, name: str) -> Response:
+        known = {
+            f"{prefix}{path.relative_to(folder).as_posix()}": path
+            for prefix, folder in FOLDERS.items()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        if name not in known:
+            return Response("no such file", 404)
+        kind = TYPES.get(known[name].suffix, "text/plain")
+        return Response(known[name].read_bytes(), media_type=kind)
+
+    def begin(self, request: Request) -> Response:
+        """All that the page needs to be drawn first."""
+        ledger = self.ledger
+        layers = [*views.layers(ledger.found), *self._late_layers()]
+        return JSONResponse(
+            {
+                "file": ledger.path.name,
+                "facts": self.facts,
+                "meanings": MEANINGS,
+                "layers": layers,
+                "rows": self._found_rows,
+                **self._state(),
+            }
+        )
+
+    def standing(self, request: Request) -> Response:
+        """How things stand now."""
+        return JSONResponse(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        ledger = self.ledger
+        undo, redo = ledger.undoable(), ledger.redoable()
+        return {
+            "revision": ledger.revision,
+            "who": ledger.who,
+            "writable": ledger.writable,
+            "folded": not ledger.unfolded,
+            "standing": views.standing_of(ledger.standing),
+            "made": views.rows_of(ledger.cells, range(len(ledger.found), len(ledger.cells))),
+            "undo": None if undo is None else action_as_json(undo.action),
+            "redo": None if redo is None else action_as_json(redo.action),
+            "layers": [*views.layers(ledger.found), *self._late_layers()],
+            **self._news(),
+        }
+
+    def _late_layers(self) -> dict[str, np.ndarray]:
+        ready = None if self.recording is None else self.recording.ready
+        return {} if ready is None else ready.images
+
+    def _news(self) -> dict[str, Any]:
+        recording = self.recording
+        waiting = [entry.number for entry in self.ledger.unregressed()] if recording is not None else []
+        return {
+            "revision": self.ledger.revision,
+            "folded": not self.ledger.unfolded,
+            "modes": [] if recording is None else recording.modes(),
+            "recording": None if recording is None else vars(recording.progress),
+            "regressing": len(waiting),
+            "busy": None if self.regressor is None else self.regressor.busy,
+        }
+
+    def cell(self, request: Request) -> Response:
+        """What is shown of a chosen cell."""
+        cells, row = self.ledger.cells, request.path_params["cell"]
+        if row >= len(cells):
+            raise InputError(f"cell {row}: there are {len(cells)} cells, from 0")
+        return JSONResponse(views.details(cells, row, self.settings, self.facts["diameter"]))
+
+    def traces(self, request: Request) -> Response:
+        """Traces of some cells, thinned."""
+        cells = self.ledger.cells
+        rows = _integers(request, "cells")[:MOST_CELLS]
+        if any(not 0 <= row < len(cells) for row in rows):
+            raise InputError(f"cells {rows}: there are {len(cells)} cells, from 0")
+        start, stop = _integer(request, "start", 0), _integer(request, "stop", cells.n_frames)
+        about, values = views.traces(cells, rows, start, stop, _integer(request, "points", 2000))
+        return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
+
+    def activity(self, request: Request) -> Response:
+        """How active all cells are in some frames, each as a share of its peak in 255 steps, frame by frame."""
+        cells = self.ledger.cells
+        start = max(0, _integer(request, "start", 0))
+        stop = min(cells.n_frames, start + min(512, _integer(request, "count", 64)))
+        if self._peaks is None:
+            self._peaks = views.peaks_of(self.ledger.found.denoised)
+        about, values = views.activity(cells, self._peaks, start, stop)
+        return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
+
+    def layer(self, request: Request) -> Response:
+        """A background of the field of view."""
+        images = [*views.layers(self.ledger.found).items(), *self._late_layers().items()]
+        index = request.path_params["name"]
+        if index >= len(images):
+            raise InputError(f"layer {index}: there are {len(images)}")
+        name, image = images[index]
+        about, data = views.image_bytes(image)
+        return Response(views.packed({**about, "name": name}, data), media_type="application/octet-stream")
+
+    def frames(self, request: Request) -> Response:
+        """Frames of the movie."""
+        if self.recording is None:
+            raise InputError("no movie: start the page with session=")
+        start, count = _integer(request, "start", 0), _integer(request, "count", 1)
+        index = np.array(_integers(request, "index")) if "index" in request.query_params else None
+        if index is None:
+            index = start + np.arange(min(count, 4096)) * max(1, _integer(request, "step", 1))
+        about, values = self.recording.frames(
+            request.path_params["mode"], np.unique(index), self.ledger.cells
+        )
+        return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
+
+    async def decide(self, request: Request) -> Response:
+        """Take actions."""
+        try:
+            body = json.loads(await request.body())
+        except ValueError:
+            raise InputError("no JSON") from None
+        if not isinstance(body, dict) or not isinstance(body.get("actions"), list):
+            raise InputError("actions: a list is wanted")
+        actions = [action_of(item) for item in body["actions"][:MOST_ACTIONS] if isinstance(item, dict)]
+        if self.recording is None and any(isinstance(action, Draw) for action in actions):
+            raise InputError("a cell is drawn on its recording: start the page with session=")
+        revision, who = body.get("revision"), body.get("who")
+        if not isinstance(revision, int):
+            raise InputError("revision: a number is wanted")
+        if who is not None and not isinstance(who, str):
+            raise InputError("who: a text is wanted")
+        if isinstance(who, str) and who.strip():
+            self.ledger.who = who.strip()[:LONGEST_NAME]
+        try:
+            await run_in_threadpool(self.ledger.decide_all, actions, revision)
+        except Stale:
+            state = await run_in_threadpool(self._state)
+            words = "another page has decided meanwhile; nothing was changed, look and decide again"
+            return JSONResponse({"error": words, **state}, 409)
+        return JSONResponse(await run_in_threadpool(self._state))
+
+    def decisions(self, request: Request) -> Response:
+        """All decisions, to be kept elsewhere or applied to cells that were extracted anew."""
+        from calcium_lightning.curation.transfer import decisions_of
+
+        name = f"{self.ledger.path.stem}.decisions.json".encode("ascii", "replace").decode().replace('"', "_")
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return JSONResponse(decisions_of(self.ledger.cells, self.ledger.log), headers=headers)
+
+    async def finish(self, request: Request) -> Response:
+        """End the server; what was decided is folded in on the way."""
+        self.ended()
+        return JSONResponse({"ended": True})
+
+    async def events(self, request: Request) -> Response:
+        """News, as server-sent events: whoever holds another revision asks for how things stand."""
+        self._loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+        self._waiting.add(event)
+
+        async def lines() -> AsyncIterator[str]:
+            try:
+                while True:
+                    event.clear()
+                    yield f"data: {json.dumps(self._news())}\n\n"
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(event.wait(), ALIVE_S)
+            finally:
+                self._waiting.discard(event)
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """The machine's: a full disk."""
+    words = getattr(error, "strerror", None) or str(error)
+    return JSONResponse({"error": f"not kept: {words}"}, 507)
+
+
+def _integer(request: Request, name: str, default: int) -> int:
+    values = _integers(request, name)
+    return values[0] if values else default
+
+
+def _integers(request: Request, name: str) -> list[int]:
+    text = request.query_params.get(name, "")
+    try:
+        return [int(item) for item in text.split(",") if item]
+    except ValueError:
+        raise InputError(f"{name}={text[:80]}: whole numbers are wanted") from None

@@ -1,0 +1,271 @@
+"""Decisions from one extraction to another: written down with places, and matched to cells by them.
+
+A session that is extracted anew has other cells in another order. What was decided is therefore kept with
+where the cells lie, and applied to those that lie there now: a verdict to the cell, a merger to the cells
+that its parts were, a drawn cell where none was found again. Knows cells and actions; must not know pages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcium_lightning.core.cells import CellTable
+from calcium_lightning.core.decisions import (
+    Action,
+    Draw,
+    Entry,
+    Label,
+    Merge,
+    Note,
+    Split,
+    Verdict,
+    action_of,
+    in_force,
+)
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.standing import ORIGINS
+from calcium_lightning.curation.views import diameter_of, outlines
+from calcium_lightning.io.curation_file import open_original
+from calcium_lightning.io.journal import FORMAT, VERSION
+from calcium_lightning.metrics.matching import match_points
+
+Place = tuple[float, float]
+
+
+@dataclass
+class Transfer:
+    """What decisions about other cells come to for these.
+
+    Attributes
+    ----------
+    actions : list of Action
+        To be taken in order.
+    matched : int
+        Decisions that found their cells.
+    lost : list of str
+        A line for each that didn't.
+    """
+
+    actions: list[Action] = field(default_factory=list)
+    matched: int = 0
+    lost: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n  ".join([f"{self.matched} decisions applied, {len(self.lost)} found no cell", *self.lost])
+
+
+def decisions_of(cells: CellTable, log: Iterable[Entry]) -> dict[str, Any]:
+    """What was decided about cells, with their places, as plain values.
+
+    Parameters
+    ----------
+    cells : CellTable
+        As they are now, with their curation.
+    log : iterable of Entry
+        All that was decided; it goes along for the record.
+    """
+    log = tuple(log)
+    items: list[dict[str, Any]] = []
+    standing = cells.curation
+    if standing is not None:
+        actions = {entry.number: entry.action for entry in in_force(log)}
+        about = (standing.verdict != 0) | (standing.origin > 0)
+        about |= np.array(
+            [bool(note or labels) for note, labels in zip(standing.notes, standing.labels, strict=True)]
+        )
+        said: list[int] = np.flatnonzero(standing.present & about).tolist()
+        for row in said:
+            made = actions.get(int(standing.made_by[row]))
+            parents = (
+                made.cells if isinstance(made, Merge) else (made.cell,) if isinstance(made, Split) else ()
+            )
+            lines = outlines(cells, [row])[0]
+            longest = max(lines, key=len, default=[])
+            items.append(
+                {
+                    "cell": row,
+                    "center": [round(float(place), 2) for place in cells.centers[row]],
+                    "verdict": int(standing.verdict[row]),
+                    "origin": ORIGINS[standing.origin[row]],
+                    "parents": [[round(float(x), 2) for x in cells.centers[parent]] for parent in parents],
+                    "line": [list(point) for point in made.line] if isinstance(made, Split) else [],
+                    "outline": [list(pair) for pair in zip(longest[::2], longest[1::2], strict=True)],
+                    "note": standing.notes[row],
+                    "labels": list(standing.labels[row]),
+                    "who": standing.who[row],
+                    "when": standing.when[row],
+                }
+            )
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "session": Path(cells.session).name,
+        "session_sha256": cells.session_sha256,
+        "frame_shape": list(cells.frame_shape),
+        "cells": items,
+        "log": [entry.as_json() for entry in log],
+    }
+
+
+def read_decisions(path: Path) -> dict[str, Any]:
+    """Decisions from a file that the page saved, or from a cells file that was curated.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        with open_original(path) as original:
+            found = decisions_of(original.decided(), original.log)
+        if not found["log"]:
+            raise InputError(f"{path}: nobody has decided anything in it")
+        return found
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or 'can not be read'}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "cells" not in content:
+        raise InputError(f"{path}: no decisions; save them from the page, or give a curated cells file")
+    if content.get("version") != VERSION:
+        raise InputError(f"{path}: version {content.get('version')}, this package reads {VERSION}")
+    return content
+
+
+def transfer(decisions: Mapping[str, Any], cells: CellTable, draw: bool = True) -> Transfer:
+    """Match decisions to cells by place.
+
+    Parameters
+    ----------
+    decisions : mapping
+        From :func:`decisions_of`.
+    cells : CellTable
+        Those that they shall be about.
+    draw : bool
+        Cells that were drawn may be drawn again where none is now; that needs the recording.
+
+    Raises
+    ------
+    InputError
+        If the field is another, or the decisions are damaged.
+    """
+    try:
+        if tuple(decisions["frame_shape"]) != tuple(cells.frame_shape):
+            raise InputError(
+                f"decisions about a field of {tuple(decisions['frame_shape'])} pixels, the cells' is "
+                f"{cells.frame_shape}"
+            )
+        return _Matching(cells, draw).run(decisions["cells"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"decisions: damaged ({type(error).__name__}: {error})") from error
+
+
+class _Matching:
+    """Matches one set of decisions; new cells are numbered as they will be."""
+
+    def __init__(self, cells: CellTable, draw: bool) -> None:
+        self.cells, self.draw = cells, draw
+        self.radius = diameter_of(cells) / 2
+        self.count = len(cells)
+        self.taken: set[int] = set()
+        present = np.ones(len(cells), bool) if cells.curation is None else cells.curation.present
+        self.places = np.where(present[:, None], cells.centers.astype(float), np.nan)
+        self.result = Transfer()
+
+    def run(self, items: Sequence[Mapping[str, Any]]) -> Transfer:
+        """Verdicts first, all matched at once; then what is made, whose parts have their own places."""
+        found = [item for item in items if item["origin"] == "found"]
+        for item, row in zip(found, self._match([item["center"] for item in found]), strict=True):
+            if row is None:
+                if item["verdict"] >= 0:
+                    self._lose(item, "was decided on")
+                continue
+            self._decide(item, row, bool(item["verdict"] > 0) if item["verdict"] else None)
+        for item in items:
+            if item["origin"] == "merged":
+                self._merge(item)
+            elif item["origin"] == "drawn":
+                self._drawn(item)
+        self._splits([item for item in items if item["origin"] == "split"])
+        return self.result
+
+    def _match(self, places: Sequence[Sequence[float]]) -> list[int | None]:
+        """One to one; cells that are replaced already are out."""
+        free = self.places.copy()
+        free[list(self.taken)] = np.nan
+        pairs = match_points(np.array(places, float).reshape(-1, 2), free, self.radius)
+        rows: list[int | None] = [None] * len(places)
+        for first, second in zip(pairs.first, pairs.second, strict=True):
+            rows[int(first)] = int(second)
+        return rows
+
+    def _decide(self, item: Mapping[str, Any], row: int, accepted: bool | None) -> None:
+        self.result.matched += 1
+        if accepted is not None:
+            self.result.actions.append(Verdict((row,), accepted))
+        if item["note"]:
+            self.result.actions.append(Note(row, str(item["note"])))
+        self.result.actions += [Label((row,), str(label)) for label in item["labels"]]
+
+    def _make(self, action: Merge | Split | Draw, items: Sequence[Mapping[str, Any]]) -> None:
+        """Take an action that makes cells, and say of them what was said."""
+        self.result.actions.append(action)
+        if isinstance(action, Merge):
+            self.taken |= set(action.cells)
+        if isinstance(action, Split):
+            self.taken.add(action.cell)
+        for item in items:
+            self._decide(item, self.count, False if item["verdict"] < 0 else None)
+            self.count += 1
+
+    def _merge(self, item: Mapping[str, Any]) -> None:
+        rows = [row for row in self._match(item["parents"]) if row is not None]
+        if len(rows) > 1:
+            self._make(Merge(tuple(rows)), [item])
+        elif rows:
+            self._decide(item, rows[0], bool(item["verdict"] >= 0))
+        else:
+            self._lose(item, "was merged")
+
+    def _drawn(self, item: Mapping[str, Any]) -> None:
+        (row,) = self._match([item["center"]])
+        if row is not None:
+            self._decide(item, row, bool(item["verdict"] >= 0))
+        elif self.draw and len(item["outline"]) > 2:
+            action = action_of({"do": "draw", "outline": item["outline"]})
+            assert isinstance(action, Draw)
+            self._make(action, [item])
+        else:
+            self._lose(item, "was drawn (session= is needed to draw it again)")
+
+    def _splits(self, items: Sequence[Mapping[str, Any]]) -> None:
+        families: dict[Place, list[Mapping[str, Any]]] = {}
+        for item in items:
+            (parent,) = item["parents"]
+            families.setdefault((parent[0], parent[1]), []).append(item)
+        for parent, parts in families.items():
+            rows = self._match([part["center"] for part in parts])
+            known = [row for row in rows if row is not None]
+            if len(known) == len(parts):
+                for part, row in zip(parts, known, strict=True):
+                    self._decide(part, row, bool(part["verdict"] >= 0))
+                continue
+            (whole,) = self._match([parent])
+            if whole is None or len(parts) != 2:
+                self._lose(parts[0], "was split")
+                continue
+            action = action_of({"do": "split", "cell": whole, "line": parts[0]["line"]})
+            assert isinstance(action, Split)
+            self._make(action, parts)
+
+    def _lose(self, item: Mapping[str, Any], what: str) -> None:
+        y, x = item["center"]
+        self.result.lost.append(f"the cell at ({y:.1f}, {x:.1f}) {what}, and none is there now")
