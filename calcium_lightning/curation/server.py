@@ -207,7 +207,7 @@ class Curator:
         return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
 
     def activity(self, request: Request) -> Response:
-        """How active all cells are in some frames, each as a share of its peak in 255 steps, frame by frame."""
+        """How active all cells are in some frames, each in 255 steps of its peak, frame by frame."""
         cells = self.ledger.cells
         start = max(0, _integer(request, "start", 0))
         stop = min(cells.n_frames, start + min(512, _integer(request, "count", 64)))
@@ -234,9 +234,13 @@ class Curator:
         index = np.array(_integers(request, "index")) if "index" in request.query_params else None
         if index is None:
             index = start + np.arange(min(count, 4096)) * max(1, _integer(request, "step", 1))
-        about, values = self.recording.frames(
-            request.path_params["mode"], np.unique(index), self.ledger.cells
-        )
+        mode = request.path_params["mode"]
+        about, values = self.recording.frames(mode, np.unique(index), self.ledger.cells)
+        crop = _integers(request, "crop")
+        if len(crop) == 4:
+            top, left = max(0, crop[0]), max(0, crop[2])
+            values = np.ascontiguousarray(values[:, top : crop[1], left : crop[3]])
+            about |= {"top": top, "left": left, "height": values.shape[1], "width": values.shape[2]}
         return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
 
     async def decide(self, request: Request) -> Response:

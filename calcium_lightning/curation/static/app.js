@@ -1,0 +1,96 @@
+// Puts the page together: starts its parts, keeps the header, and hears what the server has to tell.
+
+import { postJson } from "./api.js";
+import * as cell from "./cell.js";
+import * as field from "./field.js";
+import * as keys from "./keys.js";
+import * as list from "./list.js";
+import * as movie from "./movie.js";
+import * as plots from "./plots.js";
+import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, state, statusOf, trouble } from "./store.js";
+import * as tools from "./tools.js";
+
+const find = (id) => document.getElementById(id);
+
+function header() {
+  const numbers = { accepted: 0, rejected: 0, replaced: 0, hand: 0 };
+  for (let one = 0; one < count(); one++) {
+    numbers[statusOf(one)]++;
+    if (present(one) && byHand(one)) numbers.hand++;
+  }
+  const parts = [[numbers.accepted, "accepted"], [numbers.rejected, "rejected"], [numbers.hand, "decided by hand"]];
+  find("counts").replaceChildren(...parts.flatMap(([number, words], i) => {
+    const strong = document.createElement("b");
+    strong.textContent = number;
+    return [i ? " · " : "", strong, ` ${words}`];
+  }));
+  find("undo").disabled = !state.undo;
+  find("redo").disabled = !state.redo;
+  find("undo").title = state.undo ? `Takes back: ${inWords(state.undo)}` : "";
+  find("redo").title = state.redo ? `Does again: ${inWords(state.redo)}` : "";
+}
+
+function inWords(action) {
+  const which = (action.cells || (action.cell === undefined ? [] : [action.cell])).join(", ");
+  return `${action.do} ${which} ${action.label || ""}`.trim();
+}
+
+function news() {
+  const { recording } = state;
+  find("saved").textContent = state.writable ? (state.folded ? "kept in the file" : "kept in the journal") : "read only";
+  find("saved").title = state.folded ? "Every decision is in the cells file" : "Every decision is on disk beside the cells file, and is written into it in a moment";
+  find("work").className = `state ${state.regressing || recording?.state === "preparing" ? "busy" : ""}`;
+  find("work").textContent = !recording ? "" : recording.state === "preparing" ? `${recording.words}, ${Math.round(100 * recording.share)}%`
+    : recording.state === "failed" ? `recording: ${recording.words}` : state.regressing ? `regressing ${state.regressing}` : "recording ready";
+}
+
+// A stream of news; whoever holds another revision asks how things stand.
+function listen() {
+  const source = new EventSource("api/events");
+  source.addEventListener("message", async (event) => {
+    const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
+    const other = told.revision > state.revision;
+    Object.assign(state, { folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
+    news();
+    if (other || ended || told.modes.length !== modes) await refresh();
+    emit("news");
+  });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) trouble("The server has ended. What was decided is kept; start it again to go on.");
+  });
+}
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+  find("theme").textContent = name === "dark" ? "Light" : "Dark";
+  plots.redraw();
+  emit("colour");
+}
+
+async function begin() {
+  for (const part of [field, list, cell, movie, plots, tools, keys]) part.start();
+  const wish = new URLSearchParams(location.search).get("theme");
+  const dark = wish ? wish === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  theme(dark ? "dark" : "light");
+  find("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  find("who").addEventListener("change", (event) => { state.who = event.target.value; });
+  find("end").addEventListener("click", async () => {
+    await postJson("end", {});
+    document.body.replaceChildren(Object.assign(document.createElement("p"), { className: "ended", textContent: "Ended. What was decided is in the cells file; this page can be closed." }));
+  });
+  on("said", (words) => { find("said").textContent = words; });
+  on("trouble", (words) => { find("alert").textContent = words; find("alert").hidden = !words; });
+  on("standing", () => { header(); news(); });
+  await load();
+  document.title = `${state.file}: curate`;
+  find("file").textContent = state.file;
+  find("file").title = state.file;
+  find("who").value = state.who;
+  const first = nextUncertain(null);
+  if (first !== null) choose(first);
+  else if (count()) choose(0);
+  listen();
+  document.documentElement.dataset.ready = "true";
+}
+
+begin().catch((error) => trouble(`The page can't be shown: ${error.message}`));

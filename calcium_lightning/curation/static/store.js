@@ -1,0 +1,138 @@
+// What the page knows, who wants to hear when it changes, and the one way to decide.
+// Knows cells and decisions, nothing of how they are shown.
+
+import { Refused, getJson, postJson } from "./api.js";
+
+export const state = {
+  facts: null, file: "", meanings: {}, layers: [], modes: [], rows: null, standing: null, revision: 0, found: 0,
+  chosen: null, marked: new Set(), neighbours: [], frame: 0, writable: true, undo: null, redo: null,
+  recording: null, regressing: 0, busy: null, folded: true, colour: "verdict", filter: "present", condition: [],
+  sort: "score", falling: true, order: [],
+};
+const listeners = new Map();
+
+// "loaded", "standing", "chosen", "marked", "details", "frame", "order", "news", "colour", "said", "trouble"
+export function on(event, heard) {
+  listeners.set(event, [...(listeners.get(event) || []), heard]);
+}
+
+export function emit(event, value) {
+  for (const heard of listeners.get(event) || []) heard(value);
+}
+
+export const say = (words) => emit("said", words);
+export const trouble = (words) => emit("trouble", words);
+export const count = () => state.standing.accepted.length;
+export const present = (cell) => state.standing.replacedBy[cell] < 0;
+export const accepted = (cell) => state.standing.accepted[cell] === 1;
+export const byHand = (cell) => state.standing.verdict[cell] !== 0 || state.standing.origin[cell] !== "found";
+export const score = (cell) => state.rows.quality.score?.[cell] ?? null;
+
+export function statusOf(cell) {
+  if (!present(cell)) return "replaced";
+  return accepted(cell) ? "accepted" : "rejected";
+}
+
+function take(answer) {
+  const kept = state.found;
+  for (const name of ["revision", "who", "writable", "undo", "redo", "standing", "modes", "recording", "regressing", "busy", "folded", "layers"]) {
+    if (name in answer) state[name] = answer[name];
+  }
+  const { rows } = state;
+  rows.centers.length = rows.outlines.length = kept;
+  for (const name of Object.keys(rows.quality)) rows.quality[name].length = kept;
+  rows.centers.push(...answer.made.centers);
+  rows.outlines.push(...answer.made.outlines);
+  for (const name of Object.keys(rows.quality)) rows.quality[name].push(...answer.made.quality[name]);
+  for (const cell of [...state.marked]) if (cell >= count() || !present(cell)) state.marked.delete(cell);
+  if (state.chosen !== null && state.chosen >= count()) state.chosen = null;
+}
+
+export async function load() {
+  const answer = await getJson("start");
+  Object.assign(state, { facts: answer.facts, file: answer.file, meanings: answer.meanings, rows: answer.rows });
+  state.found = answer.rows.centers.length;
+  take(answer);
+  emit("loaded");
+  emit("standing");
+}
+
+export async function refresh() {
+  take(await getJson("standing"));
+  emit("standing");
+}
+
+// Actions are sent one after the other, each on the revision that the one before has left.
+let queue = Promise.resolve();
+export function decide(...actions) {
+  queue = queue.then(() => send(actions));
+  return queue;
+}
+
+async function send(actions) {
+  const before = count();
+  try {
+    take(await postJson("decide", { actions, revision: state.revision, who: state.who }));
+  } catch (error) {
+    if (!(error instanceof Refused)) {
+      trouble("The server doesn't answer: nothing was decided. Start it again, and reload this page.");
+      return false;
+    }
+    if (error.status === 409) {
+      take(error.body);
+      emit("standing");
+    }
+    trouble(sentence(error.message));
+    return false;
+  }
+  trouble("");
+  const made = count() > before ? count() - 1 : null;
+  if (actions.some((action) => ["merge", "split", "draw"].includes(action.do)) && made !== null) {
+    state.marked.clear();
+    choose(before, { quiet: true });
+  }
+  emit("standing");
+  return true;
+}
+
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+
+export function choose(cell, { quiet = false } = {}) {
+  if (cell === null || cell < 0 || cell >= count()) return;
+  state.chosen = cell;
+  emit("chosen", { quiet });
+}
+
+export function mark(cell) {
+  if (!present(cell)) return;
+  if (state.marked.has(cell)) state.marked.delete(cell);
+  else state.marked.add(cell);
+  emit("marked");
+}
+
+// The cell that the tests are least certain of, of those that nobody has decided.
+export function nextUncertain(after = state.chosen) {
+  const threshold = state.facts.thresholds.score;
+  const doubt = (cell) => Math.abs((score(cell) ?? 0.5) - threshold);
+  let best = null;
+  for (let cell = 0; cell < count(); cell++) {
+    if (!present(cell) || byHand(cell) || cell === after) continue;
+    if (best === null || doubt(cell) < doubt(best)) best = cell;
+  }
+  return best;
+}
+
+export function setFrame(frame, { playing = false } = {}) {
+  const last = state.facts.frames - 1;
+  state.frame = Math.max(0, Math.min(last, Math.round(frame)));
+  emit("frame", { playing });
+}
+
+export const timeOf = (frame) => {
+  const { start, end, frames } = state.facts;
+  return frames > 1 ? start + ((end - start) * frame) / (frames - 1) : start;
+};
+export const frameAt = (time) => {
+  const { start, end, frames } = state.facts;
+  return end > start ? Math.round(((time - start) / (end - start)) * (frames - 1)) : 0;
+};
