@@ -32,11 +32,15 @@ AUTOMATIC = np.array([True, True, False, False])
 
 
 def log_of(*actions: Action) -> tuple[Entry, ...]:
-    return tuple(Entry(n, "Ada", f"2026-01-01T00:00:{n:02}Z", "1", action) for n, action in enumerate(actions, 1))
+    return tuple(
+        Entry(n, "Ada", f"2026-01-01T00:00:{n:02}Z", "1", action) for n, action in enumerate(actions, 1)
+    )
 
 
 def test_a_verdict_stands_above_that_of_the_tests():
-    standing = Standing.of(AUTOMATIC, log_of(Verdict((2,), True), Verdict((0, 1), False), Verdict((1,), None)))
+    standing = Standing.of(
+        AUTOMATIC, log_of(Verdict((2,), True), Verdict((0, 1), False), Verdict((1,), None))
+    )
     assert standing.accepted.tolist() == [False, True, True, False]
     assert standing.automatic.tolist() == AUTOMATIC.tolist()
     assert standing.who == ("Ada",) * 3 + ("",)
@@ -68,7 +72,11 @@ def test_what_was_undone_can_be_redone_until_something_else_is_decided():
     assert to_redo(log) == ()
 
 
-@given(st.lists(st.sampled_from([Verdict((0,), True), Verdict((0,), False), Verdict((1,), None), Undo(), Redo()])))
+@given(
+    st.lists(
+        st.sampled_from([Verdict((0,), True), Verdict((0,), False), Verdict((1,), None), Undo(), Redo()])
+    )
+)
 def test_undoing_all_gives_back_what_was_found(actions):
     log = log_of(*actions, *[Undo()] * len(actions))
     assert in_force(log) == ()

@@ -1,0 +1,85 @@
+"""A real browser for tests: Chromium, driven by Playwright; absent, tests skip and say why."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+#: a busy machine is no failure
+PATIENCE_MS = 60_000
+
+
+def why_not() -> str:
+    """Why no browser can be driven here; empty where one can."""
+    if CHROMIUM is None:
+        return "no Chromium here: apt-get install chromium"
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "no Playwright here: pip install playwright"
+    return ""
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+class Served:
+    """``curate`` as a user starts it, in a process of its own.
+
+    Attributes
+    ----------
+    address : str
+        Of the page, with its token.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-m", "calcium_lightning.curate", "open=false", *arguments]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.told = ""
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", self.told)):
+            line = self.process.stdout.readline()
+            if not line:
+                raise AssertionError(f"ended: {self.told} {self.process.communicate()[1]}")
+            self.told += line
+        self.address = found[0]
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, and give the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[Served]:
+    """``curate`` for as long as the block runs."""
+    served = Served(folder, *arguments)
+    try:
+        yield served
+    finally:
+        served.end()
