@@ -162,14 +162,21 @@ def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -
     under = footprints @ before.mean_image.ravel() / mass
     lit = np.asarray(footprints.multiply(footprints).sum(1)).ravel() / mass
     lit *= activity.statistics.mean[: len(new)] * peaks
+    # Frames without a picture are as in the file: nan, or bridged.
+    bridged = not np.isnan(before.traces[slice(0, 1)]).any()
+
+    def in_time(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        scaled = (values * unit[:, None]).astype(np.float32)
+        return GappedRows(scaled, ready.kept, len(ready.place), bridged)[slice(None)]
+
     return Remade(
         rows=np.concatenate([part.rows[fresh], beside]),
         centers=np.concatenate([centers, before.centers[beside]]),
         center_std=np.concatenate([(std / scale.factor).astype(np.float32), before.center_std[beside]]),
         footprints=csr_matrix(vstack([footprints, before.footprints[beside]])),
-        traces=_in_time(activity.traces.rows(rows), unit, ready),
-        denoised=_in_time(activity.denoised.rows(rows), unit * gain, ready),
-        spikes=_in_time(activity.spikes.rows(rows), unit * gain, ready),
+        traces=in_time(activity.traces.rows(rows), unit),
+        denoised=in_time(activity.denoised.rows(rows), unit * gain),
+        spikes=in_time(activity.spikes.rows(rows), unit * gain),
         baseline=np.concatenate([(under - lit).astype(np.float32), before.baseline[beside]]),
         quality={
             name: np.concatenate([quality.get(name, np.full(len(new), np.nan)), values[beside]]).astype(
@@ -264,11 +271,3 @@ def _quality(
     quality = {name: np.asarray(values)[:count] for name, values in whole.items()}
     quality["score"] = 1 / (1 + np.exp(-likeness(quality)))
     return quality
-
-
-def _in_time(values: np.ndarray, unit: np.ndarray, ready: Ready) -> np.ndarray:
-    """Traces of the frames that hold a picture, in the time of the whole recording."""
-    scaled = (values * unit[:, None]).astype(np.float32)
-    if len(ready.kept) == len(ready.place):
-        return scaled
-    return GappedRows(scaled, ready.kept, len(ready.place))[slice(None)]

@@ -67,7 +67,8 @@ def make_curated(folder: Path, seed: int = 3) -> Made:
     spikes = (random.random((count, length)) < 0.02) * random.uniform(0.7, 1.5, (count, length))
     decay = np.exp(-np.arange(80) / (0.5 * FPS))
     calcium = np.stack([np.convolve(row, decay)[:length] for row in spikes]) * 30
-    movie = 200 + np.einsum("kt,kyx->tyx", calcium, shapes) + random.normal(0, 2, SHAPE)
+    tissue = 200 + 40 * np.cos(x / 9) * np.sin(y / 7)  # frames without texture would pass for black ones
+    movie = tissue + np.einsum("kt,kyx->tyx", calcium, shapes) + random.normal(0, 2, SHAPE)
     session = folder / "session.h5"
     with SessionWriter(session, height, width, "float32", FPS, motion_corrected=True) as writer:
         writer.append(movie.astype(np.float32))

@@ -20,22 +20,29 @@ async function checked(response) {
   throw new Refused(response.status, body);
 }
 
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(`api/${path}`, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, { error: "the server doesn't answer: start it again, and reload this page; what was decided is kept" });
+  }
+  return checked(response);
+}
+
 export async function getJson(path, signal) {
-  return (await checked(await fetch(`api/${path}`, { signal }))).json();
+  return (await ask(path, { signal })).json();
 }
 
 export async function postJson(path, body) {
-  const response = await fetch(`api/${path}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  return (await checked(response)).json();
+  const headers = { "Content-Type": "application/json" };
+  return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 
 // JSON and numbers in one answer: the length of the JSON, the JSON, the bytes.
 export async function getPacked(path, signal) {
-  const buffer = await (await checked(await fetch(`api/${path}`, { signal }))).arrayBuffer();
+  const buffer = await (await ask(path, { signal })).arrayBuffer();
   const length = new DataView(buffer).getUint32(0, true);
   const about = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   return { about, buffer, offset: 8 + length };

@@ -1,6 +1,6 @@
 // Puts the page together: starts its parts, keeps the header, and hears what the server has to tell.
 
-import { postJson } from "./api.js";
+import { Refused, postJson } from "./api.js";
 import * as cell from "./cell.js";
 import * as field from "./field.js";
 import * as keys from "./keys.js";
@@ -10,6 +10,7 @@ import * as plots from "./plots.js";
 import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, state, statusOf, trouble } from "./store.js";
 import * as tools from "./tools.js";
 
+let source = null;
 const find = (id) => document.getElementById(id);
 
 function header() {
@@ -46,7 +47,7 @@ function news() {
 
 // A stream of news; whoever holds another revision asks how things stand.
 function listen() {
-  const source = new EventSource("api/events");
+  source = new EventSource("api/events");
   source.addEventListener("message", async (event) => {
     const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
     const other = told.revision > state.revision;
@@ -76,11 +77,18 @@ async function begin() {
   find("who").addEventListener("change", (event) => { state.who = event.target.value; });
   find("end").addEventListener("click", async () => {
     await postJson("end", {});
-    document.body.replaceChildren(Object.assign(document.createElement("p"), { className: "ended", textContent: "Ended. What was decided is in the cells file; this page can be closed." }));
+    source?.close();
+    find("ended").showModal();
   });
   on("said", (words) => { find("said").textContent = words; });
   on("trouble", (words) => { find("alert").textContent = words; find("alert").hidden = !words; });
-  on("standing", () => { header(); news(); });
+  on("standing", () => { header(); news(); document.documentElement.dataset.revision = state.revision; });
+  on("chosen", () => { document.documentElement.dataset.chosen = state.chosen; });
+  addEventListener("unhandledrejection", (event) => {
+    if (!(event.reason instanceof Refused)) return;
+    event.preventDefault();
+    trouble(event.reason.message);
+  });
   await load();
   document.title = `${state.file}: curate`;
   find("file").textContent = state.file;

@@ -1,9 +1,9 @@
 // The chosen cell: its fate in words, its pictures, neighbours, qualities, note and labels. Text is only ever text.
 
-import { Refused, getJson, getPacked } from "./api.js";
+import { getJson, getPacked } from "./api.js";
 import { NEIGHBOURS } from "./colours.js";
 import { text } from "./list.js";
-import { choose, count, decide, emit, mark, on, present, say, setFrame, state, statusOf, timeOf, trouble } from "./store.js";
+import { choose, count, decide, emit, mark, on, present, say, setFrame, state, statusOf, timeOf } from "./store.js";
 
 const find = (id) => document.getElementById(id);
 let details = null, waiting = null;
@@ -16,7 +16,7 @@ async function load() {
   try {
     details = await getJson(`cell/${cell}`, waiting.signal);
   } catch (error) {
-    if (error.name !== "AbortError") trouble(error instanceof Refused ? error.message : "The server doesn't answer; start it again, and reload this page.");
+    if (error.name !== "AbortError") throw error;
     return;
   }
   state.neighbours = details.neighbours.map((item) => item.cell);

@@ -2,7 +2,7 @@
 
 import { getPacked } from "./api.js";
 import { NEIGHBOURS, themed } from "./colours.js";
-import { frameAt, on, setFrame, state, timeOf, trouble } from "./store.js";
+import { frameAt, on, setFrame, state, timeOf } from "./store.js";
 
 const find = (id) => document.getElementById(id);
 let plot = null, span = null, waiting = null;
@@ -95,7 +95,7 @@ async function load() {
   try {
     answer = await getPacked(`traces?cells=${cells.join(",")}&points=${points}${range}`, waiting.signal);
   } catch (error) {
-    if (error.name !== "AbortError") trouble(error.message);
+    if (error.name !== "AbortError") throw error;
     return;
   }
   const { about, buffer, offset } = answer, values = new Float32Array(buffer, offset);

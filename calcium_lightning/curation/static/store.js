@@ -21,7 +21,7 @@ export function emit(event, value) {
 }
 
 export const say = (words) => emit("said", words);
-export const trouble = (words) => emit("trouble", words);
+export const trouble = (words) => emit("trouble", words && `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`);
 export const count = () => state.standing.accepted.length;
 export const present = (cell) => state.standing.replacedBy[cell] < 0;
 export const accepted = (cell) => state.standing.accepted[cell] === 1;
@@ -74,15 +74,10 @@ async function send(actions) {
   try {
     take(await postJson("decide", { actions, revision: state.revision, who: state.who }));
   } catch (error) {
-    if (!(error instanceof Refused)) {
-      trouble("The server doesn't answer: nothing was decided. Start it again, and reload this page.");
-      return false;
-    }
-    if (error.status === 409) {
-      take(error.body);
-      emit("standing");
-    }
-    trouble(sentence(error.message));
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 409) take(error.body);
+    emit("standing");
+    trouble(error.message);
     return false;
   }
   trouble("");
@@ -94,8 +89,6 @@ async function send(actions) {
   emit("standing");
   return true;
 }
-
-const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 
 export function choose(cell, { quiet = false } = {}) {
   if (cell === null || cell < 0 || cell >= count()) return;
