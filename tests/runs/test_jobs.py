@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from calcium_lightning.core import hashing as fingerprint
 from calcium_lightning.core.errors import InputError, ProcessFailed
 from calcium_lightning.processes.environment import RankEnvironment, started_by_others
-from calcium_lightning.processes.process import Failure
+from calcium_lightning.processes.failure import Failure
 from calcium_lightning.runs.identity import identify
 from calcium_lightning.runs.jobs import Job, find_jobs, job_folders, read_job, write_job
 
