@@ -23,7 +23,8 @@ def main() -> int:
     """Run the task as one of several processes; the exit status is the command's."""
     try:
         with heard(ending=()):  # who waits for the other processes hears no Python
-            order = json.loads(sys.stdin.readline())
+            with os.fdopen(os.dup(0), "rb", buffering=0) as orders:
+                order = json.loads(orders.readline())
             watch_parent()
             return _run(order)
     except KeyboardInterrupt:
@@ -77,10 +78,15 @@ def _join(listening: int | None) -> None:
 
 
 def watch_parent() -> None:
-    """End this process, and its own, when the one that started it is gone (the end of its standard input)."""
+    """End this process, and its own, when the one that started it is gone (the end of its standard input).
+
+    Reads the descriptor itself: a fork copies the lock of ``sys.stdin`` as this thread would hold it, and a
+    worker that reads ahead would wait for it for ever.
+    """
 
     def wait() -> None:
-        sys.stdin.read()
+        while os.read(0, 4096):
+            pass
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)
