@@ -40,7 +40,6 @@ def main(cfg: DictConfig) -> None:
     given = None if cfg["from"] is None else _one("from", cfg["from"])
 
     from calcium_lightning.curation.ledger import open_ledger
-    from calcium_lightning.curation.recording import Recording
     from calcium_lightning.curation.serve import Page
     from calcium_lightning.curation.server import Curator
     from calcium_lightning.curation.transfer import read_decisions, transfer
@@ -49,13 +48,12 @@ def main(cfg: DictConfig) -> None:
     with ExitStack() as stack:
         decisions = None if given is None else read_decisions(given)
         ledger = stack.enter_context(open_ledger(path, cfg.who or _user()))
-        recording = None
+        session = None
         if cfg.session is not None:
             session = stack.enter_context(Session(_one("session", cfg.session)))
-            recording = Recording(session, ledger.found)
-        curator = Curator(ledger, recording)
+        curator = Curator(ledger, session)
         if decisions is not None:
-            found = transfer(decisions, ledger.cells, draw=recording is not None)
+            found = transfer(decisions, ledger.cells, draw=session is not None)
             if found.actions:
                 ledger.decide_all(found.actions)
             print(f"{path}: {found}", flush=True)

@@ -94,7 +94,7 @@ def check_format(format: str) -> None:
 
 
 def accepted_cells(cells: Cells) -> Cells:
-    """Those that passed the quality tests; localisations of the others belong to none."""
+    """Those that count, by the tests or by hand; localisations of the others belong to none."""
     from dataclasses import fields, replace
 
     import numpy as np
@@ -111,6 +111,7 @@ def accepted_cells(cells: Cells) -> Cells:
         **parts,
         quality={name: values[rows] for name, values in cells.quality.items()},
         localizations=replace(found, cell=renumbered[found.cell]),
+        curation=None,  # which speaks of rows that aren't there
     )
 
 

@@ -1,14 +1,15 @@
 """The page where a person looks at cells and decides, on this machine only.
 
-    actions (core.decisions) → Ledger → journal, cells file
-                                 ↓ ↑
-      page (static/) ⇄ server → views, movie ← Recording ⇄ Regressor (localize)
+    page (static/) ⇄ guard → server ⇄ ledger → journal, cells file (io)
+                               ↓ ↑        ↓ ↑
+                     views, frames     regressor ⇄ worker: recording, regress (localize)
 
 :mod:`~calcium_lightning.curation.ledger` is the one place that decides; it knows no recording and no page.
 :mod:`~calcium_lightning.curation.combine` makes the rows of new cells from what the file holds, at once;
-:mod:`~calcium_lightning.curation.regress` makes them again from the recording, in the background, with the
-stages of ``localize``. :mod:`~calcium_lightning.curation.server` gives the page its files, numbers and frames
-and takes its actions; the page draws.
+:mod:`~calcium_lightning.curation.regress` makes them again from the recording, with the functions of
+``localize``, in a process of its own (:mod:`~calcium_lightning.curation.worker`).
+:mod:`~calcium_lightning.curation.server` gives the page its files, numbers and frames and takes its actions;
+the page draws.
 
 Must not know: how cells are found, experiments, training; and nothing else may write ``/curation``.
 

@@ -88,6 +88,7 @@ class Ledger:
         self._remade = dict(original.remade)
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
+        self._replaced = 0
         self.unfolded = len(original.log) > original.folded
         self.standing = Standing.of(self.found.accepted, self._log)
         self.cells: StreamedCells = decided(self.found, self.standing, self._remade)
@@ -182,15 +183,15 @@ class Ledger:
                 if isinstance(entry.action, MAKING) and not self._remade[entry.number].regressed
             ]
 
-    def before(self, number: int) -> StreamedCells:
-        """The cells as they were before an entry in force."""
-        with self._lock:
-            log = [entry for entry in in_force(self._log) if entry.number < number]
-            return decided(self.found, Standing.of(self.found.accepted, log), self._remade)
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Changes with each decision, and with all rows that are made anew."""
+        return self.revision, self._replaced
 
-    def remade(self, number: int) -> Remade:
-        """What an entry made."""
-        return self._remade[number]
+    def scratch(self, number: int) -> Path:
+        """Where others may write what an entry made anew, for :meth:`replace`."""
+        assert self._journal is not None
+        return self._journal.remade_path(number).with_suffix(".new")
 
     def replace(self, number: int, part: Remade) -> None:
         """Put rows that were regressed in the place of those that an entry made at first."""
@@ -198,6 +199,7 @@ class Ledger:
             self._remade[number] = self._kept(number, part)
             self.cells = decided(self.found, self.standing, self._remade)
             self.unfolded = True
+            self._replaced += 1
         self._tell()
 
     def fold(self) -> None:

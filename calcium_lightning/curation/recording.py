@@ -1,9 +1,9 @@
 """The session behind the cells: frames as the page plays them, and the foreground to regress cells on.
 
-Raw and motion-corrected frames can be had at once. What is left when background and noise are known (the
+Motion-corrected frames can be had at once. What is left when background and noise are known (the
 foreground, what the cells explain of it, and the rest) is prepared in the background with the same functions
-as ``extract`` uses, on the motion that the cells file holds. Frames are 8-bit numbers of one range for each
-kind of movie, so that a page can show them as they come. Knows sessions and cells; must not know requests.
+as ``extract`` uses, on the motion that the cells file holds. It lives in a process of its own
+(:mod:`~calcium_lightning.curation.worker`). Knows sessions and cells; must not know requests.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import yaml
 
 from calcium_lightning.core.cells import StreamedCells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.progress import quiet
 from calcium_lightning.core.remade import Columns
+from calcium_lightning.curation.frames import Frames, RawMovie, in_bytes, in_range, range_of, stored
 from calcium_lightning.curation.images import MovieImages
+from calcium_lightning.curation.worker import Progress
 from calcium_lightning.io.base_session import BaseSession, DerivedSession
 from calcium_lightning.localize.demix import Demixer, Model
 from calcium_lightning.localize.finder import LocalizeSettings
@@ -37,14 +38,8 @@ from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
 
 #: kinds of movie: those of the session's pixels, and those at the network's scale in units of the noise
-OF_SESSION, OF_NOISE = ("raw", "corrected"), ("foreground", "reconstruction", "residual")
+OF_SESSION, OF_NOISE = ("corrected",), ("foreground", "reconstruction", "residual")
 MODES = (*OF_SESSION, *OF_NOISE)
-#: bytes of one answer at most
-MOST_BYTES = 16 << 20
-#: frames that are looked at for the range of grey values
-SAMPLE = 24
-#: share of the pixels that may be darker than black, and brighter than white, per cent
-OUTSIDE = 0.05
 
 
 class Counted(DerivedSession):
@@ -58,24 +53,6 @@ class Counted(DerivedSession):
         """Read, and say so."""
         self.original.read_into(start, out)
         self._read(len(out))
-
-
-@dataclass
-class Progress:
-    """How far the preparation is.
-
-    Attributes
-    ----------
-    state : {"waiting", "preparing", "ready", "failed"}
-    words : str
-        What is being done, or why it failed.
-    share : float
-        Of the work, 0 to 1, about.
-    """
-
-    state: str = "waiting"
-    words: str = ""
-    share: float = 0.0
 
 
 @dataclass
@@ -112,22 +89,19 @@ class Recording:
         Opened; whoever made it closes it.
     cells : StreamedCells
         As they were found.
-
-    Raises
-    ------
-    InputError
-        If it can't be their session.
+    changed : callable
+        Called now and then while it is prepared.
     """
 
-    def __init__(self, session: BaseSession, cells: StreamedCells) -> None:
-        shape = (cells.n_frames, *cells.frame_shape)
-        if session.shape != shape:
-            raise InputError(f"{session.path}: has frames {session.shape}, the cells are of {shape}")
+    def __init__(
+        self, session: BaseSession, cells: StreamedCells, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self.session, self.found = session, cells
         self.progress = Progress()
         self.ready: Ready | None = None
-        self._changed: Callable[[], None] = lambda: None
-        self._ranges: dict[str, tuple[float, float]] = {}
+        self._changed = changed
+        self._raw = RawMovie(session)
+        self._range: tuple[float, float] | None = None
         self._model: tuple[Any, Model] | None = None
         self._lock = threading.Lock()
         patches = None
@@ -155,25 +129,6 @@ class Recording:
     def modes(self) -> list[str]:
         """Kinds of movie that can be played now."""
         return list(MODES if self.ready is not None else OF_SESSION)
-
-    def start(self, changed: Callable[[], None], then: Callable[[], None]) -> threading.Thread:
-        """Prepare the session in a thread; ``changed`` is called now and then, ``then`` when it is ready."""
-        self._changed = changed
-
-        def work() -> None:
-            try:
-                with quiet():
-                    self.prepare()
-            except (InputError, OSError, MemoryError) as error:
-                self.progress = Progress("failed", str(error))
-                changed()
-                return
-            changed()
-            then()
-
-        thread = threading.Thread(target=work, name="preparing", daemon=True)
-        thread.start()
-        return thread
 
     def prepare(self) -> Ready:
         """Bring the whole session to the network's scale: background, noise, and the foreground on disk."""
@@ -211,7 +166,7 @@ class Recording:
         self.progress = Progress("ready", "", 1.0)
         return self.ready
 
-    def frames(self, mode: str, index: np.ndarray, cells: StreamedCells) -> tuple[dict[str, Any], np.ndarray]:
+    def frames(self, mode: str, index: np.ndarray, cells: StreamedCells) -> Frames:
         """Frames as 8-bit numbers.
 
         Parameters
@@ -223,12 +178,6 @@ class Recording:
         cells : StreamedCells
             As they are now, for what they explain.
 
-        Returns
-        -------
-        about : dict
-            ``height``, ``width``, ``low``, ``high`` (what 0 and 255 stand for), ``unit``, ``frames``.
-        values : ndarray, uint8 (n, h, w)
-
         Raises
         ------
         InputError
@@ -237,17 +186,10 @@ class Recording:
         if mode not in self.modes():
             raise InputError(f"{mode}: no such movie yet; there are {', '.join(self.modes())}")
         size = self._size(mode)
-        index = index[: max(1, MOST_BYTES // (size[0] * size[1]))]
-        index = index[(index >= 0) & (index < self.session.n_frames)]
-        low, high = self._range(mode, cells)
-        values = self._values(mode, index, cells)
-        # In place: a chunk of frames is large.
-        values -= low
-        values *= 255 / (high - low)
-        np.clip(values, 0, 255, out=values)
-        unit = "noise" if mode in OF_NOISE else "ΔF/F" if self.session.kind == "dff" else "grey values"
-        about = {"height": size[0], "width": size[1], "low": low, "high": high, "unit": unit}
-        return {**about, "frames": index.tolist()}, values.astype(np.uint8)
+        unit = "noise" if mode in OF_NOISE else self._raw.unit
+        index = in_range(index, self.session.n_frames, size)
+        shown = self._raw.shown if mode == "corrected" else self._shown(cells)
+        return in_bytes(lambda part: self._values(mode, part, cells), index, size, shown, unit)
 
     def _size(self, mode: str) -> tuple[int, int]:
         if mode in OF_SESSION or self.ready is None:
@@ -258,8 +200,6 @@ class Recording:
         """Frames (n, h, w), float32, in their units."""
         if not len(index):
             return np.zeros((0, *self._size(mode)), np.float32)
-        if mode == "raw":
-            return self._stored(index).astype(np.float32)
         if mode == "corrected":
             return self._corrected(index)
         assert self.ready is not None
@@ -273,14 +213,8 @@ class Recording:
             values[known] = explained if mode == "reconstruction" else values[known] - explained
         return values
 
-    def _stored(self, index: np.ndarray) -> np.ndarray:
-        first, last = int(index[0]), int(index[-1]) + 1
-        if last - first <= 4 * len(index):  # to read what lies between is cheaper than to seek
-            return self.session.frames(first, last)[index - first]
-        return np.concatenate([self.session.frames(int(frame), int(frame) + 1) for frame in index])
-
     def _corrected(self, index: np.ndarray) -> np.ndarray:
-        frames = torch.from_numpy(self._stored(index))
+        frames = torch.from_numpy(stored(self.session, index))
         runs = np.split(np.arange(len(index)), np.flatnonzero(np.diff(index) != 1) + 1)
         parts = [self._still.resample(frames[run[0] : run[-1] + 1], int(index[run[0]])) for run in runs]
         return torch.cat(parts).numpy()
@@ -318,16 +252,13 @@ class Recording:
                 self._model = cells.footprints, demixer.model(from_session(cells.footprints, prepared.scale))
             return self._model[1]
 
-    def _range(self, mode: str, cells: StreamedCells) -> tuple[float, float]:
-        """What black and white stand for: the same for the whole movie, and for all in units of the noise."""
-        key = "foreground" if mode in OF_NOISE else "raw"
-        if key not in self._ranges:
-            index = np.unique(np.linspace(0, self.session.n_frames - 1, SAMPLE).astype(int))
-            sample = np.concatenate([self._values(key, index[[at]], cells) for at in range(len(index))])
-            low, high = (float(edge) for edge in np.percentile(sample, [OUTSIDE, 100 - OUTSIDE]))
-            room = 0.25 * (high - low)
-            self._ranges[key] = (low - room / 2, max(high + room, low + 1e-6))
-        return self._ranges[key]
+    def _shown(self, cells: StreamedCells) -> tuple[float, float]:
+        """What black and white stand for: the same for all movies in units of the noise."""
+        if self._range is None:
+            self._range = range_of(
+                lambda index: self._values("foreground", index, cells), self.session.n_frames
+            )
+        return self._range
 
 
 def settings_of(config: str) -> tuple[PreprocessSettings, float | None]:

@@ -8,8 +8,7 @@ traces that come of it. Knows cells and a prepared recording; must not know page
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,12 +16,9 @@ from scipy.sparse import csr_matrix, vstack
 
 from calcium_lightning.core.cells import StreamedCells, footprint_centers
 from calcium_lightning.core.decisions import Action, replaced
-from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.progress import quiet
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.curation.ledger import Ledger
-from calcium_lightning.curation.recording import Ready, Recording
+from calcium_lightning.curation.recording import Ready
 from calcium_lightning.localize.activity import autocovariance, fit_kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
@@ -45,75 +41,6 @@ ROUNDS = 3
 SHARED = 0.02
 #: most cells whose traces the calcium kernel is fitted on
 KERNEL_CELLS = 60
-
-
-class Regressor:
-    """Regresses what the ledger has not regressed yet, one after the other, in a thread.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        What was decided; it gets the results.
-    recording : Recording
-        Prepared.
-    changed : callable
-        Called when it begins or ends something.
-    """
-
-    def __init__(self, ledger: Ledger, recording: Recording, changed: Callable[[], None]) -> None:
-        self.ledger, self.recording, self._changed = ledger, recording, changed
-        self.busy: int | None = None
-        self._failed: set[int] = set()
-        self._wake, self._ended = threading.Event(), False
-        self._stop: Callable[[], None] = lambda: None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin, with what was left before."""
-        self._stop = self.ledger.listen(self._wake.set)
-        self._wake.set()
-        self._thread = threading.Thread(target=self._run, name="regressing", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Let what is being regressed finish."""
-        self._ended = True
-        self._stop()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended:
-            self._wake.wait()
-            self._wake.clear()
-            while not self._ended and (number := self._next()) is not None:
-                self.busy = number
-                self._changed()
-                self.work(number)
-                self.busy = None
-                self._changed()
-
-    def _next(self) -> int | None:
-        waiting = (entry.number for entry in self.ledger.unregressed())
-        return next((number for number in waiting if number not in self._failed), None)
-
-    def work(self, number: int) -> None:
-        """Regress what one action made."""
-        ready = self.recording.ready
-        assert ready is not None
-        try:
-            with quiet():
-                part = regress(
-                    self.ledger.before(number),
-                    self.ledger.log[number - 1].action,
-                    self.ledger.remade(number),
-                    ready,
-                )
-        except (InputError, np.linalg.LinAlgError, RuntimeError):  # a cell that no frame shows stays as it is
-            self._failed.add(number)
-            return
-        self.ledger.replace(number, part)
 
 
 def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -> Remade:

@@ -19,6 +19,18 @@ from calcium_lightning.curation.server import Curator
 HOST = "127.0.0.1"
 
 
+class _Server(uvicorn.Server):
+    """Ends the streams of news first, which would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, curator: Curator) -> None:
+        super().__init__(config)
+        self._curator = curator
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._curator.hang_up()
+        await super().shutdown(sockets)
+
+
 class Page:
     """An address, and the server behind it.
 
@@ -56,7 +68,7 @@ class Page:
             timeout_graceful_shutdown=1,
             lifespan="off",
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, curator)
         curator.ended = self.end
 
     def end(self) -> None:

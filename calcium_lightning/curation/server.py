@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
+import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,12 @@ from calcium_lightning import pages
 from calcium_lightning.core.decisions import LONGEST_NAME, Draw, action_as_json, action_of
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.curation import views
+from calcium_lightning.curation.frames import RawMovie
 from calcium_lightning.curation.ledger import Ledger, Stale
-from calcium_lightning.curation.recording import Recording
-from calcium_lightning.curation.regress import Regressor
+from calcium_lightning.curation.regressor import Regressor
 from calcium_lightning.curation.words import MEANINGS, thresholds
+from calcium_lightning.curation.worker import News, Worker
+from calcium_lightning.io.base_session import BaseSession
 
 #: folders whose files are served, and under which name
 FOLDERS = {"": Path(__file__).parent / "static", "vendor/": Path(pages.__file__).parent / "vendor"}
@@ -46,45 +50,63 @@ class Curator:
     ----------
     ledger : Ledger
         What is decided.
-    recording : Recording, optional
-        The session, for the movie and the regression.
+    session : BaseSession, optional
+        For the movie and the regression.
     ended : callable, optional
         Called when the page says that it is done.
     """
 
     def __init__(
-        self, ledger: Ledger, recording: Recording | None = None, ended: Callable[[], None] | None = None
+        self, ledger: Ledger, session: BaseSession | None = None, ended: Callable[[], None] | None = None
     ) -> None:
-        self.ledger, self.recording = ledger, recording
+        self.ledger = ledger
         self.ended = ended or (lambda: None)
-        self.regressor = None if recording is None else Regressor(ledger, recording, self.changed)
+        self.raw: RawMovie | None = None
+        self.worker: Worker | None = None
+        self.regressor: Regressor | None = None
+        if session is not None:
+            shape = (ledger.found.n_frames, *ledger.found.frame_shape)
+            if session.shape != shape:
+                raise InputError(f"{session.path}: has frames {session.shape}, the cells are of {shape}")
+            self.raw = RawMovie(session)
+            self.worker = Worker(ledger.path, session.path)
+            self.regressor = Regressor(ledger, self.worker, self.changed)
         self.settings = thresholds(ledger.found)
         self.facts = views.facts(ledger.found)
         self._found_rows = views.rows_of(ledger.found, range(len(ledger.found)))
         self._peaks: np.ndarray | None = None
         self._waiting: set[asyncio.Event] = set()
+        self._hung_up = False
         self._loop: asyncio.AbstractEventLoop | None = None
         ledger.listen(self.changed)
 
     def start(self) -> None:
         """Begin what goes on in the background."""
-        if self.recording is not None and self.regressor is not None:
-            self.recording.start(self.changed, self.regressor.start)
+        if self.worker is not None and self.regressor is not None:
+            self.worker.start(self.changed, self.regressor.start if self.ledger.writable else lambda: None)
 
     def end(self) -> None:
         """End it."""
-        if self.regressor is not None:
+        if self.worker is not None and self.regressor is not None:
+            self.worker.end()
             self.regressor.end()
 
     def finish_regressions(self) -> None:
-        """Regress all that isn't, and come back when it is done."""
-        if self.recording is None or self.regressor is None:
+        """Have all regressed that isn't, and come back when it is done."""
+        if self.worker is None or self.regressor is None or not self.regressor.waiting():
             return
-        waiting = self.ledger.unregressed()
-        if waiting:
-            self.recording.prepare()
-            for entry in waiting:
-                self.regressor.work(entry.number)
+        settled = threading.Event()
+        self.worker.start(
+            lambda: settled.set() if self.news_of_worker().progress.state == "failed" else None, settled.set
+        )
+        settled.wait()
+        for number in self.regressor.waiting():
+            self.regressor.work(number)
+        self.worker.end()
+
+    def news_of_worker(self) -> News:
+        """How far the work on the recording is."""
+        return News() if self.worker is None else self.worker.news
 
     def changed(self) -> None:
         """Tell all pages, from whichever thread."""
@@ -92,6 +114,11 @@ class Curator:
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._wake)
+
+    def hang_up(self) -> None:
+        """End the streams of news; called in the server's loop."""
+        self._hung_up = True
+        self._wake()
 
     def _wake(self) -> None:
         for event in self._waiting:
@@ -115,7 +142,7 @@ class Curator:
                 Route("/api/decisions.json", self.decisions),
                 Route("/api/end", self.finish, methods=["POST"]),
             ],
-            exception_handlers={InputError: _refused, OSError: _failed},
+            exception_handlers={InputError: _refused, OSError: _failed, Exception: _broken},
         )
 
     def page(self, request: Request) -> Response:
@@ -174,19 +201,17 @@ class Curator:
         }
 
     def _late_layers(self) -> dict[str, np.ndarray]:
-        ready = None if self.recording is None else self.recording.ready
-        return {} if ready is None else ready.images
+        return self.news_of_worker().images
 
     def _news(self) -> dict[str, Any]:
-        recording = self.recording
-        waiting = [entry.number for entry in self.ledger.unregressed()] if recording is not None else []
+        told, regressor = self.news_of_worker(), self.regressor
         return {
             "revision": self.ledger.revision,
             "folded": not self.ledger.unfolded,
-            "modes": [] if recording is None else recording.modes(),
-            "recording": None if recording is None else vars(recording.progress),
-            "regressing": len(waiting),
-            "busy": None if self.regressor is None else self.regressor.busy,
+            "modes": [] if self.raw is None else ["raw", *told.modes],
+            "recording": None if self.raw is None else vars(told.progress),
+            "regressing": 0 if regressor is None else len(regressor.waiting()),
+            "busy": None if regressor is None else regressor.busy,
         }
 
     def cell(self, request: Request) -> Response:
@@ -202,6 +227,9 @@ class Curator:
         rows = _integers(request, "cells")[:MOST_CELLS]
         if any(not 0 <= row < len(cells) for row in rows):
             raise InputError(f"cells {rows}: there are {len(cells)} cells, from 0")
+        beside = min(_integer(request, "neighbours", 0), views.MOST_NEIGHBOURS)
+        if beside and rows:
+            rows = [*rows, *views.near(cells, rows[0], self.facts["diameter"])[:beside].tolist()]
         start, stop = _integer(request, "start", 0), _integer(request, "stop", cells.n_frames)
         about, values = views.traces(cells, rows, start, stop, _integer(request, "points", 2000))
         return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
@@ -228,14 +256,17 @@ class Curator:
 
     def frames(self, request: Request) -> Response:
         """Frames of the movie."""
-        if self.recording is None:
+        if self.raw is None or self.worker is None:
             raise InputError("no movie: start the page with session=")
         start, count = _integer(request, "start", 0), _integer(request, "count", 1)
         index = np.array(_integers(request, "index")) if "index" in request.query_params else None
         if index is None:
             index = start + np.arange(min(count, 4096)) * max(1, _integer(request, "step", 1))
         mode = request.path_params["mode"]
-        about, values = self.recording.frames(mode, np.unique(index), self.ledger.cells)
+        if mode == "raw":
+            about, values = self.raw.frames(np.unique(index))
+        else:
+            about, values = self.worker.frames(mode, np.unique(index), self.ledger.stamp)
         crop = _integers(request, "crop")
         if len(crop) == 4:
             top, left = max(0, crop[0]), max(0, crop[2])
@@ -252,7 +283,7 @@ class Curator:
         if not isinstance(body, dict) or not isinstance(body.get("actions"), list):
             raise InputError("actions: a list is wanted")
         actions = [action_of(item) for item in body["actions"][:MOST_ACTIONS] if isinstance(item, dict)]
-        if self.recording is None and any(isinstance(action, Draw) for action in actions):
+        if self.raw is None and any(isinstance(action, Draw) for action in actions):
             raise InputError("a cell is drawn on its recording: start the page with session=")
         revision, who = body.get("revision"), body.get("who")
         if not isinstance(revision, int):
@@ -290,7 +321,7 @@ class Curator:
 
         async def lines() -> AsyncIterator[str]:
             try:
-                while True:
+                while not self._hung_up:
                     event.clear()
                     yield f"data: {json.dumps(self._news())}\n\n"
                     with contextlib.suppress(TimeoutError):
@@ -309,6 +340,13 @@ def _failed(request: Request, error: Exception) -> Response:
     """The machine's: a full disk."""
     words = getattr(error, "strerror", None) or str(error)
     return JSONResponse({"error": f"not kept: {words}"}, 507)
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    """Ours: told where the command was started, as commands do."""
+    traceback.print_exception(error)
+    words = f"{type(error).__name__}: {error}; the terminal tells more, and what was decided is kept"
+    return JSONResponse({"error": words}, 500)
 
 
 def _integer(request: Request, name: str, default: int) -> int:

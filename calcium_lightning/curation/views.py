@@ -98,25 +98,31 @@ def details(cells: StreamedCells, row: int, settings: QualitySettings, diameter:
     }
 
 
-def neighbours(cells: StreamedCells, row: int, diameter: float) -> list[dict[str, Any]]:
-    """Cells around one: how far, how much of the footprint is shared, how alike the traces are."""
+def near(cells: StreamedCells, row: int, diameter: float) -> np.ndarray:
+    """Rows of the cells around one, the nearest first, without those that were replaced."""
     distance = np.linalg.norm(cells.centers - cells.centers[row], axis=1)
     present = np.ones(len(cells), bool) if cells.curation is None else cells.curation.present
-    near = np.flatnonzero(present & (distance <= NEIGHBOURS_WITHIN * diameter))
-    near = near[near != row]
-    near = near[np.argsort(distance[near], kind="stable")][:MOST_NEIGHBOURS]
-    own, others = cells.footprints[[row]], cells.footprints[near]
+    rows = np.flatnonzero(present & (distance <= NEIGHBOURS_WITHIN * diameter))
+    rows = rows[rows != row]
+    return rows[np.argsort(distance[rows], kind="stable")][:MOST_NEIGHBOURS]
+
+
+def neighbours(cells: StreamedCells, row: int, diameter: float) -> list[dict[str, Any]]:
+    """Cells around one: how far, how much of the footprint is shared, how alike the traces are."""
+    beside = near(cells, row, diameter)
+    distance = np.linalg.norm(cells.centers[beside] - cells.centers[row], axis=1)
+    own, others = cells.footprints[[row]], cells.footprints[beside]
     norms = np.sqrt(np.asarray(others.multiply(others).sum(1)).ravel() * own.multiply(own).sum())
     shared = (others @ own.T).toarray().ravel() / np.maximum(norms, 1e-9)
     trace = _row(cells, "denoised", row)
     return [
         {
             "cell": int(cell),
-            "distance": number(distance[cell], 2),
+            "distance": number(apart, 2),
             "shared": number(part, 3),
             "correlation": number(_alike(trace, _row(cells, "denoised", int(cell))), 3),
         }
-        for cell, part in zip(near, shared, strict=True)
+        for cell, apart, part in zip(beside, distance, shared, strict=True)
     ]
 
 
@@ -147,7 +153,7 @@ def traces(
     Returns
     -------
     about : dict
-        ``cells``, ``names`` and ``points``: the shape of the values.
+        ``cells``, ``names`` and ``points``: the shape of the values; ``baseline`` of the first cell.
     values : ndarray, float32 (1 + cells * names, points)
         The first row is the time, seconds.
     """
@@ -175,7 +181,9 @@ def traces(
             low, high = np.fmin.reduceat(part, first), np.fmax.reduceat(part, first)
             lines.append(np.stack([low, high], 1).ravel())
     whole = np.stack(lines).astype(np.float32) if length else np.zeros((1 + 3 * len(rows), 0), np.float32)
-    return {"cells": list(rows), "names": list(TRACES), "points": whole.shape[1]}, whole
+    baseline = number(cells.baseline[rows[0]]) if rows else None
+    about = {"cells": list(rows), "names": list(TRACES), "points": whole.shape[1], "baseline": baseline}
+    return about, whole
 
 
 def peaks_of(rows: Rows) -> np.ndarray:

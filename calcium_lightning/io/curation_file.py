@@ -21,7 +21,7 @@ import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path, sync
 from calcium_lightning.core.cells import TRACES, Rows, StreamedCells
-from calcium_lightning.core.decisions import Entry, entry_of
+from calcium_lightning.core.decisions import Entry, entry_of, in_force
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.remade import OverlaidRows, Remade, decided
 from calcium_lightning.core.standing import Standing
@@ -68,6 +68,11 @@ class Original:
     def decided(self) -> StreamedCells:
         """The cells as they were left."""
         return decided(self.cells, Standing.of(self.cells.accepted, self.log), self.remade)
+
+    def before(self, number: int) -> StreamedCells:
+        """The cells as they were before an entry in force."""
+        log = [entry for entry in in_force(self.log) if entry.number < number]
+        return decided(self.cells, Standing.of(self.cells.accepted, log), self.remade)
 
 
 @contextmanager

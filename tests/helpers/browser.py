@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -59,7 +60,7 @@ class Served:
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
-        self.told = ""
+        self.told, self.errors = "", ""
         while not (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", self.told)):
             line = self.process.stdout.readline()
             if not line:
@@ -71,7 +72,8 @@ class Served:
         """Send a signal, and give the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.process.communicate(timeout=60)
+        with contextlib.suppress(ValueError):  # it was asked before
+            self.errors += self.process.communicate(timeout=60)[1]
         return self.process.returncode
 
 
@@ -83,3 +85,4 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
         yield served
     finally:
         served.end()
+    assert "Traceback" not in served.errors, served.errors

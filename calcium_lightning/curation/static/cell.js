@@ -20,7 +20,6 @@ async function load() {
     return;
   }
   state.neighbours = details.neighbours.map((item) => item.cell);
-  state.baseline = details.baseline;
   words();
   footprint();
   neighbours();

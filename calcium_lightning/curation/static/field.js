@@ -12,7 +12,8 @@ const find = (id) => document.getElementById(id);
 const panes = [{ canvas: find("field"), picture: null }, { canvas: find("second"), picture: null }];
 const view = { scale: 1, y: 0, x: 0, fitted: true };
 const layers = new Map(), windows = new Map();
-let paths = [], drawn = [], waiting = false, activity = null;
+let paths = [], drawn = [], waiting = false, stale = true, activity = null;
+const overlay = new OffscreenCanvas(1, 1);
 
 export const field = { view, toPixels, redraw, fit, zoom, centre };
 
@@ -61,13 +62,26 @@ function pathOf(cell) {
   return path;
 }
 
-function redraw() {
+// Outlines are drawn when they or the view have changed, not with each frame of the movie.
+function redraw({ picture = false } = {}) {
+  if (!picture || state.colour === "activity") stale = true;
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
+    if (stale) drawOverlay();
+    stale = false;
     for (const pane of panes) if (!pane.canvas.hidden) draw(pane);
   });
+}
+
+function drawOverlay() {
+  const { canvas } = panes[0], ratio = devicePixelRatio || 1, step = view.scale * ratio;
+  Object.assign(overlay, { height: Math.max(1, Math.round(canvas.clientHeight * ratio)), width: Math.max(1, Math.round(canvas.clientWidth * ratio)) });
+  const pen = overlay.getContext("2d");
+  pen.setTransform(step, 0, 0, step, (view.x + view.scale / 2) * ratio, (view.y + view.scale / 2) * ratio);
+  if (state.colour !== "none") outlines(pen, 1 / view.scale);
+  tools.draw(pen, 1 / view.scale);
 }
 
 function draw(pane) {
@@ -82,16 +96,14 @@ function draw(pane) {
     pen.imageSmoothingEnabled = pane.picture.width < state.facts.width;
     pen.drawImage(pane.picture.canvas, view.x * ratio, view.y * ratio, state.facts.width * step, state.facts.height * step);
   }
-  pen.setTransform(step, 0, 0, step, (view.x + view.scale / 2) * ratio, (view.y + view.scale / 2) * ratio);
-  if (state.colour !== "none") outlines(pen, 1 / view.scale);
-  tools.draw(pen, 1 / view.scale);
+  pen.drawImage(overlay, 0, 0);
 }
 
 function outlines(pen, unit) {
   const dashes = [4 * unit, 3 * unit];
   for (const cell of drawn) {
     const status = statusOf(cell);
-    if (cell === state.chosen || (status === "replaced" && state.filter !== "replaced")) continue;
+    if (cell === state.chosen || (status === "replaced" && state.filter !== "replaced") || !inView(cell)) continue;
     stroke(pen, cell, colourOf(cell, status), (byHand(cell) ? 2.4 : 1.3) * unit, status === "accepted" ? [] : dashes);
   }
   state.neighbours.forEach((cell, i) => {
@@ -105,6 +117,12 @@ function outlines(pen, unit) {
     stroke(pen, state.chosen, "#05080b", 5 * unit, []);
     stroke(pen, state.chosen, FIELD.chosen, 2.6 * unit, statusOf(state.chosen) === "rejected" ? dashes : []);
   }
+}
+
+function inView(cell) {
+  const [y, x] = state.rows.centers[cell], { height, width } = size(), room = 2 * state.facts.diameter * view.scale;
+  const top = view.y + y * view.scale, left = view.x + x * view.scale;
+  return top > -room && left > -room && top < height + room && left < width + room;
 }
 
 function stroke(pen, cell, colour, width, dashes) {
@@ -187,7 +205,7 @@ async function show(pane, name) {
   else pane.picture = await layer(Number(value));
   if (pane === panes[0]) windowToSliders();
   paint();
-  requestAnimationFrame(() => (view.fitted ? fit() : redraw()));
+  requestAnimationFrame(() => (view.fitted ? fit() : redraw())); // two panes are narrower than one
 }
 
 function windowKey(pane) {
@@ -198,9 +216,9 @@ function windowOf(pane) {
   return windows.get(windowKey(pane)) || pane.picture.shown;
 }
 
-export function paint() {
+function paint() {
   for (const pane of panes) if (pane.picture?.values) pane.picture.paint(...windowOf(pane));
-  redraw();
+  redraw({ picture: true });
 }
 
 function windowToSliders() {
@@ -329,7 +347,7 @@ export function start() {
   on("order", () => { drawn = state.filter === "replaced" ? state.order : [...state.order].sort((a, b) => (score(b) ?? 0) - (score(a) ?? 0)); redraw(); });
   on("chosen", () => { centre(state.chosen); redraw(); });
   on("colour", () => { wantActivity(); redraw(); });
-  on("frame", () => { wantActivity(); redraw(); });
+  on("frame", () => { wantActivity(); redraw({ picture: true }); });
   for (const event of ["marked", "details", "tool"]) on(event, redraw);
   on("pictures", () => movie.want(shownModes()));
   on("need-movie", () => {
