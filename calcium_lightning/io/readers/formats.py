@@ -11,9 +11,11 @@ from importlib import import_module
 from pathlib import Path
 
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.own import own_recording
 from calcium_lightning.io.readers.series import others_of
+from calcium_lightning.io.stored import check_frame
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,23 @@ class Format:
     magic: tuple[bytes, ...] = ()
 
     def open(self, path: Path, options: Options) -> Recording:
-        """Import the reader and open a file with it."""
+        """Import the reader and open a file with it.
+
+        Raises
+        ------
+        InputError
+            If the file can't be read, whatever the reader's library makes of it.
+        """
         module, function = self.opener.split(":")
-        return getattr(import_module(f"{__package__}.{module}"), function)(path, options)
+        opener = getattr(import_module(f"{__package__}.{module}"), function)
+        with reading(path):
+            recording: Recording = opener(path, options)
+        try:
+            check_frame(str(path), *recording.shape[1:])
+        except InputError:
+            recording.close()
+            raise
+        return recording
 
 
 VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg")
