@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import reading, reason
 
 #: bytes of a text file, and values of a YAML file with its aliases written out, that are read
 MOST_BYTES, MOST_VALUES = 64 << 20, 200_000
@@ -48,8 +48,10 @@ def read_json(path: Path | str) -> Any:
         If it can't be read as such.
     """
     text = read_text(path)
-    with reading(path):
+    try:
         return json.loads(text, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({reason(error)}); copy it again, or make it anew") from error
 
 
 def read_yaml(path: Path | str) -> Any:
