@@ -70,10 +70,15 @@ class Format:
     takes: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
 
+    @property
+    def module(self) -> str:
+        """The reader's module."""
+        return self.opener.partition(":")[0]
+
     def open(self, path: Path, options: Options) -> Recording:
         """Import the reader and open a file with it."""
-        module, function = self.opener.split(":")
-        return getattr(import_module(f"{__package__}.{module}"), function)(path, options)
+        function = self.opener.partition(":")[2]
+        return getattr(import_module(f"{__package__}.{self.module}"), function)(path, options)
 
 
 VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg")
