@@ -277,7 +277,7 @@ class TrainConfig:
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
     data: Any = option(
         {},
-        "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation",
+        "sessions (data.sessions=[A.h5,B.h5], a folder, or a glob in quotes), splits, batches, augmentation",
         paths={"sessions": "input", "folder": "output"},
     )
     preprocess: Any = option({}, "motion, background, baseline, noise")
