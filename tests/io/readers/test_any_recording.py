@@ -215,6 +215,7 @@ def test_flipped_bits_are_no_traceback(data):
         try:
             read = ingested(path, folder, fps=20.0)[0].frames()
         except InputError as error:
-            assert "\n" not in str(error)
+            message = str(error)
+            assert "\n" not in message
             return
         assert read.ndim == 3
