@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.gaps import without_gaps
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
-from calcium_lightning.preprocess.gaps import without_gaps
 
 STRIPS = 8  # cells in each panel of traces
 GALLERY = 240  # footprints shown; a page of thousands helps nobody
