@@ -180,11 +180,18 @@ class SceneData(SessionData):
 
     def teardown(self, stage: str) -> None:
         """Make no more scenes."""
+        self._give_up()
+        super().teardown(stage)
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Make no more scenes: Python would wait for all that were asked for before it ends."""
+        self._give_up()
+
+    def _give_up(self) -> None:
         if self._maker is not None:
             self._maker.shutdown(cancel_futures=True)
             self._maker = None
             self._ahead = {}
-        super().teardown(stage)
 
     def _ready(self, part: str, number: int) -> Ready:
         """A scene as the network sees it, all of it in memory, and its labels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_scenes_are_those_of_the_seed(tmp_path, monkeypatch):
     assert not any(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, other, strict=True))
     lengths = [len(part) for part in first]
     assert len(set(lengths)) > 1 or not torch.equal(first[0], first[1])
+
+
+def test_a_run_that_breaks_off_waits_for_no_scenes(monkeypatch):
+    stream, begun, go_on = data(9, 0), [], threading.Event()
+
+    def slow(self, part, number):
+        begun.append(number)
+        go_on.wait(10)
+
+    monkeypatch.setattr(SceneData, "_ready", slow)
+    for number in range(9):
+        stream._begin(number)
+    threading.Timer(0.1, go_on.set).start()
+    stream.on_exception(KeyboardInterrupt())
+    assert len(begun) == 1  # what was under way
 
 
 def test_hardships_make_scenes_harder_and_a_chance_of_none_leaves_them_as_they_were():
