@@ -22,17 +22,17 @@ class BadFrames:
 
     Attributes
     ----------
-    kind : ndarray, int8 (T,)
-        GOOD, BLACK, WHITE, TORN or DUPLICATED.
-    first_row : ndarray of int (T,)
-        The row of the picture that a frame begins with.
     shown : ndarray of int (T,)
-        The frame whose picture is shown.
+        The frame that is shown: another one where it is duplicated.
+    kind : ndarray, int8 (T,)
+        Of the frame that is shown: GOOD, BLACK, WHITE or TORN.
+    first_row : ndarray of int (T,)
+        The row of the picture that it begins with.
     """
 
+    shown: np.ndarray
     kind: np.ndarray
     first_row: np.ndarray
-    shown: np.ndarray
 
     @classmethod
     def draw(cls, settings: SceneSettings, rng: np.random.Generator) -> BadFrames:
@@ -52,7 +52,7 @@ class BadFrames:
         rows = rng.integers(height // 8, height - height // 8, n_frames)
         source = np.where(kind == DUPLICATED, 0, np.arange(n_frames))
         shown = np.maximum.accumulate(source)
-        return cls(kind[shown], np.where(kind[shown] == TORN, rows[shown], 0), shown)
+        return cls(shown, kind[shown], np.where(kind[shown] == TORN, rows[shown], 0))
 
     @property
     def bad(self) -> np.ndarray:

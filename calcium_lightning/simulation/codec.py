@@ -59,26 +59,28 @@ def compressed(frames: np.ndarray, codec: str, quality: float) -> np.ndarray:
     assert isinstance(decoder, av.VideoCodecContext)
     height, width = frames.shape[1:]
     # Colour has half the resolution: it takes even sizes.
-    even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    encoder.height, encoder.width, encoder.pix_fmt = *even.shape[1:], pixels
+    beyond = (0, height % 2), (0, width % 2)
+    encoder.height, encoder.width, encoder.pix_fmt = height + height % 2, width + width % 2, pixels
     encoder.time_base, encoder.framerate = Fraction(1, 20), Fraction(20)
     encoder.thread_count = decoder.thread_count = 1
     if codec == "h264":
         encoder.options = {"crf": f"{quality:g}", "x264-params": DETERMINISTIC}
     else:
         encoder.options = {"qmin": f"{quality:.0f}", "qmax": f"{quality:.0f}"}
-    grey = np.full((even.shape[1] // 2, even.shape[2]), 128, np.uint8)
+    colour = np.full((encoder.height // 2, encoder.width), 128, np.uint8)  # none
     result = np.empty_like(frames)
     done = 0
-    for number in range(len(even) + 1):
-        if number < len(even):
-            picture = av.VideoFrame.from_ndarray(np.concatenate([even[number], grey]), format=pixels)
+    for number in range(len(frames) + 1):
+        last = number == len(frames)
+        if last:
+            packets = encoder.encode(None)
+        else:
+            planes = np.concatenate([np.pad(frames[number], beyond, mode="edge"), colour])
+            picture = av.VideoFrame.from_ndarray(planes, format=pixels)
             picture.pts = number
             packets = encoder.encode(picture)
-        else:
-            packets = encoder.encode(None)
         decoded = [shown for packet in packets for shown in decoder.decode(packet)]
-        for shown in decoded if number < len(even) else [*decoded, *decoder.decode(None)]:
+        for shown in [*decoded, *decoder.decode(None)] if last else decoded:
             result[done] = shown.to_ndarray()[:height, :width]
             done += 1
     assert done == len(frames), f"{codec}: {done} of {len(frames)} frames came back"

@@ -32,8 +32,9 @@ LEAST_VISIBLE = 0.5
 class Scene:
     """One drawn scene.
 
-    The forward model, per frame: light = optics · bleaching · shift(vessels · (haze + neuropil + halos +
-    cells)) + leakage, then photons, noise and levels.
+    The forward model, per frame: light = lens · optics · bleaching · shift(flicker · vessels · (haze +
+    neuropil + halos + blobs + cells)) + leakage, then photons, noise and levels; then what is bad, and a
+    codec.
 
     Parameters
     ----------
