@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from calcium_lightning.core.cells import StreamedCells, footprint_centers
 from calcium_lightning.core.decisions import Action, replaced
+from calcium_lightning.core.gaps import GappedRows
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.curation.recording import Ready
@@ -33,7 +34,6 @@ from calcium_lightning.localize.patches import RADIUS, Patches, Surround, concat
 from calcium_lightning.localize.quality import likeness, measure
 from calcium_lightning.localize.upscale import from_session, to_session
 from calcium_lightning.localize.vessels import dark_lines, on_lines
-from calcium_lightning.preprocess.gaps import GappedRows
 
 #: alternations of traces and footprints
 ROUNDS = 3
@@ -90,11 +90,13 @@ def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -
     lit = np.asarray(footprints.multiply(footprints).sum(1)).ravel() / mass
     lit *= activity.statistics.mean[: len(new)] * peaks
     # Frames without a picture are as in the file: nan, or bridged.
-    bridged = not np.isnan(before.traces[slice(0, 1)]).any()
+    missing = np.isnan(before.traces[slice(0, 1)]).any(0)
 
     def in_time(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
         scaled = (values * unit[:, None]).astype(np.float32)
-        return GappedRows(scaled, ready.kept, len(ready.place), bridged)[slice(None)]
+        whole = GappedRows(scaled, ready.kept, len(ready.place), bridged=True)[slice(None)]
+        whole[:, missing] = np.nan
+        return whole
 
     return Remade(
         rows=np.concatenate([part.rows[fresh], beside]),

@@ -19,6 +19,7 @@ from calcium_lightning.core.cells import (
     StreamedCells,
 )
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, PATCHES, VERSION, check_claims, write_rows
 from calcium_lightning.io.curation_file import open_decided
@@ -96,7 +97,7 @@ def read_origin(path: Path | str) -> dict[str, str]:
     InputError
         If it is no cells file.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         return {
             name: hdf5.text(file.attrs.get(name, ""))
             for name in ("session_sha256", "config", "package_version")
@@ -111,7 +112,7 @@ def count_cells(path: Path | str) -> tuple[int, int]:
     InputError
         If it is no cells file.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         accepted = hdf5.read(file, "accepted", (None,), bool)
     return int(accepted.sum()), len(accepted)
 
@@ -126,9 +127,10 @@ def read_cells(path: Path | str) -> Cells:
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with open_decided(path) as streamed:
+    with reading(path), open_decided(path) as streamed:
         cells = streamed.in_memory()
     _check(cells, str(path))
+    _check_values(cells, str(path))
     return cells
 
 
@@ -152,3 +154,15 @@ def _check(cells: Cells | StreamedCells, where: str) -> None:
         found = getattr(cells, name).shape
         if tuple(found) != shape:
             raise InputError(f"{where}: /{name} has shape {tuple(found)}, expected {shape}")
+
+
+def _check_values(cells: Cells, where: str) -> None:
+    """Traces are nan where a frame held no picture, and nowhere else."""
+    gaps = np.zeros(cells.traces.shape[1], bool) if cells.bad_frames is None else cells.bad_frames
+    for name in TRACES:
+        values: np.ndarray = getattr(cells, name)
+        bad = ~np.isfinite(values).all(0) & ~gaps
+        if bad.any():
+            raise InputError(f"{where}: /{name} holds NaN or infinite values in frame {int(np.argmax(bad))}")
+    if len(found := cells.localizations) and not 0 <= found.frame.min() <= found.frame.max() < len(gaps):
+        raise InputError(f"{where}: /localizations/frame names frames beyond the {len(gaps)} of the file")

@@ -21,8 +21,10 @@ from calcium_lightning.core.cells import (
     Rows,
     StreamedCells,
 )
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.stored import check_stored
 
 FORMAT, VERSION = "calcium-lightning-cells", 1
 #: what there is where motion was removed place by place
@@ -54,6 +56,7 @@ class StoredRows:
         """
         node = hdf5.dataset(file, name, 2)
         hdf5.check_shape(node, name, (count, length))
+        check_stored(node, f"{file.file.filename}: /{name}")
         return cls(node)
 
     @property
@@ -63,11 +66,8 @@ class StoredRows:
         return count, length
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        try:
+        with reading(self.dataset.file.filename):
             return np.asarray(self.dataset[rows], np.float32)
-        except OSError as error:
-            where = f"{self.dataset.file.filename}: {self.dataset.name}"
-            raise InputError(f"{where} can't be read ({error}); the file is damaged") from error
 
     def frames(self, start: int, stop: int) -> np.ndarray:
         """Some frames of all rows, float32 (K, stop - start)."""
@@ -115,7 +115,7 @@ def open_cells(path: Path | str) -> Iterator[StreamedCells]:
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         yield stream(file)
 
 
@@ -133,8 +133,8 @@ def stream(file: h5py.File) -> StreamedCells:
     traces = StoredRows.of(file, "traces", count, None)
     length = traces.shape[1]
 
-    def read(name: str, *shape: int | None, dtype: type = np.float32) -> np.ndarray:
-        return hdf5.read(file, name, shape, dtype)
+    def read(name: str, *shape: int | None, dtype: type = np.float32, finite: bool = False) -> np.ndarray:
+        return hdf5.read(file, name, shape, dtype, finite)
 
     hdf5.dataset(file, "localizations/frame", 1)
     patch_shifts = patch_std = None
@@ -142,17 +142,20 @@ def stream(file: h5py.File) -> StreamedCells:
         patch_shifts = read("patch_shifts", length, None, None, 2)
         patch_std = read("patch_std", *patch_shifts.shape[1:])
     quality = file.get("quality")
+    if quality is not None and not isinstance(quality, h5py.Group):
+        raise InputError(f"{path}: /quality is no group; extract the cells again")
     attributes = {
         name: hdf5.text(file.attrs.get(name, ""))
         for name in ("session", "session_sha256", "kind", "config", "package_version")
     }
-    pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
+    size = hdf5.number(file.attrs.get("pixel_size_um"))
     nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
     fps = hdf5.number(file.attrs.get("fps"))
     if not (np.isfinite(fps) and fps > 0):
         raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
+    frame_rate(f"{path}: fps", fps)
     return StreamedCells(
-        centers=read("centers", count, 2),
+        centers=read("centers", count, 2, finite=True),
         center_std=read("center_std", count, 2),
         footprints=footprints,
         frame_shape=frame_shape,
@@ -161,22 +164,22 @@ def stream(file: h5py.File) -> StreamedCells:
         spikes=StoredRows.of(file, "spikes", count, length),
         accepted=read("accepted", count, dtype=bool),
         quality={name: read(f"quality/{name}", count) for name in (quality or {})},
-        shifts=read("shifts", length, 2),
+        shifts=read("shifts", length, 2, finite=True),
         nonrigid=nonrigid if np.isfinite(nonrigid) else None,
         patch_shifts=patch_shifts,
         patch_std=patch_std,
         field=read("field", *frame_shape, dtype=bool) if "field" in file else None,
         bad_frames=read("bad_frames", length, dtype=bool) if "bad_frames" in file else None,
-        notes=tuple(hdf5.text(line) for line in file["check"][...]) if "check" in file else (),
+        notes=tuple(hdf5.text(line) for line in file["check"][...].ravel()) if "check" in file else (),
         false_discovery=false_discovery(file.get("accepted")),
         baseline=read("baseline", count),
         mean_image=read("images/mean", *frame_shape),
         max_image=read("images/max", *frame_shape),
-        timestamps=read("timestamps", length, dtype=np.float64),
+        timestamps=read("timestamps", length, dtype=np.float64, finite=True),
         about=hdf5.texts(file.get("metadata")),
         localizations=StoredBlocks(file["localizations"], count),
         fps=fps,
-        pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
+        pixel_size_um=pixel_size(f"{path}: pixel_size_um", size) if size > 0 else None,
         session=attributes["session"],
         session_sha256=attributes["session_sha256"],
         kind=attributes["kind"],
