@@ -1,0 +1,138 @@
+"""A smooth map fitted to weighted pairs of points: affine, or a thin-plate regression spline.
+
+Knows points and weights. The spline has its knots on a grid, so its cost does not grow with the points
+(Wood 2003, "Thin plate regression splines"; Green & Silverman 1994).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from calcium_lightning.core.field_transform import FieldTransform, thin_plate
+
+#: weight of the affine part's distance from a similarity: the tissue hardly shears
+SHEAR_PRIOR = 4.0
+
+
+def fit_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rotation, scale and shift, in least squares (Umeyama 1991): (2, 3)."""
+    total = max(float(weights.sum()), 1e-12)
+    from_, to = weights @ source / total, weights @ target / total
+    a, b = source - from_, target - to
+    along = float((weights * (a * b).sum(1)).sum())
+    across = float((weights * (a[:, 1] * b[:, 0] - a[:, 0] * b[:, 1])).sum())
+    norm = max(float((weights * (a**2).sum(1)).sum()), 1e-12)
+    turn = np.array([[along, across], [-across, along]]) / norm
+    return np.column_stack([turn, to - turn @ from_])
+
+
+@dataclass(frozen=True)
+class Spline:
+    """A basis of smooth bendings over a part of the common field.
+
+    Attributes
+    ----------
+    low, high : ndarray (2,)
+        The part's corners, (y, x), pixels.
+    spacing : float
+        Of the knots, pixels.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    spacing: float
+    knots: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        sides = [
+            np.linspace(a, b, max(2, round((b - a) / self.spacing) + 1))
+            for a, b in zip(self.low, self.high, strict=True)
+        ]
+        object.__setattr__(
+            self, "knots", np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 2).astype(float)
+        )
+
+    @cached_property
+    def _null(self) -> np.ndarray:
+        """Coefficients that grow no faster than an affine map: (Q, Q - 3), orthonormal."""
+        affine = np.column_stack([np.ones(len(self.knots)), self.knots])
+        return np.linalg.qr(affine, mode="complete")[0][:, 3:]
+
+    @cached_property
+    def _roots(self) -> np.ndarray:
+        """The same, of unit bending energy each and uncorrelated: (Q, Q - 3)."""
+        energy = self._null.T @ thin_plate(self.knots, self.knots) @ self._null
+        values, vectors = np.linalg.eigh(0.5 * (energy + energy.T))
+        kept = values > 1e-9 * values.max()
+        return self._null @ (vectors[:, kept] / np.sqrt(values[kept]))
+
+    def basis(self, moved: np.ndarray) -> np.ndarray:
+        """Bendings at (N, 2) places: (N, B), each of unit bending energy."""
+        return thin_plate(moved, self.knots) @ self._roots
+
+    def fit(
+        self, matrix: np.ndarray, source: np.ndarray, target: np.ndarray, weights: np.ndarray, stiffness: float
+    ) -> FieldTransform:
+        """Weighted penalised least squares, about a matrix that is nearly right.
+
+        Minimises the weighted squared distances plus `stiffness` times the bending energy.
+
+        Parameters
+        ----------
+        matrix : ndarray (2, 3)
+            What is bent; the affine rest that the fit finds is put into it.
+        source, target : ndarray (N, 2)
+            Points and where they belong.
+        weights : ndarray (N,)
+            Of each pair.
+        stiffness : float
+            Penalty on bending, px^2.
+        """
+        moved = source @ matrix[:, :2].T + matrix[:, 2]
+        middle, span = 0.5 * (self.low + self.high), 0.5 * np.linalg.norm(self.high - self.low)
+        plain = np.column_stack([np.ones(len(moved)), (moved - middle) / span])
+        bends = self.basis(moved)
+        columns = np.column_stack([plain, bends])
+        penalty = np.full(columns.shape[1], stiffness)
+        penalty[:3] = (1e-9, SHEAR_PRIOR, SHEAR_PRIOR)
+        weighted = columns * weights[:, None]
+        normal = weighted.T @ columns + np.diag(penalty)
+        found = np.linalg.solve(normal, weighted.T @ (target - moved))
+        spline = self._roots @ found[3:]
+        # p -> A p; the spline is a function of A p, and so is the affine rest, which therefore stays outside.
+        return _absorbed(matrix, found[:3], middle, span, self.knots, spline)
+
+
+def _absorbed(
+    matrix: np.ndarray,
+    rest: np.ndarray,
+    middle: np.ndarray,
+    span: float,
+    knots: np.ndarray,
+    weights: np.ndarray,
+) -> FieldTransform:
+    """Put an affine rest (of the moved points) into the matrix; it is small, and so is what that bends."""
+    linear = np.eye(2) + rest[1:].T / span
+    constant = rest[0] - rest[1:].T @ middle / span
+    full = np.column_stack([linear @ matrix[:, :2], linear @ matrix[:, 2] + constant])
+    return FieldTransform(full, knots, weights)
+
+
+def fit_through(source: np.ndarray, target: np.ndarray, spacing: float | None = None) -> FieldTransform:
+    """One transform that brings points where others have brought them already.
+
+    Parameters
+    ----------
+    source, target : ndarray (N, 2)
+        Points and where they go, pixels.
+    spacing : float, optional
+        Of the knots, pixels; default: six along the longer side.
+    """
+    weights = np.ones(len(source))
+    matrix = fit_similarity(source, target, weights)
+    low, high = target.min(0), target.max(0)
+    spline = Spline(low, high, spacing or float((high - low).max()) / 6)
+    return spline.fit(matrix, source, target, weights, stiffness=0.5)
