@@ -23,16 +23,19 @@ def thin_plate(points: np.ndarray, knots: np.ndarray) -> np.ndarray:
 class FieldTransform:
     """A map from pixels of one field to pixels of the common one.
 
-    A point p goes to u + s(u) with u = matrix · (y, x, 1) and s a thin-plate spline.
+    A point p goes to u + s(u) with u = matrix · (y, x, 1) and s a thin-plate spline, which has an affine part
+    too.
 
     Attributes
     ----------
     matrix : ndarray, float64 (2, 3)
-        The affine part, of (y, x, 1).
+        Rotation, scale and shift, of (y, x, 1).
     knots : ndarray, float64 (Q, 2)
         Knots of the spline in the common field, pixels; none for a transform without bending.
     weights : ndarray, float64 (Q, 2)
-        The spline's coefficients, (y, x) of each knot; its affine part is in `matrix`.
+        The spline's coefficients, (y, x) of each knot.
+    stretch : ndarray, float64 (2, 3)
+        The spline's affine part, of (u, 1): what is added.
 
     Examples
     --------
@@ -43,6 +46,7 @@ class FieldTransform:
     matrix: np.ndarray
     knots: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     weights: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    stretch: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
 
     @classmethod
     def identity(cls) -> FieldTransform:
@@ -56,15 +60,14 @@ class FieldTransform:
 
     def bending(self, moved: np.ndarray) -> np.ndarray:
         """What the spline adds at (N, 2) places of the common field, before it: float64 (N, 2)."""
-        if not len(self.knots):
-            return np.zeros_like(moved)
-        return thin_plate(moved, self.knots) @ self.weights
+        affine = moved @ self.stretch[:, :2].T + self.stretch[:, 2]
+        return affine + thin_plate(moved, self.knots) @ self.weights if len(self.knots) else affine
 
     def invert(self, points: np.ndarray) -> np.ndarray:
         """Bring (N, 2) points of the common field back: float64 (N, 2)."""
         target = np.asarray(points, np.float64)
         before = target
-        for _ in range(INVERSE_STEPS if len(self.knots) else 1):
+        for _ in range(INVERSE_STEPS):
             after = target - self.bending(before)
             step = np.abs(after - before).max(initial=0.0)
             before = after
@@ -74,17 +77,21 @@ class FieldTransform:
 
     @property
     def rotation_deg(self) -> float:
-        """Rotation of the affine part, degrees, from +x towards +y."""
-        (yy, yx), (xy, xx) = self.matrix[:, :2]
+        """Rotation of the affine parts, degrees, from +x towards +y."""
+        (yy, yx), (xy, xx) = self._linear
         return float(np.degrees(np.arctan2(yx - xy, yy + xx)))
 
     @property
     def scale(self) -> float:
-        """Scale of the affine part: the square root of its determinant."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+        """Scale of the affine parts: the square root of their determinant."""
+        return float(np.sqrt(abs(np.linalg.det(self._linear))))
+
+    @property
+    def _linear(self) -> np.ndarray:
+        return (np.eye(2) + self.stretch[:, :2]) @ self.matrix[:, :2]
 
     def bending_px(self, frame_shape: tuple[int, int]) -> float:
-        """Root mean square of the bending over a field of (H, W) pixels."""
+        """Root mean square of what is no rotation, scale or shift, over a field of (H, W) pixels."""
         grid = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 12) for n in frame_shape), indexing="ij"), -1)
         points = grid.reshape(-1, 2) @ self.matrix[:, :2].T + self.matrix[:, 2]
         return float(np.sqrt((self.bending(points) ** 2).sum(1).mean()))

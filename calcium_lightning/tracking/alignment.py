@@ -23,8 +23,8 @@ from calcium_lightning.tracking.spline import fit_through
 #: rotations tried at first and, where nothing matches, at last, degrees; and scales
 NARROW, WIDE, STEP = 20.0, 180.0, 2.0
 SCALES, MORE_SCALES = (1.0,), (0.93, 1.0, 1.07)
-#: candidates that are refined
-TRIED = 3
+#: candidates that are refined: so many, of those whose correlation is such a share of the best one's
+TRIED, CLOSE = 3, 0.6
 #: mirror images in all, at least one a pair
 MIRRORS = 8
 #: two fields match where they agree so many times better than the best mirror image, and by so many nats
@@ -133,11 +133,8 @@ def lay(source: np.ndarray, target: np.ndarray, diameter: float, wide: bool = Fa
     angles = np.radians(np.arange(-limit, limit if wide else limit + STEP, STEP))
     scales = np.array(MORE_SCALES if wide else SCALES)
     starts = coarse_candidates(source, target, diameter, angles=angles, scales=scales, count=TRIED)
-    fits = [
-        refine(source, [target], FieldTransform(start.matrix), diameter, windows=windows)
-        for start in starts
-        for windows in (False, True)
-    ]
+    starts = [start for start in starts if start.score > CLOSE * starts[0].score]
+    fits = [refine(source, [target], FieldTransform(start.matrix), diameter) for start in starts]
     return max(fits, key=lambda fit: fit.score, default=None)
 
 
@@ -198,12 +195,12 @@ def _together(places: Sequence[np.ndarray], diameter: float, pairs: list[PairAli
         parent = int(parents[session])
         start = _through(places[session], known, session, parent, transforms[parent])
         others = [transforms[other].apply(places[other]) for other in transforms]
-        fit = refine(places[session], others, start, diameter, windows=False, first=0.2)
+        fit = refine(places[session], others, start, diameter, first=0.2)
         transforms[session], sigma[session] = fit.transform, fit.sigma
     for _ in range(TOGETHER if len(members) > 2 else 0):
         for session in order[1:].tolist():
             others = [transforms[other].apply(places[other]) for other in transforms if other != session]
-            fit = refine(places[session], others, transforms[session], diameter, windows=False, first=0.15)
+            fit = refine(places[session], others, transforms[session], diameter, first=0.15)
             transforms[session], sigma[session] = fit.transform, fit.sigma
     beside = [sigma[session] for session in order[1:].tolist()]
     sigma[reference] = float(np.median(beside))

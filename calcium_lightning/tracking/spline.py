@@ -83,7 +83,7 @@ class Spline:
         Parameters
         ----------
         matrix : ndarray (2, 3)
-            What is bent; the affine rest that the fit finds is put into it.
+            What is bent: rotation, scale and shift.
         source, target : ndarray (N, 2)
             Points and where they belong.
         weights : ndarray (N,)
@@ -102,23 +102,9 @@ class Spline:
         normal = weighted.T @ columns + np.diag(penalty)
         found = np.linalg.solve(normal, weighted.T @ (target - moved))
         spline = self._roots @ found[3:]
-        # p -> A p; the spline is a function of A p, and so is the affine rest, which therefore stays outside.
-        return _absorbed(matrix, found[:3], middle, span, self.knots, spline)
-
-
-def _absorbed(
-    matrix: np.ndarray,
-    rest: np.ndarray,
-    middle: np.ndarray,
-    span: float,
-    knots: np.ndarray,
-    weights: np.ndarray,
-) -> FieldTransform:
-    """Put an affine rest (of the moved points) into the matrix; it is small, and so is what that bends."""
-    linear = np.eye(2) + rest[1:].T / span
-    constant = rest[0] - rest[1:].T @ middle / span
-    full = np.column_stack([linear @ matrix[:, :2], linear @ matrix[:, 2] + constant])
-    return FieldTransform(full, knots, weights)
+        linear = found[1:3].T / span
+        stretch = np.column_stack([linear, found[0] - linear @ middle])
+        return FieldTransform(matrix, self.knots, spline, stretch)
 
 
 def fit_through(source: np.ndarray, target: np.ndarray, spacing: float | None = None) -> FieldTransform:
@@ -129,10 +115,9 @@ def fit_through(source: np.ndarray, target: np.ndarray, spacing: float | None = 
     source, target : ndarray (N, 2)
         Points and where they go, pixels.
     spacing : float, optional
-        Of the knots, pixels; default: six along the longer side.
+        Of the knots, pixels; default: seven along the longer side.
     """
     weights = np.ones(len(source))
-    matrix = fit_similarity(source, target, weights)
     low, high = target.min(0), target.max(0)
-    spline = Spline(low, high, spacing or float((high - low).max()) / 6)
-    return spline.fit(matrix, source, target, weights, stiffness=0.5)
+    spline = Spline(low, high, spacing or float((high - low).max()) / 7)
+    return spline.fit(fit_similarity(source, target, weights), source, target, weights, stiffness=0.5)
