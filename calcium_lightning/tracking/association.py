@@ -6,6 +6,9 @@ Knows a sparse bipartite graph with a weight on each edge. Rows and columns may 
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 #: rounds of belief propagation, and the change at which it ends early
 ROUNDS, CONVERGED = 100, 1e-4
@@ -52,3 +55,50 @@ def match_probabilities(
             break
     mine = weights * back
     return mine / (1 + np.bincount(rows, mine, n_rows)[rows])
+
+
+def best_matching(rows: np.ndarray, columns: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """The one-to-one matching with the largest sum of gains; who gains nothing stays alone.
+
+    Solved exactly, by the Hungarian method in each connected group of pairs.
+
+    Parameters
+    ----------
+    rows, columns : ndarray, int (E,)
+        The pairs, each once.
+    gains : ndarray, float (E,)
+        Of each.
+
+    Returns
+    -------
+    ndarray, int64
+        Indices of the pairs that are chosen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> best_matching(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([3.0, 2.0, 2.5]))
+    array([1, 2])
+    """
+    kept = np.flatnonzero(gains > 0)
+    if not len(kept):
+        return kept
+    row_ids, i = np.unique(rows[kept], return_inverse=True)
+    column_ids, j = np.unique(columns[kept], return_inverse=True)
+    size = len(row_ids) + len(column_ids)
+    graph = coo_array((np.ones(len(kept), bool), (i, len(row_ids) + j)), shape=(size, size))
+    group = connected_components(graph, directed=False)[1][i]
+    order = np.argsort(group, kind="stable")
+    begins = np.flatnonzero(np.diff(group[order], prepend=-1))
+    sizes = np.diff(begins, append=len(order))
+    chosen = [order[begins[sizes == 1]]]  # most have no rival
+    for begin, count in zip(begins[sizes > 1], sizes[sizes > 1], strict=True):
+        edges = order[begin : begin + count]
+        _, a = np.unique(i[edges], return_inverse=True)
+        _, b = np.unique(j[edges], return_inverse=True)
+        value = np.zeros((a.max() + 1, b.max() + 1))
+        edge = np.full(value.shape, -1, np.int64)
+        value[a, b], edge[a, b] = gains[kept][edges], edges
+        found = edge[linear_sum_assignment(value, maximize=True)]
+        chosen.append(found[found >= 0])
+    return np.sort(kept[np.concatenate(chosen)])
