@@ -38,6 +38,8 @@ class FootprintSet:
         Cells of the file, those that aren't here included.
     mean_image : ndarray, float32 (H, W), or None
         To look at.
+    field : ndarray, bool (H, W), or None
+        Which pixels show tissue; all of them where it is None.
     """
 
     footprints: csr_matrix
@@ -49,6 +51,7 @@ class FootprintSet:
     pixel_size_um: float | None = None
     total: int = 0
     mean_image: np.ndarray | None = None
+    field: np.ndarray | None = None
 
     @classmethod
     def of(cls, cells: CellTable, name: str = "", rejected: bool = False) -> FootprintSet:
@@ -62,6 +65,7 @@ class FootprintSet:
             pixel_size_um=cells.pixel_size_um,
             total=len(cells),
             mean_image=cells.mean_image,
+            field=cells.field,
         )
 
     def __len__(self) -> int:
@@ -86,6 +90,11 @@ class FootprintSet:
         np.maximum.at(peaks, rows, matrix.data)
         bright = matrix.data > CENTROID_LEVEL * peaks[rows]
         return np.bincount(rows, bright, matrix.shape[0])
+
+    @property
+    def visible(self) -> np.ndarray:
+        """Which pixels show tissue, bool (H, W)."""
+        return np.ones(self.frame_shape, bool) if self.field is None else np.asarray(self.field, bool)
 
     @property
     def diameter(self) -> float:

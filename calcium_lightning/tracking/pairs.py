@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from calcium_lightning.tracking.association import match_probabilities
 from calcium_lightning.tracking.refine import local_density
+from calcium_lightning.tracking.shapes import Shapes
 
 #: pairs nearer than this are looked at, and from here on they are different, in cell diameters
 REACH, APART = 1.2, 1.2
@@ -26,6 +27,10 @@ TAIL, TAIL_SHARE = 3.0, 0.15
 COMMON = 30.0
 #: bins of shapes and of distances; different neighbours are never rarer than this, beside chance
 SHAPE_BINS, DISTANCE_BINS, RARE = 12, 24, 0.15
+#: shapes are compared no more finely than this, as 1 less their correlation
+FINEST = 0.003
+#: pairs too far apart to be the same whose shapes are compared
+FAR = 20000
 #: rounds of learning
 ROUNDS = 25
 #: odds of two cells that are out of each other's reach, log
@@ -55,30 +60,32 @@ class PairEdges:
     probability: np.ndarray
 
 
-def model_pairs(places: Sequence[np.ndarray], shapes: Sequence[np.ndarray], diameter: float) -> PairEdges:
+def model_pairs(shapes: Shapes, diameter: float) -> PairEdges:
     """Learn the model and apply it.
 
     Parameters
     ----------
-    places : sequence of ndarray (K, 2)
-        Cells of each session in the common field, pixels.
-    shapes : sequence of ndarray (K, D)
-        What they look like, of unit norm.
+    shapes : Shapes
+        Cells of all sessions.
     diameter : float
         Of a cell, pixels.
     """
+    places = shapes.places
     sizes = [len(place) for place in places]
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    place, shape = np.concatenate(places), np.concatenate(shapes)
     session = np.repeat(np.arange(len(sizes)), sizes)
     trees = [cKDTree(one) for one in places]
     density = np.concatenate([local_density(tree, one) for tree, one in zip(trees, places, strict=True)])
-    first, second, distance = _near(trees, starts, max(REACH, 2 * APART) * diameter)
-    likeness = _likeness(shape, first, second)
-    near = distance <= REACH * diameter
-    far = likeness[distance > APART * diameter]
+    first, second, apart = _near(trees, starts, 2 * APART * diameter)
+    # Of those that are too far apart some are enough.
+    far = np.flatnonzero(apart > APART * diameter)
+    far = far[:: max(1, len(far) // FAR)]
+    near = np.flatnonzero(apart <= REACH * diameter)
+    likeness_far = _on_scale(shapes.correlation(first[far], second[far]))
+    first, second = first[near], second[near]
+    distance, correlation = shapes.compare(first, second)
+    likeness = _on_scale(correlation)
     spacing = _Spacing(trees, density, starts, diameter)
-    first, second, distance, likeness = first[near], second[near], distance[near], likeness[near]
     couple = session[first] * len(sizes) + session[second]
     learned = _learn(
         _Evidence(
@@ -90,9 +97,9 @@ def model_pairs(places: Sequence[np.ndarray], shapes: Sequence[np.ndarray], diam
             density=np.sqrt(density[first] * density[second]),
             crowding=spacing.at(distance),
             sizes=np.array(sizes)[np.stack([session[first], session[second]])],
-            total=len(place),
+            total=len(density),
         ),
-        far,
+        likeness_far,
         diameter,
     )
     return PairEdges(first, second, distance, *learned)
@@ -125,13 +132,9 @@ def _near(
     return i.astype(np.int64), j.astype(np.int64), v
 
 
-def _likeness(shape: np.ndarray, first: np.ndarray, second: np.ndarray, at_once: int = 1 << 14) -> np.ndarray:
-    """Likeness of shapes, on a scale that is roughly normal: -log(1 - correlation)."""
-    result = np.empty(len(first))
-    for begin in range(0, len(first), at_once):
-        some = slice(begin, begin + at_once)
-        result[some] = np.einsum("ed,ed->e", shape[first[some]], shape[second[some]])
-    return -np.log(np.maximum(1 - result, 0) + 0.003)
+def _on_scale(correlation: np.ndarray) -> np.ndarray:
+    """Correlations of shapes on a scale that is roughly normal."""
+    return -np.log(np.maximum(1 - correlation, 0) + FINEST)
 
 
 class _Spacing:
