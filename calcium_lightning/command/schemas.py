@@ -312,6 +312,28 @@ class ReportConfig:
     overwrite: bool = option(False, "replace an existing output")
 
 
+@command_schema("track")
+@dataclass
+class TrackConfig:
+    """The same cells across sessions."""
+
+    cells: Any = option(
+        MISSING,
+        "cells files of one animal: a list [A.h5,B.h5], a folder, or a glob in quotes; footprints "
+        "of CaImAn, Suite2p, Minian and CellReg too",
+        path="input",
+    )
+    output: Any = option(None, "tracks file (.h5); default: tracks.h5 here", path="output")
+    page: Any = option(None, "a page to look at (.html)", path="output")
+    csv: Any = option(None, "the tracks as a table (.csv)", path="output")
+    cellreg: Any = option(
+        None, "as CellReg writes them (.mat): footprints and cell_to_index_map", path="output"
+    )
+    p: float = option(0.5, "least probability that a cell belongs to its track")
+    rejected: bool = option(False, "take the cells that failed the quality tests too")
+    overwrite: bool = option(False, "replace existing outputs")
+
+
 @command_schema("compare")
 @dataclass
 class CompareConfig:

@@ -1,4 +1,4 @@
-"""Several days of one animal: the same tissue, lying otherwise under the lens each day, with other cells active.
+"""Several days of one animal: the same tissue, which lies otherwise each day, with other cells active.
 
 For: cells whose identity across days is known, as footprints at once, or as recordings of each day.
 Must not know: how cells are found or tracked.

@@ -1,4 +1,4 @@
-"""All fields onto one: every two sessions laid on each other, what doesn't match left out, the rest fitted together.
+"""All fields onto one: every two sessions laid on each other, what doesn't match left out, the rest fitted.
 
 Knows places of cells. Whether two fields match at all is judged against mirror images: a field turned over
 holds as many cells, as dense, and can't match by any rotation, so what is found there is chance.
@@ -165,7 +165,9 @@ def _judged(pairs: list[PairAlignment]) -> list[PairAlignment]:
     for pair in pairs:
         beside = [other.chance for other in pairs if {other.first, other.second} & {pair.first, pair.second}]
         chance = max(pair.chance, float(np.median(beside)))
-        matches = pair.matches and pair.fit is not None and pair.fit.score > max(RATIO * chance, chance + LEAST)
+        matches = (
+            pair.matches and pair.fit is not None and pair.fit.score > max(RATIO * chance, chance + LEAST)
+        )
         judged.append(PairAlignment(pair.first, pair.second, pair.fit, chance, matches))
     return judged
 

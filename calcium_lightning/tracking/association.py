@@ -15,7 +15,12 @@ ROUNDS, CONVERGED = 100, 1e-4
 
 
 def match_probabilities(
-    rows: np.ndarray, columns: np.ndarray, weights: np.ndarray, n_rows: int, n_columns: int, rounds: int = ROUNDS
+    rows: np.ndarray,
+    columns: np.ndarray,
+    weights: np.ndarray,
+    n_rows: int,
+    n_columns: int,
+    rounds: int = ROUNDS,
 ) -> np.ndarray:
     """Probability of each pair under all matchings in which nobody is taken twice.
 

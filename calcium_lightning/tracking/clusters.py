@@ -60,8 +60,9 @@ class Clustering:
     def solve(self) -> None:
         """Raise the worth of all tracks until no move does."""
         count = len(self.sizes)
-        for session in range(1, count):
-            self._join(range(session), [session])
+        if len(self.tracks) == sum(self.sizes):  # nobody has joined anybody yet
+            for session in range(1, count):
+                self._join(list(range(session)), [session])
         for _ in range(SWEEPS):
             before = self.worth()
             for part in self._partings():
@@ -103,8 +104,6 @@ class Clustering:
         for session in range(len(self.sizes)):
             halves, p = self._claims(session)
             chosen = np.full(len(self.tracks), np.nan)
-            mine = (halves.left[:, session] >= 0)[0] if len(halves.left) else False
-            del mine
             cell_of_row = halves.right[halves.row, session]
             track_of_cell = self._track_of()
             own = track_of_cell[cell_of_row] == self._track_of_part(halves.left)[halves.column]
@@ -146,10 +145,10 @@ class Clustering:
             ]
         return [(row,) for row in range(count)] + [tuple(range(row)) for row in range(2, count - 1)]
 
-    def _join(self, one: object, other: list[int]) -> None:
+    def _join(self, one: list[int], other: list[int]) -> None:
         """Match the halves of all tracks anew; sessions of neither side must not be in tracks with them."""
-        sessions = [*one, *other]  # type: ignore[misc]
-        halves = self._halves(sessions[: len(sessions) - len(other)], other)
+        sessions = [*one, *other]
+        halves = self._halves(one, other)
         chosen = best_matching(halves.row, halves.column, halves.gain)
         right, left = halves.row[chosen], halves.column[chosen]
         joined = np.where(halves.left[left] >= 0, halves.left[left], halves.right[right])

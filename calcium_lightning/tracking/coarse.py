@@ -70,7 +70,10 @@ def coarse_candidates(
     reach = np.linalg.norm(source - middle, axis=1).max() * scales.max()
     low, high = target.min(0), target.max(0)
     # Large enough for every shift that leaves an overlap, without wrapping around.
-    size = [fft.next_fast_len(int(np.ceil((b - a + 2 * reach) / step)) + 2, True) for a, b in zip(low, high, strict=True)]
+    size = [
+        fft.next_fast_len(int(np.ceil((b - a + 2 * reach) / step)) + 2, True)
+        for a, b in zip(low, high, strict=True)
+    ]
     window = _window(size, step, diameter)
     spectrum = fft.rfft2(_splat((target - low)[None] / step, size), workers=1)[0]
     turns = [(angle, scale) for scale in scales for angle in angles]

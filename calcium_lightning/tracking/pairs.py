@@ -185,8 +185,7 @@ def _learn(evidence: _Evidence, far: np.ndarray, diameter: float) -> tuple[np.nd
         wide = np.exp(-0.5 * (e.distance / (TAIL * spread)) ** 2) / (2 * np.pi * (TAIL * spread) ** 2)
         same = (1 - tail) * core + tail * wide
         log_odds = (
-            np.log(np.maximum(prior[e.couple] * same / (e.density * e.crowding), 1e-12))
-            + likeness.log_ratio
+            np.log(np.maximum(prior[e.couple] * same / (e.density * e.crowding), 1e-12)) + likeness.log_ratio
         )
         before, p = p, match_probabilities(rows, columns, np.exp(log_odds), *counts)
         inner = p * (1 - tail) * core / np.maximum(same, 1e-300)
@@ -207,7 +206,9 @@ class _LikenessOdds:
     """How much a likeness of shapes speaks for the same cell, by bins, never less for more likeness."""
 
     def __init__(self, likeness: np.ndarray, far: np.ndarray) -> None:
-        edges = np.unique(np.quantile(np.concatenate([likeness, far]), np.linspace(0, 1, SHAPE_BINS + 1)[1:-1]))
+        edges = np.unique(
+            np.quantile(np.concatenate([likeness, far]), np.linspace(0, 1, SHAPE_BINS + 1)[1:-1])
+        )
         self._bin = np.searchsorted(edges, likeness)
         self._count = len(edges) + 1
         bins = np.searchsorted(edges, far)

@@ -100,7 +100,9 @@ class _Problem:
     ) -> None:
         self.source, self.targets, self.diameter = source, targets, diameter
         self._trees = [cKDTree(target) for target in targets]
-        self._densities = [local_density(tree, target) for tree, target in zip(self._trees, targets, strict=True)]
+        self._densities = [
+            local_density(tree, target) for tree, target in zip(self._trees, targets, strict=True)
+        ]
         around = cKDTree(source).sparse_distance_matrix(
             cKDTree(source), 2.5 * LOCAL * diameter, output_type="ndarray"
         )
@@ -119,22 +121,27 @@ class _Problem:
         least = (MIDDLE if stage == "similarity" else LEAST) * self.diameter
         share = np.full(len(self.source), PARTNERS)
         moved = transform.apply(self.source)
+        bending = self.spline.about(transform.matrix, self.source) if stage == "spline" else None
+        found = None
         for _ in range(ROUNDS[stage]):
             weights, aims, spread, _ = self._expect(moved, sigma, share)
             if weights.sum() < 3:
                 break
             share = np.clip(self._mean @ (weights / len(self.targets)), 0.02, 0.95)
-            if stage == "similarity":
+            before = moved
+            if bending is None:
                 transform = FieldTransform(fit_similarity(self.source, aims, weights))
+                moved = transform.apply(self.source)
             else:
-                stiffness = self.stiffness * sigma**2
-                transform = self.spline.fit(transform.matrix, self.source, aims, weights, stiffness)
-            before, moved = moved, transform.apply(self.source)
+                found = bending.fit(aims, weights, self.stiffness * sigma**2)
+                moved = bending.at(found)
             after = max(float(np.clip(np.sqrt(spread), 0.75 * sigma, 1.05 * sigma)), least)
             still = abs(after - sigma) < SETTLED and np.abs(moved - before).max() < SETTLED
             sigma = after
             if still:
                 break
+        if bending is not None and found is not None:
+            transform = bending.transform(found)
         weights, _, spread, score = self._expect(moved, sigma, share)
         return Fit(transform, max(float(np.sqrt(spread)), least), float(weights.sum()), score)
 

@@ -115,7 +115,7 @@ class Shapes:
         return np.where(enough, apart, distance), np.where(enough, alike, likeness)
 
     def _sampled(self, rows: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Footprints around their centres and an offset in the common field, (n, SIDE^2), and what is seen."""
+        """Footprints around their centres and an offset, (n, SIDE^2), and what is seen."""
         center = self._center[rows]
         shift = np.einsum("kij,kgj->kgi", self._back[rows], self._grid[None] + offset[:, None])
         at = shift + (center - np.rint(center))[:, None] + self._half

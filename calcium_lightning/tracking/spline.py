@@ -73,38 +73,58 @@ class Spline:
         """Bendings at (N, 2) places: (N, B), each of unit bending energy."""
         return thin_plate(moved, self.knots) @ self._roots
 
-    def fit(
-        self, matrix: np.ndarray, source: np.ndarray, target: np.ndarray, weights: np.ndarray, stiffness: float
-    ) -> FieldTransform:
-        """Weighted penalised least squares, about a matrix that is nearly right.
+    def weights(self, found: np.ndarray) -> np.ndarray:
+        """The coefficients of the knots, (Q, 2), of coefficients of :meth:`basis`, (B, 2)."""
+        return self._roots @ found
+
+    def about(self, matrix: np.ndarray, source: np.ndarray) -> Bending:
+        """What bends points (N, 2) once a matrix (2, 3) has turned and shifted them."""
+        moved = source @ matrix[:, :2].T + matrix[:, 2]
+        middle, span = 0.5 * (self.low + self.high), 0.5 * float(np.linalg.norm(self.high - self.low))
+        plain = np.column_stack([np.ones(len(moved)), (moved - middle) / span])
+        return Bending(self, matrix, moved, np.column_stack([plain, self.basis(moved)]), middle, span)
+
+
+@dataclass(frozen=True)
+class Bending:
+    """Points to be bent, and the basis at each: it stays while the bending is fitted again and again."""
+
+    spline: Spline
+    matrix: np.ndarray
+    moved: np.ndarray
+    columns: np.ndarray
+    middle: np.ndarray
+    span: float
+
+    def fit(self, target: np.ndarray, weights: np.ndarray, stiffness: float) -> np.ndarray:
+        """Coefficients (B, 2) in weighted penalised least squares.
 
         Minimises the weighted squared distances plus `stiffness` times the bending energy.
 
         Parameters
         ----------
-        matrix : ndarray (2, 3)
-            What is bent: rotation, scale and shift.
-        source, target : ndarray (N, 2)
-            Points and where they belong.
+        target : ndarray (N, 2)
+            Where the points belong.
         weights : ndarray (N,)
-            Of each pair.
+            Of each.
         stiffness : float
             Penalty on bending, px^2.
         """
-        moved = source @ matrix[:, :2].T + matrix[:, 2]
-        middle, span = 0.5 * (self.low + self.high), 0.5 * np.linalg.norm(self.high - self.low)
-        plain = np.column_stack([np.ones(len(moved)), (moved - middle) / span])
-        bends = self.basis(moved)
-        columns = np.column_stack([plain, bends])
-        penalty = np.full(columns.shape[1], stiffness)
+        penalty = np.full(self.columns.shape[1], stiffness)
         penalty[:3] = (1e-9, SHEAR_PRIOR, SHEAR_PRIOR)
-        weighted = columns * weights[:, None]
-        normal = weighted.T @ columns + np.diag(penalty)
-        found = np.linalg.solve(normal, weighted.T @ (target - moved))
-        spline = self._roots @ found[3:]
-        linear = found[1:3].T / span
-        stretch = np.column_stack([linear, found[0] - linear @ middle])
-        return FieldTransform(matrix, self.knots, spline, stretch)
+        weighted = self.columns * weights[:, None]
+        normal = weighted.T @ self.columns + np.diag(penalty)
+        return np.linalg.solve(normal, weighted.T @ (target - self.moved))
+
+    def at(self, found: np.ndarray) -> np.ndarray:
+        """Where coefficients bring the points: (N, 2)."""
+        return self.moved + self.columns @ found
+
+    def transform(self, found: np.ndarray) -> FieldTransform:
+        """The same for any point."""
+        linear = found[1:3].T / self.span
+        stretch = np.column_stack([linear, found[0] - linear @ self.middle])
+        return FieldTransform(self.matrix, self.spline.knots, self.spline.weights(found[3:]), stretch)
 
 
 def fit_through(source: np.ndarray, target: np.ndarray, spacing: float | None = None) -> FieldTransform:
@@ -120,4 +140,5 @@ def fit_through(source: np.ndarray, target: np.ndarray, spacing: float | None = 
     weights = np.ones(len(source))
     low, high = target.min(0), target.max(0)
     spline = Spline(low, high, spacing or float((high - low).max()) / 7)
-    return spline.fit(fit_similarity(source, target, weights), source, target, weights, stiffness=0.5)
+    bending = spline.about(fit_similarity(source, target, weights), source)
+    return bending.transform(bending.fit(target, weights, stiffness=0.5))

@@ -1,4 +1,4 @@
-"""How parts of a field are displaced: each part's shift and rotation by a vote of its cells, then a smooth map.
+"""How parts of a field are displaced: each part's shift and rotation by a vote, then a smooth map.
 
 Knows points. Bridges the gap between one rotation and shift of a whole field and the distance at which
 single cells find their partners: where the tissue has bent by as much as a cell's diameter, most cells'
@@ -88,14 +88,12 @@ def bend_by_windows(
         weights = np.repeat(np.concatenate([clear, np.full(len(clear), STAY)]), places.shape[1])
         aims = np.concatenate([to, places]).reshape(-1, 2)
         trust = np.ones(len(weights))
-        fitted = transform
+        bending = spline.about(start.matrix, from_)
         for _ in range(ROUNDS):
-            fitted = spline.fit(
-                transform.matrix, from_, aims, weights * trust, stiffness * (ERROR * diameter) ** 2
-            )
-            off = np.linalg.norm(fitted.apply(from_) - aims, axis=1)
+            found = bending.fit(aims, weights * trust, stiffness * (ERROR * diameter) ** 2)
+            off = np.linalg.norm(bending.at(found) - aims, axis=1)
             trust = 1 / (1 + (off / (DOUBTED * diameter)) ** 2) ** 2
-        transform = fitted
+        transform = bending.transform(found)
     return transform
 
 
