@@ -26,6 +26,7 @@ def export(
     rejected: bool = True,
     overwrite: bool = False,
     nwb: Mapping[str, Any] | None = None,
+    tracks: Path | None = None,
 ) -> None:
     """Write a cells file in another format.
 
@@ -43,6 +44,8 @@ def export(
         Replace an existing target.
     nwb : mapping, optional
         Fields of :class:`calcium_lightning.io.writers.nwb.NwbSettings`.
+    tracks : Path, optional
+        A tracks file that has these cells: adds ``track`` and ``track_probability`` of each.
 
     Raises
     ------
@@ -58,6 +61,10 @@ def export(
     if not target.is_dir():
         check_output(target, overwrite)
     cells = read_cells(source)
+    if tracks is not None:
+        from calcium_lightning.io.tracks_file import with_tracks
+
+        cells = with_tracks(cells, source, tracks)
     if not rejected:
         cells = accepted_cells(cells)
     writer = find_writer(chosen)
@@ -120,7 +127,8 @@ def main(cfg: DictConfig) -> None:
 
     output=X.nwb makes an NWB file; output=X.csv the table of cells; a folder the tables of cells, traces,
     denoised, spikes and shifts. With several cells files the output is a folder and format= says what goes
-    into it (nwb). Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    into it (nwb). tracks= adds to each cell the track that it is in, the same number in
+    every session. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer
@@ -131,6 +139,7 @@ def main(cfg: DictConfig) -> None:
     inputs = find_inputs("cells", cfg.cells, may_be_cells)
     target = None if cfg.output is None else as_paths(cfg.output)[0]
     one = len(inputs) == 1 and target is not None
+    tracks = None if cfg.tracks is None else as_paths(cfg.tracks)[0]
     chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")
     writer = find_writer(chosen)
     if one and target is not None and (writer.folder or not target.is_dir()):
@@ -139,7 +148,7 @@ def main(cfg: DictConfig) -> None:
         targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
 
     def work(job: tuple[Path, Path]) -> Row:
-        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named, tracks=tracks)
         print(job[1])
         return {"file": str(job[1])}
 

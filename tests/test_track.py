@@ -14,6 +14,7 @@ from helpers.example_cells import make_example
 from helpers.html_page import Page
 
 from calcium_lightning.core.cells import footprint_centers
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.footprints import read_footprints
@@ -190,3 +191,31 @@ def test_footprints_of_others(animal, tmp_path) -> None:
             found.footprints.toarray(), field.footprints.toarray()[skipped:], atol=1e-6
         )
     assert len(read_footprints(tmp_path / "caiman.hdf5", rejected=True)[0]) == len(dense)
+
+
+def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
+    from calcium_lightning.export import export
+
+    assert run(listed(files), f"output={tmp_path}/t.h5")[0] == 0
+    tracks = read_tracks(tmp_path / "t.h5")
+    for row, file in enumerate(files):
+        export(file, tmp_path / f"{row}.csv", tracks=tmp_path / "t.h5")
+        with (tmp_path / f"{row}.csv").open() as stream:
+            found = [int(float(line["track"])) for line in csv.DictReader(stream)]
+        assert found == tracks.of(row)[0].tolist()
+        assert all(tracks.cell[track, row] == cell for cell, track in enumerate(found) if track >= 0)
+    other = write_day(tmp_path / "other.h5", draw(days=1, seed=77).fields[0])
+    with pytest.raises(InputError, match="track again"):
+        export(other, tmp_path / "other.csv", tracks=tmp_path / "t.h5")
+
+
+def test_nwb_has_a_column_of_tracks(run, files, tmp_path) -> None:
+    from pynwb import NWBHDF5IO
+
+    from calcium_lightning.export import export
+
+    assert run(listed(files), f"output={tmp_path}/t.h5")[0] == 0
+    export(files[1], tmp_path / "one.nwb", tracks=tmp_path / "t.h5")
+    with NWBHDF5IO(str(tmp_path / "one.nwb"), "r") as stream:
+        table = stream.read().processing["ophys"]["ImageSegmentation"]["PlaneSegmentation"]
+        assert table["track"][:].astype(int).tolist() == read_tracks(tmp_path / "t.h5").of(1)[0].tolist()

@@ -156,6 +156,9 @@ class ExportConfig:
     )
     format: str | None = option(None, "nwb | csv, or one of parts=; default: by the output's ending")
     rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
+    tracks: Any = option(
+        None, "tracks file: adds to each cell its track, the same in all sessions", path="input"
+    )
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(

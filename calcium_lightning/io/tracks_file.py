@@ -5,14 +5,17 @@ The only place that knows the paths inside a tracks file's HDF5. Knows nothing o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
+from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
 
@@ -117,6 +120,34 @@ def read_tracks(path: Path | str) -> Tracks:
             config=hdf5.text(file.attrs.get("config", "")),
             package_version=hdf5.text(file.attrs.get("package_version", "")),
         )
+
+
+def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
+    """Cells with two more qualities: ``track``, -1 for none, and ``track_probability``.
+
+    Parameters
+    ----------
+    cells : Cells
+        Of one of the sessions.
+    source : Path
+        Their file, by whose content the session is known.
+    path : path-like
+        The tracks file.
+
+    Raises
+    ------
+    InputError
+        If the tracks are of other cells.
+    """
+    tracks = read_tracks(path)
+    content = sha256_of(source)
+    for row, session in enumerate(tracks.sessions):
+        if session.sha256 == content:
+            track, probability = tracks.of(row)
+            added = {"track": track.astype(np.float32), "track_probability": probability}
+            return replace(cells, quality={**cells.quality, **added})
+    names = ", ".join(session.name for session in tracks.sessions)
+    raise InputError(f"{path}: tracks of {names}, and not of {source} as it is now; track again")
 
 
 def _texts(file: h5py.File, name: str, count: int) -> list[str]:
