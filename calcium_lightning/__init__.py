@@ -3,7 +3,7 @@
     cells = calcium_lightning.extract(frames, fps=20)
 
 Importing the package imports none of its rooms: commands start fast, and each name of the face loads what
-it needs when it is first used. ``extract`` and ``evaluate`` are commands too
+it needs when it is first used. ``extract``, ``evaluate`` and ``track`` are commands too
 (``python -m calcium_lightning.extract``).
 
 The rooms, in the direction in which data flow: ``io`` (recordings, sessions) → ``preprocess`` (frames) →
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from calcium_lightning.io.cells_file import read_cells
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.session import Session
+    from calcium_lightning.io.tracks_file import read_tracks
     from calcium_lightning.metrics.evaluation import evaluate
     from calcium_lightning.pipeline import extract, load_model
     from calcium_lightning.simulation.scene import Scene
+    from calcium_lightning.tracking.track import track
 
 __all__ = [
     "ArraySession",
@@ -38,6 +40,8 @@ __all__ = [
     "load_model",
     "open_recording",
     "read_cells",
+    "read_tracks",
+    "track",
 ]
 
 #: where each name of the face is
@@ -49,6 +53,7 @@ _FACE = {
     "load_model": "pipeline",
     "open_recording": "io.readers.formats",
     "read_cells": "io.cells_file",
+    "read_tracks": "io.tracks_file",
 }
 #: what cells offer, and who does it (:mod:`calcium_lightning.core.conveniences`)
 _CONVENIENCES = {
@@ -58,7 +63,7 @@ _CONVENIENCES = {
     "to_nwb": ("io.writers.nwb", "to_nwb"),
 }
 #: modules that are commands and, called, functions of the face
-_COMMANDS = ("evaluate", "extract")
+_COMMANDS = ("evaluate", "extract", "track")
 
 
 def _later(room: str, name: str) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ def export(
     rejected: bool = False,
     overwrite: bool = False,
     nwb: Mapping[str, Any] | None = None,
+    tracks: Path | None = None,
 ) -> None:
     """Write a cells file in another format.
 
@@ -40,6 +41,8 @@ def export(
         Replace an existing target.
     nwb : mapping, optional
         Fields of :class:`calcium_lightning.io.writers.nwb.NwbSettings`.
+    tracks : Path, optional
+        A tracks file that has these cells: adds ``track`` and ``track_probability`` of each.
 
     Raises
     ------
@@ -54,7 +57,12 @@ def export(
     check_format(chosen)
     if not target.is_dir():
         check_output(target, overwrite)
-    cells, rows = chosen_cells(read_cells(source), rejected)
+    cells = read_cells(source)
+    if tracks is not None:
+        from calcium_lightning.io.tracks_file import with_tracks
+
+        cells = with_tracks(cells, source, tracks)
+    cells, rows = chosen_cells(cells, rejected)
     writer = find_writer(chosen)
     if target.is_dir() and not writer.folder:
         raise InputError(f"{target}: is a folder; an export of format {chosen} is a file")
@@ -96,7 +104,8 @@ def main(cfg: DictConfig) -> None:
     events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
     (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
     cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
-    folder. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    folder. tracks= adds to each cell the track that it is in, the same number in every session. Archives
+    such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer
@@ -107,6 +116,7 @@ def main(cfg: DictConfig) -> None:
     inputs = find_inputs("cells", cfg.cells, may_be_cells)
     target = None if cfg.output is None else as_paths(cfg.output)[0]
     one = len(inputs) == 1 and target is not None
+    tracks = None if cfg.tracks is None else as_paths(cfg.tracks)[0]
     chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")
     writer = find_writer(chosen)
     if one and target is not None and (writer.folder or not target.is_dir()):
@@ -115,7 +125,7 @@ def main(cfg: DictConfig) -> None:
         targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
 
     def work(job: tuple[Path, Path]) -> Row:
-        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named, tracks=tracks)
         print(job[1])
         return {"file": str(job[1])}
 

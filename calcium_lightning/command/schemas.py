@@ -162,6 +162,9 @@ class ExportConfig:
         "parts=; default: by the output's ending",
     )
     rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
+    tracks: Any = option(
+        None, "tracks file: adds to each cell its track, the same in all sessions", path="input"
+    )
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(
@@ -335,6 +338,28 @@ class CurateConfig:
     open: bool = option(True, "open the page in the browser; false only prints its address")
     port: int = option(0, "of the page, on this machine only; 0 takes a free one")
     serve: bool = option(True, "false: take from= over and end, without a page")
+
+
+@command_schema("track")
+@dataclass
+class TrackConfig:
+    """The same cells across sessions."""
+
+    cells: Any = option(
+        MISSING,
+        "cells files of one animal: a list [A.h5,B.h5], a folder, or a glob in quotes; footprints "
+        "of CaImAn, Suite2p, Minian and CellReg too",
+        path="input",
+    )
+    output: Any = option(None, "tracks file (.h5); default: tracks.h5 here", path="output")
+    page: Any = option(None, "a page to look at (.html)", path="output")
+    csv: Any = option(None, "the tracks as a table (.csv)", path="output")
+    cellreg: Any = option(
+        None, "as CellReg writes them (.mat): footprints and cell_to_index_map", path="output"
+    )
+    p: float = option(0.5, "least probability that a cell belongs to its track")
+    rejected: bool = option(False, "take the cells that failed the quality tests too")
+    overwrite: bool = option(False, "replace existing outputs")
 
 
 @command_schema("compare")

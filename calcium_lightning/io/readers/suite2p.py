@@ -56,20 +56,29 @@ def open_binary(path: Path, options: Options) -> Recording:
 
 def read_ops(path: Path) -> Mapping[str, Any]:
     """Read Suite2p's settings without running what a pickle might run."""
+    content = load_pickled(path, "Suite2p's settings")
+    content = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: not Suite2p's settings")
+    return content
+
+
+def load_pickled(path: Path, what: str) -> Any:
+    """What a NumPy file of objects holds, without running what its pickle might run.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged; `what` says what was expected.
+    """
     try:
         with path.open("rb") as stream:
             version = np.lib.format.read_magic(stream)
             read_header = np.lib.format.read_array_header_1_0
             (read_header if version == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
-            content = _Numbers(stream).load()
+            return _Numbers(stream).load()
     except (OSError, ValueError, EOFError, pickle.UnpicklingError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: not Suite2p's settings, or damaged ({' '.join(str(error).split())})"
-        ) from error
-    content = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: not Suite2p's settings")
-    return content
+        raise InputError(f"{path}: not {what}, or damaged ({' '.join(str(error).split())})") from error
 
 
 class _Unknown:

@@ -1,0 +1,144 @@
+"""Tracks: which cells of several sessions are the same.
+
+Knows arrays and transforms; nothing of how they were found, nor of the file that holds them
+(:mod:`~calcium_lightning.io.tracks_file`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from calcium_lightning.core.field_transform import FieldTransform
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedSession:
+    """One of the sessions.
+
+    Attributes
+    ----------
+    name, path, sha256 : str
+        What it is called, and its cells file.
+    frame_shape : (int, int)
+        (H, W).
+    cells : int
+        Rows of its cells file.
+    used : int
+        Those that were looked at.
+    transform : FieldTransform or None
+        Onto the reference's field; None for a session that matches no other and was left out.
+    residual_px : float
+        What is left over: standard deviation of a cell's distance to its partners along an axis, pixels of
+        the reference; NaN for a session that was left out.
+    agreement, chance : float
+        How much better its cells' places agree with the session it fits best than places drawn at random
+        would, and how much better a mirror image does, nats.
+    pixel_size_um : float or None
+        Micrometres per pixel.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    frame_shape: tuple[int, int]
+    cells: int
+    used: int
+    transform: FieldTransform | None
+    residual_px: float
+    agreement: float
+    chance: float
+    pixel_size_um: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tracks:
+    """N tracks through S sessions.
+
+    Attributes
+    ----------
+    cell : ndarray, int32 (N, S)
+        The row of each track's cell in each session's cells file; -1 where it was not found. Those of most
+        sessions come first.
+    probability : ndarray, float32 (N, S)
+        That this row is the same cell as the rest of its track: 1 for an only member, NaN where there is
+        none.
+    sessions : tuple of TrackedSession
+        The sessions, as they were given.
+    reference : int
+        The session whose field is the common one.
+    least_probability : float
+        The least probability of a member of a track.
+    expected_false : float
+        Members of tracks that are expected not to belong there.
+    expected_missed : float
+        Cells that are expected to belong to a track and stayed outside.
+    searched : ndarray, bool (N, S), or None
+        Members that were looked for at their expected place, and found, in a session that hadn't accepted
+        them. None where nothing was looked for.
+    config, package_version : str
+        The settings, YAML, and the version that made them.
+    """
+
+    cell: np.ndarray
+    probability: np.ndarray
+    sessions: tuple[TrackedSession, ...]
+    reference: int
+    least_probability: float = 0.5
+    expected_false: float = 0.0
+    expected_missed: float = 0.0
+    searched: np.ndarray | None = field(default=None)
+    config: str = ""
+    package_version: str = ""
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def __repr__(self) -> str:
+        return f"Tracks({self.in_words()})"
+
+    @property
+    def days(self) -> np.ndarray:
+        """In how many sessions each is, int64 (N,)."""
+        return (self.cell >= 0).sum(1)
+
+    @property
+    def left_out(self) -> list[int]:
+        """The sessions that match no other."""
+        return [row for row, session in enumerate(self.sessions) if session.transform is None]
+
+    @property
+    def links(self) -> int:
+        """Members of tracks of two sessions or more, less one a track."""
+        return int(np.maximum(self.days - 1, 0).sum())
+
+    def in_words(self) -> str:
+        """One line: how many on how many days, and how sure."""
+        several = self.days > 1
+        members = int(self.days[several].sum())
+        aligned = len(self.sessions) - len(self.left_out)
+        everywhere = int((self.days == aligned).sum())
+        return (
+            f"{int(several.sum())} cells in two sessions or more, {everywhere} in all {aligned}, "
+            f"{int((self.days == 1).sum())} in one; about {self.expected_false:.1f} of {members} members "
+            f"false, {self.expected_missed:.1f} missed"
+        )
+
+    def of(self, session: int) -> tuple[np.ndarray, np.ndarray]:
+        """The track of each cell of a session, and the probability that it belongs there.
+
+        Returns
+        -------
+        track : ndarray, int64 (K,)
+            Row of :attr:`cell`; -1 for a cell that is in none.
+        probability : ndarray, float32 (K,)
+            NaN for those.
+        """
+        count = self.sessions[session].cells
+        track = np.full(count, -1, np.int64)
+        probability = np.full(count, np.nan, np.float32)
+        rows = np.flatnonzero(self.cell[:, session] >= 0)
+        track[self.cell[rows, session]] = rows
+        probability[self.cell[rows, session]] = self.probability[rows, session]
+        return track, probability

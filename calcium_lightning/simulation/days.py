@@ -1,0 +1,306 @@
+"""Several days of one animal: the same tissue, which lies otherwise each day, with other cells active.
+
+For: cells whose identity across days is known, as footprints at once, or as recordings of each day.
+Must not know: how cells are found or tracked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_matrix, vstack
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.simulation.cells import Shapes, draw_cells, draw_footprints
+from calcium_lightning.simulation.settings import SceneSettings
+from calcium_lightning.simulation.streams import stream
+
+#: highest spatial frequency of a bending, half waves over the field
+HALF_WAVES = 3
+#: steps of the fixed-point iteration by which a displacement is inverted
+INVERSE_STEPS = 30
+
+
+@dataclass(frozen=True)
+class DaysSettings:
+    """What differs between the days of one animal.
+
+    Attributes
+    ----------
+    days : int
+        How many.
+    turnover : float
+        Share of a day's cells that aren't active on the next: half of it is silent for a day, half is gone
+        for good and others are new.
+    drift_px : float
+        Greatest shift of a day's field against the first's, pixels.
+    rotation_deg, scale : float
+        Greatest rotation, degrees, and relative change of scale.
+    bending_px : float
+        Greatest length of the bending over the field, pixels.
+    defocus_px : float
+        Greatest blur of a day, beyond the cells' own, pixels.
+    brightness_log_std : float
+        Log-normal spread of each cell's brightness between days.
+    background_log_std : float
+        The same of a day's haze and neuropil.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    days: int = 5
+    turnover: float = 0.3
+    drift_px: float = 30.0
+    rotation_deg: float = 5.0
+    scale: float = 0.01
+    bending_px: float = 3.0
+    defocus_px: float = 1.5
+    brightness_log_std: float = 0.4
+    background_log_std: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.days < 1:
+            raise InputError(f"days={self.days}: at least 1")
+        if not 0 <= self.turnover <= 1:
+            raise InputError(f"days.turnover={self.turnover}: from 0 to 1")
+        for name in ("drift_px", "rotation_deg", "bending_px", "defocus_px", "brightness_log_std"):
+            if not 0 <= getattr(self, name) < 1000:
+                raise InputError(f"days.{name}={getattr(self, name)}: from 0 to 1000")
+        if not 0 <= self.scale < 0.5:
+            raise InputError(f"days.scale={self.scale}: from 0 to 0.5")
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How a day's tissue lies in the field: a similarity about the field's middle, then a bending.
+
+    Attributes
+    ----------
+    shift : ndarray (2,)
+        (dy, dx), pixels.
+    angle, scale : float
+        Rotation, radians from +x towards +y, and scale.
+    waves : ndarray (2, n, n)
+        Amplitudes of cosines over the field, of the bending along y and x, pixels.
+    size : (int, int)
+        (H, W) of the field.
+    """
+
+    shift: np.ndarray
+    angle: float
+    scale: float
+    waves: np.ndarray
+    size: tuple[int, int]
+
+    @classmethod
+    def none(cls, size: tuple[int, int]) -> Displacement:
+        """The first day's: nothing moves."""
+        return cls(np.zeros(2), 0.0, 1.0, np.zeros((2, HALF_WAVES, HALF_WAVES)), size)
+
+    @classmethod
+    def draw(cls, days: DaysSettings, size: tuple[int, int], rng: np.random.Generator) -> Displacement:
+        """Draw one."""
+        direction = rng.uniform(0, 2 * math.pi)
+        length = days.drift_px * math.sqrt(rng.uniform(0.1, 1))
+        orders = np.hypot(*np.meshgrid(range(HALF_WAVES), range(HALF_WAVES), indexing="ij"))
+        waves = rng.standard_normal((2, HALF_WAVES, HALF_WAVES)) / np.maximum(orders, 1) ** 1.5
+        waves[:, 0, 0] = 0
+        drawn = cls(
+            length * np.array([math.sin(direction), math.cos(direction)]),
+            math.radians(rng.uniform(-days.rotation_deg, days.rotation_deg)),
+            1 + rng.uniform(-days.scale, days.scale),
+            waves,
+            size,
+        )
+        grid = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 24) for n in size), indexing="ij"), -1)
+        bent = drawn.bending(grid.reshape(-1, 2))
+        waves *= days.bending_px / max(float(np.sqrt((bent**2).sum(1).max())), 1e-9)
+        return drawn
+
+    def bending(self, points: np.ndarray) -> np.ndarray:
+        """The bending at (N, 2) places, pixels."""
+        height, width = self.size
+        # Beyond the field it stays as it is at its border.
+        y, x = np.clip(points, 0, [height - 1, width - 1]).T / [[max(height - 1, 1)], [max(width - 1, 1)]]
+        orders = np.arange(HALF_WAVES) * math.pi
+        down, right = np.cos(np.outer(y, orders)), np.cos(np.outer(x, orders))
+        return np.stack([((down @ part) * right).sum(1) for part in self.waves], 1)
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """Where points (N, 2) of the tissue lie on this day."""
+        cos, sin = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
+        middle = (np.array(self.size) - 1) / 2
+        points = points + self.bending(points)
+        return (points - middle) @ np.array([[cos, -sin], [sin, cos]]) + middle + self.shift
+
+    def invert(self, points: np.ndarray) -> np.ndarray:
+        """Which points of the tissue lie there: (N, 2)."""
+        cos, sin = math.cos(self.angle) / self.scale, math.sin(self.angle) / self.scale
+        middle = (np.array(self.size) - 1) / 2
+        bent = (points - self.shift - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+        found = bent
+        for _ in range(INVERSE_STEPS):
+            found = bent - self.bending(found)
+        return found
+
+
+@dataclass(frozen=True)
+class Animal:
+    """Who is there on which day, and how each day lies.
+
+    Attributes
+    ----------
+    active : ndarray, bool (days, K)
+        Which of the animal's cells are active.
+    brightness : ndarray (days, K)
+        Of each, relative to its own.
+    displacements : tuple of Displacement
+        Of each day.
+    defocus : ndarray (days,)
+        Blur of each day, pixels.
+    background : ndarray (days,)
+        Haze and neuropil of each day, relative.
+    """
+
+    active: np.ndarray
+    brightness: np.ndarray
+    displacements: tuple[Displacement, ...]
+    defocus: np.ndarray
+    background: np.ndarray
+
+
+def draw_animal(count: int, days: DaysSettings, size: tuple[int, int], rng: np.random.Generator) -> Animal:
+    """Draw the days of an animal with `count` cells, those that are gone or not there yet included."""
+    here = rng.random(count) < 0.7
+    there = np.empty((days.days, count), bool)
+    for day in range(days.days):
+        there[day] = here
+        leaving = here & (rng.random(count) < days.turnover / 2)
+        absent = np.flatnonzero(~here)
+        coming = rng.permutation(absent)[: int(leaving.sum())]
+        here = here & ~leaving
+        here[coming] = True
+    silent = rng.random((days.days, count)) < days.turnover / 2
+    moved = [Displacement.none(size)]
+    moved += [Displacement.draw(days, size, rng) for _ in range(days.days - 1)]
+    return Animal(
+        there & ~silent,
+        rng.lognormal(0, days.brightness_log_std, (days.days, count)),
+        tuple(moved),
+        np.concatenate([[0.0], rng.uniform(0, days.defocus_px, days.days - 1)]),
+        rng.lognormal(0, days.background_log_std, days.days),
+    )
+
+
+@dataclass(frozen=True)
+class DrawnDay:
+    """Footprints of one day as a good method would find them.
+
+    Attributes
+    ----------
+    footprints : csr_matrix, float32 (K, H*W)
+        Each with a peak of 1.
+    identity : ndarray, int64 (K,)
+        Which of the animal's cells each is; -1 for what is none.
+    displacement : Displacement
+        How the day lies.
+    """
+
+    footprints: csr_matrix
+    identity: np.ndarray
+    displacement: Displacement
+
+
+def draw_days(
+    settings: SceneSettings,
+    days: DaysSettings,
+    seed: int = 0,
+    *,
+    missed: float = 0.05,
+    false: float = 0.03,
+    noise: float = 0.12,
+) -> list[DrawnDay]:
+    """Footprints of each day without recordings: what tracking is tried on.
+
+    Parameters
+    ----------
+    settings : SceneSettings
+        The field and its cells.
+    days : DaysSettings
+        What differs between days.
+    seed : int
+        Everything random follows from it.
+    missed, false : float
+        Share of cells that extraction misses, and of footprints that are no cell.
+    noise : float
+        Smooth noise of each footprint, relative to its peak.
+
+    Returns
+    -------
+    list of DrawnDay
+    """
+    size = (settings.height_px, settings.width_px)
+    pad = days.drift_px + 3 * days.bending_px + 0.1 * max(size) + settings.mean_diameter_px
+    cells = draw_cells(settings, pad, stream(seed, "cells"))
+    rng = stream(seed, "days")
+    animal = draw_animal(len(cells), days, size, rng)
+    drawn = []
+    for day, displacement in enumerate(animal.displacements):
+        seen = np.flatnonzero(animal.active[day] & (rng.random(len(cells)) >= missed))
+        some = _moved(cells, seen, displacement, animal.defocus[day])
+        images, _ = draw_footprints(some, (0, 0), size, settings.psf_sigma_px)
+        shown = np.flatnonzero(images.max(1).toarray().ravel() > 0.5)
+        others = _others(settings, rng.poisson(false * len(shown)), rng)
+        fakes, _ = draw_footprints(others, (0, 0), size, settings.psf_sigma_px)
+        found = csr_matrix(vstack([images[shown], fakes], format="csr"))
+        identity = np.concatenate([seen[shown], np.full(len(others), -1)])
+        order = rng.permutation(len(identity))
+        found = _noisy(csr_matrix(found[order]), size, noise, settings.mean_diameter_px, rng)
+        drawn.append(DrawnDay(found, identity[order], displacement))
+    return drawn
+
+
+def _moved(cells: Shapes, rows: np.ndarray, displacement: Displacement, defocus: float) -> Shapes:
+    return Shapes(
+        displacement.apply(cells.centers[rows]),
+        cells.diameter[rows] * displacement.scale,
+        cells.elongation[rows],
+        cells.angle[rows] + displacement.angle,
+        np.hypot(cells.blur[rows], defocus),
+        cells.outline[rows],
+    )
+
+
+def _others(settings: SceneSettings, count: int, rng: np.random.Generator) -> Shapes:
+    """Things that are no cells: as large as cells, anywhere."""
+    drawn = draw_cells(settings.replace(clustering=0.0, density_per_1000_px2=10.0), 0.0, rng)
+    rows = rng.permutation(len(drawn))[:count]
+    return _moved(drawn, rows, Displacement.none((settings.height_px, settings.width_px)), 0.0)
+
+
+def _noisy(
+    footprints: csr_matrix, size: tuple[int, int], noise: float, diameter: float, rng: np.random.Generator
+) -> csr_matrix:
+    """Footprints as regression on noisy frames gives them: smooth errors, cut where they are faint."""
+    field = gaussian_filter(rng.standard_normal((2, *size)), (0, diameter / 6, diameter / 6))
+    field /= field.std()
+    count = footprints.shape[0]
+    rows = np.repeat(np.arange(count), np.diff(footprints.indptr))
+    # Neighbours share noise where they overlap, as they do in a regression, but not all of it.
+    mix = rng.uniform(0, 2 * math.pi, count)
+    flat = field.reshape(2, -1)[:, footprints.indices]
+    error = np.cos(mix[rows]) * flat[0] + np.sin(mix[rows]) * flat[1]
+    values = footprints.data + noise * error * np.sqrt(np.maximum(footprints.data, 0))
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, rows, values)
+    values = values / np.maximum(peaks[rows], 1e-6)
+    values[values < 0.1] = 0
+    found = csr_matrix((values.astype(np.float32), footprints.indices, footprints.indptr), footprints.shape)
+    found.eliminate_zeros()
+    return found

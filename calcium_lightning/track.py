@@ -1,0 +1,76 @@
+"""``python -m calcium_lightning.track``: the same cells across sessions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from calcium_lightning.command.callable_module import call_as
+from calcium_lightning.command.inputs import as_paths, find_inputs
+from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
+
+call_as(__name__, "calcium_lightning.tracking.track", "track")
+
+
+@entry_point("track", plugins=register)
+def main(cfg: DictConfig) -> None:
+    """Find the same cells in several sessions of one animal.
+
+    python -m calcium_lightning.track cells=[DAY1.h5,DAY2.h5] output=TRACKS.h5
+
+    Fields are turned, shifted, scaled and bent onto one, by the cells' places; a session that matches no
+    other is said and left out. Which cells are the same is a matter of probability: p= is the least of a
+    track's member. page=, csv= and cellreg= write a page, a table, and what CellReg writes.
+    """
+    from calcium_lightning.core.atomic import atomic_path, check_output
+    from calcium_lightning.io.kind import may_be_cells
+
+    inputs = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells)]
+    outputs = {
+        key: as_paths(cfg[key])[0] for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
+    }
+    outputs.setdefault("output", Path("tracks.h5"))
+    for path in outputs.values():
+        check_output(path, cfg.overwrite)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise InputError("output=, page=, csv= and cellreg=: two of them are one file")
+
+    from calcium_lightning.io.tracks_file import write_tracks
+    from calcium_lightning.tracking.track import read_fields, track_fields
+
+    fields = read_fields(inputs, cfg.rejected)
+    settings = OmegaConf.to_yaml(cfg, resolve=True)
+    tracks = track_fields(fields, p=cfg.p, config=settings)
+    for row in tracks.left_out:
+        session = tracks.sessions[row]
+        print(
+            f"{session.name}: matches no other session and is left out (its cells' places agree by "
+            f"{max(session.agreement, 0):.0f} nats at best, a mirror image's by {session.chance:.0f})",
+            file=sys.stderr,
+        )
+    write_tracks(outputs["output"], tracks, cfg.overwrite)
+    print(f"{outputs['output']}: {tracks.in_words()}")
+    if "csv" in outputs:
+        from calcium_lightning.io.writers.tracks_csv import export_tracks_csv
+
+        export_tracks_csv(tracks, outputs["csv"], overwrite=cfg.overwrite)
+        print(f"table: {outputs['csv']}")
+    if "cellreg" in outputs:
+        from calcium_lightning.io.writers.tracks_cellreg import export_cellreg
+
+        export_cellreg(tracks, fields, outputs["cellreg"], overwrite=cfg.overwrite)
+        print(f"CellReg: {outputs['cellreg']}")
+    if "page" in outputs:
+        from calcium_lightning.pages.tracks import render
+
+        with atomic_path(outputs["page"], cfg.overwrite) as temporary:
+            temporary.write_text(render(tracks, fields, str(outputs["output"])), encoding="utf-8")
+        print(f"page: {outputs['page']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The same cells across sessions, from anybody's footprints: the one call that a notebook needs.
+
+Puts the room together: fields onto each other, pairs of cells, tracks. Reads cells, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from calcium_lightning.core.cells import CellTable
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.footprint_set import FootprintSet
+from calcium_lightning.core.tracks import TrackedSession, Tracks
+from calcium_lightning.core.version import __version__
+from calcium_lightning.io.footprints import read_footprints
+from calcium_lightning.tracking.alignment import FEWEST, Alignment, align
+from calcium_lightning.tracking.clusters import Clustering
+from calcium_lightning.tracking.pairs import model_pairs
+from calcium_lightning.tracking.shapes import Shapes
+
+#: pixel sizes that differ by more than this share are of different optics
+PIXEL_SIZES = 0.03
+
+#: what is tracked: cells, footprints, or a file of either
+Trackable = CellTable | FootprintSet | Path | str
+
+
+def track(
+    cells: Sequence[Trackable],
+    *,
+    p: float = 0.5,
+    rejected: bool = False,
+    config: str = "",
+) -> Tracks:
+    """Find the same cells in several sessions.
+
+    Parameters
+    ----------
+    cells : sequence
+        Of each session its cells: :class:`~calcium_lightning.core.cells.Cells`, a
+        :class:`~calcium_lightning.core.footprint_set.FootprintSet`, or a path (a cells file, or footprints
+        of CaImAn, Suite2p, Minian or CellReg).
+    p : float
+        Least probability of a member of a track, 0 to 1.
+    rejected : bool
+        Take the cells that failed the quality tests too.
+    config : str
+        Kept with the tracks, YAML.
+
+    Returns
+    -------
+    Tracks
+
+    Raises
+    ------
+    InputError
+        If there is one session only, one twice, one without cells, different pixel sizes, or if no two
+        sessions match.
+    """
+    if isinstance(cells, str | Path) or not isinstance(cells, Sequence):
+        raise InputError("cells: a list of several sessions' cells is wanted")
+    if not 0 <= p < 1:
+        raise InputError(f"p={p}: a probability from 0 to 1")
+    return track_fields(read_fields(cells, rejected), p=p, config=config)
+
+
+def read_fields(cells: Sequence[Trackable], rejected: bool = False) -> list[FootprintSet]:
+    """The footprints of each session, checked.
+
+    Raises
+    ------
+    InputError
+        As :func:`track`.
+    """
+    fields: list[FootprintSet] = []
+    for number, item in enumerate(cells):
+        if isinstance(item, FootprintSet):
+            fields.append(item)
+        elif isinstance(item, CellTable):
+            fields.append(FootprintSet.of(item, item.session or f"session {number + 1}", rejected))
+        else:
+            fields += read_footprints(item, rejected)
+    check_fields(fields)
+    return fields
+
+
+def check_fields(fields: Sequence[FootprintSet]) -> None:
+    """Refuse sessions that can't be tracked.
+
+    Raises
+    ------
+    InputError
+        As :func:`track`.
+    """
+    if len(fields) < 2:
+        raise InputError("one session: tracking needs two or more, cells=[A.h5,B.h5]")
+    seen: dict[str, str] = {}
+    for field in fields:
+        if field.sha256 and field.sha256 in seen:
+            raise InputError(f"{field.name}: the same cells as {seen[field.sha256]}; give each session once")
+        seen[field.sha256] = field.name
+        if not len(field.nonempty()):
+            what = "no cells" if not field.total else f"none of its {field.total} cells is accepted"
+            raise InputError(f"{field.name}: {what}; leave it out, or take rejected=true")
+    known = [field for field in fields if field.pixel_size_um is not None]
+    for field in known[1:]:
+        first = known[0]
+        assert field.pixel_size_um is not None
+        assert first.pixel_size_um is not None
+        if abs(field.pixel_size_um / first.pixel_size_um - 1) > PIXEL_SIZES:
+            raise InputError(
+                f"{field.name}: {field.pixel_size_um:g} µm per pixel, and {first.name} has "
+                f"{first.pixel_size_um:g}; bring them to one pixel size first (ingest bin=)"
+            )
+
+
+def track_fields(fields: Sequence[FootprintSet], *, p: float = 0.5, config: str = "") -> Tracks:
+    """The same as :func:`track`, of footprints that are checked already."""
+    kept = [field.nonempty() for field in fields]
+    diameter = float(np.median([field.diameter for field in kept]))
+    alignment = align([field.centers for field in kept], diameter, [field.frame_shape for field in kept])
+    if not alignment.aligned:
+        raise InputError(_no_match(kept, alignment))
+    chosen = alignment.aligned
+    used = [kept[row] for row in chosen]
+    transforms = [alignment.transforms[row] for row in chosen]
+    shapes = Shapes(used, [item for item in transforms if item is not None], diameter)
+    clustering = Clustering(model_pairs(shapes, diameter), [len(field) for field in used])
+    clustering.solve()
+    probability = clustering.cut(p)
+    rows = np.concatenate([field.rows for field in used])
+    found = clustering.tracks >= 0
+    cell = np.full((len(found), len(fields)), -1, np.int32)
+    share = np.full(cell.shape, np.nan, np.float32)
+    cell[:, chosen] = np.where(found, rows[clustering.tracks], -1)
+    share[:, chosen] = np.where(found, probability, np.nan)
+    several = found.sum(1) > 1
+    order = _ordered(cell, share)
+    return Tracks(
+        cell=cell[order],
+        probability=share[order],
+        sessions=tuple(_session(row, field, kept, alignment) for row, field in enumerate(fields)),
+        reference=alignment.reference,
+        least_probability=p,
+        expected_false=float((1 - probability[several][found[several]]).sum()),
+        expected_missed=clustering.missed(),
+        config=config,
+        package_version=__version__,
+    )
+
+
+def _ordered(cell: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Those of most sessions first, then by the session and row that they begin with."""
+    first = (cell >= 0).argmax(1)
+    return np.lexsort((cell[np.arange(len(cell)), first], first, -(cell >= 0).sum(1)))
+
+
+def _session(
+    row: int, field: FootprintSet, kept: Sequence[FootprintSet], alignment: Alignment
+) -> TrackedSession:
+    pairs = [pair for pair in alignment.pairs if row in (pair.first, pair.second) and pair.fit is not None]
+    best = max(pairs, key=lambda pair: pair.fit.score if pair.fit else 0.0, default=None)
+    return TrackedSession(
+        name=field.name,
+        path=field.path,
+        sha256=field.sha256,
+        frame_shape=field.frame_shape,
+        cells=field.total,
+        used=len(kept[row]),
+        transform=alignment.transforms[row],
+        residual_px=alignment.sigma[row],
+        agreement=best.fit.score if best is not None and best.fit is not None else 0.0,
+        chance=best.chance if best is not None else 0.0,
+        pixel_size_um=field.pixel_size_um,
+    )
+
+
+def _no_match(fields: Sequence[FootprintSet], alignment: Alignment) -> str:
+    names = " and ".join(field.name for field in fields) if len(fields) < 4 else f"{len(fields)} sessions"
+    few = [field for field in fields if len(field) < FEWEST]
+    if few:
+        return f"{names}: these can't be matched: {few[0].name} has {len(few[0])} cells, {FEWEST} are needed"
+    best = max(alignment.pairs, key=lambda pair: pair.fit.score - pair.chance if pair.fit else -np.inf)
+    assert best.fit is not None
+    return (
+        f"{names}: these don't match: their cells' places agree by {max(best.fit.score, 0):.0f} nats at "
+        f"best, and those of a mirror image by {best.chance:.0f}; are they of one animal, and the same field?"
+    )
