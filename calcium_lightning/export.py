@@ -122,6 +122,7 @@ def main(cfg: DictConfig) -> None:
     denoised, spikes and shifts. With several cells files the output is a folder and format= says what goes
     into it (nwb). Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
+    from calcium_lightning.core.atomic import steady
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer
 
@@ -139,7 +140,8 @@ def main(cfg: DictConfig) -> None:
         targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
 
     def work(job: tuple[Path, Path]) -> Row:
-        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        with steady([job[0]]):
+            export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
         print(job[1])
         return {"file": str(job[1])}
 

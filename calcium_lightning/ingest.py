@@ -33,7 +33,7 @@ def main(cfg: DictConfig) -> None:
     Several inputs give several sessions, or one with join=true. preprocess=published turns raw recordings
     into ΔF/F by the published chain.
     """
-    from calcium_lightning.core.atomic import check_output, guard
+    from calcium_lightning.core.atomic import check_output, guard, steady
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import ingest_recording
     from calcium_lightning.io.kind import is_session
@@ -75,7 +75,8 @@ def main(cfg: DictConfig) -> None:
             pass
 
     def work(job: Job) -> Row:
-        with opened(job) as (recording, known):
+        read = [item.path for item in job[0]] + ([] if job[1] is None else [job[1]])
+        with steady(read), opened(job) as (recording, known):
             examiner = Examiner()
             ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner)
             for note in recording.notes:

@@ -19,6 +19,7 @@ from calcium_lightning.core.parts import installed_parts, module_name, targets_o
 from calcium_lightning.core.plain import check_aliases
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.cells_file import read_origin
+from calcium_lightning.io.session import Session
 
 #: what finds cells; with what a config names, all code that they depend on follows from it
 ENTRY = (f"{PACKAGE.name}.pipeline", f"{PACKAGE.name}.extract")
@@ -51,7 +52,7 @@ def noted_config(cfg: DictConfig, session: Path) -> str:
     if cfg.checkpoint is not None:
         plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
     return OmegaConf.to_yaml(
-        {**plain, "recording_sha256": sha256_of(session), "code_sha256": code_of(_names(plain))}
+        {**plain, "recording_sha256": Session(session).sha256(), "code_sha256": code_of(_names(plain))}
     )
 
 

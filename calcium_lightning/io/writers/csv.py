@@ -13,6 +13,7 @@ import numpy as np
 from calcium_lightning.core.atomic import atomic_path, check_output
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.core.scale import CENTROID_LEVEL
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
     if "time" in table:
         # six digits would round the time stamps of a long session
         table = table.assign(time=[f"{value:.6f}" for value in table["time"]])
-    table.to_csv(path, index=False, float_format=DIGITS)
+    table.rename(columns=plain_cell).to_csv(path, index=False, float_format=DIGITS)
 
 
 def _check_folder(target: Path) -> None:
