@@ -20,6 +20,8 @@ from calcium_lightning.core.reading import reading
 LARGE, LEAST_SHARE = 1 << 30, 1 / 200
 #: no frame of a microscope has more pixels; more than that is damage, and would take all memory
 MOST_PIXELS = 1 << 27
+#: no recording has more frames (three days at 60 Hz), whatever a header of a few bytes says
+MOST_FRAMES = 1 << 24
 
 
 def check_frame(where: str, height: int, width: int) -> None:

@@ -20,6 +20,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.version import __version__
+from calcium_lightning.io.hdf5 import create_file
 
 if TYPE_CHECKING:
     from pynwb import NWBFile
@@ -118,7 +119,11 @@ def export_nwb(
     _images(module, cells)
     if settings.localizations:
         _localizations(module, cells)
-    with atomic_path(path, overwrite) as temporary, NWBHDF5IO(str(temporary), "w") as stream:
+    with (
+        atomic_path(path, overwrite) as temporary,
+        create_file(temporary) as opened,
+        NWBHDF5IO(file=opened, mode="w") as stream,
+    ):
         stream.write(file)
 
 
