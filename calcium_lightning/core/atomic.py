@@ -247,7 +247,9 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
         check_steady()
         _MADE.add(target.resolve())
         _rename(temporary, target, overwrite)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in MACHINES:
+            error.filename = str(target.parent)
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:

@@ -138,6 +138,7 @@ class SessionWriter:
             raise InputError(f"{self.path}: frame {bad} holds NaN or infinite values")
         self._data.resize(self.n_frames + len(frames), axis=0)
         self._data[self.n_frames :] = frames
+        hdf5.check_written(self._file)
         self.n_frames += len(frames)
 
     @property
