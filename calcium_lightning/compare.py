@@ -9,53 +9,49 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.inputs import Input, as_paths, output_paths
 from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.plain import plain_cell
 
 if TYPE_CHECKING:
     from calcium_lightning.comparison.compare import Comparison
 
 
-def write_page(comparison: Comparison, output: Path, title: str = "", *, overwrite: bool = False) -> None:
-    """Write a comparison as one HTML page; everything is inside it.
+def write_results(
+    comparison: Comparison, page: Path, table: Path, title: str = "", *, overwrite: bool = False
+) -> None:
+    """Write a comparison as one HTML page, everything inside it, and as a CSV file: both or none.
+
+    Columns of the table, the best run first: ``run``, ``folder``, ``status``, ``seconds``, then the settings
+    that differ, the results, and ``error``.
 
     Raises
     ------
     InputError
-        If the page exists.
+        If one of the files exists.
     """
     from calcium_lightning.core.atomic import atomic_path, check_output
     from calcium_lightning.pages.comparison import render
 
-    check_output(output, overwrite)
-    page = render(comparison, title or output.stem)
-    with atomic_path(output, overwrite) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    for target in (page, table):
+        check_output(target, overwrite)
+    text = render(comparison, title or page.stem)
+    with atomic_path(page, overwrite) as page_now, atomic_path(table, overwrite) as table_now:
+        page_now.write_text(text, encoding="utf-8")
+        _write_csv(comparison, table_now)
 
 
-def write_csv(comparison: Comparison, output: Path, *, overwrite: bool = False) -> None:
-    """Write a comparison as a CSV file, the best run first.
-
-    Columns: ``run``, ``folder``, ``status``, ``seconds``, then the settings that differ, the results, and
-    ``error``.
-
-    Raises
-    ------
-    InputError
-        If the file exists.
-    """
+def _write_csv(comparison: Comparison, output: Path) -> None:
     import csv
-
-    from calcium_lightning.core.atomic import atomic_path
 
     metrics = comparison.metrics
     settings = [parameter.name for parameter in comparison.parameters]
-    with atomic_path(output, overwrite) as temporary, temporary.open("w", newline="") as stream:
+    with output.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["run", "folder", "status", "seconds", *settings, *metrics, "error"])
         for row, run in enumerate(comparison.runs):
             values = [parameter.values[row] for parameter in comparison.parameters]
             results = [comparison.results[row].get(name) for name in metrics]
             about = [comparison.names[row], run.folder, run.status, run.seconds]
-            writer.writerow([*about, *values, *results, run.error])
+            writer.writerow(map(plain_cell, [*about, *values, *results, run.error]))
 
 
 @entry_point("compare")
@@ -90,10 +86,8 @@ def main(cfg: DictConfig) -> None:
     if comparison.best is not None:
         print(f"the best, {comparison.names[comparison.best]}, again:")
         print(f"  {command_of(comparison.runs[comparison.best])}")
-    write_csv(comparison, table, overwrite=cfg.overwrite)
-    write_page(
-        comparison, page, ", ".join(path.name or str(path) for path in places), overwrite=cfg.overwrite
-    )
+    title = ", ".join(path.name or str(path) for path in places)
+    write_results(comparison, page, table, title, overwrite=cfg.overwrite)
     print(f"table: {table}\npage: {page}")
 
 

@@ -33,6 +33,7 @@ def main(cfg: DictConfig) -> None:
     import json
 
     from calcium_lightning.core.atomic import atomic_path, check_output
+    from calcium_lightning.core.plain import without_nan
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.metrics.evaluation import evaluate
 
@@ -59,7 +60,7 @@ def main(cfg: DictConfig) -> None:
     if output is not None and result["recordings"]:
         with atomic_path(output, cfg.overwrite) as temporary:
             told = {**result, "failed": failures, "config": OmegaConf.to_container(cfg, resolve=True)}
-            temporary.write_text(json.dumps(_without_nan(told), indent=2, allow_nan=False) + "\n")
+            temporary.write_text(json.dumps(without_nan(told), indent=2, allow_nan=False) + "\n")
         print(f"figures: {output}")
     if failures:
         names = ", ".join(Path(name).stem for name in failures)
@@ -130,15 +131,6 @@ def _plain(text: str) -> Any:
     from rich.text import Text
 
     return Text(text)  # a file's name may hold what rich would take for markup
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for NaN, which JSON doesn't know."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 if __name__ == "__main__":

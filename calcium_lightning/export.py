@@ -107,6 +107,7 @@ def main(cfg: DictConfig) -> None:
     folder. tracks= adds to each cell the track that it is in, the same number in every session. Archives
     such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
+    from calcium_lightning.core.atomic import steady
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer
 
@@ -125,7 +126,8 @@ def main(cfg: DictConfig) -> None:
         targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
 
     def work(job: tuple[Path, Path]) -> Row:
-        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named, tracks=tracks)
+        with steady([job[0]]):
+            export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named, tracks=tracks)
         print(job[1])
         return {"file": str(job[1])}
 

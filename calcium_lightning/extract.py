@@ -35,10 +35,11 @@ def main(cfg: DictConfig) -> None:
     fps = None if cfg.fps is None else positive("fps", cfg.fps)
     pixel_size_um = None if cfg.pixel_size_um is None else positive("pixel_size_um", cfg.pixel_size_um)
 
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.atomic import check_output, steady
     from calcium_lightning.io.kind import may_be_session
     from calcium_lightning.io.origin import is_current, noted_config
     from calcium_lightning.io.session import Session
+    from calcium_lightning.io.stored import files_beside
 
     inputs = find_inputs("session", cfg.session, may_be_session)
     named = len(inputs) == 1 and not inputs[0].found and cfg.output is not None
@@ -85,6 +86,7 @@ def main(cfg: DictConfig) -> None:
             "config": noted_config(cfg, source.path),
         }
         with ExitStack() as stack:
+            stack.enter_context(steady([source.path, *files_beside(source.path)]))
             session = stack.enter_context(Session(source.path))
             if isinstance(chain, SessionChain):
                 session = stack.enter_context(chain.write_session(session, output, cfg.overwrite))

@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
     recording with the same settings, are left as they are. preprocess=published turns raw recordings
     into ΔF/F by the published chain.
     """
-    from calcium_lightning.core.atomic import check_output, guard
+    from calcium_lightning.core.atomic import check_output, guard, steady
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import ingest_recording
     from calcium_lightning.io.kind import is_session
@@ -89,7 +89,8 @@ def main(cfg: DictConfig) -> None:
             line = summary(job[2])
             print(f"{line}; there already, of this recording with these settings (overwrite=true)")
             return {"session": line.removeprefix(f"{job[2]}: "), NOTES: "there already"}
-        with opened(job) as (recording, known):
+        read = [item.path for item in job[0]] + ([] if job[1] is None else [job[1]])
+        with steady(read), opened(job) as (recording, known):
             examiner = Examiner()
             ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner, stamp)
             for note in recording.notes:

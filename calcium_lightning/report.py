@@ -83,13 +83,15 @@ def main(cfg: DictConfig) -> None:
     The field of view with its cells, footprints, the most and the least certain traces, qualities, motion and
     localisations; figures against the truth with metrics=.
     """
+    from calcium_lightning.core.atomic import steady
     from calcium_lightning.io.kind import may_be_cells
 
     inputs = find_inputs("cells", cfg.cells, may_be_cells)
     metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
 
     def work(job: tuple[Path, Path]) -> Row:
-        write_report(*job, metrics, overwrite=cfg.overwrite)
+        with steady([job[0], *([] if metrics is None else [metrics])]):
+            write_report(*job, metrics, overwrite=cfg.overwrite)
         print(f"report: {job[1]}")
         return {"page": str(job[1])}
 

@@ -26,6 +26,7 @@ from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.reading import raised_in, reason
 
 ArgumentsHook = Callable[[list[str]], list[str]]
 
@@ -46,6 +47,8 @@ class Parts:
     plugins: Callable[[], None] | None = None
 
 
+#: libraries that make a config of arguments; what they can't, they say in errors of every kind
+COMPOSERS = ("hydra", "omegaconf", "antlr4")
 #: command -> what it brings along
 COMMANDS: dict[str, Parts] = {}
 
@@ -224,6 +227,7 @@ def _register(parts: Parts) -> None:
 
 def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     import hydra
+    from hydra.errors import HydraException
 
     job = Task(name, main)
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
@@ -234,6 +238,10 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except JobFailed as failure:
         failed = failure
+    except Exception as error:  # a job's own come as JobFailed; told apart by where it was raised
+        if raised_in(error).partition(".")[0] not in COMPOSERS or isinstance(error, HydraException):
+            raise
+        raise InputError(f"{name}: its arguments make no config ({reason(error)})") from error
     finally:
         sys.argv = argv
         if full_error is None:

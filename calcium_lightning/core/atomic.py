@@ -11,16 +11,25 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.temporaries import sweep, temporary_name
 
 #: what the running command reads, by device and inode: nothing is written over it, whatever its name
 _INPUTS: ContextVar[dict[tuple[int, int], Path] | None] = ContextVar("inputs", default=None)
+#: files -> size, time of the last change
+State = Mapping[Path, tuple[int, int]]
+#: what the running command must find unchanged, with its state at the beginning
+_STEADY: ContextVar[Mapping[Path, Mapping[Path, tuple[int, int]]]] = ContextVar(
+    "steady", default=MappingProxyType({})
+)
+#: what this process has written
+_MADE: set[Path] = set()
 #: of a path of the user's, and not of the machine: told as bad input
 USERS = frozenset(
     {
@@ -64,6 +73,59 @@ def guard(paths: Iterable[Path]) -> None:
             continue
         if not stat.S_ISDIR(found.st_mode):
             inputs[found.st_dev, found.st_ino] = path
+
+
+@contextmanager
+def steady(paths: Iterable[Path]) -> Iterator[None]:
+    """Within the block nothing is made of these files if they change meanwhile; of folders, any file in them.
+
+    A recording that is still written, or copied, would give a result of neither its old state nor its new.
+
+    Raises
+    ------
+    InputError
+        In place of the last step of :func:`atomic_path`, naming the file.
+    """
+    outer = _STEADY.get()
+    token = _STEADY.set({**outer, **{path: _state(path) for path in paths}})
+    try:
+        yield
+    finally:
+        _STEADY.reset(token)
+
+
+def check_steady() -> None:
+    """Refuse to go on if what is read has changed since :func:`steady` began.
+
+    Raises
+    ------
+    InputError
+        Naming the file.
+    """
+    for path, before in _STEADY.get().items():
+        now = _state(path)
+        if now != before:
+            changed = next((name for name in [*before, *now] if before.get(name) != now.get(name)), path)
+            raise InputError(f"{changed}: changed while it was read; wait until it is whole, and run again")
+
+
+def _state(path: Path) -> State:
+    """Size and time of the last change of a file, or of all files in a folder that aren't hidden."""
+    found: dict[Path, tuple[int, int]] = {}
+    files = [path]
+    if path.is_dir():
+        files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    for file in files:
+        with suppress(OSError):
+            state = file.stat()
+            if not file.name.startswith(".") and not _is_made(file):
+                found[file] = state.st_size, state.st_mtime_ns
+    return found
+
+
+def _is_made(file: Path) -> bool:
+    """Whether a file is one that the running command has written: into the folder that it reads, perhaps."""
+    return file.resolve() in _MADE
 
 
 def check_output(target: Path, overwrite: bool, folder: bool = False) -> None:
@@ -182,8 +244,12 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
     temporary = temporary_name(target)
     try:
         yield temporary
+        check_steady()
+        _MADE.add(target.resolve())
         _rename(temporary, target, overwrite)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in MACHINES:
+            error.filename = str(target.parent)
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:

@@ -7,6 +7,7 @@ Must not know: what the values mean.
 from __future__ import annotations
 
 import json
+import math
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,6 +119,36 @@ def mapping(tree: Any, *names: str) -> dict[str, Any]:
     for name in names:
         tree = tree.get(name) if isinstance(tree, Mapping) else None
     return {str(key): value for key, value in tree.items()} if isinstance(tree, Mapping) else {}
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None for NaN and infinite numbers, which JSON doesn't know.
+
+    Examples
+    --------
+    >>> without_nan({"a": [1.0, float("nan")]})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain_cell(value: Any) -> Any:
+    """A cell of a table that others open: text that would be run as a formula gets a quote in front.
+
+    Examples
+    --------
+    >>> plain_cell("=1+1"), plain_cell("a=1"), plain_cell(-1.5)
+    ("'=1+1", 'a=1', -1.5)
+    """
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def _whole(text: str) -> int | float:

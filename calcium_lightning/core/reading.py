@@ -75,12 +75,18 @@ def is_foreign(error: BaseException) -> bool:
     kind = type(error).__module__
     if kind != "builtins" and not _is_ours(kind):
         return True
+    module = raised_in(error)
+    return bool(module) and not _is_ours(module)
+
+
+def raised_in(error: BaseException) -> str:
+    """The module whose code raised an error; empty where nothing tells."""
     trace = error.__traceback__
     if trace is None:
-        return False
+        return ""
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return not _is_ours(str(trace.tb_frame.f_globals.get("__name__", "")))
+    return str(trace.tb_frame.f_globals.get("__name__", ""))
 
 
 def reason(error: BaseException) -> str:

@@ -5,6 +5,7 @@ Knows Lightning, sessions and preprocessing; nothing of networks and nothing of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.sampler import BlockSampler
+from calcium_lightning.data.shared_memory import workers_that_fit
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
@@ -280,13 +282,16 @@ class SessionData(L.LightningDataModule):
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:
         for part in self.prepared:
             part.session.close()
+        pixels = max(math.prod(part.scale.size) for part in self.prepared)
+        pixels = pixels if dataset.crop is None else dataset.crop**2
+        workers = workers_that_fit(self.workers, 4 * self.batch_size * (self.window.taps + 1) * pixels)
         return DataLoader(
             dataset,
             batch_size=None,  # the dataset makes whole batches
             sampler=sampler,
-            num_workers=self.workers,
-            worker_init_fn=detach_worker if self.workers else None,
-            persistent_workers=self.workers > 0,
+            num_workers=workers,
+            worker_init_fn=detach_worker if workers else None,
+            persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # leave the global generator alone
         )

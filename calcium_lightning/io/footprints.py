@@ -13,7 +13,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.io import hdf5
-from calcium_lightning.io.cells_file import FORMAT, VERSION
+from calcium_lightning.io.cells_stream import FORMAT, VERSION
 from calcium_lightning.io.kind import may_be_cells
 from calcium_lightning.io.readers import footprints as others
 

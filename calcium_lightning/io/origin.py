@@ -28,7 +28,7 @@ from calcium_lightning.io.kind import is_session
 from calcium_lightning.io.readers.formats import FOLDER, FORMATS
 from calcium_lightning.io.readers.miniscope import METADATA, SETTINGS, STAMPS
 from calcium_lightning.io.readers.series import others_of
-from calcium_lightning.io.session import FORMAT, VERSION
+from calcium_lightning.io.session import FORMAT, VERSION, Session
 
 #: what finds cells; with what a config names, all code that they depend on follows from it
 ENTRY = (f"{PACKAGE.name}.pipeline", f"{PACKAGE.name}.extract")
@@ -69,7 +69,7 @@ def noted_config(cfg: DictConfig, session: Path) -> str:
     if cfg.checkpoint is not None:
         plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
     return OmegaConf.to_yaml(
-        {**plain, "recording_sha256": sha256_of(session), "code_sha256": code_of(_names(plain))}
+        {**plain, "recording_sha256": Session(session).sha256(), "code_sha256": code_of(_names(plain))}
     )
 
 

@@ -6,6 +6,7 @@ of tensors or of methods. Nothing but evaluation and the labels of pretraining m
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from calcium_lightning.core.reading import reading
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
-from calcium_lightning.io.stored import check_frame, frames_stored
+from calcium_lightning.io.stored import check_frame, files_beside, frames_stored
 
 FORMAT, VERSION = "calcium-lightning-session", 1
 
@@ -198,5 +199,9 @@ class Session(BaseSession):
         return hdf5.read(file, name, shape, dtype, finite) if there else None
 
     def sha256(self) -> str:
-        """SHA-256 of the file's bytes, hexadecimal."""
-        return sha256_of(self.path)
+        """SHA-256 of the file's bytes, hexadecimal; with those of the files that its frames are in."""
+        beside = files_beside(self.path)
+        if not beside:
+            return sha256_of(self.path)
+        parts = [sha256_of(path) for path in (self.path, *beside)]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS
@@ -75,10 +75,9 @@ class SessionWriter:
             raise InputError(f"{self.path}: a session holds uint8, uint16 or float32, not {self.dtype}")
         if kind not in KINDS:
             raise InputError(f"{self.path}: kind={kind} is neither raw nor dff")
-        if not (np.isfinite(fps) and fps > 0):
-            raise InputError(f"{self.path}: fps={fps} is not a frame rate in Hz")
-        if pixel_size_um is not None and not (np.isfinite(pixel_size_um) and pixel_size_um > 0):
-            raise InputError(f"{self.path}: pixel_size_um={pixel_size_um} is not a size in micrometres")
+        frame_rate(f"{self.path}: fps", fps)
+        if pixel_size_um is not None:
+            pixel_size(f"{self.path}: pixel_size_um", pixel_size_um)
         self._shape = (height, width)
         self._attributes: dict[str, Any] = {
             "fps": float(fps),
@@ -139,6 +138,7 @@ class SessionWriter:
             raise InputError(f"{self.path}: frame {bad} holds NaN or infinite values")
         self._data.resize(self.n_frames + len(frames), axis=0)
         self._data[self.n_frames :] = frames
+        hdf5.check_written(self._file)
         self.n_frames += len(frames)
 
     @property

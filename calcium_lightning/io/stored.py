@@ -14,11 +14,14 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reading
 
 #: a dataset of so many bytes isn't read whole where less than this share of them is stored
 LARGE, LEAST_SHARE = 1 << 30, 1 / 200
 #: no frame of a microscope has more pixels; more than that is damage, and would take all memory
 MOST_PIXELS = 1 << 27
+#: no recording has more frames (three days at 60 Hz), whatever a header of a few bytes says
+MOST_FRAMES = 1 << 24
 
 
 def check_frame(where: str, height: int, width: int) -> None:
@@ -95,6 +98,25 @@ def check_stored(dataset: h5py.Dataset, where: str) -> None:
     size, stored = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
     if size > LARGE and not dataset.is_virtual and stored < size * LEAST_SHARE:
         raise InputError(f"{where} promises {size} bytes and holds {stored}; the file is damaged")
+
+
+def files_beside(path: Path, name: str = "frames") -> list[Path]:
+    """The other files that a dataset's numbers are in: of a virtual one, of one in raw files, of a link.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read.
+    """
+    with reading(path), h5py.File(path, "r") as file:
+        link = file.get(name, getlink=True)
+        node = file.get(name)
+        names = [link.filename] if isinstance(link, h5py.ExternalLink) else []
+        if isinstance(node, h5py.Dataset):
+            names += [part.file_name for part in node.virtual_sources()] if node.is_virtual else []
+            names += [os.fsdecode(part) for part, *_ in node.external or ()]
+    places = [next((p for p in (Path(item), path.parent / item) if p.is_file()), None) for item in names]
+    return sorted({place.resolve() for place in places if place is not None} - {path.resolve()})
 
 
 def _virtual(dataset: h5py.Dataset, axis: int, length: int) -> tuple[int, str]:

@@ -28,6 +28,7 @@ class ScratchFile:
     """
 
     def __init__(self, folder: Path | str | None = None) -> None:
+        self._folder = Path(folder or tempfile.gettempdir())
         self._file = tempfile.TemporaryFile(dir=folder, prefix="calcium-lightning-", buffering=0)  # noqa: SIM115
 
     def __enter__(self) -> Self:
@@ -50,8 +51,12 @@ class ScratchFile:
         """Write an array's bytes at a position in the file."""
         self._file.seek(position)
         view = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
-        while len(view):
-            view = view[self._file.write(view) :]
+        try:
+            while len(view):
+                view = view[self._file.write(view) :]
+        except OSError as error:  # full: it isn't the output's folder that is
+            error.filename = str(self._folder)
+            raise
 
     def _read(self, position: int, values: np.ndarray) -> np.ndarray:
         """Fill a contiguous array from a position in the file."""

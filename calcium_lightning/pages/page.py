@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from calcium_lightning.core.plain import without_nan
 
 
 @dataclass(frozen=True)
@@ -24,4 +27,9 @@ def render_template(name: str, context: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.policies["json.dumps_function"] = _dumps
     return environment.get_template(name).render(context)
+
+
+def _dumps(value: Any, **how: Any) -> str:
+    return json.dumps(without_nan(value), **how)  # a browser takes no NaN

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig
 
 from calcium_lightning.core.errors import InputError, Pruned
+from calcium_lightning.core.locks import own_folder
 from calcium_lightning.processes.environment import rank_count
 from calcium_lightning.processes.launch import launch
 from calcium_lightning.processes.rendezvous import Leader
@@ -164,9 +163,7 @@ def _alone(digest: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     key = hashlib.sha256(f"{Path.cwd()}\0{digest}".encode()).hexdigest()[:24]
-    folder = Path(tempfile.gettempdir()) / f"calcium-lightning-{os.getuid() if hasattr(os, 'getuid') else 0}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    lock = FileLock(folder / f"{key}.lock")
+    lock = FileLock(own_folder("calcium-lightning") / f"{key}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

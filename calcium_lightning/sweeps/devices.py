@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from calcium_lightning.core.locks import open_shared, shared_folder
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_S = 0.5
@@ -32,15 +33,6 @@ def visible_devices() -> list[str]:
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]
-
-
-def lock_folder() -> Path:
-    """Where the locks are: one folder for all users of the machine."""
-    folder = Path(tempfile.gettempdir()) / "calcium-lightning-devices"
-    folder.mkdir(exist_ok=True)
-    if folder.stat().st_uid == os.getuid():
-        folder.chmod(0o1777)
-    return folder
 
 
 def claim(devices: Sequence[str], count: int = 1) -> list[str]:
@@ -67,11 +59,11 @@ def claim(devices: Sequence[str], count: int = 1) -> list[str]:
     """
     if count > len(devices):
         raise ValueError(f"{count} devices per job, and there are {len(devices)}: {', '.join(devices)}")
-    folder = lock_folder()
+    folder = shared_folder("calcium-lightning-devices")
     told = False
     while True:
         taken: dict[str, int] = {}
-        with (folder / "choosing").open("a") as choosing:
+        with os.fdopen(open_shared(folder / "choosing")) as choosing:
             fcntl.flock(choosing, fcntl.LOCK_EX)
             for device in devices:
                 if len(taken) < count and (lock := _try(folder / device.replace("/", "_"))) is not None:
@@ -88,7 +80,7 @@ def claim(devices: Sequence[str], count: int = 1) -> list[str]:
 
 
 def _try(path: Path) -> int | None:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    lock = open_shared(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -33,7 +33,7 @@ from campaigns import corpus, mutate, settings, warm
 #: commands and files that are tried, in proportion
 CASES = tuple(case for case in (*corpus.FILES, *corpus.SETTINGS) for _ in range(case.weight))
 #: one of so many is run as users type it
-TYPED = 25
+TYPED = 40
 #: characters of an error's line
 LONGEST = 2200
 #: what a command may leave beside its output

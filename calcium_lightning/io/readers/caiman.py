@@ -6,6 +6,7 @@ in Fortran order (y fastest), time running fastest (order C) or slowest (order F
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path, PureWindowsPath
 
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.hdf5 import number
 from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options, choose
@@ -68,7 +70,7 @@ def open_results(path: Path, options: Options) -> Recording:
         node = file.get("mmap_file", file.get("params/data/fnames"))
         value = node[()] if isinstance(node, h5py.Dataset) else b""
         rate = file.get("params/data/fr")
-        fps = float(rate[()]) if isinstance(rate, h5py.Dataset) and rate.shape == () else None
+        fps = number(rate[()]) if isinstance(rate, h5py.Dataset) else math.nan
     value = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size else value
     name = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     if not name or name == "NoneType":
@@ -81,6 +83,6 @@ def open_results(path: Path, options: Options) -> Recording:
             f"{path}: CaImAn's results, not a recording; their movie {beside.name} isn't beside them"
         )
     recording = choose(movie, Options(plane=options.plane) if options.plane is not None else Options())
-    recording.fps = recording.fps or fps
+    recording.fps = recording.fps or (fps if 0 < fps < math.inf else None)
     recording.note(f"the movie of {path.name}: {movie.name}")
     return recording

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.hdf5 import open_any
+from calcium_lightning.io.hdf5 import open_any, text
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
@@ -33,7 +33,7 @@ def open_hdf5(path: Path, options: Options) -> Recording:
     """Open one of our sessions, an NWB file, CaImAn's results, or any HDF5 dataset."""
     key = options.key
     with open_any(path) as file:
-        identity = file.attrs.get("format")
+        identity = text(file.attrs.get("format", ""))
         is_nwb = "nwb_version" in file.attrs or path.suffix.lower() == ".nwb"
         is_caiman = key is None and isinstance(file.get("estimates/A"), h5py.Group)
     if identity == "calcium-lightning-session" and key in (None, "frames", "/frames"):

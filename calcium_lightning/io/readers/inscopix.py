@@ -21,6 +21,7 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
+from calcium_lightning.io.stored import MOST_FRAMES, MOST_PIXELS
 
 DTYPES: dict[int, np.dtype] = {0: np.dtype("<u2"), 1: np.dtype("<f4"), 2: np.dtype("u1")}
 #: a footer is no longer than this
@@ -112,12 +113,14 @@ class IsxdRecording(Recording):
             timing, spacing = footer["timingInfo"], footer["spacingInfo"]
             width, height = int(spacing["numPixels"]["x"]), int(spacing["numPixels"]["y"])
             total = int(timing["numTimes"])
+            if not (0 < width * height < MOST_PIXELS and 0 < total < MOST_FRAMES):
+                raise ValueError(f"a size that can be: {total} frames of {height} x {width}")
             period = _fraction(timing["period"])
-            dropped = _ranges(timing.get("dropped") or [])
-            cut = _ranges(timing.get("cropped") or [])
-            blank = _ranges(timing.get("blank") or [])
+            dropped = _ranges(timing.get("dropped") or [], total)
+            cut = _ranges(timing.get("cropped") or [], total)
+            blank = _ranges(timing.get("blank") or [], total)
             stored = DTYPES[int(footer["dataType"])]
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise InputError(
                 f"{path}: not an Inscopix movie that can be read (its footer lacks {error})"
             ) from error
@@ -197,13 +200,13 @@ def _fraction(value: Mapping[str, Any]) -> float:
     return float(value["num"]) / float(value["den"])
 
 
-def _ranges(items: list[Any]) -> np.ndarray:
-    """Indices of single frames, and of ranges with both ends."""
-    parts = [
-        np.arange(int(item[0]), int(item[1]) + 1) if isinstance(item, list) else np.array([int(item)])
-        for item in items
+def _ranges(items: list[Any], total: int) -> np.ndarray:
+    """Indices of single frames, and of ranges with both ends, of so many."""
+    ends = [
+        (int(item[0]), int(item[1])) if isinstance(item, list) else (int(item), int(item)) for item in items
     ]
-    return np.concatenate(parts) if parts else np.zeros(0, int)
+    parts = [np.arange(max(first, 0), min(last, total - 1) + 1) for first, last in ends]
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, int)
 
 
 class InscopixRecording(Recording):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -57,13 +58,8 @@ class NumpyRecording(ArrayRecording):
 def _mapped(path: Path) -> tuple[np.ndarray, int]:
     """An array in its file, and how long its header says it is: of one that was cut off what is there."""
     with path.open("rb") as stream:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, dtype = read(stream)
-        start = stream.tell()
-    each = int(np.prod(shape[1:])) * dtype.itemsize
+        shape, fortran, dtype, start = _read_header(stream)
+    each = math.prod(shape[1:]) * dtype.itemsize
     there = (path.stat().st_size - start) // each if shape and each else 0
     if fortran or not shape or there >= shape[0] or dtype.hasobject:
         return np.load(path, mmap_mode="r", allow_pickle=False), shape[0] if shape else 0
@@ -72,10 +68,39 @@ def _mapped(path: Path) -> tuple[np.ndarray, int]:
     return np.memmap(path, dtype, "r", start, (there, *shape[1:])), shape[0]
 
 
+def _check_member(archive: ZipFile, name: str) -> None:
+    """Refuse an array that promises more than its archive holds, before any memory is taken for it."""
+    if name not in archive.namelist():
+        return
+    with archive.open(name) as stream:
+        start = stream.read(8)
+        if not start.startswith(b"\x93NUMPY"):
+            return
+        stream.seek(0)
+        shape, _, dtype, _ = _read_header(stream)
+    if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
+        raise ValueError(f"{name} promises {shape} values of {dtype}, and they aren't there")
+
+
+def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, order and type that a header of either version tells, and where the numbers begin."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a shape of {shape}")
+    return shape, fortran, dtype, stream.tell()
+
+
 def _of_archive(path: Path, key: str | None) -> tuple[Any, str, float | None]:
     with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files if key in (None, name) or name in RATE_NAMES}
         names = archive.files
+        arrays = {}
+        for name in names:
+            if key in (None, name) or name in RATE_NAMES:
+                _check_member(archive.zip, f"{name}.npy")
+                if isinstance(array := archive[name], np.ndarray):  # others are no arrays at all
+                    arrays[name] = array
     if key is not None and key not in arrays:
         raise InputError(f"{path}: no array {key}{nearest(key, names)}; there are: {', '.join(names)}")
     stacks = [name for name, array in arrays.items() if array.ndim >= 3] if key is None else [key]

@@ -5,6 +5,7 @@ NWB stores image series as (time, x, y); ours are (time, y, x).
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.hdf5 import open_any
+from calcium_lightning.io.hdf5 import number, open_any, read, text
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.formats import Options, choose
@@ -85,7 +86,7 @@ class NwbRecording(Hdf5Recording):
             self.key = str(group.name)
             data = group.get("data")
             self.external = (
-                [_text(name) for name in group["external_file"][:]] if "external_file" in group else []
+                [text(name) for name in group["external_file"][:]] if "external_file" in group else []
             )
             self.shape = (0, 0, 0)
             if not self.external:
@@ -107,7 +108,7 @@ class NwbRecording(Hdf5Recording):
         def visit(name: str, node: Any) -> None:
             if (
                 isinstance(node, h5py.Group)
-                and (kind := _text(node.attrs.get("neurodata_type", ""))) in SERIES
+                and (kind := text(node.attrs.get("neurodata_type", ""))) in SERIES
             ):
                 found[name] = kind
 
@@ -130,29 +131,26 @@ class NwbRecording(Hdf5Recording):
         raise InputError(f"{self.path}: holds no OnePhotonSeries; image series: {', '.join(found) or 'none'}")
 
     def _times(self, group: h5py.Group) -> None:
-        if isinstance(stamps := group.get("timestamps"), h5py.Dataset) and len(stamps) > 1:
-            self.timestamps = np.asarray(stamps[:], np.float64)
+        if isinstance(stamps := group.get("timestamps"), h5py.Dataset) and stamps.shape and len(stamps) > 1:
+            self.timestamps = read(self._file, stamps.name, (None,), np.float64, finite=True)
             self.fps = rate_of(self.timestamps)
         elif isinstance(begin := group.get("starting_time"), h5py.Dataset):
-            rate = float(begin.attrs.get("rate", 0) or 0)
-            if rate > 0:
+            rate, since = number(begin.attrs.get("rate")), number(begin[()])
+            if 0 < rate < math.inf:
                 self.fps = rate
-                if self.n_frames:
-                    self.timestamps = float(begin[()]) + np.arange(self.n_frames) / rate
+                if self.n_frames and math.isfinite(since):
+                    self.timestamps = since + np.arange(self.n_frames) / rate
 
     def _plane(self, group: h5py.Group) -> None:
         plane = group.get("imaging_plane")
         if not isinstance(plane, h5py.Group):
             return
-        if (
-            self.fps is None
-            and isinstance(rate := plane.get("imaging_rate"), h5py.Dataset)
-            and float(rate[()]) > 0
-        ):
-            self.fps = float(rate[()])
+        if self.fps is None and isinstance(node := plane.get("imaging_rate"), h5py.Dataset):
+            rate = number(node[()])
+            self.fps = rate if 0 < rate < math.inf else None
         if isinstance(spacing := plane.get("grid_spacing"), h5py.Dataset):
-            sizes = np.asarray(spacing[:2], float)
-            scale = _MICRONS.get(_text(spacing.attrs.get("unit", "meters")))
+            sizes = np.array([number(value) for value in np.ravel(spacing[()])[:2]])
+            scale = _MICRONS.get(text(spacing.attrs.get("unit", "meters")))
             square = len(sizes) == 2 and np.isclose(sizes[0], sizes[1], rtol=1e-3)
             if scale and square and np.isfinite(sizes[0]) and sizes[0] > 0:
                 self.pixel_size_um = float(sizes[0]) * scale
@@ -169,14 +167,10 @@ class NwbRecording(Hdf5Recording):
         for name, place in places.items():
             if isinstance(node := self._file.get(place), h5py.Dataset) and node.size:
                 value = node[()]
-                about[name] = _text(value if not isinstance(value, np.ndarray) else value.reshape(-1)[0])
+                about[name] = text(value if not isinstance(value, np.ndarray) else value.reshape(-1)[0])
         for place in ("imaging_plane/device", "device"):
             link = group.get(place, getlink=True) if place in group else None
             if isinstance(link, h5py.SoftLink):
                 about["device"] = str(link.path).rpartition("/")[2]
                 break
         self.about = about
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.io.writers.folder import export_folder
 from calcium_lightning.io.writers.table import Export, chosen_cells
 from calcium_lightning.io.writers.tables import NAMES, all_tables, cells_table
@@ -53,4 +54,4 @@ def _write(table: pd.DataFrame, path: Path) -> None:
     # six digits would round the time stamps of a long session
     times = [name for name in ("time_s", "onset_s", "peak_s") if name in table]
     table = table.assign(**{name: [f"{value:.6f}" for value in table[name]] for name in times})
-    table.to_csv(path, index=False, float_format=DIGITS)
+    table.rename(columns=plain_cell).to_csv(path, index=False, float_format=DIGITS)

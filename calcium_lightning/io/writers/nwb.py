@@ -20,6 +20,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.version import __version__
+from calcium_lightning.io.hdf5 import create_file
 from calcium_lightning.io.writers.table import Export, chosen_cells
 
 if TYPE_CHECKING:
@@ -135,7 +136,11 @@ def export_nwb(
     _images(module, cells)
     if settings.localizations:
         _localizations(module, cells, numbers)
-    with atomic_path(path, overwrite) as temporary, NWBHDF5IO(str(temporary), "w") as stream:
+    with (
+        atomic_path(path, overwrite) as temporary,
+        create_file(temporary) as opened,
+        NWBHDF5IO(file=opened, mode="w") as stream,
+    ):
         stream.write(file)
 
 
