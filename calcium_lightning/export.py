@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.batch import Row, run_batch
-from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import as_paths, find_cells, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -47,7 +47,7 @@ def export(
         If the file can't be read, the target exists or the format is unknown.
     """
     from calcium_lightning.core.atomic import check_output
-    from calcium_lightning.io.cells_file import read_cells
+    from calcium_lightning.io.results.table import read_cells
     from calcium_lightning.io.writers.table import Export, chosen_cells, find_writer
 
     chosen = format or choose_format(target)
@@ -98,13 +98,12 @@ def main(cfg: DictConfig) -> None:
     cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
     folder. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
-    from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer
 
     settings = OmegaConf.to_container(cfg.nwb)
     assert isinstance(settings, dict)
     named = {str(key): value for key, value in settings.items()}
-    inputs = find_inputs("cells", cfg.cells, may_be_cells)
+    inputs = find_cells(cfg.cells)
     target = None if cfg.output is None else as_paths(cfg.output)[0]
     one = len(inputs) == 1 and target is not None
     chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")

@@ -103,7 +103,9 @@ class EvaluateConfig:
     """Cells against truth."""
 
     cells: Any = option(
-        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+        MISSING,
+        "cells file(s), or other programs' results: a path, a list, a folder, a glob",
+        path="input",
     )
     truth: Any = option(
         MISSING,
@@ -149,7 +151,9 @@ class ExportConfig:
     """Cells to other formats."""
 
     cells: Any = option(
-        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+        MISSING,
+        "cells file(s), or other programs' results: a path, a list, a folder, a glob",
+        path="input",
     )
     output: Any = option(
         None,
@@ -309,7 +313,9 @@ class ReportConfig:
     """Cells on one page."""
 
     cells: Any = option(
-        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+        MISSING,
+        "cells file(s), or other programs' results: a path, a list, a folder, a glob",
+        path="input",
     )
     output: Any = option(None, "page (.html); a folder when there are several; default: here", path="output")
     metrics: Any = option(

@@ -55,21 +55,38 @@ def open_binary(path: Path, options: Options) -> Recording:
 
 
 def read_ops(path: Path) -> Mapping[str, Any]:
-    """Read Suite2p's settings without running what a pickle might run."""
+    """Read Suite2p's settings without running what a pickle might run.
+
+    Raises
+    ------
+    InputError
+        If they can't be read.
+    """
+    content = read_object(path)
+    content = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: not Suite2p's settings")
+    return content
+
+
+def read_object(path: Path) -> Any:
+    """Read a ``.npy`` of Python objects: numbers, text, lists, dicts and arrays of these, and nothing else.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
     try:
         with path.open("rb") as stream:
             version = np.lib.format.read_magic(stream)
             read_header = np.lib.format.read_array_header_1_0
             (read_header if version == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
-            content = _Numbers(stream).load()
+            return _Numbers(stream).load()
     except (OSError, ValueError, EOFError, pickle.UnpicklingError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: not Suite2p's settings, or damaged ({' '.join(str(error).split())})"
+            f"{path}: not a file of Suite2p's, or damaged ({' '.join(str(error).split())})"
         ) from error
-    content = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: not Suite2p's settings")
-    return content
 
 
 class _Unknown:
