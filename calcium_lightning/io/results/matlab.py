@@ -4,7 +4,7 @@
   (denoised, K x T), ``extractedSignalsEst`` (raw), ``extractedPeaks``.
 * ``extractAnalysisOutput``: ``filters`` (H x W x K), ``traces`` (K x T); EXTRACT's own ``output``:
   ``spatial_weights``, ``temporal_weights`` (T x K).
-* ``A`` (H x W x K, as we export them) with ``C_raw``, ``C`` and ``S``, in the file, ``neuron`` or ``results``.
+* ``A`` (H x W x K, as we export them) with ``C_raw``, ``C`` and ``S``, in the file, ``neuron``, ``results``.
 * CellReg: one array of K x H x W.
 
 Which of them a person kept CIAtah writes beside it (``validCNMFE`` and such); that is read where it is in the
