@@ -139,10 +139,16 @@ class NwbConfig:
     species: str | None = option(None, "such as Mus musculus")
     sex: str | None = option(None, "M | F | U | O")
     age: str | None = option(None, "ISO 8601, such as P90D")
+    strain: str | None = option(None, "such as C57BL/6J")
+    genotype: str | None = option(None, "such as Thy1-GCaMP6f")
+    subject_description: str | None = option(None, "of the animal, in words")
     experimenter: str | None = option(None, "Last, First")
     lab: str | None = option(None, "laboratory")
     institution: str | None = option(None, "institution")
-    session_description: str | None = option(None, "what was done")
+    session_description: str | None = option(None, "what was done in the session")
+    experiment_description: str | None = option(
+        None, "what the experiment is for; default: as the recorder noted it"
+    )
 
 
 @command_schema("export")

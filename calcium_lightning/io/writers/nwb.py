@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pynwb.ophys import ImagingPlane, PlaneSegmentation
 
 MASKS = ("pixel", "image")
+SUBJECT = ("subject_id", "species", "sex", "age", "strain", "genotype")
 UM_PER_CM = 1e4
 #: a clock that strays from a constant rate by less than this share of a frame is written as a rate
 REGULAR = 0.01
@@ -47,9 +48,9 @@ class NwbSettings:
         Write the table of every localisation in every frame too.
     indicator, location, excitation_nm, emission_nm, device
         Of the imaging plane.
-    subject_id, species, sex, age
+    subject_id, species, sex, age, strain, genotype, subject_description
         Of the animal; ``sex`` is M, F, U or O, ``age`` is ISO 8601 (P90D).
-    experimenter, lab, institution, session_description
+    experimenter, lab, institution, session_description, experiment_description
         Of the session.
     """
 
@@ -65,10 +66,14 @@ class NwbSettings:
     species: str | None = None
     sex: str | None = None
     age: str | None = None
+    strain: str | None = None
+    genotype: str | None = None
+    subject_description: str | None = None
     experimenter: str | None = None
     lab: str | None = None
     institution: str | None = None
     session_description: str | None = None
+    experiment_description: str | None = None
 
 
 def write(cells: Cells, target: Path, export: Export) -> None:
@@ -206,7 +211,7 @@ def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
         session_start_time=moment,
         session_id=Path(cells.session).stem or None,
         experimenter=settings.experimenter or cells.about.get("experimenter"),
-        experiment_description=cells.about.get("experiment"),
+        experiment_description=settings.experiment_description or cells.about.get("experiment"),
         lab=settings.lab,
         institution=settings.institution,
         keywords=["calcium imaging", "one-photon", "cell extraction"],
@@ -215,10 +220,11 @@ def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
         source_script_file_name="extract.yaml" if cells.config else None,  # NWB wants both or neither
         was_generated_by=[["calcium-lightning", cells.package_version or __version__]],
     )
-    facts = {name: getattr(settings, name) for name in ("subject_id", "species", "sex", "age")}
+    facts = {name: getattr(settings, name) for name in SUBJECT}
     facts["subject_id"] = facts["subject_id"] or cells.about.get("subject_id")
     if any(facts.values()):
-        file.subject = Subject(**{name: value for name, value in facts.items() if value})
+        known_facts = {name: value for name, value in facts.items() if value}
+        file.subject = Subject(description=settings.subject_description, **known_facts)
     return file
 
 

@@ -138,16 +138,27 @@ def test_start_time_is_given_or_the_files(cells, opened, tmp_path):
 
 def test_the_inspector_finds_nothing_wrong(cells, tmp_path):
     inspector = pytest.importorskip("nwbinspector")
-    about = {"subject_id": "m1", "species": "Mus musculus", "sex": "F", "age": "P90D", "location": "Field CA1", "experimenter": "Doe, Jane"}  # fmt: skip
+    about = {
+        "subject_id": "m1",
+        "species": "Mus musculus",
+        "sex": "F",
+        "age": "P90D",
+        "strain": "C57BL/6J",
+        "subject_description": "one of four littermates",
+        "location": "Field CA1",
+        "indicator": "GCaMP6f",
+        "excitation_nm": 470.0,
+        "emission_nm": 510.0,
+        "experimenter": "Doe, Jane",
+        "institution": "University of Somewhere",
+        "lab": "Doe lab",
+        "experiment_description": "Where cells of CA1 fire in a maze.",
+    }
     path = tmp_path / "out.nwb"
     export_nwb(cells, path, NwbSettings(session_start_time="2026-01-02T03:04:05+01:00", **about))
-    found = list(inspector.inspect_nwbfile(nwbfile_path=str(path)))
-    serious = [
-        item.message
-        for item in found
-        if item.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value
-    ]
-    assert serious == []
+    config = inspector.load_config("dandi")  # what the archive asks for, down to the least suggestion
+    found = list(inspector.inspect_nwbfile(nwbfile_path=str(path), config=config))
+    assert [(item.importance.name, item.message) for item in found] == []
 
 
 @pytest.mark.parametrize(
