@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def export(
     rejected: bool = False,
     overwrite: bool = False,
     nwb: Mapping[str, Any] | None = None,
+    behavior: Sequence[Path] = (),
 ) -> None:
     """Write a cells file in another format.
 
@@ -40,6 +41,8 @@ def export(
         Replace an existing target.
     nwb : mapping, optional
         Fields of :class:`calcium_lightning.io.writers.nwb.NwbSettings`.
+    behavior : sequence of Path
+        Time stamps of behaviour cameras, or tables of events, for NWB.
 
     Raises
     ------
@@ -52,6 +55,8 @@ def export(
 
     chosen = format or choose_format(target)
     check_format(chosen)
+    if behavior and chosen != "nwb":
+        raise InputError(f"behavior=: goes into NWB; format {chosen} has no place for it")
     if not target.is_dir():
         check_output(target, overwrite)
     cells, rows = chosen_cells(read_cells(source), rejected)
@@ -59,7 +64,7 @@ def export(
     if target.is_dir() and not writer.folder:
         raise InputError(f"{target}: is a folder; an export of format {chosen} is a file")
     settings = (nwb or {}) if chosen == "nwb" else {}
-    writer.write(cells, target, Export(source, rows, overwrite, settings))
+    writer.write(cells, target, Export(source, rows, overwrite, settings, tuple(behavior)))
 
 
 def choose_format(target: Path) -> str:
@@ -96,7 +101,7 @@ def main(cfg: DictConfig) -> None:
     events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
     (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
     cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
-    folder. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    folder. behavior= takes a camera's time stamps, or a table of events, into NWB. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.io.writers.table import find_writer
 
@@ -113,8 +118,19 @@ def main(cfg: DictConfig) -> None:
     else:
         targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
 
+    behavior = [] if cfg.behavior is None else as_paths(cfg.behavior)
+    if behavior and len(inputs) > 1:
+        raise InputError("behavior=: is of one recording; export the cells files one by one")
+
     def work(job: tuple[Path, Path]) -> Row:
-        export(*job, chosen, rejected=cfg.rejected, overwrite=cfg.overwrite, nwb=named)
+        export(
+            *job,
+            chosen,
+            rejected=cfg.rejected,
+            overwrite=cfg.overwrite,
+            nwb=named,
+            behavior=behavior,
+        )
         print(job[1])
         return {"file": str(job[1])}
 

@@ -171,6 +171,11 @@ class ExportConfig:
         "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej, or one of "
         "parts=; default: by the output's ending",
     )
+    behavior: Any = option(
+        None,
+        "time stamps of a behaviour camera (its folder, or a table), or a table of events: into NWB",
+        path="input",
+    )
     rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")

@@ -8,6 +8,7 @@ square.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.version import __version__
+from calcium_lightning.io.behavior import Behavior, read_behavior
 from calcium_lightning.io.writers.table import Export, chosen_cells
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def write(cells: Cells, target: Path, export: Export) -> None:
         source=export.source,
         overwrite=export.overwrite,
         numbers=export.numbers(cells),
+        behavior=export.behavior,
     )
 
 
@@ -96,6 +99,7 @@ def export_nwb(
     source: Path | None = None,
     overwrite: bool = False,
     numbers: np.ndarray | None = None,
+    behavior: Sequence[Path] = (),
 ) -> None:
     """Write an NWB file, atomically.
 
@@ -117,6 +121,8 @@ def export_nwb(
         Replace an existing file.
     numbers : ndarray of int (K,), optional
         The cells' numbers, which are the ids of their rows; default 0 to K - 1.
+    behavior : sequence of Path
+        Time stamps of behaviour cameras, or tables of events: into the module ``behavior``, in the same clock.
 
     Raises
     ------
@@ -140,6 +146,8 @@ def export_nwb(
     _images(module, cells)
     if settings.localizations:
         _localizations(module, cells, numbers)
+    if behavior:
+        _behavior(file, [read_behavior(path, began(cells, settings)) for path in behavior])
     with atomic_path(path, overwrite) as temporary, NWBHDF5IO(str(temporary), "w") as stream:
         stream.write(file)
 
@@ -360,6 +368,33 @@ def _responses(module: Any, segmentation: PlaneSegmentation, cells: Cells) -> No
         container(DfOverF, "DfOverF", series("dff", ratio, text, "n.a.", rows))
 
 
+def began(cells: Cells, settings: NwbSettings) -> str:
+    """When the recording began, ISO 8601, as far as that is known; empty otherwise."""
+    return settings.session_start_time or cells.about.get("session_start_time", "")
+
+
+def _behavior(file: NWBFile, found: Sequence[Behavior]) -> None:
+    """Time stamps of cameras and events, each with the other columns of its table."""
+    from pynwb import TimeSeries
+    from pynwb.behavior import BehavioralEvents
+
+    module = file.create_processing_module("behavior", "when the animal was filmed, and what was noted of it")
+    series = []
+    for one in found:
+        values = one.values if one.values.shape[1] else np.arange(len(one.times))[:, None]
+        told = ", ".join(one.columns) if any(one.columns) else "rows of its table"
+        series.append(
+            TimeSeries(
+                name=one.name,
+                data=values[:, 0] if values.shape[1] == 1 else values,
+                unit="n.a.",
+                description=f"columns: {told}; the times are in the recording's clock",
+                **clock_of(one.times),
+            )
+        )
+    module.add(BehavioralEvents(time_series=series))
+
+
 def _motion(module: Any, cells: Cells) -> None:
     from pynwb import TimeSeries
 
@@ -423,8 +458,12 @@ def _localizations(module: Any, cells: Cells, numbers: np.ndarray) -> None:
 
 def _clock(cells: Cells) -> dict[str, Any]:
     """A start and a rate where the time stamps are regular, else the time stamps."""
-    times = np.asarray(cells.timestamps, float)
-    period = 1 / cells.fps
+    return clock_of(np.asarray(cells.timestamps, float), cells.fps)
+
+
+def clock_of(times: np.ndarray, fps: float = 1.0) -> dict[str, Any]:
+    """The same of any times (N,), seconds; ``fps`` is for less than two."""
+    period = 1 / fps
     if len(times) > 1:
         period = float((times[-1] - times[0]) / (len(times) - 1))
     even = times[0] + period * np.arange(len(times)) if len(times) else times

@@ -35,12 +35,15 @@ class Export:
         Replace an existing target.
     settings : mapping
         Of the writer, by the name of its format in the command's config.
+    behavior : tuple of Path
+        Time stamps of behaviour, for the formats that hold them.
     """
 
     source: Path | None = None
     ids: np.ndarray | None = None
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    behavior: tuple[Path, ...] = ()
 
     def numbers(self, cells: Cells) -> np.ndarray:
         """The cells' numbers, int64 (K,)."""
