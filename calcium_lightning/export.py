@@ -101,7 +101,8 @@ def main(cfg: DictConfig) -> None:
     events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
     (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
     cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
-    folder. behavior= takes a camera's time stamps, or a table of events, into NWB. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    folder. behavior= takes a camera's time stamps, or a table of events, into NWB. Archives such as DANDI
+    want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.io.writers.table import find_writer
 

@@ -122,7 +122,7 @@ def export_nwb(
     numbers : ndarray of int (K,), optional
         The cells' numbers, which are the ids of their rows; default 0 to K - 1.
     behavior : sequence of Path
-        Time stamps of behaviour cameras, or tables of events: into the module ``behavior``, in the same clock.
+        Time stamps of behaviour cameras, or tables of events: the module ``behavior``, in the same clock.
 
     Raises
     ------
@@ -376,14 +376,12 @@ def began(cells: Cells, settings: NwbSettings) -> str:
 def _behavior(file: NWBFile, found: Sequence[Behavior]) -> None:
     """Time stamps of cameras and events, each with the other columns of its table."""
     from pynwb import TimeSeries
-    from pynwb.behavior import BehavioralEvents
 
     module = file.create_processing_module("behavior", "when the animal was filmed, and what was noted of it")
-    series = []
     for one in found:
         values = one.values if one.values.shape[1] else np.arange(len(one.times))[:, None]
         told = ", ".join(one.columns) if any(one.columns) else "rows of its table"
-        series.append(
+        module.add(
             TimeSeries(
                 name=one.name,
                 data=values[:, 0] if values.shape[1] == 1 else values,
@@ -392,7 +390,6 @@ def _behavior(file: NWBFile, found: Sequence[Behavior]) -> None:
                 **clock_of(one.times),
             )
         )
-    module.add(BehavioralEvents(time_series=series))
 
 
 def _motion(module: Any, cells: Cells) -> None:

@@ -216,7 +216,7 @@ def test_behaviour_is_in_the_same_clock(cells, tmp_path, run_command):
     )
     assert done.status == 0, done.stderr
     with NWBHDF5IO(tmp_path / "a.nwb", "r") as stream:
-        events = stream.read().processing["behavior"]["BehavioralEvents"]
+        events = stream.read().processing["behavior"]
         np.testing.assert_allclose(events["Behav_Cam"].timestamps[:], stamps / 1000)
         np.testing.assert_allclose(events["lever"].timestamps[:], pulses)
         np.testing.assert_array_equal(events["lever"].data[:], [0, 1, 0, 1])
