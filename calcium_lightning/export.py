@@ -24,6 +24,8 @@ def export(
     overwrite: bool = False,
     nwb: Mapping[str, Any] | None = None,
     behavior: Sequence[Path] = (),
+    session: Path | None = None,
+    outlines: bool = False,
 ) -> None:
     """Write a cells file in another format.
 
@@ -43,6 +45,10 @@ def export(
         Fields of :class:`calcium_lightning.io.writers.nwb.NwbSettings`.
     behavior : sequence of Path
         Time stamps of behaviour cameras, or tables of events, for NWB.
+    session : Path, optional
+        The cells' recording, for a movie; default: where the cells file says.
+    outlines : bool
+        Draw the cells into an MP4.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def export(
     """
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.results.table import read_cells
-    from calcium_lightning.io.writers.table import Export, chosen_cells, find_writer
+    from calcium_lightning.io.writers.table import MOVIES, Export, chosen_cells, find_writer
 
     chosen = format or choose_format(target)
     check_format(chosen)
@@ -59,6 +65,20 @@ def export(
         raise InputError(f"behavior=: goes into NWB; format {chosen} has no place for it")
     if not target.is_dir():
         check_output(target, overwrite)
+    if chosen in MOVIES.values():
+        from calcium_lightning.io.session import Session
+        from calcium_lightning.pages.movie import write_movie
+
+        whole = read_cells(source)
+        path = session or Path(whole.session)
+        if not path.is_file():
+            raise InputError(f"{path}: the cells' recording isn't there; session= says where it is")
+        told = {"outlines": outlines, "rejected": rejected, "overwrite": overwrite}
+        with Session(path) as recording:
+            write_movie(whole, recording, target, chosen, **told)
+        return
+    if outlines or session is not None:
+        raise InputError(f"session= and outlines= are for movies ({', '.join(MOVIES)}), not for {chosen}")
     cells, rows = chosen_cells(read_cells(source), rejected)
     writer = find_writer(chosen)
     if target.is_dir() and not writer.folder:
@@ -75,8 +95,11 @@ def choose_format(target: Path) -> str:
     InputError
         For an unknown ending.
     """
-    from calcium_lightning.io.writers.table import choose_writer
+    from calcium_lightning.io.writers.table import MOVIES, choose_writer
 
+    ending = target.suffix.lower()
+    if ending in MOVIES and (ending == ".zarr" or not target.is_dir()):
+        return MOVIES[ending]
     return choose_writer(target).format
 
 
@@ -88,9 +111,10 @@ def check_format(format: str) -> None:
     InputError
         Naming the known ones.
     """
-    from calcium_lightning.io.writers.table import find_writer
+    from calcium_lightning.io.writers.table import MOVIES, find_writer
 
-    find_writer(format)
+    if format not in MOVIES.values():
+        find_writer(format)
 
 
 @entry_point("export", plugins=register)
@@ -99,12 +123,13 @@ def main(cfg: DictConfig) -> None:
 
     The output's ending says the format: .nwb, .csv or .parquet (the table of cells; a folder holds those of
     events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
-    (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
+    (ImageJ's ROIs), .mp4, .tif and .zarr (the motion-corrected movie, outlines=true draws the cells into an
+    MP4); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
     cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
     folder. behavior= takes a camera's time stamps, or a table of events, into NWB. Archives such as DANDI
     want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
-    from calcium_lightning.io.writers.table import find_writer
+    from calcium_lightning.io.writers.table import MOVIES, find_writer
 
     settings = OmegaConf.to_container(cfg.nwb)
     assert isinstance(settings, dict)
@@ -113,15 +138,19 @@ def main(cfg: DictConfig) -> None:
     target = None if cfg.output is None else as_paths(cfg.output)[0]
     one = len(inputs) == 1 and target is not None
     chosen = cfg.format or (choose_format(target) if one and target is not None else "nwb")
-    writer = find_writer(chosen)
-    if one and target is not None and (writer.folder or not target.is_dir()):
+    if chosen in MOVIES.values():
+        suffix, folder = next(end for end, name in MOVIES.items() if name == chosen), chosen == "zarr"
+    else:
+        writer = find_writer(chosen)
+        suffix, folder = f"_{chosen}" if writer.folder else writer.ending, writer.folder
+    if one and target is not None and (folder or not target.is_dir()):
         targets = [target]
     else:
-        targets = output_paths(inputs, cfg.output, f"_{chosen}" if writer.folder else writer.ending)
-
+        targets = output_paths(inputs, cfg.output, suffix)
     behavior = [] if cfg.behavior is None else as_paths(cfg.behavior)
-    if behavior and len(inputs) > 1:
-        raise InputError("behavior=: is of one recording; export the cells files one by one")
+    session = None if cfg.session is None else as_paths(cfg.session)[0]
+    if (behavior or session) and len(inputs) > 1:
+        raise InputError("behavior= and session= are of one recording; export the cells files one by one")
 
     def work(job: tuple[Path, Path]) -> Row:
         export(
@@ -131,6 +160,8 @@ def main(cfg: DictConfig) -> None:
             overwrite=cfg.overwrite,
             nwb=named,
             behavior=behavior,
+            session=session,
+            outlines=cfg.outlines,
         )
         print(job[1])
         return {"file": str(job[1])}

@@ -168,14 +168,18 @@ class ExportConfig:
     )
     format: str | None = option(
         None,
-        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej, or one of "
-        "parts=; default: by the output's ending",
+        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej | "
+        "mp4 | tiff | zarr (the movie), or one of parts=; default: by the output's ending",
     )
     behavior: Any = option(
         None,
         "time stamps of a behaviour camera (its folder, or a table), or a table of events: into NWB",
         path="input",
     )
+    session: Any = option(
+        None, "for a movie, the cells' recording; default: where the cells file says", path="input"
+    )
+    outlines: bool = option(False, "draw the cells into an MP4")
     rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
