@@ -52,7 +52,7 @@ def _averaged(
     """Read, check, crop, fill and average; blocks of any length."""
     index = cut.start
     left = None  # frames of a temporal bin that isn't full yet
-    for block in recording.blocks(cut.start, cut.stop, size):
+    for block in recording.stream(cut.start, cut.stop, size):
         if block.dtype.kind == "f" and (infinite := np.isinf(block).any(axis=(1, 2))).any():
             frame = index + int(np.argmax(infinite))
             raise InputError(

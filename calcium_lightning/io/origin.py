@@ -20,6 +20,7 @@ from calcium_lightning.core.code import PACKAGE, code_of
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.parts import installed_parts, module_name, targets_of
+from calcium_lightning.core.plain import check_aliases
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_file import read_origin
@@ -101,6 +102,7 @@ def is_current(output: Path, session: Path, cfg: DictConfig) -> bool:
     """
     try:
         origin = read_origin(output)
+        check_aliases(origin["config"], str(output))
         before = yaml.safe_load(origin["config"])
     except (InputError, yaml.YAMLError):  # something else: it isn't said here what to do about it
         return False
