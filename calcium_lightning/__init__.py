@@ -21,8 +21,8 @@ from calcium_lightning.core.version import __version__ as __version__
 if TYPE_CHECKING:
     from calcium_lightning.core.cells import Cells
     from calcium_lightning.io.array_session import ArraySession
-    from calcium_lightning.io.cells_file import read_cells
     from calcium_lightning.io.readers.formats import open_recording
+    from calcium_lightning.io.results.table import read_cells
     from calcium_lightning.io.session import Session
     from calcium_lightning.io.tracks_file import read_tracks
     from calcium_lightning.metrics.evaluation import evaluate
@@ -52,7 +52,7 @@ _FACE = {
     "Session": "io.session",
     "load_model": "pipeline",
     "open_recording": "io.readers.formats",
-    "read_cells": "io.cells_file",
+    "read_cells": "io.results.table",
     "read_tracks": "io.tracks_file",
 }
 #: what cells offer, and who does it (:mod:`calcium_lightning.core.conveniences`)

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from calcium_lightning.command.batch import Row, run_batch
-from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import as_paths, find_cells, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -34,11 +34,13 @@ def write_report(cells: Path, output: Path, metrics: Path | None = None, *, over
         If a file can't be read or the page exists.
     """
     from calcium_lightning.core.atomic import atomic_path, check_output
-    from calcium_lightning.io.cells_file import read_cells
+    from calcium_lightning.io.results.table import read_cells
     from calcium_lightning.pages.report import render
 
     check_output(output, overwrite)
     found = read_cells(cells)
+    if not found.n_frames:
+        raise InputError(f"{cells}: footprints without traces; a report needs both")
     measured = None if metrics is None else read_figures(metrics, cells)
     page = render(found, str(cells), measured)
     with atomic_path(output, overwrite) as temporary:
@@ -84,9 +86,8 @@ def main(cfg: DictConfig) -> None:
     localisations; figures against the truth with metrics=.
     """
     from calcium_lightning.core.atomic import steady
-    from calcium_lightning.io.kind import may_be_cells
 
-    inputs = find_inputs("cells", cfg.cells, may_be_cells)
+    inputs = find_cells(cfg.cells)
     metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
 
     def work(job: tuple[Path, Path]) -> Row:

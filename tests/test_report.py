@@ -13,8 +13,9 @@ from helpers.html_page import Page
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells, Localizations
+from calcium_lightning.core.events import find_events
 from calcium_lightning.io.cells_file import write_cells
-from calcium_lightning.pages.report import render
+from calcium_lightning.pages.report import context, render
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,13 @@ def test_bad_input_is_one_clear_line(cells, tmp_path, run_command, overrides, co
     assert complaint in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "page.html").exists()
+
+
+def test_the_rate_is_of_calcium_events():
+    """Not of frames in which deconvolution left something."""
+    cells, _ = make_example()
+    events = find_events(cells.traces, cells.denoised).counts(len(cells))[cells.accepted]
+    minutes = cells.n_frames / cells.fps / 60
+    (tile,) = [item for item in context(cells)["tiles"] if item.name == "calcium events"]
+    assert tile.value == f"{np.median(events) / minutes:.1f} / min"
+    assert np.median((cells.spikes[cells.accepted] > 0).sum(1)) > np.median(events)

@@ -72,6 +72,7 @@ def find_inputs(
     value: Any,
     meant: Callable[[Path], bool] | None = None,
     endings: Sequence[str] = (".h5", ".hdf5"),
+    whole: Callable[[Path], bool] | None = None,
 ) -> list[Input]:
     """What a key names: paths, folders and globs, or a list of them. None of it becomes an output.
 
@@ -85,6 +86,8 @@ def find_inputs(
         Which files of a folder are meant; without it a folder is one input.
     endings : sequence of str
         Of the files that are looked for in folders.
+    whole : callable, optional
+        Which folders are one input all the same.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def find_inputs(
     inputs: list[Input] = []
     seen: set[Path] = set()
     for path in as_paths(value):
-        for item in _expanded(key, path, meant, endings):
+        for item in _expanded(key, path, meant, endings, whole):
             real = item.path.resolve()
             if item.found and real in seen:
                 continue
@@ -104,6 +107,20 @@ def find_inputs(
         raise InputError("an empty list of inputs; give a path, or a list [A.h5,B.h5]")
     guard(item.path for item in inputs)
     return _told_apart(inputs)
+
+
+def find_cells(value: Any) -> list[Input]:
+    """What ``cells=`` names: cells files, and other programs' results; those in folders are ours.
+
+    Raises
+    ------
+    InputError
+        As :func:`find_inputs`.
+    """
+    from calcium_lightning.io.kind import may_be_cells
+    from calcium_lightning.io.results.table import is_foreign
+
+    return find_inputs("cells", value, may_be_cells, whole=is_foreign)
 
 
 def training_sessions(cfg: DictConfig) -> list[Path]:
@@ -125,10 +142,17 @@ def training_sessions(cfg: DictConfig) -> list[Path]:
 
 
 def _expanded(
-    key: str, path: Path, meant: Callable[[Path], bool] | None, endings: Sequence[str]
+    key: str,
+    path: Path,
+    meant: Callable[[Path], bool] | None,
+    endings: Sequence[str],
+    whole: Callable[[Path], bool] | None,
 ) -> Iterator[Input]:
+    def is_one(place: Path) -> bool:
+        return meant is None or not place.is_dir() or (whole is not None and whole(place))
+
     if not glob.has_magic(str(path)) or os.path.lexists(path):
-        if path.is_dir() and meant is not None:
+        if meant is not None and not is_one(path):
             yield from _inside(key, path, path, meant, endings)
         else:
             yield Input.named(path)
@@ -142,9 +166,7 @@ def _expanded(
     if not matches:
         raise InputError(f"{key}={path}: nothing matches")
     for match in matches:
-        if meant is None:
-            yield Input(match, match.relative_to(root), found=True)
-        elif match.is_dir():
+        if meant is not None and not is_one(match):
             yield from _inside(key, match, root, meant, endings, needed=False)
         else:
             yield Input(match, match.relative_to(root), found=True)

@@ -103,7 +103,9 @@ class EvaluateConfig:
     """Cells against truth."""
 
     cells: Any = option(
-        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+        MISSING,
+        "cells file(s), or other programs' results: a path, a list, a folder, a glob",
+        path="input",
     )
     truth: Any = option(
         MISSING,
@@ -137,10 +139,16 @@ class NwbConfig:
     species: str | None = option(None, "such as Mus musculus")
     sex: str | None = option(None, "M | F | U | O")
     age: str | None = option(None, "ISO 8601, such as P90D")
+    strain: str | None = option(None, "such as C57BL/6J")
+    genotype: str | None = option(None, "such as Thy1-GCaMP6f")
+    subject_description: str | None = option(None, "of the animal, in words")
     experimenter: str | None = option(None, "Last, First")
     lab: str | None = option(None, "laboratory")
     institution: str | None = option(None, "institution")
-    session_description: str | None = option(None, "what was done")
+    session_description: str | None = option(None, "what was done in the session")
+    experiment_description: str | None = option(
+        None, "what the experiment is for; default: as the recorder noted it"
+    )
 
 
 @command_schema("export")
@@ -149,7 +157,9 @@ class ExportConfig:
     """Cells to other formats."""
 
     cells: Any = option(
-        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+        MISSING,
+        "cells file(s), or other programs' results: a path, a list, a folder, a glob",
+        path="input",
     )
     output: Any = option(
         None,
@@ -158,9 +168,18 @@ class ExportConfig:
     )
     format: str | None = option(
         None,
-        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej, or one of "
-        "parts=; default: by the output's ending",
+        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej | "
+        "mp4 | tiff | zarr (the movie), or one of parts=; default: by the output's ending",
     )
+    behavior: Any = option(
+        None,
+        "time stamps of a behaviour camera (its folder, or a table), or a table of events: into NWB",
+        path="input",
+    )
+    session: Any = option(
+        None, "for a movie, the cells' recording; default: where the cells file says", path="input"
+    )
+    outlines: bool = option(False, "draw the cells into an MP4")
     rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
     tracks: Any = option(
         None, "tracks file: adds to each cell its track, the same in all sessions", path="input"
@@ -312,7 +331,9 @@ class ReportConfig:
     """Cells on one page."""
 
     cells: Any = option(
-        MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
+        MISSING,
+        "cells file(s), or other programs' results: a path, a list, a folder, a glob",
+        path="input",
     )
     output: Any = option(None, "page (.html); a folder when there are several; default: here", path="output")
     metrics: Any = option(

@@ -24,6 +24,11 @@ def is_session(path: Path) -> bool:
     return path.suffix.lower() in (".h5", ".hdf5") and _said(path) == SESSION
 
 
+def is_cells(path: Path) -> bool:
+    """Whether a file says that it holds cells of ours."""
+    return path.suffix.lower() in (".h5", ".hdf5") and _said(path) == CELLS
+
+
 def may_be_cells(path: Path) -> bool:
     """The same of a cells file."""
     return _may_be(path, CELLS, "footprints")

@@ -16,7 +16,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import BaseSession
-from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.results.table import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.truth import read_truth as read_foreign
 from calcium_lightning.metrics.cells import RADIUS

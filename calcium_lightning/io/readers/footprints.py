@@ -19,7 +19,7 @@ from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.readers.matlab import load_variable, variables
-from calcium_lightning.io.readers.suite2p import load_pickled, read_ops
+from calcium_lightning.io.readers.suite2p import read_object, read_ops
 
 #: where CaImAn keeps its sparse matrix (pixels, cells), Fortran order
 CAIMAN = "estimates/A"
@@ -125,7 +125,7 @@ def _caiman(path: Path, file: h5py.File, rejected: bool) -> FootprintSet:
 
 def _suite2p(path: Path, rejected: bool) -> list[FootprintSet]:
     folder = path if path.is_dir() else path.parent
-    stat, options = load_pickled(folder / "stat.npy", "Suite2p's cells"), read_ops(folder / "ops.npy")
+    stat, options = read_object(folder / "stat.npy", "Suite2p's cells"), read_ops(folder / "ops.npy")
     try:
         height, width = int(options["Ly"]), int(options["Lx"])
         parts = [

@@ -35,13 +35,21 @@ def open_inscopix(path: Path, options: Options) -> Recording:
 
 
 def read_footer(path: Path) -> tuple[dict[str, Any], int] | None:
-    """The footer, and how many bytes of frames are before it; None for a layout that isn't known.
+    """The footer of a movie, and how many bytes of frames are before it; None for a layout that isn't known.
 
     Raises
     ------
     InputError
         For a file of Inscopix's that is no movie.
     """
+    found = read_any_footer(path)
+    if found is not None and (found[0].get("type", 0) != 0 or "spacingInfo" not in found[0]):
+        raise InputError(f"{path}: Inscopix data of another kind, not a movie")
+    return found
+
+
+def read_any_footer(path: Path) -> tuple[dict[str, Any], int] | None:
+    """The footer of any file of Inscopix's, and how many bytes are before it; None where there is none."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         stream.seek(max(0, size - 8))
@@ -57,8 +65,6 @@ def read_footer(path: Path) -> tuple[dict[str, Any], int] | None:
         return None
     if not isinstance(footer, dict) or "timingInfo" not in footer:
         return None
-    if footer.get("type", 0) != 0 or "spacingInfo" not in footer:
-        raise InputError(f"{path}: Inscopix data of another kind, not a movie")
     return footer, begin
 
 
@@ -115,7 +121,7 @@ class IsxdRecording(Recording):
             total = int(timing["numTimes"])
             if not (0 < width * height < MOST_PIXELS and 0 < total < MOST_FRAMES):
                 raise ValueError(f"a size that can be: {total} frames of {height} x {width}")
-            period = _fraction(timing["period"])
+            period = fraction(timing["period"])
             dropped = _ranges(timing.get("dropped") or [], total)
             cut = _ranges(timing.get("cropped") or [], total)
             blank = _ranges(timing.get("blank") or [], total)
@@ -170,7 +176,7 @@ class IsxdRecording(Recording):
             about["device"] = str(scope["type"])
         try:
             start = footer["timingInfo"]["start"]
-            seconds, offset = _fraction(start["secsSinceEpoch"]), int(start.get("utcOffset", 0))
+            seconds, offset = fraction(start["secsSinceEpoch"]), int(start.get("utcOffset", 0))
             if seconds > 1e8:  # a date that somebody set
                 moment = datetime.fromtimestamp(seconds, tz=UTC).astimezone(
                     timezone(timedelta(seconds=offset))
@@ -196,7 +202,8 @@ class IsxdRecording(Recording):
             yield frames[index - first].astype(self.dtype, copy=False)
 
 
-def _fraction(value: Mapping[str, Any]) -> float:
+def fraction(value: Mapping[str, Any]) -> float:
+    """A number as Inscopix writes it: a fraction."""
     return float(value["num"]) / float(value["den"])
 
 

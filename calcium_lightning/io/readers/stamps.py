@@ -73,6 +73,33 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
     return Clock(result.times, tuple(note for note in said if note), result.after_gap, result.start)
 
 
+def read_rows(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """The rows of any table of times: seconds (N,), the other columns (N, C), and their names.
+
+    Rows without a time are left out. The unit is that of the header, or the one in which the times of a
+    camera have a rate.
+
+    Raises
+    ------
+    InputError
+        If no column rises, the rows are of several cameras, or the unit isn't known.
+    """
+    table = read_table(path)
+    if "camnum" in table.names:
+        raise InputError(f"{path}: rows of several cameras; keep those of one")
+    _, time, _ = _columns(path, table, table.values)
+    rows = table.values[np.isfinite(table.values[:, time])]
+    name = table.names[time] if table.names else ""
+    said = next((scale for pattern, scale in _UNIT_NAMES if re.search(pattern, name)), None)
+    scale = said if said is not None else _scale(path, rows[:, time], name, None)[0]
+    others = [index for index in range(rows.shape[1]) if index != time]
+    return (
+        rows[:, time] * scale,
+        rows[:, others],
+        tuple(table.names[index] for index in others if table.names),
+    )
+
+
 def count_stamps(path: Path) -> int:
     """How many frames a file has times for, as far as its rows tell; 0 for one of several cameras."""
     table = read_table(path)

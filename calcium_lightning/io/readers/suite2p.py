@@ -55,21 +55,27 @@ def open_binary(path: Path, options: Options) -> Recording:
 
 
 def read_ops(path: Path) -> Mapping[str, Any]:
-    """Read Suite2p's settings without running what a pickle might run."""
-    content = load_pickled(path, "Suite2p's settings")
+    """Read Suite2p's settings without running what a pickle might run.
+
+    Raises
+    ------
+    InputError
+        If they can't be read.
+    """
+    content = read_object(path)
     content = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: not Suite2p's settings")
     return content
 
 
-def load_pickled(path: Path, what: str) -> Any:
-    """What a NumPy file of objects holds, without running what its pickle might run.
+def read_object(path: Path, what: str = "a file of Suite2p's") -> Any:
+    """Read a ``.npy`` of Python objects: numbers, text, lists, dicts and arrays of these, and nothing else.
 
     Raises
     ------
     InputError
-        If it is missing or damaged; `what` says what was expected.
+        If it can't be read.
     """
     try:
         with path.open("rb") as stream:

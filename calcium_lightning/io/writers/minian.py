@@ -1,7 +1,7 @@
 """Cells as Minian keeps them: zarr arrays in a folder that its ``open_minian``, CaMAP and placecell read.
 
-``A`` (unit_id, height, width), ``C``, ``S`` and ``YrA`` (unit_id, frame), ``motion`` (frame, shift_dim),
-``max_proj`` (height, width). Minian's motion is what moves a frame back into place. There is no background.
+``A`` (unit_id, height, width), ``C``, ``S`` and ``YrA`` (the demixed traces; unit_id, frame), ``motion`` and
+``max_proj``. Minian's motion is what moves a frame back into place. There is no background.
 Zarr of version 2, which Minian's xarray reads.
 """
 
@@ -53,7 +53,7 @@ def arrays(cells: Cells, numbers: np.ndarray) -> list[xr.DataArray]:
         xr.DataArray(shown, {**units, **field}, ("unit_id", "height", "width"), "A"),
         xr.DataArray(cells.denoised, {**units, **frames}, course, "C"),
         xr.DataArray(cells.spikes, {**units, **frames}, course, "S"),
-        xr.DataArray(cells.traces - cells.denoised, {**units, **frames}, course, "YrA"),
+        xr.DataArray(cells.traces, {**units, **frames}, course, "YrA"),
         xr.DataArray(
             -cells.shifts, {**frames, "shift_dim": ["height", "width"]}, ("frame", "shift_dim"), "motion"
         ),

@@ -8,6 +8,7 @@ square.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.version import __version__
+from calcium_lightning.io.behavior import Behavior, read_behavior
 from calcium_lightning.io.hdf5 import create_file
 from calcium_lightning.io.writers.table import Export, chosen_cells
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pynwb.ophys import ImagingPlane, PlaneSegmentation
 
 MASKS = ("pixel", "image")
+SUBJECT = ("subject_id", "species", "sex", "age", "strain", "genotype")
 UM_PER_CM = 1e4
 #: a clock that strays from a constant rate by less than this share of a frame is written as a rate
 REGULAR = 0.01
@@ -48,9 +51,9 @@ class NwbSettings:
         Write the table of every localisation in every frame too.
     indicator, location, excitation_nm, emission_nm, device
         Of the imaging plane.
-    subject_id, species, sex, age
+    subject_id, species, sex, age, strain, genotype, subject_description
         Of the animal; ``sex`` is M, F, U or O, ``age`` is ISO 8601 (P90D).
-    experimenter, lab, institution, session_description
+    experimenter, lab, institution, session_description, experiment_description
         Of the session.
     """
 
@@ -66,10 +69,14 @@ class NwbSettings:
     species: str | None = None
     sex: str | None = None
     age: str | None = None
+    strain: str | None = None
+    genotype: str | None = None
+    subject_description: str | None = None
     experimenter: str | None = None
     lab: str | None = None
     institution: str | None = None
     session_description: str | None = None
+    experiment_description: str | None = None
 
 
 def write(cells: Cells, target: Path, export: Export) -> None:
@@ -81,6 +88,7 @@ def write(cells: Cells, target: Path, export: Export) -> None:
         source=export.source,
         overwrite=export.overwrite,
         numbers=export.numbers(cells),
+        behavior=export.behavior,
     )
 
 
@@ -92,6 +100,7 @@ def export_nwb(
     source: Path | None = None,
     overwrite: bool = False,
     numbers: np.ndarray | None = None,
+    behavior: Sequence[Path] = (),
 ) -> None:
     """Write an NWB file, atomically.
 
@@ -113,6 +122,8 @@ def export_nwb(
         Replace an existing file.
     numbers : ndarray of int (K,), optional
         The cells' numbers, which are the ids of their rows; default 0 to K - 1.
+    behavior : sequence of Path
+        Time stamps of behaviour cameras, or tables of events: the module ``behavior``, in the same clock.
 
     Raises
     ------
@@ -136,6 +147,8 @@ def export_nwb(
     _images(module, cells)
     if settings.localizations:
         _localizations(module, cells, numbers)
+    if behavior:
+        _behavior(file, [read_behavior(path, began(cells, settings)) for path in behavior])
     with (
         atomic_path(path, overwrite) as temporary,
         create_file(temporary) as opened,
@@ -211,7 +224,7 @@ def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
         session_start_time=moment,
         session_id=Path(cells.session).stem or None,
         experimenter=settings.experimenter or cells.about.get("experimenter"),
-        experiment_description=cells.about.get("experiment"),
+        experiment_description=settings.experiment_description or cells.about.get("experiment"),
         lab=settings.lab,
         institution=settings.institution,
         keywords=["calcium imaging", "one-photon", "cell extraction"],
@@ -220,10 +233,11 @@ def _file(cells: Cells, settings: NwbSettings, source: Path | None) -> NWBFile:
         source_script_file_name="extract.yaml" if cells.config else None,  # NWB wants both or neither
         was_generated_by=[["calcium-lightning", cells.package_version or __version__]],
     )
-    facts = {name: getattr(settings, name) for name in ("subject_id", "species", "sex", "age")}
+    facts = {name: getattr(settings, name) for name in SUBJECT}
     facts["subject_id"] = facts["subject_id"] or cells.about.get("subject_id")
     if any(facts.values()):
-        file.subject = Subject(**{name: value for name, value in facts.items() if value})
+        known_facts = {name: value for name, value in facts.items() if value}
+        file.subject = Subject(description=settings.subject_description, **known_facts)
     return file
 
 
@@ -359,6 +373,30 @@ def _responses(module: Any, segmentation: PlaneSegmentation, cells: Cells) -> No
         container(DfOverF, "DfOverF", series("dff", ratio, text, "n.a.", rows))
 
 
+def began(cells: Cells, settings: NwbSettings) -> str:
+    """When the recording began, ISO 8601, as far as that is known; empty otherwise."""
+    return settings.session_start_time or cells.about.get("session_start_time", "")
+
+
+def _behavior(file: NWBFile, found: Sequence[Behavior]) -> None:
+    """Time stamps of cameras and events, each with the other columns of its table."""
+    from pynwb import TimeSeries
+
+    module = file.create_processing_module("behavior", "when the animal was filmed, and what was noted of it")
+    for one in found:
+        values = one.values if one.values.shape[1] else np.arange(len(one.times))[:, None]
+        told = ", ".join(one.columns) if any(one.columns) else "rows of its table"
+        module.add(
+            TimeSeries(
+                name=one.name,
+                data=values[:, 0] if values.shape[1] == 1 else values,
+                unit="n.a.",
+                description=f"columns: {told}; the times are in the recording's clock",
+                **clock_of(one.times),
+            )
+        )
+
+
 def _motion(module: Any, cells: Cells) -> None:
     from pynwb import TimeSeries
 
@@ -422,8 +460,12 @@ def _localizations(module: Any, cells: Cells, numbers: np.ndarray) -> None:
 
 def _clock(cells: Cells) -> dict[str, Any]:
     """A start and a rate where the time stamps are regular, else the time stamps."""
-    times = np.asarray(cells.timestamps, float)
-    period = 1 / cells.fps
+    return clock_of(np.asarray(cells.timestamps, float), cells.fps)
+
+
+def clock_of(times: np.ndarray, fps: float = 1.0) -> dict[str, Any]:
+    """The same of any times (N,), seconds; ``fps`` is for less than two."""
+    period = 1 / fps
     if len(times) > 1:
         period = float((times[-1] - times[0]) / (len(times) - 1))
     even = times[0] + period * np.arange(len(times)) if len(times) else times

@@ -35,12 +35,15 @@ class Export:
         Replace an existing target.
     settings : mapping
         Of the writer, by the name of its format in the command's config.
+    behavior : tuple of Path
+        Time stamps of behaviour, for the formats that hold them.
     """
 
     source: Path | None = None
     ids: np.ndarray | None = None
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    behavior: tuple[Path, ...] = ()
 
     def numbers(self, cells: Cells) -> np.ndarray:
         """The cells' numbers, int64 (K,)."""
@@ -111,6 +114,10 @@ WRITERS = (
 )
 
 
+#: endings of a motion-corrected movie -> format; these need the recording too (``pages.movie``)
+MOVIES = {".mp4": "mp4", ".tif": "tiff", ".tiff": "tiff", ".zarr": "zarr"}
+
+
 def chosen_cells(cells: Cells, rejected: bool) -> tuple[Cells, np.ndarray]:
     """The cells to write and their numbers: those that are accepted, or all."""
     rows = np.arange(len(cells)) if rejected else np.flatnonzero(cells.accepted)
@@ -174,7 +181,8 @@ def find_writer(format: str) -> Writer:
     """
     known = writers()
     if format not in known:
-        raise InputError(f"format={format}: {' or '.join(known)}{nearest(format, known)}")
+        every = dict.fromkeys([*known, *MOVIES.values()])
+        raise InputError(f"format={format}: {' or '.join(every)}{nearest(format, every)}")
     return known[format]
 
 
@@ -193,6 +201,6 @@ def choose_writer(target: Path) -> Writer:
     for item in known:
         if item.by_ending and item.ending == ending:
             return item
-    endings = ", ".join(item.ending for item in known if item.by_ending and item.ending)
-    formats = "|".join(item.format for item in known)
+    endings = ", ".join([*(item.ending for item in known if item.by_ending and item.ending), *MOVIES])
+    formats = "|".join([*(item.format for item in known), *dict.fromkeys(MOVIES.values())])
     raise InputError(f"output={target}: no export ends in {ending}; {endings}, a folder, or format={formats}")

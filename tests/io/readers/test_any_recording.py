@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,9 +19,13 @@ import zarr
 from helpers.recordings import ingested, write_video
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from pynwb import NWBHDF5IO, NWBFile
+from pynwb.ophys import OnePhotonSeries, OpticalChannel
 from scipy import io
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.writers.matlab import save
 
 SEARCH = settings(
     max_examples=120,
@@ -112,6 +117,101 @@ def pictures(folder: Path, frames: np.ndarray) -> Path:
     return folder / "rec"
 
 
+def png(folder: Path, frames: np.ndarray) -> Path:
+    (folder / "rec").mkdir()
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / "rec" / f"frame{index}.png")
+    return folder / "rec"
+
+
+def npz(folder: Path, frames: np.ndarray) -> Path:
+    np.savez(folder / "a.npz", frames=frames)
+    return folder / "a.npz"
+
+
+def matlab73(folder: Path, frames: np.ndarray) -> Path:
+    save(folder / "a.mat", {"Y": frames.transpose(1, 2, 0)}, overwrite=False)
+    return folder / "a.mat"
+
+
+def matlab_column(folder: Path, frames: np.ndarray) -> Path:
+    """Pixels in one column, and their sizes beside them."""
+    stack = frames.transpose(1, 2, 0)
+    flat = stack.reshape(-1, len(frames), order="F")
+    save(folder / "a.mat", {"Y": flat, "Ysiz": np.array(stack.shape, float)}, overwrite=False)
+    return folder / "a.mat"
+
+
+def zarr2(folder: Path, frames: np.ndarray) -> Path:
+    array = zarr.create_array(
+        str(folder / "a.zarr"),
+        shape=frames.shape,
+        chunks=(4, *frames.shape[1:]),
+        dtype=frames.dtype,
+        zarr_format=2,
+    )
+    array[:] = frames
+    return folder / "a.zarr"
+
+
+def nwb(folder: Path, frames: np.ndarray) -> Path:
+    file = NWBFile(
+        session_description="a", identifier="a", session_start_time=datetime(2026, 1, 2, tzinfo=UTC)
+    )
+    channel = OpticalChannel(name="c", description="d", emission_lambda=510.0)
+    plane = file.create_imaging_plane(
+        name="plane",
+        optical_channel=channel,
+        description="d",
+        device=file.create_device("m"),
+        excitation_lambda=470.0,
+        indicator="i",
+        location="l",
+    )
+    file.add_acquisition(
+        OnePhotonSeries(
+            name="movie", data=frames.transpose(0, 2, 1), imaging_plane=plane, rate=20.0, unit="n.a."
+        )
+    )
+    with NWBHDF5IO(folder / "a.nwb", "w") as stream:
+        stream.write(file)
+    return folder / "a.nwb"
+
+
+def mmap(folder: Path, frames: np.ndarray) -> Path:
+    """CaImAn's: float32, pixels down the columns, time fastest."""
+    count, height, width = frames.shape
+    path = folder / f"Yr_d1_{height}_d2_{width}_d3_1_order_C_frames_{count}.mmap"
+    frames.astype(np.float32).transpose(2, 1, 0).tofile(path)
+    return path
+
+
+def suite2p(folder: Path, frames: np.ndarray) -> Path:
+    plane = folder / "plane0"
+    plane.mkdir()
+    frames.astype("<i2").tofile(plane / "data.bin")
+    np.save(
+        plane / "ops.npy", {"Ly": frames.shape[1], "Lx": frames.shape[2], "nframes": len(frames), "fs": 20.0}
+    )
+    return plane
+
+
+def daq(folder: Path, frames: np.ndarray) -> Path:
+    """A session of Miniscope-DAQ: a scope's videos with their stamps, and a camera beside it."""
+    scope, camera = folder / "12_30_15" / "My_V4_Miniscope", folder / "12_30_15" / "BehavCam"
+    for place, part in ((scope, frames), (camera, frames[:3])):
+        place.mkdir(parents=True)
+        for index, piece in enumerate(np.array_split(part, 2)):
+            write_video(
+                place / f"{index}.avi", piece, "ffv1", "gray" if piece.dtype == np.uint8 else "gray16le"
+            )
+        rows = "".join(f"{k},{17 + 50 * k},0\n" for k in range(len(part)))
+        (place / "timeStamps.csv").write_text(f"Frame Number,Time Stamp (ms),Buffer Index\n{rows}")
+    (scope / "metaData.json").write_text('{"deviceType": "Miniscope_V4_BNO", "frameRate": "20FPS"}')
+    (camera / "metaData.json").write_text('{"deviceType": "WebCam-1080", "frameRate": "N/A"}')
+    return folder / "12_30_15"
+
+
 FORMATS: dict[str, Writer] = {
     "tiff": tiff(),
     "tiff, big-endian": tiff(byteorder=">"),
@@ -131,12 +231,21 @@ FORMATS: dict[str, Writer] = {
     "numbered videos": parts("{n}", 3, video("a.avi", "ffv1"), ".avi"),
     "hdf5": hdf5,
     "matlab": matlab,
+    "matlab 7.3": matlab73,
+    "matlab, pixels in a column": matlab_column,
     "npy": npy,
+    "npz": npz,
     "zarr": store,
+    "zarr 2": zarr2,
+    "nwb": nwb,
+    "mmap": mmap,
+    "suite2p": suite2p,
     "pictures": pictures,
+    "png": png,
+    "daq": daq,
 }
 #: formats that 16 bits can't be written in here
-EIGHT_BITS = {"avi, raw"}
+EIGHT_BITS = {"avi, raw", "suite2p"}
 
 
 @st.composite

@@ -132,7 +132,8 @@ def test_minian(cells, write):
     whole = xr.merge(read.values())
     assert whole["unit_id"].values.tolist() == rows.tolist()
     np.testing.assert_allclose(whole["A"].transpose("unit_id", "height", "width"), images(cells)[rows])
-    np.testing.assert_allclose(whole["C"] + whole["YrA"], cells.traces[rows], atol=1e-4)
+    np.testing.assert_allclose(whole["YrA"], cells.traces[rows])
+    np.testing.assert_array_equal(whole["C"], cells.denoised[rows])
     np.testing.assert_array_equal(whole["S"], cells.spikes[rows])
     np.testing.assert_array_equal(whole["motion"].sel(shift_dim="width"), -cells.shifts[:, 1])
 

@@ -1,0 +1,139 @@
+"""Cells of what a program says, with what it doesn't say left empty.
+
+Knows :class:`~calcium_lightning.core.cells.Cells` and arrays; no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags
+
+from calcium_lightning.core.cells import Cells, footprint_centers
+from calcium_lightning.core.errors import InputError
+
+
+def cells_of(
+    path: Path,
+    program: str,
+    footprints: csr_matrix,
+    frame_shape: tuple[int, int],
+    traces: np.ndarray | None,
+    *,
+    denoised: np.ndarray | None = None,
+    spikes: np.ndarray | None = None,
+    baseline: np.ndarray | None = None,
+    accepted: np.ndarray | None = None,
+    quality: Mapping[str, np.ndarray] | None = None,
+    fps: float | None = None,
+    timestamps: np.ndarray | None = None,
+    shifts: np.ndarray | None = None,
+    mean_image: np.ndarray | None = None,
+    max_image: np.ndarray | None = None,
+    **facts: Any,
+) -> Cells:
+    """Put cells together.
+
+    Footprints are scaled to a peak of 1 and time courses by the same factor, so that their product, a cell's
+    part of the movie, stays what it was.
+
+    Parameters
+    ----------
+    path : Path
+        Of the results, for messages and as the cells' ``session``.
+    program : str
+        Whose they are.
+    footprints : csr_matrix (K, H*W)
+        Rows of pixels, row by row of the picture; of any scale, NaN and negative values are nothing.
+    frame_shape : (int, int)
+        (H, W).
+    traces, denoised, spikes : ndarray (K, T), optional
+        For footprints as they were given. Without ``denoised`` it is the trace; without ``spikes`` none.
+    baseline : ndarray (K,), optional
+        F0, scaled as the traces.
+    accepted : ndarray, bool (K,), optional
+        Default: all.
+    quality : mapping of str to ndarray (K,), optional
+    fps, timestamps : float and ndarray (T,), optional
+        One follows from the other; without both 1 Hz, which is noted.
+    shifts : ndarray (T, 2), optional
+        How far the tissue had gone (dy, dx), pixels.
+    mean_image, max_image : ndarray (H, W), optional
+    **facts
+        Other fields of the cells.
+
+    Raises
+    ------
+    InputError
+        If the parts don't fit each other.
+    """
+    matrix = csr_matrix(footprints, dtype=np.float32)
+    matrix.data = np.nan_to_num(np.maximum(matrix.data, 0), posinf=0)
+    matrix.eliminate_zeros()
+    matrix.sum_duplicates()
+    count = matrix.shape[0]
+    if matrix.shape[1] != frame_shape[0] * frame_shape[1]:
+        raise InputError(
+            f"{path}: footprints of {matrix.shape[1]} pixels don't fit a field of "
+            f"{frame_shape[0]} x {frame_shape[1]}"
+        )
+    peaks = matrix.max(1).toarray().ravel() if matrix.nnz else np.zeros(count)
+    scale = np.where(peaks > 0, peaks, 1).astype(np.float32)
+    matrix = csr_matrix(diags(1 / scale) @ matrix, dtype=np.float32)
+    given = next((part for part in (traces, denoised, spikes) if part is not None), np.zeros((count, 0)))
+    length = np.shape(given)[1] if np.ndim(given) == 2 else -1
+
+    def course(name: str, values: np.ndarray | None, default: np.ndarray | None = None) -> np.ndarray:
+        if values is None:
+            return np.zeros((count, length), np.float32) if default is None else default
+        if np.shape(values) != (count, length):
+            raise InputError(
+                f"{path}: {program}'s {name} have shape {np.shape(values)}, its {count} footprints and "
+                f"{length} frames want ({count}, {length})"
+            )
+        return np.asarray(values, np.float32) * scale[:, None]
+
+    shown = course("traces", traces if traces is not None else denoised)
+    notes = []
+    if timestamps is not None and len(timestamps) == length > 1:
+        times = np.asarray(timestamps, float)
+        rate = fps or (length - 1) / max(times[-1] - times[0], np.finfo(float).tiny)
+    else:
+        if not fps:
+            notes.append(f"{program}'s results say no frame rate: times count frames (1 Hz)")
+        rate = float(fps or 1.0)
+        times = np.arange(length) / rate
+    blank = np.zeros(frame_shape, np.float32)
+    return Cells(
+        centers=footprint_centers(matrix, frame_shape),
+        center_std=np.full((count, 2), np.nan, np.float32),
+        footprints=matrix,
+        frame_shape=frame_shape,
+        traces=shown,
+        denoised=course("denoised traces", denoised, shown),
+        spikes=course("spikes", spikes),
+        accepted=np.ones(count, bool) if accepted is None else np.asarray(accepted, bool),
+        quality={name: np.asarray(values, np.float32) for name, values in (quality or {}).items()},
+        shifts=np.zeros((length, 2), np.float32) if shifts is None else np.asarray(shifts, np.float32),
+        baseline=np.zeros(count, np.float32)
+        if baseline is None
+        else np.asarray(baseline, np.float32) * scale,
+        mean_image=picture(mean_image, frame_shape, blank),
+        max_image=picture(max_image, frame_shape, blank),
+        timestamps=times,
+        fps=float(rate),
+        session=str(path),
+        package_version=program,
+        notes=tuple(notes),
+        **facts,
+    )
+
+
+def picture(image: Any, frame_shape: tuple[int, int], default: np.ndarray) -> np.ndarray:
+    """An image, float32 (H, W), 0 where it holds no number; the default where it is of another size."""
+    if image is None or np.shape(image) != frame_shape:
+        return default
+    return np.nan_to_num(np.asarray(image, np.float32))

@@ -1,0 +1,63 @@
+"""A MATLAB file of any version as names and values: numbers, text, sparse matrices, and structures of them.
+
+Version 7.3 is HDF5 with the axes reversed; older ones are SciPy's. Objects and functions are left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.sparse import csc_matrix
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.matlab import load_variable, variables
+
+#: structures within structures deeper than this are nothing that holds cells
+DEEPEST = 4
+
+
+def read_mat(path: Path) -> dict[str, Any]:
+    """Read all that a file holds.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
+    if not h5py.is_hdf5(path):
+        names = dict.fromkeys(name.partition(".")[0] for name in variables(path))
+        return {name: _plain(load_variable(path, name)) for name in names}
+    try:
+        with h5py.File(path, "r") as file:
+            return {name: _of(node) for name, node in file.items() if not name.startswith("#")}
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a MATLAB file that can be read ({' '.join(str(error).split())})"
+        ) from error
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """SciPy's structures as dicts."""
+    if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1 and depth < DEEPEST:
+        record = value.ravel()[0]
+        return {name: _plain(record[name], depth + 1) for name in value.dtype.names}
+    return value
+
+
+def _of(node: h5py.Dataset | h5py.Group, depth: int = 0) -> Any:
+    """A node of version 7.3: an array, a sparse matrix, a structure."""
+    if isinstance(node, h5py.Dataset):
+        if node.dtype.kind not in "fiub" or "MATLAB_empty" in node.attrs:
+            return np.zeros((0, 0))
+        return np.asarray(node[()]).T
+    if "MATLAB_sparse" in node.attrs:
+        rows = int(node.attrs["MATLAB_sparse"])
+        starts = np.asarray(node["jc"][()], np.int64)
+        if "data" not in node:
+            return csc_matrix((rows, len(starts) - 1))
+        parts = (np.asarray(node["data"][()], float), np.asarray(node["ir"][()], np.int64), starts)
+        return csc_matrix(parts, (rows, len(starts) - 1))
+    return {name: _of(child, depth + 1) for name, child in node.items()} if depth < DEEPEST else {}

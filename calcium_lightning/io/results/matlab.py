@@ -1,0 +1,153 @@
+"""Results in ``.mat`` files: CIAtah's of CNMF-E, CNMF and EXTRACT, a plain ``A`` and ``C``, CellReg's input.
+
+* ``cnmfeAnalysisOutput``, ``cnmfAnalysisOutput``: ``extractedImages`` (H x W x K), ``extractedSignals``
+  (denoised, K x T), ``extractedSignalsEst`` (raw), ``extractedPeaks``.
+* ``extractAnalysisOutput``: ``filters`` (H x W x K), ``traces`` (K x T); EXTRACT's own ``output``:
+  ``spatial_weights``, ``temporal_weights`` (T x K).
+* ``A`` (H x W x K, as we export them) with ``C_raw``, ``C`` and ``S``, in the file, ``neuron``, ``results``.
+* CellReg: one array of K x H x W.
+
+Which of them a person kept CIAtah writes beside it (``validCNMFE`` and such); that is read where it is in the
+same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.caiman import by_rows
+from calcium_lightning.io.results.mat_file import read_mat
+
+#: structures with footprints -> (program, footprints, traces, denoised, spikes)
+LAYOUTS = {
+    "cnmfeAnalysisOutput": (
+        "CNMF-E by CIAtah",
+        "extractedImages",
+        "extractedSignalsEst",
+        "extractedSignals",
+        "extractedPeaks",
+    ),
+    "cnmfAnalysisOutput": (
+        "CNMF by CIAtah",
+        "extractedImages",
+        "extractedSignalsEst",
+        "extractedSignals",
+        "extractedPeaks",
+    ),
+    "extractAnalysisOutput": ("EXTRACT by CIAtah", "filters", "traces", "", ""),
+    "output": ("EXTRACT", "spatial_weights", "temporal_weights", "", ""),
+    "neuron": ("CNMF-E", "A", "C_raw", "C", "S"),
+    "results": ("CNMF-E", "A", "C_raw", "C", "S"),
+    "": ("MATLAB", "A", "C_raw", "C", "S"),
+}
+#: what a person kept
+VALID = ("validCNMFE", "validCNMF", "validEXTRACT", "valid", "accepted")
+#: axes of CellReg's arrays are cells, rows, columns; here most pixels of a footprint are empty
+MOST_FILLED = 0.5
+
+
+def suits(path: Path) -> bool:
+    """A ``.mat`` file."""
+    return path.is_file() and path.suffix.lower() == ".mat"
+
+
+def read(path: Path) -> Cells:
+    """The cells in a ``.mat`` file.
+
+    Raises
+    ------
+    InputError
+        If it holds none of the known layouts.
+    """
+    content = read_mat(path)
+    for name, (program, *fields) in LAYOUTS.items():
+        holder = content.get(name) if name else content
+        if isinstance(holder, Mapping) and fields[0] in holder:
+            return _named(path, content, holder, program, fields)
+    arrays = {key: value for key, value in content.items() if np.ndim(value) == 3}
+    if len(arrays) == 1 and len(content) == 1:
+        (array,) = arrays.values()
+        return _cellreg(path, np.asarray(array))
+    known = ", ".join(name for name in LAYOUTS if name)
+    raise InputError(f"{path}: no footprints as {known}, A, or one array of cells x rows x columns have them")
+
+
+def _named(
+    path: Path, content: Mapping[str, Any], holder: Mapping[str, Any], program: str, fields: list[str]
+) -> Cells:
+    footprints, frame_shape = _footprints(path, holder, fields[0])
+    count = footprints.shape[0]
+    traces, denoised, spikes = (_course(holder.get(name), count) for name in fields[1:])
+    rate = holder.get("fs", content.get("fs"))
+    valid = next((content[name] for name in VALID if name in content), None)
+    accepted = None if valid is None or np.size(valid) != count else np.ravel(valid) > 0
+    quality = content.get("quality")
+    base = content.get("F0")
+    return cells_of(
+        path,
+        program,
+        footprints,
+        frame_shape,
+        denoised if traces is None else traces,
+        denoised=denoised,
+        spikes=spikes,
+        baseline=np.ravel(base) if base is not None and np.size(base) == count else None,
+        accepted=accepted,
+        quality={
+            str(name): np.ravel(values)
+            for name, values in (quality.items() if isinstance(quality, Mapping) else ())
+            if np.size(values) == count
+        },
+        fps=float(np.ravel(rate)[0]) if rate is not None and np.size(rate) == 1 else None,
+        mean_image=content.get("mean_image"),
+        max_image=content.get("max_image", holder.get("Cn")),
+    )
+
+
+def _footprints(path: Path, holder: Mapping[str, Any], name: str) -> tuple[csr_matrix, tuple[int, int]]:
+    """Footprints (K, H*W), of H x W x K, or of pixels x K with the field's size beside them."""
+    array = holder[name]
+    if issparse(array) or np.ndim(array) == 2:
+        options = holder.get("options", {})
+        size = [options.get(key) for key in ("d1", "d2")] if isinstance(options, Mapping) else [None]
+        picture = holder.get("Cn")
+        shape = (
+            np.shape(picture)
+            if picture is not None
+            else tuple(int(np.ravel(part)[0]) for part in size if part is not None)
+        )
+        if len(shape) == 2 and array.shape[0] == shape[0] * shape[1]:
+            return by_rows(array, *shape), (int(shape[0]), int(shape[1]))
+        if issparse(array) or not name.startswith(("extracted", "filters", "spatial", "A")):
+            raise InputError(f"{path}: {name} has shape {array.shape}, and nothing says the field's size")
+        array = np.asarray(array)[..., None]  # one cell: MATLAB drops the last axis
+    if np.ndim(array) != 3:
+        raise InputError(f"{path}: {name} has shape {np.shape(array)}, expected rows x columns x cells")
+    array = np.asarray(array)
+    height, width, count = array.shape
+    return csr_matrix(array.transpose(2, 0, 1).reshape(count, -1)), (height, width)
+
+
+def _course(values: Any, count: int) -> np.ndarray | None:
+    """Time courses (K, T), whichever way they lie."""
+    if values is None or np.size(values) == 0:
+        return None
+    array = np.atleast_2d(np.asarray(values.toarray() if issparse(values) else values, float))
+    if array.shape[0] != count and array.shape[1] == count:
+        return array.T
+    return array
+
+
+def _cellreg(path: Path, array: np.ndarray) -> Cells:
+    count, height, width = array.shape
+    if np.count_nonzero(array) > MOST_FILLED * array.size:
+        raise InputError(f"{path}: its array of {array.shape} is no footprints: most of it isn't 0")
+    return cells_of(path, "CellReg's input", csr_matrix(array.reshape(count, -1)), (height, width), None)

@@ -1,0 +1,100 @@
+"""Which programs' results are read, and the choice among them: one table.
+
+A reader is one module and one row here; it is imported when the first of its files is opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io import cells_file
+from calcium_lightning.io.kind import is_cells
+
+
+@dataclass(frozen=True)
+class Program:
+    """A row of the table.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    module : str
+        Of this folder. It has ``suits(path) -> bool``, which looks at names and at little more, and
+        ``read(path) -> Cells``.
+    """
+
+    name: str
+    module: str
+
+    def suits(self, path: Path) -> bool:
+        """Whether a file or folder is of this program."""
+        return bool(import_module(f"{__package__}.{self.module}").suits(path))
+
+    def read(self, path: Path) -> Cells:
+        """The cells in it."""
+        cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
+        return cells
+
+
+PROGRAMS = (
+    Program("Suite2p", "suite2p"),
+    Program("Minian", "minian"),
+    Program("Inscopix cell sets", "inscopix"),
+    Program("CIAtah, CNMF-E, EXTRACT and CellReg (.mat)", "matlab"),
+    Program("CaImAn", "caiman"),
+    Program("NWB", "nwb"),
+)
+
+
+def read_cells(path: Path | str) -> Cells:
+    """Read the cells of a cells file of ours, or of another program's results.
+
+    Parameters
+    ----------
+    path : path-like
+        A cells file; CaImAn's HDF5; a folder of Suite2p's (``plane0``, or one that holds it) or Minian's; an
+        Inscopix cell set (``.isxd``); a ``.mat`` of CIAtah, CNMF-E, EXTRACT or CellReg; an NWB file with a
+        ``PlaneSegmentation``.
+
+    Returns
+    -------
+    Cells
+        What a program doesn't say is empty: no motion, black images, no quality; ``denoised`` is then the
+        trace. A frame rate that isn't said is 1 Hz, and ``notes`` say so.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or is of none of these.
+    """
+    path = Path(path)
+    program = _program(path)
+    return cells_file.read_cells(path) if program is None else program.read(path)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file or folder is another program's result as a whole."""
+    return path.exists() and not (path.is_file() and is_cells(path)) and _suiting(path) is not None
+
+
+def _program(path: Path) -> Program | None:
+    """Whose results they are; None for a cells file of ours, or what could only be a damaged one."""
+    if not path.exists():
+        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
+    if path.is_file() and is_cells(path):
+        return None
+    program = _suiting(path)
+    if program is None and path.is_dir():
+        names = ", ".join(item.name for item in PROGRAMS)
+        raise InputError(f"{path}: no results of a program that is known ({names})")
+    return program
+
+
+def _suiting(path: Path) -> Program | None:
+    return next((item for item in PROGRAMS if item.suits(path)), None)
