@@ -94,9 +94,9 @@ def main(cfg: DictConfig) -> None:
 
     The output's ending says the format: .nwb, .csv or .parquet (the table of cells; a folder holds those of
     events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
-    (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
-    cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
-    folder. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej,
+    napari. A cell keeps its number, its row in the cells file, everywhere. With several cells files the
+    output is a folder. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer

@@ -158,8 +158,8 @@ class ExportConfig:
     )
     format: str | None = option(
         None,
-        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej, or one of "
-        "parts=; default: by the output's ending",
+        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej | napari, or one "
+        "of parts=; default: by the output's ending",
     )
     rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
