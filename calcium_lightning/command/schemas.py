@@ -169,7 +169,7 @@ class ExportConfig:
     format: str | None = option(
         None,
         "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej | "
-        "mp4 | tiff | zarr (the movie), or one of parts=; default: by the output's ending",
+        "napari | mp4 | tiff | zarr (the movie), or one of parts=; default: by the output's ending",
     )
     behavior: Any = option(
         None,

@@ -190,6 +190,7 @@ class Curator:
         return {
             "revision": ledger.revision,
             "who": ledger.who,
+            "remade": ledger.stamp[1],
             "writable": ledger.writable,
             "folded": not ledger.unfolded,
             "standing": views.standing_of(ledger.standing),

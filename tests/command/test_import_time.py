@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,6 @@ def test_help_is_light(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     text, _, loaded = done.stdout.rpartition("loaded: ")
     assert text.startswith(f"python -m calcium_lightning.{name} key=value")
-    assert "overwrite=" in text
+    assert f"{fields(SCHEMAS[name])[0].name}=" in text
     assert set(loaded.split()) & set(HEAVY) == set()
     assert list(tmp_path.iterdir()) == []

@@ -44,8 +44,9 @@ def visit(chromium: Any) -> Iterator[Callable[[str], Any]]:
 
     yield open_page
     context.close()
-    # What the browser itself says of a refused request is meant.
-    assert [line for line in said if "status of 4" not in line and "ERR_" not in line] == []
+    # What the browser itself says of a request that is refused, or cut off as the server ends, is meant; that
+    # the server had no error of its own is seen in what it printed.
+    assert [line for line in said if "Failed to load resource" not in line] == []
 
 
 def chosen(page: Any, cell: int) -> None:

@@ -85,4 +85,5 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
         yield served
     finally:
         served.end()
+        print(served.errors)  # shown where a test fails
     assert "Traceback" not in served.errors, served.errors

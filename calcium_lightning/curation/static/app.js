@@ -53,8 +53,8 @@ function listen() {
     const other = told.revision > state.revision;
     Object.assign(state, { folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
     news();
-    if (other || ended || told.modes.length !== modes) await refresh();
     emit("news");
+    if (other || ended || told.modes.length !== modes) await refresh();
   });
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) trouble("The server has ended. What was decided is kept; start it again to go on.");

@@ -6,10 +6,14 @@ import { text } from "./list.js";
 import { choose, count, decide, emit, mark, on, present, say, setFrame, state, statusOf, timeOf } from "./store.js";
 
 const find = (id) => document.getElementById(id);
-let details = null, waiting = null;
+let details = null, waiting = null, known = "";
+
+// What the server's words about a cell depend on.
+const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing.replacedBy[cell]}`;
 
 async function load() {
   const cell = state.chosen;
+  known = fate(cell);
   waiting?.abort();
   waiting = new AbortController();
   head();
@@ -191,6 +195,11 @@ export function start() {
     find("cell").focus();
   });
   on("chosen", load);
-  on("standing", () => state.chosen !== null && load());
+  on("rows", () => state.chosen !== null && load());
+  on("standing", () => {
+    if (state.chosen === null) return;
+    if (fate(state.chosen) === known) head();
+    else load();
+  });
   on("marked", () => state.chosen !== null && marked());
 }

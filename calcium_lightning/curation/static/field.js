@@ -244,7 +244,9 @@ function fromSliders() {
 }
 
 function options(select, empty) {
-  const kept = select.value;
+  const kept = select.value, names = [...state.layers, ...state.modes].join("\n");
+  if (select.dataset.names === names) return; // it may be open
+  select.dataset.names = names;
   select.replaceChildren();
   if (empty) select.append(new Option("nothing", ""));
   state.layers.forEach((name, i) => select.append(new Option(name, String(i))));

@@ -116,7 +116,7 @@ export function redraw() {
 export function start() {
   find("with-neighbours").addEventListener("change", load);
   on("chosen", () => { span = null; load(); });
-  on("standing", load);
+  on("rows", load);
   on("frame", () => plot && now(plot));
   new ResizeObserver(() => plot?.setSize({ width: find("plot").clientWidth, height: find("plot").clientHeight })).observe(find("plot"));
 }

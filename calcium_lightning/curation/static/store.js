@@ -6,12 +6,12 @@ import { Refused, getJson, postJson } from "./api.js";
 export const state = {
   facts: null, file: "", meanings: {}, layers: [], modes: [], rows: null, standing: null, revision: 0, found: 0,
   chosen: null, marked: new Set(), neighbours: [], frame: 0, writable: true, undo: null, redo: null,
-  recording: null, regressing: 0, busy: null, folded: true, colour: "verdict", filter: "present", condition: [],
+  recording: null, regressing: 0, busy: null, remade: 0, folded: true, colour: "verdict", filter: "present", condition: [],
   sort: "score", falling: true, order: [],
 };
 const listeners = new Map();
 
-// "loaded", "standing", "chosen", "marked", "details", "frame", "order", "news", "colour", "said", "trouble"
+// "loaded", "standing", "rows" (cells were made, or made anew), "chosen", "marked", "details", "frame", "order", "news", "colour", "said", "trouble"
 export function on(event, heard) {
   listeners.set(event, [...(listeners.get(event) || []), heard]);
 }
@@ -38,7 +38,8 @@ function take(answer) {
   for (const name of ["revision", "who", "writable", "undo", "redo", "standing", "modes", "recording", "regressing", "busy", "folded", "layers"]) {
     if (name in answer) state[name] = answer[name];
   }
-  const { rows } = state;
+  const { rows } = state, fresh = answer.made.cells.length !== rows.centers.length - kept || answer.remade !== state.remade;
+  state.remade = answer.remade;
   rows.centers.length = rows.outlines.length = kept;
   for (const name of Object.keys(rows.quality)) rows.quality[name].length = kept;
   rows.centers.push(...answer.made.centers);
@@ -46,6 +47,7 @@ function take(answer) {
   for (const name of Object.keys(rows.quality)) rows.quality[name].push(...answer.made.quality[name]);
   for (const cell of [...state.marked]) if (cell >= count() || !present(cell)) state.marked.delete(cell);
   if (state.chosen !== null && state.chosen >= count()) state.chosen = null;
+  if (fresh) emit("rows");
 }
 
 export async function load() {

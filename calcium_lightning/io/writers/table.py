@@ -111,6 +111,7 @@ WRITERS = (
     Writer("cellreg", ".mat", "cellreg:write", meaning="footprints for CellReg", by_ending=False),
     Writer("netcdf", ".nc", "netcdf:write", meaning="xarray, and whoever reads netCDF-4"),
     Writer("imagej", ".zip", "imagej:write", meaning="outlines for ImageJ's ROI manager"),
+    Writer("napari", "", "napari:write", folder=True, meaning="a folder whose files napari opens as layers"),
 )
 
 

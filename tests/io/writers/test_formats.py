@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import roifile
+import tifffile
 import xarray as xr
 from helpers.example_cells import make_example, take
 from pymatreader import read_mat
@@ -76,6 +78,25 @@ def test_cellreg(cells, write):
     read = read_mat(path)
     assert list(read) == ["footprints"]
     np.testing.assert_allclose(read["footprints"], images(cells)[rows])
+
+
+def test_napari(cells, write):
+    """As napari's own readers take it: shapes and points as CSV, pictures and labels as TIFF."""
+    path, rows = write("napari")
+    size = cells.frame_shape
+    for name in ("mean", "maximum", "labels"):
+        assert tifffile.imread(path / f"{name}.tif").shape == size
+    labels = tifffile.imread(path / "labels.tif")
+    centers = pd.read_csv(path / "centers.csv")
+    assert list(centers.columns[:5]) == ["index", "axis-0", "axis-1", "cell", "accepted"]
+    assert centers["cell"].tolist() == rows.tolist()
+    np.testing.assert_allclose(centers[["axis-0", "axis-1"]], cells.centers[rows], atol=1e-3)
+    for number, (y, x) in zip(centers["cell"], cells.centers[rows].round().astype(int), strict=True):
+        assert labels[y, x] == number + 1
+    shapes = pd.read_csv(path / "outlines.csv")
+    assert list(shapes.columns) == ["index", "shape-type", "vertex-index", "axis-0", "axis-1"]
+    middles = shapes.groupby("index")[["axis-0", "axis-1"]].agg(lambda part: (part.min() + part.max()) / 2)
+    np.testing.assert_allclose(middles, cells.centers[rows], atol=0.6)
 
 
 def test_suite2p(cells, write):
