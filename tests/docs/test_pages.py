@@ -1,4 +1,4 @@
-"""What the docs say works: commands compose, Python and pages' figures run, the site builds without a warning."""
+"""What the docs say works: commands compose, Python runs, the site builds without a warning."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.example_cells import make_example
-from helpers.typed import compose_line, typed_lines
+from helpers.typed import PREFIX, compose_line, typed_lines
 
+from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.writers.matlab import variables
 from calcium_lightning.simulation import SceneSession, SceneSettings
@@ -63,7 +64,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("page", [name for name, text in PAGES.items() if blocks(text, "python")])
-def test_python_runs(page: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_runs(
+    page: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     import matplotlib
 
     matplotlib.use("agg")
@@ -77,6 +84,12 @@ def test_python_runs(page: str, folder: Path, tmp_path: Path, monkeypatch: pytes
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 assert value.size, f"{page}: {name} is empty"
                 assert np.isfinite(value).all(), f"{page}: {name}"
+
+    if page == "tutorials/python.md":
+        printed = capsys.readouterr().out
+        assert "of 12 cells accepted, 300 frames at 20 Hz" in printed
+        assert "localisations, the first at y" in printed
+        assert (tmp_path / "from_python.nwb").is_file()
 
 
 def test_what_pages_show_in_matlab_is_in_the_file() -> None:
@@ -95,6 +108,18 @@ def test_what_pages_show_in_matlab_is_in_the_file() -> None:
             assert isinstance(value, dict)
             assert part in value, path
             value = value[part]
+
+
+def test_the_table_has_every_command() -> None:
+    table = re.findall(rf"^\| `{re.escape(PREFIX)}(\w+)", PAGES["reference/commands.md"], re.MULTILINE)
+    assert sorted(table) == sorted(SCHEMAS)
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for text in PAGES.values():
+        for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_every_name_of_the_face_is_in_the_reference() -> None:
