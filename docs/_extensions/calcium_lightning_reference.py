@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def groups(name: str) -> list[str]:
 
 def command_page(name: str) -> str:
     """A command's keys and choices."""
-    about = inspect.getdoc(importlib.import_module(f"calcium_lightning.{name}").main) or ""
+    told = inspect.getdoc(importlib.import_module(f"calcium_lightning.{name}").main) or ""
+    about = re.sub(r"^ *(python -m .*)$", r"`\1`", told, flags=re.MULTILINE)
     lines = [
         f"# {name}",
         "",
