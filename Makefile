@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 DEMO := demo
 JOBS ?= 2
 
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test check docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -42,9 +42,13 @@ check: .venv/installed ## formatting, lint, types, and who imports whom
 	$(RUN) -m mypy
 	.venv/bin/lint-imports --no-logo
 
+docs: .venv/installed ## the docs site, in site/; warnings are errors
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -j auto docs site
+	@echo "Open $(abspath site)/index.html"
+
 bench: .venv/installed ## speed, as ratios to references measured in the same run
 	$(RUN) experiments/benchmark/speed.py
 	$(RUN) experiments/benchmark/streaming.py
 
 clean: ## remove the environment and everything that was made
-	rm -rf .venv $(DEMO) outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv $(DEMO) site docs/reference/generated outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

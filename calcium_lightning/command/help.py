@@ -40,7 +40,7 @@ def program(name: str) -> str:
 def help_text(name: str, description: str) -> str:
     """All of it, for one command."""
     lines = [f"{program(name)} key=value ...", "", inspect.cleandoc(description)]
-    for heading, fields in _sections(SCHEMAS.get(name)):
+    for heading, fields in sections(SCHEMAS.get(name)):
         lines += ["", f"{heading}:", *(line for field in fields for line in _key(field))]
     groups = {group: choices_of(group) for group in groups_of(name) if group not in HIDDEN}
     groups = {group: choices for group, choices in groups.items() if choices}
@@ -61,7 +61,8 @@ def help_text(name: str, description: str) -> str:
     return "\n".join(lines)
 
 
-def _sections(schema: Any) -> Iterator[tuple[str, list[Any]]]:
+def sections(schema: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the headings that a schema has keys for, with the fields under each."""
     fields = list(dataclasses.fields(schema)) if schema is not None else []
     placed = {key for keys in SECTIONS.values() for key in keys}
     for heading, keys in SECTIONS.items():

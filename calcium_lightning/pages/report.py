@@ -15,6 +15,7 @@ import numpy as np
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.events import find_events, rates_per_minute
 from calcium_lightning.core.gaps import without_gaps
+from calcium_lightning.core.glossary import described
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
@@ -93,6 +94,7 @@ def context(cells: Cells, source: str = "", measured: Mapping[str, Any] | None =
         "n_localizations": len(cells.localizations),
         "rows": _table(cells, order),
         "quality_names": figures.quality_names(cells),
+        "described": described,
         "config": cells.config,
         "data": _courses(cells),
     }

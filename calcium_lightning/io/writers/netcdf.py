@@ -9,6 +9,7 @@ import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.glossary import described
 from calcium_lightning.io.writers.measures import dff, unit_of
 from calcium_lightning.io.writers.table import Export
 
@@ -61,7 +62,7 @@ def dataset(cells: Cells, numbers: np.ndarray) -> xr.Dataset:
         "baseline": named(each, cells.baseline, unit, "F0"),
         "accepted": named(each, np.asarray(cells.accepted, np.int8), "1", "passed the tests, or by hand"),
         **{
-            f"quality_{name}": named(each, values, "1", f"quality: {name}")
+            f"quality_{name}": named(each, values, "1", described(name))
             for name, values in cells.quality.items()
         },
         "shift_y": named(("time",), cells.shifts[:, 0], "pixels", "how far the tissue had gone"),

@@ -20,6 +20,7 @@ import numpy as np
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.glossary import described
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.behavior import Behavior, read_behavior
 from calcium_lightning.io.hdf5 import create_file
@@ -303,7 +304,7 @@ def _segmentation(
     for name, values in cells.quality.items():
         column = re.sub(r"\W", "_", name)
         column = f"quality_{column}" if column in facts or column == "id" else column
-        facts[column] = (values, f"quality: {name}{' (0 to 1)' if name == 'score' else ''}")
+        facts[column] = (values, described(name))
     columns += [
         VectorData(name=name, description=text, data=np.ascontiguousarray(values))
         for name, (values, text) in facts.items()
