@@ -90,7 +90,7 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning.command.config_keys import conf_dir
-    from calcium_lightning.command.inputs import as_paths
+    from calcium_lightning.command.inputs import training_sessions
     from calcium_lightning.command.own import leave_out
     from calcium_lightning.command.schemas import SCHEMAS
 
@@ -102,4 +102,4 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     with open_dict(cfg):
         del cfg["hydra"]
     leave_out(cfg, hydra)
-    return identify(cfg, as_paths(cfg.data.get("sessions") or []))
+    return identify(cfg, training_sessions(cfg))

@@ -73,6 +73,11 @@ class Format:
     takes: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
 
+    @property
+    def module(self) -> str:
+        """The reader's module."""
+        return self.opener.partition(":")[0]
+
     def open(self, path: Path, options: Options) -> Recording:
         """Import the reader and open a file with it.
 
@@ -81,8 +86,8 @@ class Format:
         InputError
             If the file can't be read, whatever the reader's library makes of it.
         """
-        module, function = self.opener.split(":")
-        opener = getattr(import_module(f"{__package__}.{module}"), function)
+        function = self.opener.partition(":")[2]
+        opener = getattr(import_module(f"{__package__}.{self.module}"), function)
         with reading(path):
             recording: Recording = opener(path, options)
         try:
