@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 DEMO := demo
 JOBS ?= 2
 
-.PHONY: help install demo test check docs bench clean
+.PHONY: help install demo test check docs bench fuzz kill clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -50,5 +50,12 @@ bench: .venv/installed ## speed, as ratios to references measured in the same ru
 	$(RUN) experiments/benchmark/speed.py
 	$(RUN) experiments/benchmark/streaming.py
 
+fuzz: .venv/installed ## 2,000 damaged files and settings (about an hour); FUZZ="--count 200 --seed 7"
+	cd tests && ../$(RUN) -m campaigns.fuzz $(FUZZ)
+
+kill: .venv/installed ## 200 commands killed at random moments and run again (about an hour); KILL="--count 20"
+	cd tests && ../$(RUN) -m campaigns.kill $(KILL)
+
 clean: ## remove the environment and everything that was made
-	rm -rf .venv $(DEMO) site docs/reference/generated outputs multirun dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv $(DEMO) site docs/reference/generated outputs multirun dist build tests/fuzz_failures \
+		.pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -132,11 +132,11 @@ def main(cfg: DictConfig) -> None:
     The output's ending says the format: .nwb, .csv or .parquet (the table of cells; a folder holds those of
     events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
     (ImageJ's ROIs), .mp4, .tif and .zarr (the motion-corrected movie, outlines=true draws the cells into an
-    MP4); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej,
-    napari. A cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
-    folder. tracks= adds to each cell the track that it is in, the same number in every session. behavior=
-    takes a camera's time stamps, or a table of events, into NWB. Archives such as DANDI want the
-    animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    MP4); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej, napari. A cell
+    keeps its number, its row in the cells file, everywhere. With several cells files the output is a folder.
+    tracks= adds to each cell the track that it is in, the same number in every session. behavior= takes a
+    camera's time stamps, or a table of events, into NWB. Archives such as DANDI want the animal too:
+    nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.core.atomic import steady
     from calcium_lightning.io.writers.table import MOVIES, find_writer

@@ -211,8 +211,12 @@ def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
         seen.add(real)
         inside[:] = [name for name in inside if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and name.lower().endswith(endings):
-                yield Path(place, name)
+            path = Path(place, name)
+            if name.startswith(".") or not name.lower().endswith(endings):
+                continue
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path}: no regular file; take it away")  # a pipe would never end
+            yield path
 
 
 def _told_apart(inputs: Sequence[Input]) -> list[Input]:

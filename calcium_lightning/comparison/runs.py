@@ -255,9 +255,14 @@ def _figures(folder: Path) -> dict[str, float]:
 
 def _pictures(folder: Path) -> dict[str, Path]:
     """Kind -> its newest picture: ``epoch_0005.png`` and ``epoch_0010.png`` are of one kind."""
+    return {re.sub(r"[\W_]*\d+$", "", path.stem): path for path in _regular(folder)}
+
+
+def _regular(folder: Path) -> list[Path]:
+    """The pictures of a folder in natural order; a pipe of such a name is none."""
     from natsort import natsorted
 
-    return {re.sub(r"[\W_]*\d+$", "", path.stem): path for path in natsorted(folder.glob("*.png"), key=str)}
+    return natsorted((path for path in folder.glob("*.png") if path.is_file()), key=str)
 
 
 def _seconds(job: Job | None) -> float | None:

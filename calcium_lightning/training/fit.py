@@ -24,6 +24,7 @@ from calcium_lightning.core.plain import mapping
 from calcium_lightning.core.reading import reason
 from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 from calcium_lightning.nn.checkpoint import read_checkpoint
+from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Job, write_job
 from calcium_lightning.training.callbacks.diverged import Diverged
@@ -90,6 +91,8 @@ def check_parts(cfg: DictConfig, model: L.LightningModule) -> None:
     """
     if not isinstance(model, LocalizationModel):
         return
+    if not isinstance(model.window, WindowSettings):
+        raise InputError(f"model.window={model.window}: window.taps= and window.seconds= say what is seen")
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = {name: value for name, value in settings["callbacks"].items() if isinstance(value, dict)}
     monitors = {

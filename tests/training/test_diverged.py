@@ -1,0 +1,45 @@
+"""A training that has no result doesn't end as if it had one."""
+
+import torch
+from helpers.tiny_session import make_session
+from helpers.tiny_training import TINY, real, sessions
+
+from calcium_lightning.runs.jobs import read_job
+
+
+def test_a_loss_that_is_no_number_ends_the_job(tmp_path):
+    session = make_session(tmp_path / "s.h5")
+    done = real(
+        *TINY,
+        "callbacks.pictures=null",
+        sessions(session),
+        "optimizer.lr=1e2",
+        "trainer.max_epochs=6",
+        "hydra.run.dir=run",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "diverged: the loss of step" in last
+    assert "optimizer.lr=" in last
+    assert not (tmp_path / "run/checkpoints/best.ckpt").exists()
+    job = read_job(tmp_path / "run")
+    assert job is None or job.status == "failed"
+
+
+def test_fewer_epochs_than_done_and_weights_that_are_none(tmp_path):
+    session = make_session(tmp_path / "s.h5")
+    common = (*TINY, "callbacks.pictures=null", sessions(session))
+    assert real(*common, "hydra.run.dir=run", cwd=tmp_path).returncode == 0
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    fewer = real(*common, "trainer.max_epochs=1", f"ckpt_path={path}", "hydra.run.dir=two", cwd=tmp_path)
+    assert fewer.returncode == 2
+    assert "has 2 epochs behind it; trainer.max_epochs=1 is fewer" in fewer.stderr
+    state = torch.load(path, weights_only=True)
+    name = next(iter(state["state_dict"]))
+    state["state_dict"][name] = torch.full_like(state["state_dict"][name], torch.nan)
+    torch.save(state, path)
+    again = real(*common, f"weights={path}", "hydra.run.dir=three", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "holds NaN or infinite weights" in again.stderr
