@@ -1,4 +1,4 @@
-"""How well are cells tracked across days, and how fast, beside CaImAn, ROICaT and CellReg's rule?
+"""How well are cells tracked across days, and how fast, beside CaImAn and CellReg's rule?
 
     python experiments/benchmark/tracking.py [--caiman ENV/bin/python] [--seeds 101 102 103] [--output DIR]
 
@@ -160,7 +160,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--caiman", help="Python of an environment with CaImAn")
-    parser.add_argument("--roicat", help="Python of an environment with ROICaT")
     parser.add_argument("--seeds", nargs="+", type=int, default=[101, 102, 103])
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -168,8 +167,6 @@ def main() -> None:
     methods = {"ours": run_ours, "CellReg's rule": run_cellreg}
     if options.caiman:
         methods["CaImAn"] = run_peer("caiman_tracks.py", options.caiman)
-    if options.roicat:
-        methods["ROICaT"] = run_peer("roicat_tracks.py", options.roicat)
     figures: list[dict[str, object]] = []
     for name in options.kinds:
         for seed in options.seeds:
