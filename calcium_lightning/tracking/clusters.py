@@ -1,10 +1,10 @@
 """Tracks through all sessions at once, from the odds of pairs: consistent, and without chains of weak links.
 
-A track holds at most one cell of a session, by construction. Its worth is the mean log odds of all its pairs,
-times its links (members less one): pairs of one track share their members' errors, so that they are no
-independent evidence, and a chain whose ends don't fit is worth less than its parts. The sum over all tracks
-is raised by moves that are each solved exactly: sessions are parted in two, and the halves of all tracks are
-matched anew by linear assignment. It never falls, so the moves end.
+A track holds at most one cell of a session, by construction. Its worth is the sum of the log odds of all its
+pairs, those that speak against it included (correlation clustering, Bansal, Blum & Chawla 2004): a chain
+whose ends don't fit is worth less than its parts. The sum over all tracks is raised by moves that are each
+solved exactly: sessions are parted in two, and the halves of all tracks are matched anew by linear
+assignment. It never falls, so the moves end.
 """
 
 from __future__ import annotations
@@ -25,13 +25,26 @@ SWEEPS = 12
 
 @dataclass(frozen=True)
 class Halves:
-    """Parts of tracks on either side of a parting of the sessions, and what joining them would gain."""
+    """Parts of tracks on either side of a parting of the sessions, and what joining them would gain.
+
+    Attributes
+    ----------
+    left, right : ndarray, int64 (L, S), (R, S)
+        The parts.
+    row, column : ndarray, int64 (E,)
+        Parts on the right and on the left that may be joined.
+    gain : ndarray (E,)
+        Sum of the log odds of all pairs between the two.
+    pairs : ndarray, int64 (E,)
+        How many these are.
+    """
 
     left: np.ndarray
     right: np.ndarray
     row: np.ndarray
     column: np.ndarray
     gain: np.ndarray
+    pairs: np.ndarray
 
 
 class Clustering:
@@ -72,8 +85,11 @@ class Clustering:
 
     def worth(self) -> float:
         """The sum over all tracks."""
-        inside, count = self._inside(self.tracks)
-        return float((2 * inside / np.maximum(count, 1)).sum())
+        owner = self._owner(self.tracks)
+        within = owner[self._first] == owner[self._second]
+        count = (self.tracks >= 0).sum(1)
+        apart = (count * (count - 1) // 2).sum() - within.sum()
+        return float(self._odds[within].sum() + OUT_OF_REACH * apart)
 
     def cut(self, least: float) -> np.ndarray:
         """Take out members that are less probable than this, one a track and round.
@@ -130,7 +146,9 @@ class Clustering:
         """One session's cells beside the others' tracks, and the probability that each belongs to each."""
         others = [row for row in range(len(self.sizes)) if row != session]
         halves = self._halves(others, [session])
-        odds = np.exp(np.clip(halves.gain, -50, 50))
+        # Errors of the rest average out, the cell's own don't: of n pairs' evidence so much is independent.
+        independent = 2 * halves.pairs / (halves.pairs + 1)
+        odds = np.exp(np.clip(halves.gain / halves.pairs * independent, -50, 50))
         p = match_probabilities(halves.row, halves.column, odds, len(halves.right), len(halves.left))
         return halves, p
 
@@ -170,13 +188,9 @@ class Clustering:
         row, column = np.divmod(key, max(len(left), 1))
         found = np.bincount(at, minlength=len(key))
         between = np.bincount(at, odds, len(key))
-        inside_left, count_left = self._inside(left)
-        inside_right, count_right = self._inside(right)
-        n, m = count_left[column], count_right[row]
+        n, m = (left >= 0).sum(1)[column], (right >= 0).sum(1)[row]
         between = between + OUT_OF_REACH * (n * m - found)
-        whole = inside_left[column] + inside_right[row] + between
-        gain = 2 * whole / (n + m) - 2 * inside_left[column] / n - 2 * inside_right[row] / m
-        return Halves(left, right, row, column, gain)
+        return Halves(left, right, row, column, between, n * m)
 
     def _only(self, sessions: list[int]) -> np.ndarray:
         part = np.full_like(self.tracks, -1)
@@ -198,13 +212,3 @@ class Clustering:
         if not len(parts):
             return np.zeros(0, np.int64)
         return self._track_of()[parts.max(1)]
-
-    def _inside(self, tracks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the log odds of all pairs within each track, and its members."""
-        owner = self._owner(tracks)
-        a, b = owner[self._first], owner[self._second]
-        within = (a >= 0) & (a == b)
-        total = np.bincount(a[within], self._odds[within], len(tracks))
-        found = np.bincount(a[within], minlength=len(tracks))
-        count = (tracks >= 0).sum(1)
-        return total + OUT_OF_REACH * (count * (count - 1) / 2 - found), count

@@ -1,0 +1,85 @@
+"""A split test of tracking on any recording: its two halves, of which the second is moved, turned and bent.
+
+    python experiments/benchmark/split_tracking.py SESSION.h5 [SESSION.h5 ...] [--drift 12 --bending 3]
+
+Cells of each half are found on their own and tracked. How the second half lies is known, so it is told how
+far off the alignment is, and how many of the tracked cells lie, by that, within half a diameter of each
+other. Which cells are active in both halves nobody knows: the share of the smaller half that is tracked is a
+lower bound of recall.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+import calcium_lightning
+from calcium_lightning.core.footprint_set import FootprintSet
+from calcium_lightning.simulation.days import DaysSettings, Displacement
+
+
+def split(path: Path, days: DaysSettings, seed: int, rejected: bool) -> str:
+    """One recording's line of the table."""
+    with calcium_lightning.Session(path) as session:
+        half = session.n_frames // 2
+        first, second = session.frames(0, half), session.frames(half, session.n_frames)
+        fps, kind, corrected = session.fps, session.kind, session.motion_corrected
+    size = first.shape[1:]
+    lies = Displacement.draw(days, size, np.random.default_rng(seed))
+    axes = [np.arange(n, dtype=float) for n in size]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    at = lies.invert(grid).T
+    moved = np.stack([map_coordinates(frame, at, order=1, mode="nearest").reshape(size) for frame in second])
+    fields = []
+    for name, frames in (("first half", first), ("second half", moved.astype(first.dtype))):
+        array = calcium_lightning.ArraySession(frames, fps=fps, kind=kind, motion_corrected=corrected)
+        cells = calcium_lightning.extract(array)
+        fields.append(FootprintSet.of(cells, name, rejected))
+    tracks = calcium_lightning.track(fields)
+    maps = [item.transform for item in tracks.sessions]
+    places = [field.centers for field in fields]
+    index = [dict(zip(field.rows.tolist(), range(len(field)), strict=True)) for field in fields]
+    both = tracks.cell[(tracks.cell >= 0).all(1)]
+    one = np.array([places[0][index[0][row]] for row in both[:, 0]]).reshape(-1, 2)
+    other = np.array([places[1][index[1][row]] for row in both[:, 1]]).reshape(-1, 2)
+    apart = np.linalg.norm(one - lies.invert(other), axis=1)
+    off = np.linalg.norm(maps[0].invert(maps[1].apply(other)) - lies.invert(other), axis=1)
+    diameter = float(np.median([field.diameter for field in fields]))
+    chance = _by_chance(places[0], lies.invert(places[1]), 0.5 * diameter)
+    near = (apart < 0.5 * diameter).mean()
+    told = tracks.expected_false / 2 / max(len(both), 1)
+    counts = f"{len(fields[0])}, {len(fields[1])} | {len(both)}"
+    return f"| {path.stem} | {counts} | {np.median(off):.2f} px | {near:.3f} | {chance:.3f} | {told:.3f} |"
+
+
+def _by_chance(one: np.ndarray, other: np.ndarray, radius: float) -> float:
+    """Share of cells that have one of the other half so near where the halves lie wrongly."""
+    from scipy.spatial import cKDTree
+
+    wrong = other[:, ::-1] * (other.max(0) / other.max(0)[::-1])
+    return float((cKDTree(one).query(wrong)[0] < radius).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sessions", nargs="+", type=Path)
+    parser.add_argument("--drift", type=float, default=12.0, help="pixels")
+    parser.add_argument("--rotation", type=float, default=3.0, help="degrees")
+    parser.add_argument("--bending", type=float, default=3.0, help="pixels")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rejected", action="store_true", help="take the cells that failed the tests too")
+    options = parser.parse_args()
+    days = DaysSettings(drift_px=options.drift, rotation_deg=options.rotation, bending_px=options.bending)
+    print("| recording | cells | tracked | off | near the truth | near by chance | told false |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for path in options.sessions:
+        print(split(path, days, options.seed, options.rejected), flush=True)
+
+
+if __name__ == "__main__":
+    main()
