@@ -26,11 +26,6 @@ EVENT_S = 1.0
 LIT, EVENT = 0.02, 9.0
 #: so few events of its own are no chance, at this probability
 CHANCE = 0.05
-#: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
-#: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
-FEW, SELDOM = 3, 0.02
-#: correlation from which near ones are not clearly two there
-CLEARLY = 0.3
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
 
@@ -58,8 +53,7 @@ class MergeSettings:
     events : int
         In the end, seconds in which the weaker alone must be lit.
     rounds : int
-        Most alternations that are added at the end of a doubtful recording, as long as two are found to be
-        one; one is added to others.
+        Most alternations that are added at the end, as long as two are found to be one.
     """
 
     distance: float = 0.9
@@ -70,12 +64,12 @@ class MergeSettings:
     together: float = 0.6
     opposed: float = 0.25
     events: int = 2
-    rounds: int = 5
+    rounds: int = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class Merger:
-    """Looks for candidates that are one cell, and remembers what the recording is like.
+    """Looks for candidates that are one cell.
 
     Attributes
     ----------
@@ -83,13 +77,10 @@ class Merger:
         Hz.
     settings : MergeSettings
         When two are one.
-    doubtful : bool
-        Whether many pairs were opposed, once.
     """
 
     fps: float
     settings: MergeSettings = field(default_factory=MergeSettings)
-    doubtful: bool = False
 
     def duplicates(
         self, centers: np.ndarray, activity: SessionActivity, alive: np.ndarray, last: bool = False
@@ -106,7 +97,7 @@ class Merger:
             Which are looked at.
         last : bool
             The search is over: footprints and traces are good enough to ask what the weaker shows of its
-            own, and what the recording is like.
+            own.
 
         Returns
         -------
@@ -125,19 +116,15 @@ class Merger:
         # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
         touching = distance < 0.75 * self.settings.reach
         near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
-        opposed = touching & (correlation < -self.settings.opposed)
-        if last:
-            self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
         same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
-        if self.doubtful or not last:
-            alike = CLEARLY if self.doubtful else self.settings.near_correlation
-            same |= (distance < self.settings.near) & (correlation > alike)
-        if last:
+        if not last:
+            same |= (distance < self.settings.near) & (correlation > self.settings.near_correlation)
+        else:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
-            together = (correlation > self.settings.together) & (self.doubtful | (own < OWN * chance))
-            few_own = self.doubtful & (distance < self.settings.near) & (own < OWN * chance)
-            same |= opposed | few_own | (touching & (nothing_own | together))
+            together = (correlation > self.settings.together) & (own < OWN * chance)
+            opposed = correlation < -self.settings.opposed
+            same |= touching & (opposed | nothing_own | together)
         # The strongest decide first; a dropped cell drops nobody.
         for pair in np.argsort(-evidence[stronger], kind="stable"):
             if same[pair] and not duplicate[stronger[pair]]:

@@ -84,25 +84,3 @@ def test_those_not_alive_are_not_asked():
     for alive in ([True, False], [False, True], [False, False]):
         found = Merger(FPS).duplicates(centers, activity(stack), np.array(alive), True)
         assert not found.any()
-
-
-def test_where_many_are_opposed_two_must_be_clearly_two():
-    """Cells don't fall when others rise: a recording full of that is not what was taken for its model."""
-    time = np.arange(LENGTH) / FPS
-    pairs = [4 * np.sin(2 * np.pi * time / (5 + k)) for k in range(6)]
-    traces = [np.maximum(sign * sway, 0) * (1 + 0.1 * sign) for sway in pairs for sign in (1, -1)]
-    alike = BRIGHT, 0.5 * BRIGHT + 0.5 * OTHER
-    assert 0.5 < np.corrcoef(*alike)[0, 1] < 0.8
-    stack = np.stack([*traces, *alike]).astype(np.float32)
-    y = np.repeat(20.0 * np.arange(7), 2)
-    centers = np.stack([y, np.tile([20.0, 22.5], 7)], 1)
-    everyone, few = np.ones(14, bool), np.repeat([False, True], (8, 6))
-    merger = Merger(FPS)
-    found = merger.duplicates(centers, activity(stack), few, True)
-    assert found.reshape(-1, 2)[-1].tolist() == [False, False]
-    assert not merger.doubtful
-    found = merger.duplicates(centers, activity(stack), everyone, True)
-    assert found.reshape(-1, 2).tolist() == 7 * [[False, True]]
-    # What a recording is like isn't forgotten when those pairs are gone.
-    found = merger.duplicates(centers, activity(stack), few, True)
-    assert found.reshape(-1, 2)[-1].tolist() == [False, True]
