@@ -76,7 +76,7 @@ class LocalizeSettings:
     rounds: int = 2
     residual_searches: int = 1
     merge: MergeSettings = field(default_factory=MergeSettings)
-    least_evidence: float = 5.0
+    least_evidence: float = 4.0
     sparsity: float = 1.0
     rise_s: float | None = None
     decay_s: float | None = None

@@ -19,6 +19,8 @@ from calcium_lightning.localize.quality import (
 
 #: a target and a decoy closer than this compete, network pixels: half a cell
 REACH = 3.0
+#: a footprint with this share of it on a vessel flickers as vessels do, if so many decoys do
+ON_VESSEL = 0.25
 Quality = dict[str, np.ndarray]
 
 
@@ -64,9 +66,12 @@ def judge(
     if decoys is None or count < LEAST_TAIL or _mute(centers, decoy_centers, like, decoys, settings.fdr):
         found, basis = _from_simulations(cell, count), "simulations"
     else:
+        on_vessel, flickers = (part["vessel"] > ON_VESSEL for part in (quality, decoys))
+        if flickers.sum() < LEAST_TAIL:
+            on_vessel, flickers = np.zeros_like(on_vessel), np.zeros_like(flickers)
         found = discover(
-            Candidates(centers, evidence_features(quality), like),
-            Candidates(decoy_centers, evidence_features(decoys), likeness(decoys)),
+            Candidates(centers, evidence_features(quality), like, on_vessel.astype(int)),
+            Candidates(decoy_centers, evidence_features(decoys), likeness(decoys), flickers.astype(int)),
             REACH,
         )
         basis = "learned" if found.learned else "twin"
@@ -74,10 +79,8 @@ def judge(
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown
-    expected = 0.0
-    if accepted.any():
-        doubtful = float((1 - quality["score"][accepted]).sum())
-        expected = max(doubtful, float(found.expected_false[accepted].max()))
+    parts = [found.expected_false[accepted & (found.group == group)] for group in np.unique(found.group)]
+    expected = sum(float(part.max(initial=0.0)) for part in parts)
     false_discovery = FalseDiscovery(settings.fdr, expected, basis, found.targets, found.decoys)
     return (
         {name: np.asarray(values, np.float32) for name, values in quality.items()},
@@ -105,4 +108,4 @@ def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:
     expected, rate = np.empty(len(cell)), np.empty(len(cell))
     expected[order] = np.cumsum(1 - cell[order])
     rate[order] = expected[order] / np.arange(1, len(cell) + 1)
-    return Discovery(rate, np.zeros(len(cell)), expected, False, len(cell), decoys)
+    return Discovery(rate, np.zeros(len(cell)), expected, False, len(cell), decoys, np.zeros(len(cell), int))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import fft
 from scipy.spatial import cKDTree
 from scipy.special import pdtr
 
@@ -24,8 +25,12 @@ EVENT_S = 1.0
 #: a second counts as lit with this share of the energy of a cell's brightest second, and as an event with so
 #: many times the variance of its noise
 LIT, EVENT = 0.02, 9.0
+#: and as an event of its own where the other has less than this share of its own share
+FADED = 0.1
 #: so few events of its own are no chance, at this probability
 CHANCE = 0.05
+#: a correlation by so many standard errors below zero is no chance
+SIGMAS = 2.0
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
 
@@ -49,7 +54,7 @@ class MergeSettings:
         In the end, activity need be no more alike than this where the weaker is hardly lit alone.
     opposed : float
         In the end, activity with less than minus this correlation is of one cell, given to two; cells that
-        fire independently have about zero.
+        fire independently have about zero, give or take :data:`SIGMAS` standard errors.
     events : int
         In the end, seconds in which the weaker alone must be lit.
     rounds : int
@@ -60,11 +65,11 @@ class MergeSettings:
     reach: float = 6.0
     correlation: float = 0.8
     near: float = 3.0
-    near_correlation: float = 0.5
-    together: float = 0.6
+    near_correlation: float = 0.6
+    together: float = 0.7
     opposed: float = 0.25
     events: int = 2
-    rounds: int = 3
+    rounds: int = 5
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,9 @@ class Merger:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
             together = (correlation > self.settings.together) & (own < OWN * chance)
-            opposed = correlation < -self.settings.opposed
+            error = np.sqrt(_memory(activity.denoised) / activity.denoised.n_frames)
+            chance_level = SIGMAS * np.sqrt(error[stronger] * error[weaker])
+            opposed = correlation < -np.maximum(self.settings.opposed, chance_level)
             same |= touching & (opposed | nothing_own | together)
         # The strongest decide first; a dropped cell drops nobody.
         for pair in np.argsort(-evidence[stronger], kind="stable"):
@@ -145,6 +152,21 @@ def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -
     return covariance / np.maximum(spread[first] * spread[second], 1e-12)
 
 
+def _memory(traces: ScratchTraces) -> np.ndarray:
+    """Sum of the squared autocorrelation of each trace over all lags, frames, (K,).
+
+    Of so many frames, one is independent: the correlation of two such traces that have nothing to do with
+    each other has this over the number of frames for a variance (Bartlett 1946).
+    """
+    memory = np.ones(len(traces))
+    for rows in traces.groups():
+        trace = traces.rows(rows)
+        power = np.square(np.abs(fft.rfft(trace - trace.mean(1, keepdims=True), axis=1)))
+        total = np.maximum(power.sum(1), 1e-12)
+        memory[rows] = 0.5 * traces.n_frames * np.square(power).sum(1) / total**2
+    return np.maximum(memory, 1.0)
+
+
 def _own_events(
     activity: SessionActivity, stronger: np.ndarray, weaker: np.ndarray, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -155,8 +177,10 @@ def _own_events(
     own, dark, events, seconds = np.zeros(len(weaker), int), np.zeros(len(weaker), int), 0, 0
     for energy in _energies(activity.denoised, step):
         event = energy > EVENT * np.square(activity.noise)[:, None]
-        quiet = energy <= LIT * brightest[:, None]
-        own += (event[weaker] & quiet[stronger]).sum(1)
+        share = energy / np.maximum(brightest, 1e-12)[:, None]
+        quiet = share <= LIT
+        # A piece is lit by as much of what it can be as its cell is, about.
+        own += (event[weaker] & quiet[stronger] & (share[stronger] <= FADED * share[weaker])).sum(1)
         dark += quiet[stronger].sum(1)
         events = events + event.sum(1)
         seconds += energy.shape[1]

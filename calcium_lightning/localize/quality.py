@@ -198,7 +198,7 @@ def measure(
     localizations: np.ndarray,
     n_frames: int,
     seen: np.ndarray,
-    line: np.ndarray,
+    vessel: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Properties of K candidates, of the recording or of its twin.
 
@@ -218,8 +218,8 @@ def measure(
         Of the session, T.
     seen : ndarray (K,)
         Share of the frames in which the cell's centre was on the sensor.
-    line : ndarray (K,)
-        How dark a line of the mean image it lies along.
+    vessel : ndarray (K,)
+        Share of its footprint that lies on a vessel.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def measure(
         ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness`` and ``moments``
         (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment), ``consistency``, ``focus``,
         ``width``, ``elongation``, ``compactness``, ``localizations``, ``localized`` (localisations per
-        frame), ``seen``, ``line``.
+        frame), ``seen``, ``vessel``.
     """
     return {
         "snr": traces.peak / traces.noise,
@@ -242,7 +242,7 @@ def measure(
         "localizations": np.asarray(localizations, float),
         "localized": np.asarray(localizations, float) / n_frames,
         "seen": np.asarray(seen, float),
-        "line": np.asarray(line, float),
+        "vessel": np.asarray(vessel, float),
     }
 
 
@@ -267,7 +267,7 @@ def evidence_features(quality: dict[str, np.ndarray]) -> np.ndarray:
         "log_width": np.log(np.maximum(quality["width"], 0.05)),
         "log_elongation": np.log(np.maximum(quality["elongation"], 1.0)),
         "compactness": quality["compactness"],
-        "log_line": np.log(quality["line"] + 1e-3),
+        "vessel": quality["vessel"],
     }
     return np.column_stack([*features(quality).values(), *more.values()])
 

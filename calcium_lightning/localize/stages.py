@@ -33,6 +33,7 @@ from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.patches import Patches, Surround
 from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
+from calcium_lightning.localize.vessels import vessels
 from calcium_lightning.preprocess.prepare import prepare
 from calcium_lightning.preprocess.prepared import Prepared
 
@@ -239,8 +240,9 @@ def quality(
         :func:`~calcium_lightning.localize.quality.accept` to say.
     """
     settings = LocalizeSettings()
+    vessel = vessels(prepared.scale.resized(images.mean))
     properties = measured(
-        prepared, _found(shapes, activity, localizations, prepared), images, settings
+        prepared, _found(shapes, activity, localizations, prepared), vessel, settings
     ).quality
     return judge(properties, shapes.centers, None, np.zeros((0, 2)), settings.quality, prepared.session.kind)[
         0
