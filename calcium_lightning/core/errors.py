@@ -19,6 +19,10 @@ class ProcessFailed(Exception):
     """A process of a run ended without telling why (killed, out of memory): one clear line, exit status 1."""
 
 
+class RaisedElsewhere(Exception):
+    """Another process raised an error that is no kind of ours: its message, its traceback in a note."""
+
+
 class Pruned(Exception):
     """The sweep gave the run up as hopeless; raised by all ranks before the same step."""
 

@@ -38,6 +38,11 @@ class RankEnvironment:
     port: int
     external_store: bool = False
 
+    @property
+    def one_machine(self) -> bool:
+        """All processes are on this machine."""
+        return self.size == self.local_size
+
     def variables(self) -> dict[str, str]:
         """The same as torchrun's environment variables."""
         return {

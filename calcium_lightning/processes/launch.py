@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.core.errors import InputError, ProcessFailed
 from calcium_lightning.processes.environment import RankEnvironment
-from calcium_lightning.processes.process import LocalMember, Member
+from calcium_lightning.processes.process import LocalMember, Member, loopback
 from calcium_lightning.processes.rendezvous import Leader
 
 #: seconds that processes get to save and end after Ctrl-C or SIGTERM, and after another's failure
@@ -95,15 +95,22 @@ def launch(
 
 
 def _start(members: list[Member], order: dict[str, Any], count: int, leader: Leader | None) -> None:
-    port = free_port()
+    place = RankEnvironment(count, count, 0, 0, node=0, address="", port=0)
     if leader is not None:
-        environment = dataclasses.replace(leader.environment, port=port)
-        members += leader.call({**order, "port": port})
-        members.insert(0, LocalMember(environment, order, speaks=True))
+        place = leader.environment
+    if place.one_machine:  # the port is ours from here on, and nobody else's
+        listening = loopback()
+        place = dataclasses.replace(place, address="127.0.0.1", port=listening.getsockname()[1])
+    else:
+        listening = None
+        place = dataclasses.replace(place, port=free_port())
+    if leader is not None:
+        members += leader.call({**order, "address": place.address, "port": place.port})
+        members.insert(0, LocalMember(place, order, True, listening))
         return
     for rank in range(count):
-        environment = RankEnvironment(count, count, rank, rank, node=0, address="127.0.0.1", port=port)
-        members.append(LocalMember(environment, order, speaks=rank == 0))
+        place = dataclasses.replace(place, rank=rank, local_rank=rank)
+        members.append(LocalMember(place, order, rank == 0, listening if rank == 0 else None))
 
 
 def _wait(members: Sequence[Member]) -> Member | None:
@@ -142,7 +149,7 @@ def _failure(members: Sequence[Member], first: Member) -> BaseException:
                 f"process {member.rank} of {len(members)} was ended by signal {-state} ({name})"
             )
     if told:
-        return min(told.values(), key=lambda failure: failure.when).error
+        return min(told.values(), key=lambda failure: failure.when).error()
     state = first.poll() or 1
     if state == 130:
         return KeyboardInterrupt()
@@ -152,7 +159,7 @@ def _failure(members: Sequence[Member], first: Member) -> BaseException:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine that nobody listens on, for processes of other machines to come to."""
     with socket.socket() as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])

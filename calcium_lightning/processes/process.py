@@ -1,51 +1,23 @@
-"""One process of a run on this machine, started, watched and ended; and how it tells why it failed."""
+"""One process of a run on this machine, started, watched and ended."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from calcium_lightning.core.errors import ProcessFailed
 from calcium_lightning.processes.environment import RankEnvironment
+from calcium_lightning.processes.failure import Failure
 
-
-@dataclass(frozen=True)
-class Failure:
-    """What ended a process.
-
-    Attributes
-    ----------
-    error : Exception
-        As it was raised there, with the traceback in a note.
-    when : float
-        Seconds since 1970: the first one is the cause of the others.
-    """
-
-    error: Exception
-    when: float
-
-    @classmethod
-    def of(cls, error: Exception, rank: int) -> Failure:
-        """Describe an error that was just caught."""
-        text = "".join(traceback.format_exception(error)).rstrip()
-        error.__traceback__ = error.__cause__ = error.__context__ = None
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:  # an exception class may ask for more than its message
-            error = ProcessFailed(f"process {rank}: {type(error).__name__}: {error}")
-        error.add_note(f"in process {rank}:\n{text}")
-        return cls(error, time.time())
+#: the interface that leads nowhere else
+_LOOPBACK = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "lo")
 
 
 class Member(Protocol):
@@ -77,15 +49,26 @@ class LocalMember:
         What it shall do: ``config``, ``folder`` and ``job``, plain.
     speaks : bool
         Its output is the user's; otherwise it is thrown away (all say the same).
+    listening : socket, optional
+        Where process 0 keeps the store of the run open; its own from now on.
     """
 
-    def __init__(self, environment: RankEnvironment, order: dict[str, Any], speaks: bool) -> None:
+    def __init__(
+        self,
+        environment: RankEnvironment,
+        order: dict[str, Any],
+        speaks: bool,
+        listening: socket.socket | None = None,
+    ) -> None:
         self.rank = environment.rank
         handle, name = tempfile.mkstemp(prefix="calcium_lightning_", suffix=f".rank{environment.rank}")
         os.close(handle)
         self._told = Path(name)
         variables = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
         variables |= environment.variables()
+        if environment.one_machine:  # nothing listens where others could come in
+            variables |= {name: _LOOPBACK for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
+        descriptor = None if listening is None else listening.fileno()
         variables.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // environment.local_size)))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "calcium_lightning.processes.rank"],
@@ -94,11 +77,14 @@ class LocalMember:
             stderr=None if speaks else subprocess.DEVNULL,
             env=variables,
             text=True,
+            pass_fds=() if descriptor is None else (descriptor,),
             start_new_session=True,  # Ctrl-C reaches us alone, and we hand it on once
         )
+        if listening is not None:
+            listening.close()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which poll() tells
-            self._process.stdin.write(json.dumps({**order, "failure": name}) + "\n")
+            self._process.stdin.write(json.dumps({**order, "failure": name, "listening": descriptor}) + "\n")
             self._process.stdin.flush()  # and stays open: its end tells the process that we are gone
 
     def poll(self) -> int | None:
@@ -113,11 +99,9 @@ class LocalMember:
     def failure(self) -> Failure | None:
         """What it told before it ended."""
         try:
-            failure = pickle.loads(self._told.read_bytes())  # from our own process
-        except (OSError, EOFError, pickle.UnpicklingError):
+            return Failure.read(self._told.read_bytes())
+        except OSError:
             return None
-        assert isinstance(failure, Failure)
-        return failure
 
     def close(self) -> None:
         """End it, and whatever it has started (workers that read ahead)."""
@@ -128,6 +112,13 @@ class LocalMember:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
         self._told.unlink(missing_ok=True)
+
+
+def loopback(port: int = 0) -> socket.socket:
+    """A socket that only this machine's processes can reach; of any free port unless one is told."""
+    listening = socket.create_server(("127.0.0.1", port), backlog=128)
+    listening.setblocking(True)
+    return listening
 
 
 def _cores() -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import pkgutil
 import signal
 import sys
@@ -24,7 +23,8 @@ def main() -> int:
     """Run the task as one of several processes; the exit status is the command's."""
     try:
         with heard(ending=()):  # who waits for the other processes hears no Python
-            order = json.loads(sys.stdin.readline())
+            with os.fdopen(os.dup(0), "rb", buffering=0) as orders:
+                order = json.loads(orders.readline())
             watch_parent()
             return _run(order)
     except KeyboardInterrupt:
@@ -37,26 +37,56 @@ def _run(order: dict[str, Any]) -> int:
     from omegaconf import OmegaConf
 
     from calcium_lightning.core.parts import add_folders
-    from calcium_lightning.processes.process import Failure
+    from calcium_lightning.processes.failure import Failure
 
     rank = int(os.environ["RANK"])
     add_folders(order["modules"])
     try:
+        _join(order["listening"])
         task = pkgutil.resolve_name(order["task"])
         task(OmegaConf.create(order["config"]), Path(order["folder"]), order["job"], ranked=True)
     except Exception as error:
         told = Path(order["failure"])
         with contextlib.suppress(OSError):
-            told.write_bytes(pickle.dumps(Failure.of(error, rank)))
+            told.write_bytes(Failure.of(error, rank).written())
         return 1
     return 0
 
 
+def _join(listening: int | None) -> None:
+    """Join the processes of this machine; Lightning does it where there are several machines.
+
+    torch would let the store listen on all interfaces; here it gets a socket of process 0's that doesn't.
+    """
+    from datetime import timedelta
+
+    from torch import cuda, distributed
+
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if size > int(os.environ["LOCAL_WORLD_SIZE"]):
+        return
+    store = distributed.TCPStore(
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        size,
+        is_master=rank == 0,
+        timeout=timedelta(minutes=30),
+        master_listen_fd=listening,
+    )
+    backend = "cpu:gloo,cuda:nccl" if cuda.is_available() and distributed.is_nccl_available() else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+
+
 def watch_parent() -> None:
-    """End this process, and its own, when the one that started it is gone (the end of its standard input)."""
+    """End this process, and its own, when the one that started it is gone (the end of its standard input).
+
+    Reads the descriptor itself: a fork copies the lock of ``sys.stdin`` as this thread would hold it, and a
+    worker that reads ahead would wait for it for ever.
+    """
 
     def wait() -> None:
-        sys.stdin.read()
+        while os.read(0, 4096):
+            pass
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)

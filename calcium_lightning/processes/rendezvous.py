@@ -2,7 +2,8 @@
 
 Each would compose the command line for itself: another time stamp, another folder, in a sweep its own order
 of jobs. So only process 0 is a Hydra application. For each job it tells the followers what it has composed;
-each of them, and process 0 itself, starts one fresh process for it. They meet in torch's key-value store.
+each of them, and process 0 itself, starts one fresh process for it. They meet in torch's key-value store,
+which takes what anyone sends: orders are signed, and what followers tell of their jobs is data only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import pickle
+import secrets
 import signal
 import sys
 import time
@@ -22,12 +23,14 @@ from typing import Any
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.processes.environment import RankEnvironment
-from calcium_lightning.processes.process import Failure, LocalMember, Member
+from calcium_lightning.processes.failure import Failure
+from calcium_lightning.processes.process import LocalMember, Member, loopback
+from calcium_lightning.processes.secret import VARIABLE, sign, verified
 
 #: seconds within which all processes must have been started, and have looked for a job
 ARRIVAL_S = 300.0
 POLL_S = 0.05
-END = b"end"
+HERE, REFUSED = b"here", b"refused"
 
 _leader: Leader | None = None
 
@@ -56,28 +59,47 @@ class Leader:
         """
         store, number = self._store(), self._jobs
         self._jobs += 1
-        store.set(f"{number}/order", json.dumps(order))
-        ranks = range(1, self.environment.size)
+        self._await("drawn")
+        self._say(number, json.dumps(order).encode())
+        self._await(f"{number}/answer")
+        if wary := [rank for rank in self._others if store.get(f"{rank}/{number}/answer") != HERE]:
+            raise InputError(
+                f"processes {wary} don't know the secret that orders are signed with; "
+                f"set {VARIABLE}= to the same text on all machines"
+            )
+        return [_RemoteMember(store, f"{rank}/{number}", rank) for rank in self._others]
+
+    def dismiss(self, status: int) -> None:
+        """Tell the followers that there are no more jobs, and how it ended."""
+        self._say(self._jobs, json.dumps({"status": status}).encode())
+        limit = time.monotonic() + 5.0  # the store is gone with this process: they are let read first
+        while time.monotonic() < limit and self._missing("gone"):
+            time.sleep(POLL_S)
+
+    @property
+    def _others(self) -> range:
+        return range(1, self.environment.size)
+
+    def _missing(self, key: str) -> list[int]:
+        return [rank for rank in self._others if not self._store().check([f"{rank}/{key}"])]
+
+    def _await(self, key: str) -> None:
         limit = time.monotonic() + ARRIVAL_S
-        while missing := [rank for rank in ranks if not store.check([f"{number}/{rank}/here"])]:
+        while missing := self._missing(key):
             if time.monotonic() > limit:
                 raise InputError(
                     f"processes {missing} of {self.environment.size} haven't come within {ARRIVAL_S:.0f} s; "
                     "start them all, with torchrun or srun"
                 )
             time.sleep(POLL_S)
-        return [_RemoteMember(store, f"{number}/{rank}", rank) for rank in ranks]
 
-    def dismiss(self, status: int) -> None:
-        """Tell the followers that there are no more jobs, and how it ended."""
+    def _say(self, number: int, message: bytes) -> None:
+        """Give an order to all that are there."""
         store = self._store()
-        store.set("status", str(status))
-        store.set(f"{self._jobs}/order", END)
-        limit = time.monotonic() + 5.0  # the store is gone with this process: they are let read first
-        while time.monotonic() < limit and not all(
-            store.check([f"{rank}/gone"]) for rank in range(1, self.environment.size)
-        ):
-            time.sleep(POLL_S)
+        for rank in self._others:
+            if store.check([f"{rank}/drawn"]):
+                key = f"{rank}/{number}/order"
+                store.set(key, sign(message, key, store.get(f"{rank}/drawn")))
 
     def _store(self) -> Any:
         if self._meeting is None:
@@ -111,13 +133,16 @@ def follow(environment: RankEnvironment) -> int:
     """Do what process 0 says until it ends; the exit status is its own."""
     try:
         return _follow(environment, _open(environment))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except RuntimeError as error:  # what torch's store raises
         print(f"error: process {environment.rank} has lost process 0 ({error})", file=sys.stderr)
         return 1
 
 
 def _follow(environment: RankEnvironment, store: Any) -> int:
-    number = 0
+    rank, number = environment.rank, 0
     current: list[LocalMember] = []
 
     def hand_on(signum: int, frame: FrameType | None) -> None:
@@ -127,21 +152,27 @@ def _follow(environment: RankEnvironment, store: Any) -> int:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, hand_on)
+    drawn = secrets.token_hex(16).encode()
+    store.set(f"{rank}/drawn", drawn)
     while True:
-        key = f"{number}/order"
+        key = f"{rank}/{number}/order"
         while not store.check([key]):
             time.sleep(POLL_S)
-        said = store.get(key)
-        if said == END:
-            status = int(store.get("status"))
-            store.set(f"{environment.rank}/gone", "1")
-            return status
-        store.set(f"{number}/{environment.rank}/here", "1")
+        said = verified(store.get(key), key, drawn)
+        if said is None:
+            store.set(f"{rank}/{number}/answer", REFUSED)
+            raise InputError(
+                f"process {rank} was given an order that isn't signed; see {VARIABLE}= in the docs"
+            )
         order = json.loads(said)
-        place = dataclasses.replace(environment, port=int(order["port"]))
+        if "status" in order:
+            store.set(f"{rank}/gone", "1")
+            return int(order["status"])
+        store.set(f"{rank}/{number}/answer", HERE)
+        place = dataclasses.replace(environment, address=order["address"], port=int(order["port"]))
         current.append(LocalMember(place, order, speaks=False))
         try:
-            _serve(store, f"{number}/{environment.rank}", current[0])
+            _serve(store, f"{rank}/{number}", current[0])
         finally:
             current.pop().close()
         number += 1
@@ -158,7 +189,7 @@ def _serve(store: Any, key: str, member: LocalMember) -> None:
         time.sleep(POLL_S)
     failure = member.failure()
     if failure is not None:
-        store.set(f"{key}/failure", pickle.dumps(failure))
+        store.set(f"{key}/failure", failure.written())
     store.set(f"{key}/state", str(state))
 
 
@@ -181,11 +212,7 @@ class _RemoteMember:
 
     def failure(self) -> Failure | None:
         key = f"{self._key}/failure"
-        if not self._store.check([key]):
-            return None
-        failure = pickle.loads(self._store.get(key))  # from our own process
-        assert isinstance(failure, Failure)
-        return failure
+        return Failure.read(self._store.get(key)) if self._store.check([key]) else None
 
     def close(self) -> None:
         if self.poll() is None:
@@ -195,13 +222,18 @@ class _RemoteMember:
 def _open(environment: RankEnvironment) -> Any:
     from torch.distributed import PrefixStore, TCPStore
 
+    ours = environment.rank == 0 and not environment.external_store
+    alone = environment.one_machine and not environment.external_store
     try:
+        # torch would listen on all interfaces.
+        listening = loopback(environment.port).detach() if ours and alone else None
         store = TCPStore(
-            environment.address,
+            "127.0.0.1" if alone else environment.address,
             environment.port,
-            is_master=environment.rank == 0 and not environment.external_store,
+            is_master=ours,
             wait_for_workers=False,
             timeout=timedelta(seconds=ARRIVAL_S),
+            master_listen_fd=listening,
         )
     except Exception as error:  # of several kinds, none of them public
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -49,3 +50,26 @@ class KillOnce(Callback):
             self.marker.touch()
             os.kill(os.getppid() if trainer.world_size > 1 else os.getpid(), signal.SIGKILL)
             time.sleep(60)
+
+
+class Listening(Callback):
+    """Write down where this process, and the one that started it, can be reached (Linux only)."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_start(self, trainer, pl_module):
+        for pid in (os.getpid(), os.getppid()):
+            (self.folder / f"{pid}.listening").write_text("\n".join(listening(pid)))
+
+
+def listening(pid: int) -> list[str]:
+    """Addresses that a process's TCP sockets listen on, in the hexadecimal of ``/proc/net``."""
+    own = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            own.add(os.readlink(link))
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()[1:]]
+    listen, inode = "0A", 9
+    return [line[1] for line in lines if line[3] == listen and f"socket:[{line[inode]}]" in own]

@@ -25,6 +25,7 @@ from calcium_lightning.processes.launch import free_port
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import read_job
 
+LOOPBACK = "0100007F"  # as /proc/net/tcp writes 127.0.0.1
 FILES = {".hydra", "checkpoints", "figures", "job.json", "metrics.csv", "summary.json", "train.log"}
 
 
@@ -138,7 +139,9 @@ def test_slurm(session, alone, tmp_path):
     """srun starts the command several times; the jobs, the one that fails too, are told by the first alone."""
     slurm = {"SLURM_NTASKS": "2", "SLURM_NNODES": "1", "SLURM_JOB_ID": str(free_port()), "SLURM_NODEID": "0"}
     slurm |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = ("-m", "calcium_lightning.train", *TINY, sessions(session), "trainer=ddp_cpu", "-m", "seed=2")
+    ears = ("+callbacks.ears._target_=helpers.breaking.Listening", f"+callbacks.ears.folder={tmp_path}")
+    command = ("-m", "calcium_lightning.train", *TINY, *ears, sessions(session), "trainer=ddp_cpu")
+    command = (*command, "-m", "seed=2")
     tasks = [
         start(*command, cwd=tmp_path, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank), **slurm)
         for rank in range(2)
@@ -149,10 +152,21 @@ def test_slurm(session, alone, tmp_path):
     (sweep,) = (tmp_path / "multirun/train").iterdir()
     assert {path.name for path in (sweep / "0").iterdir()} == FILES
     assert_same_run(sweep / "0", alone / "1")
+    assert heard_by(tmp_path) == {LOOPBACK}
+
+
+def heard_by(folder: Path) -> set[str]:
+    """Addresses that processes of a run listened on."""
+    told = [file.read_text().split() for file in folder.glob("*.listening")]
+    assert len(told) >= 3  # two processes, and the one that started each
+    return {address.split(":")[0] for addresses in told for address in addresses}
 
 
 def test_a_process_that_fails_ends_the_run(session, tmp_path):
+    """And while it runs, nobody can come in from elsewhere."""
     fail = (
+        "+callbacks.ears._target_=helpers.breaking.Listening",
+        f"+callbacks.ears.folder={tmp_path}",
         "+callbacks.stop._target_=helpers.breaking.FailOn",
         "+callbacks.stop.step=2",
         "+callbacks.stop.rank=1",
@@ -164,6 +178,7 @@ def test_a_process_that_fails_ends_the_run(session, tmp_path):
     assert processes_in(tmp_path) == []
     job = read_job(tmp_path / "run")
     assert (job.status, job.error) == ("failed", "this rank gives up")
+    assert heard_by(tmp_path) == {LOOPBACK}
 
 
 def test_a_process_that_is_killed_ends_the_run(session, tmp_path):
@@ -177,9 +192,9 @@ def test_a_process_that_is_killed_ends_the_run(session, tmp_path):
 
 
 def test_processes_stop_before_the_same_step_and_go_on(session, alone, tmp_path):
-    """SIGTERM to one of them is enough."""
+    """SIGTERM to one of them is enough, and workers that read ahead are no hindrance."""
     command = (*TINY, *stop_at(4, "SIGTERM"), "+callbacks.stop.rank=1", "seed=3", sessions(session))
-    command = (*command, "trainer=ddp_cpu", "hydra.run.dir=run")
+    command = (*command, "data.workers=1", "trainer=ddp_cpu", "hydra.run.dir=run")
     stopped = real(*command, cwd=tmp_path)
     assert stopped.returncode == 143, stopped.stderr
     assert processes_in(tmp_path) == []

@@ -11,9 +11,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from calcium_lightning.core import hashing as fingerprint
-from calcium_lightning.core.errors import InputError, ProcessFailed
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.processes.environment import RankEnvironment, started_by_others
-from calcium_lightning.processes.process import Failure
 from calcium_lightning.runs.identity import identify
 from calcium_lightning.runs.jobs import Job, find_jobs, job_folders, read_job, write_job
 
@@ -209,26 +208,6 @@ def test_unequal_machines_are_refused(monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="--ntasks-per-node"):
         started_by_others()
-
-
-class Awkward(Exception):
-    def __init__(self, one, two):
-        super().__init__(f"{one} and {two}")
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"), [(InputError("no"), InputError), (Awkward("salt", "sand"), ProcessFailed)]
-)
-def test_a_failure_keeps_its_kind_and_its_traceback(error, kind):
-    try:
-        raise error
-    except Exception as caught:
-        failure = Failure.of(caught, 3)
-    assert type(failure.error) is kind
-    assert str(error) in str(failure.error)
-    (note,) = failure.error.__notes__
-    assert note.startswith("in process 3:")
-    assert "raise error" in note
 
 
 def test_a_rank_ends_when_nobody_is_left_to_listen_to():
