@@ -57,6 +57,8 @@ class MergeSettings:
         fire independently have about zero, give or take :data:`SIGMAS` standard errors.
     events : int
         In the end, seconds in which the weaker alone must be lit.
+    close, close_events : float, int
+        In the end, closer than this, the weaker alone must be lit in so many seconds.
     rounds : int
         Most alternations that are added at the end, as long as two are found to be one.
     """
@@ -69,6 +71,8 @@ class MergeSettings:
     together: float = 0.7
     opposed: float = 0.25
     events: int = 2
+    close: float = 2.0
+    close_events: int = 4
     rounds: int = 5
 
 
@@ -127,6 +131,7 @@ class Merger:
         else:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
+            nothing_own |= (distance < self.settings.close) & (own < self.settings.close_events)
             together = (correlation > self.settings.together) & (own < OWN * chance)
             error = np.sqrt(_memory(activity.denoised) / activity.denoised.n_frames)
             chance_level = SIGMAS * np.sqrt(error[stronger] * error[weaker])

@@ -56,6 +56,9 @@ class QualitySettings:
         Least peak of the denoised trace over the trace's noise.
     consistency : float
         Least correlation between the footprint and the picture of the cell regressed from the frames.
+    focus : float
+        Least strength of that picture within a cell over that around it: what is out of focus, or noise that
+        hangs together over the field, is as strong around it.
     width : (float, float)
         Least and greatest width of the footprint, relative to the session's cell diameter.
     localizations : int
@@ -68,6 +71,7 @@ class QualitySettings:
     contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
+    focus: float = 1.75
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
 
@@ -296,6 +300,7 @@ def accept(
         & (quality["contrast"] >= least)
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)
+        & (quality["focus"] >= settings.focus)
         & (quality["width"] >= low)
         & (quality["width"] <= high)
         & (quality["localizations"] >= settings.localizations)
