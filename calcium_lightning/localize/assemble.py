@@ -179,7 +179,7 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
-    vessel = vessels(scale.resized(images.mean))
+    vessel = vessels_of(prepared, images)
     placed = measured(prepared, found, vessel, settings)
     footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
     decoy_quality, decoy_centers = None, np.zeros((0, 2))
@@ -231,6 +231,13 @@ def assemble(
         ),
         **origin,  # type: ignore[arg-type]
     )
+
+
+def vessels_of(prepared: Prepared, images: Images) -> np.ndarray:
+    """Where a session's mean image shows vessels, bool (h, w); what is ΔF/F has lost them with its mean."""
+    if prepared.session.kind == "dff":
+        return np.zeros(prepared.scale.size, bool)
+    return vessels(prepared.scale.resized(images.mean))
 
 
 def _measured(

@@ -118,7 +118,9 @@ def _competed(
     rate, local = np.ones(len(score)), np.ones(len(score))
     expected = np.full(len(score), float(len(score)))
     for group in np.unique(targets.groups):
-        mine, others = target & (targets.groups == group), chance[decoy & (decoys.groups == group)]
+        mine, there = target & (targets.groups == group), decoys.groups == group
+        # Where every decoy is some target's shadow, the shadows are the most that chance can be.
+        others = chance[decoy & there] if (decoy & there).any() else chance[there]
         rate[mine], expected[mine] = q_values(score[mine], others)
         local[mine] = local_rate(score[mine], others)
     return rate, local, expected

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.core.cells import FalseDiscovery
-from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, compete, discover
+from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
 from calcium_lightning.localize.quality import (
     QualitySettings,
     accept,
@@ -63,11 +63,13 @@ def judge(
     like = likeness(quality)
     cell = 1 / (1 + np.exp(-like))
     count = 0 if decoys is None else len(decoy_centers)
-    if decoys is None or count < LEAST_TAIL or _mute(centers, decoy_centers, like, decoys, settings.fdr):
+    if decoys is None or count < LEAST_TAIL:
         found, basis = _from_simulations(cell, count), "simulations"
     else:
         on_vessel, flickers = (part["vessel"] > ON_VESSEL for part in (quality, decoys))
-        if flickers.sum() < LEAST_TAIL:
+        # Of fewer candidates than that, a group of its own can't tell the rate that is asked for.
+        number = min(int(on_vessel.sum()), int((~on_vessel).sum()))
+        if flickers.sum() < LEAST_TAIL or number * settings.fdr < 1:
             on_vessel, flickers = np.zeros_like(on_vessel), np.zeros_like(flickers)
         found = discover(
             Candidates(centers, evidence_features(quality), like, on_vessel.astype(int)),
@@ -87,19 +89,6 @@ def judge(
         accepted,
         false_discovery,
     )
-
-
-def _mute(
-    centers: np.ndarray, decoy_centers: np.ndarray, like: np.ndarray, decoys: Quality, fdr: float
-) -> bool:
-    """Whether the twin can't tell the rate that is asked for.
-
-    Where every decoy is the shadow of a target, one false target is expected at most, and among a few that is
-    a larger share than anybody asks for.
-    """
-    if len(centers) * fdr >= 1:
-        return False
-    return not compete(centers, decoy_centers, like, likeness(decoys), REACH)[1].any()
 
 
 def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:

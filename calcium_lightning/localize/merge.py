@@ -71,7 +71,7 @@ class MergeSettings:
     together: float = 0.7
     opposed: float = 0.25
     events: int = 2
-    close: float = 2.0
+    close: float = 1.4
     close_events: int = 4
     rounds: int = 5
 

@@ -20,7 +20,7 @@ import torch
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Activity, autocovariance, fit_kernel
-from calcium_lightning.localize.assemble import Images, assemble, measured
+from calcium_lightning.localize.assemble import Images, assemble, measured, vessels_of
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
@@ -33,7 +33,6 @@ from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.patches import Patches, Surround
 from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.localize.vessels import vessels
 from calcium_lightning.preprocess.prepare import prepare
 from calcium_lightning.preprocess.prepared import Prepared
 
@@ -240,7 +239,7 @@ def quality(
         :func:`~calcium_lightning.localize.quality.accept` to say.
     """
     settings = LocalizeSettings()
-    vessel = vessels(prepared.scale.resized(images.mean))
+    vessel = vessels_of(prepared, images)
     properties = measured(
         prepared, _found(shapes, activity, localizations, prepared), vessel, settings
     ).quality
