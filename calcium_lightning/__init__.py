@@ -54,7 +54,7 @@ _FACE = {
 _CONVENIENCES = {
     "html": ("pages.notebook", "cells_html"),
     "plot": ("pages.notebook", "plot_cells"),
-    "to_csv": ("io.writers.csv", "export_csv"),
+    "to_csv": ("io.writers.csv", "to_csv"),
     "to_nwb": ("io.writers.nwb", "to_nwb"),
 }
 #: modules that are commands and, called, functions of the face

@@ -5,14 +5,17 @@ The figures themselves are :func:`calcium_lightning.metrics.evaluation.evaluate`
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.callable_module import call_as
+from calcium_lightning.command.failures import EXIT_INPUT, BatchFailed
 from calcium_lightning.command.inputs import as_paths, find_inputs
 from calcium_lightning.command.start import entry_point
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.sweeps.plugins import register
 
@@ -37,19 +40,30 @@ def main(cfg: DictConfig) -> None:
     output = None if cfg.output is None else as_paths(cfg.output)[0]
     if output is not None:
         check_output(output, cfg.overwrite)
+    failures: dict[str, str] = {}
+
+    def failed(name: str, error: InputError) -> None:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        failures[name] = str(error)
+
     result = evaluate(
         cells,
         as_paths(cfg.truth),
         None if cfg.unknown is None else as_paths(cfg.unknown),
         count_rejected=cfg.all,
         radius=cfg.radius,
+        failed=failed if len(cells) > 1 else None,
     )
-    show(result)
-    if output is not None:
+    if result["recordings"]:
+        show(result)
+    if output is not None and result["recordings"]:
         with atomic_path(output, cfg.overwrite) as temporary:
-            told = {**result, "config": OmegaConf.to_container(cfg, resolve=True)}
+            told = {**result, "failed": failures, "config": OmegaConf.to_container(cfg, resolve=True)}
             temporary.write_text(json.dumps(_without_nan(told), indent=2, allow_nan=False) + "\n")
         print(f"figures: {output}")
+    if failures:
+        names = ", ".join(Path(name).stem for name in failures)
+        raise BatchFailed(f"{len(failures)} of {len(cells)} cells files failed: {names}", EXIT_INPUT)
 
 
 #: title -> figures
@@ -85,8 +99,6 @@ TABLES = {
 
 def show(result: dict[str, Any]) -> None:
     """Print the figures of :func:`evaluate` as tables on stdout."""
-    import sys
-
     from rich.console import Console
     from rich.table import Table
 

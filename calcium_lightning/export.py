@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,16 +14,13 @@ from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
 
-if TYPE_CHECKING:
-    from calcium_lightning.core.cells import Cells
-
 
 def export(
     source: Path,
     target: Path,
     format: str | None = None,
     *,
-    rejected: bool = True,
+    rejected: bool = False,
     overwrite: bool = False,
     nwb: Mapping[str, Any] | None = None,
 ) -> None:
@@ -51,20 +48,18 @@ def export(
     """
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.cells_file import read_cells
-    from calcium_lightning.io.writers.table import Export, find_writer
+    from calcium_lightning.io.writers.table import Export, chosen_cells, find_writer
 
     chosen = format or choose_format(target)
     check_format(chosen)
     if not target.is_dir():
         check_output(target, overwrite)
-    cells = read_cells(source)
-    if not rejected:
-        cells = accepted_cells(cells)
+    cells, rows = chosen_cells(read_cells(source), rejected)
     writer = find_writer(chosen)
     if target.is_dir() and not writer.folder:
         raise InputError(f"{target}: is a folder; an export of format {chosen} is a file")
     settings = (nwb or {}) if chosen == "nwb" else {}
-    writer.write(cells, target, Export(source, overwrite, settings))
+    writer.write(cells, target, Export(source, rows, overwrite, settings))
 
 
 def choose_format(target: Path) -> str:
@@ -93,34 +88,15 @@ def check_format(format: str) -> None:
     find_writer(format)
 
 
-def accepted_cells(cells: Cells) -> Cells:
-    """Those that passed the quality tests; localisations of the others belong to none."""
-    from dataclasses import fields, replace
-
-    import numpy as np
-
-    rows = np.flatnonzero(cells.accepted)
-    count = len(cells)
-    per_cell = ("centers", "center_std", "footprints", "traces", "denoised", "spikes", "accepted", "baseline")
-    parts = {item.name: getattr(cells, item.name)[rows] for item in fields(cells) if item.name in per_cell}
-    renumbered = np.full(count + 1, -1, np.int32)  # the last entry is what -1 finds
-    renumbered[rows] = np.arange(len(rows))
-    found = cells.localizations
-    return replace(
-        cells,
-        **parts,
-        quality={name: values[rows] for name, values in cells.quality.items()},
-        localizations=replace(found, cell=renumbered[found.cell]),
-    )
-
-
 @entry_point("export", plugins=register)
 def main(cfg: DictConfig) -> None:
-    """Write cells as NWB or CSV.
+    """Write cells for other programs: the accepted ones, or all with rejected=true.
 
-    output=X.nwb makes an NWB file; output=X.csv the table of cells; a folder the tables of cells, traces,
-    denoised, spikes and shifts. With several cells files the output is a folder and format= says what goes
-    into it (nwb). Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
+    The output's ending says the format: .nwb, .csv or .parquet (the table of cells; a folder holds those of
+    events, traces, denoised, spikes, dff and shifts too), .mat (MATLAB), .hdf5 (CaImAn), .nc (netCDF), .zip
+    (ImageJ's ROIs); or format=: nwb, csv, parquet, mat, suite2p, caiman, minian, cellreg, netcdf, imagej. A
+    cell keeps its number, its row in the cells file, everywhere. With several cells files the output is a
+    folder. Archives such as DANDI want the animal too: nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.writers.table import find_writer

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from calcium_lightning.core.truth import Truth
-    from calcium_lightning.io.convert import IngestSettings
+    from calcium_lightning.io.ingest_settings import IngestSettings
     from calcium_lightning.io.readers.base import Recording
 
     Job = tuple[list[Input], Path | None, Path]
@@ -30,13 +30,15 @@ def main(cfg: DictConfig) -> None:
     HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p
     data.bin, raw numbers (with shape= and dtype=) and our own sessions. Frame rate, pixel size, time stamps,
     animal and start are taken from the files where they say; what was chosen, left out or mended is said.
-    Several inputs give several sessions, or one with join=true. preprocess=published turns raw recordings
+    Several inputs give several sessions, or one with join=true; sessions that are there already, of the same
+    recording with the same settings, are left as they are. preprocess=published turns raw recordings
     into ΔF/F by the published chain.
     """
     from calcium_lightning.core.atomic import check_output, guard
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import ingest_recording
     from calcium_lightning.io.kind import is_session
+    from calcium_lightning.io.origin import is_ingested, recording_stamp
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
@@ -57,6 +59,11 @@ def main(cfg: DictConfig) -> None:
     sources = [inputs] if cfg.join else [[item] for item in inputs]
     outputs = output_paths([group[0] for group in sources], cfg.output, ".h5")
 
+    def stamp_of(job: Job) -> str:
+        group, truth, _ = job
+        beside = [truth, None if cfg.field is None else as_paths(cfg.field)[0]]
+        return recording_stamp([item.path for item in group], [path for path in beside if path], cfg)
+
     @contextmanager
     def opened(job: Job) -> Iterator[tuple[Recording, Truth | None]]:
         """Everything is looked at before the long copy begins."""
@@ -71,13 +78,20 @@ def main(cfg: DictConfig) -> None:
             yield recording, known
 
     def look(job: Job) -> None:
+        if not cfg.overwrite and is_ingested(job[2], stamp_of(job)):
+            return
         with opened(job):
             pass
 
     def work(job: Job) -> Row:
+        stamp = stamp_of(job)
+        if not cfg.overwrite and is_ingested(job[2], stamp):
+            line = summary(job[2])
+            print(f"{line}; there already, of this recording with these settings (overwrite=true)")
+            return {"session": line.removeprefix(f"{job[2]}: "), NOTES: "there already"}
         with opened(job) as (recording, known):
             examiner = Examiner()
-            ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner)
+            ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner, stamp)
             for note in recording.notes:
                 print(f"{recording.path}: {note}")
             notes = "; ".join((*recording.notes, *examiner.lines))
@@ -101,7 +115,7 @@ def _told(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _settings(cfg: DictConfig) -> IngestSettings:
-    from calcium_lightning.io.convert import IngestSettings
+    from calcium_lightning.io.ingest_settings import IngestSettings
     from calcium_lightning.io.mask import read_mask
 
     return IngestSettings(

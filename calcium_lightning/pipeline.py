@@ -19,6 +19,7 @@ import torch
 from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.gaps import with_gaps
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.core.parts import import_parts
 from calcium_lightning.core.scale import NETWORK_DIAMETER
@@ -42,7 +43,6 @@ from calcium_lightning.preprocess.diameter import (
     check_diameter,
     guess_diameter,
 )
-from calcium_lightning.preprocess.gaps import with_gaps
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames

@@ -53,28 +53,27 @@ def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
     InputError
         If it isn't such a file, or has several recordings and none of them is this one.
     """
-    import json
-
+    from calcium_lightning.core.plain import mapping, read_json
     from calcium_lightning.metrics.evaluation import FORMAT, VERSION
 
-    try:
-        content = json.loads(metrics.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{metrics}: {error.strerror or 'can not be read'}") from error
-    except ValueError as error:
-        raise InputError(f"{metrics}: not JSON ({error})") from error
+    content = read_json(metrics)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{metrics}: not the figures that evaluate output=METRICS.json writes")
     if content.get("version") != VERSION:
         version = content.get("version")
         raise InputError(f"{metrics}: version {version}, this package reads {VERSION}; evaluate again")
-    recordings = content["recordings"]
-    same = [item for item in recordings if Path(item["cells"]).resolve() == cells.resolve()]
+    given = content.get("recordings")
+    recordings = [item for item in given if mapping(item, "figures")] if isinstance(given, list) else []
+    same = [item for item in recordings if Path(str(item.get("cells"))).resolve() == cells.resolve()]
     if not same and len(recordings) == 1:
         same = recordings  # moved since then, or named otherwise
     if not same:
         raise InputError(f"{metrics}: has {len(recordings)} recordings, and none of them is {cells}")
-    return dict(same[0]["figures"])
+    figures = mapping(same[0], "figures")
+    wrong = [name for name, value in figures.items() if not isinstance(value, int | float | None)]
+    if wrong:
+        raise InputError(f"{metrics}: its figure {wrong[0][:80]} is no number; evaluate again")
+    return figures
 
 
 @entry_point("report", plugins=register)

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.inputs import as_paths, run_folder
+from calcium_lightning.command.inputs import run_folder, training_sessions
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.metrics.table import meaning_of
@@ -39,7 +39,7 @@ def main(cfg: DictConfig) -> Any:
     from calcium_lightning.runs.run import run_job
     from calcium_lightning.training.task import train_job
 
-    sessions = as_paths(cfg.data.get("sessions") or [])
+    sessions = training_sessions(cfg)
     for path in sessions:  # told at once, before Torch is loaded in every process
         Session(path).close()
     folder = run_folder()

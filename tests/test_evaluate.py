@@ -145,6 +145,25 @@ def test_several_pairs_are_pooled(files, run_command):
     assert one_truth.status == 0
 
 
+def test_a_broken_file_stops_no_other(files, run_command):
+    (files / "broken.h5").write_bytes((files / "cells.h5").read_bytes()[:3000])
+    result = run_command(
+        "evaluate", "cells=[broken.h5,cells.h5,gone.h5]", "truth=truth.h5", "output=m.json", "all=true"
+    )
+    assert result.status == 2
+    lines = result.stderr.splitlines()
+    assert [line.startswith("error: ") for line in lines] == [True] * 3
+    assert lines[-1] == "error: 2 of 3 cells files failed: broken, gone"
+    report = figures(files)
+    alone = run_command("evaluate", "cells=cells.h5", "truth=truth.h5", "output=one.json", "all=true")
+    assert alone.status == 0
+    assert report["together"] == figures(files, "one.json")["together"]
+    assert sorted(report["failed"]) == ["broken.h5", "gone.h5"]
+    nothing = run_command("evaluate", "cells=[broken.h5,gone.h5]", "truth=truth.h5", "output=n.json")
+    assert nothing.status == 2
+    assert not (files / "n.json").exists()
+
+
 def test_no_cells_is_an_answer(files, run_command):
     cells, _ = make_example(count=20)
     write_cells(files / "none.h5", take(cells, np.zeros(0, int)))

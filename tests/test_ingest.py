@@ -243,6 +243,37 @@ def test_all_inputs_are_looked_at_before_the_first_is_written(run_command, tmp_p
     assert Session(tmp_path / "out" / "a.h5").n_frames == 5
 
 
+def test_a_batch_goes_on_where_it_was_broken_off(run_command, tmp_path):
+    for name in ("a", "b"):
+        array(tmp_path / f"{name}.h5", movie(5))
+    assert run_command("ingest", "input=a.h5", "output=out/").status == 0
+    before = (tmp_path / "out" / "a.h5").stat().st_mtime_ns
+    outcome = run_command("ingest", "input=[a.h5,b.h5]", "output=out")
+    assert outcome.status == 0, outcome.stderr
+    assert "out/a.h5: 5 frames" in outcome.stdout
+    assert "there already" in outcome.stdout
+    assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before
+    assert Session(tmp_path / "out" / "b.h5").n_frames == 5
+    # neither another recording, nor other settings, pass for what is there
+    refused(run_command("ingest", "input=a.h5", "output=out/a.h5", "stop=4"), "exists", "overwrite=true")
+    array(tmp_path / "a.h5", movie(6))
+    refused(run_command("ingest", "input=a.h5", "output=out/a.h5"), "exists", "overwrite=true")
+    assert run_command("ingest", "input=a.h5", "output=out/a.h5", "overwrite=true").status == 0
+    assert Session(tmp_path / "out" / "a.h5").n_frames == 6
+
+
+def test_time_stamps_that_appear_beside_a_recording_make_it_another(run_command, tmp_path):
+    (tmp_path / "rec").mkdir()
+    write_video(tmp_path / "rec" / "0.avi", movie(6))
+    assert run_command("ingest", "input=rec", "output=s.h5").status == 0
+    again = run_command("ingest", "input=rec", "output=s.h5")
+    assert "there already" in again.stdout
+    (tmp_path / "rec" / "timeStamps.csv").write_text(
+        "Frame Number,Time Stamp (ms),Buffer Index\n" + "".join(f"{i},{i * 100},0\n" for i in range(6))
+    )
+    refused(run_command("ingest", "input=rec", "output=s.h5"), "exists")
+
+
 def test_two_inputs_of_one_name(run_command, tmp_path):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

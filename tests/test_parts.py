@@ -24,6 +24,7 @@ from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.nn.checkpoint import save_network
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.processes.launch import free_port
 from calcium_lightning.simulation import Scene, SceneSettings
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "parts.md").read_text()
@@ -297,15 +298,23 @@ def test_modules_that_cannot_be_imported_are_one_line(lab, run_command, parts, l
     assert line in outcome.stderr
 
 
-def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab):
+@pytest.mark.parametrize("started_by", ["ddp_cpu", "torchrun", "joblib", "ray"])
+def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab, started_by):
     train, _ = commands("Train, then find cells")
-    for extra in (
-        ("trainer=ddp_cpu",),
-        ("-m", "seed=1,2", "launcher=joblib", "hydra.launcher.n_jobs=1", "hydra.sweep.dir=many"),
-    ):
-        done = finish(start("-m", "calcium_lightning.train", *train[1:], *SHORT, *extra, cwd=lab))
-        assert done.returncode == 0, done.stderr
-    assert len(list(lab.glob("many/*/summary.json"))) == 2
+    run = ("-m", "calcium_lightning.train", *train[1:], *SHORT)
+    sweep = ("-m", "seed=1,2", "hydra.sweep.dir=many")
+    how = {
+        "ddp_cpu": (*run, "trainer=ddp_cpu", "hydra.run.dir=many/0"),
+        "torchrun": (
+            *("-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"),
+            *(*run, "trainer=ddp_cpu", "hydra.run.dir=many/0"),
+        ),
+        "joblib": (*run, *sweep, "launcher=joblib", "hydra.launcher.n_jobs=1"),
+        "ray": (*run, *sweep, "launcher=ray", "+hydra.launcher.ray.init.num_cpus=1"),
+    }[started_by]
+    done = finish(start(*how, cwd=lab, RAY_USAGE_STATS_ENABLED="0"))
+    assert done.returncode == 0, done.stderr
+    assert len(list(lab.glob("many/*/summary.json"))) == (1 if "many/0" in how[-1] else 2)
 
 
 def test_an_installed_package_makes_its_parts_known(lab, run_command, monkeypatch):

@@ -6,13 +6,15 @@ import time
 
 import pytest
 
+from calcium_lightning.command import config_keys
 from calcium_lightning.io.session import Session
 from calcium_lightning.simulation import Scene
 
+PRESETS = sorted(path.stem for path in (config_keys.conf_dir() / "simulation").glob("*.yaml"))
 TINY = ("simulation.height_px=40", "simulation.width_px=56", "simulation.seconds=2")
 
 
-@pytest.mark.parametrize("preset", ["miniscope_ca1", "miniscope_cortex", "dff_5fps", "demo"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_writes_a_session(run_command, tmp_path, preset):
     outcome = run_command("simulate", "output=s.h5", f"simulation={preset}", *TINY)
     assert outcome.status == 0, outcome.stderr

@@ -93,6 +93,19 @@ def test_a_seed_decides_everything(run_command, session, trained, tmp_path):
     assert not same(weights(tmp_path / "other"), weights(trained))
 
 
+@pytest.mark.parametrize("pattern", ["", "/*.h5"])
+def test_a_folder_or_a_glob_of_sessions(run_command, session, trained, tmp_path, pattern):
+    """The same data under any name: the finished run is read, not trained anew."""
+    outcome = run_command(
+        "train", *TINY, f'data.sessions="{session.parent}{pattern}"', f"hydra.run.dir={trained}"
+    )
+    assert outcome.status == 0, outcome.stderr
+    assert "checkpoint" in outcome.stdout
+    outcome = run_command("train", *TINY, f'data.sessions="{tmp_path}{pattern}"')
+    assert outcome.status == 2
+    assert "data.sessions=" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("step", "name", "status"), [(2, "SIGINT", 130), (3, "SIGINT", 130), (2, "SIGTERM", 143)]
 )

@@ -152,10 +152,16 @@ class ExportConfig:
         MISSING, "cells file(s): a path, a list [A.h5,B.h5], a folder, or a glob in quotes", path="input"
     )
     output: Any = option(
-        None, "file or folder: X.nwb, X.csv (the table of cells), or a folder of CSV tables", path="output"
+        None,
+        "file or folder, whose ending says the format: X.nwb, .csv, .mat, ...; a folder: CSV tables",
+        path="output",
     )
-    format: str | None = option(None, "nwb | csv, or one of parts=; default: by the output's ending")
-    rejected: bool = option(True, "write cells that failed the quality tests too (marked as such)")
+    format: str | None = option(
+        None,
+        "nwb | csv | parquet | mat | suite2p | caiman | minian | cellreg | netcdf | imagej, or one of "
+        "parts=; default: by the output's ending",
+    )
+    rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
     overwrite: bool = option(False, "replace an existing output")
     nwb: NwbConfig = field(
@@ -277,7 +283,7 @@ class TrainConfig:
     window: Any = option({}, "what the network sees of time: window.taps= over window.seconds=")
     data: Any = option(
         {},
-        "sessions (data.sessions=[A.h5,B.h5]), splits, batches, augmentation",
+        "sessions (data.sessions=[A.h5,B.h5], a folder, or a glob in quotes), splits, batches, augmentation",
         paths={"sessions": "input", "folder": "output"},
     )
     preprocess: Any = option({}, "motion, background, baseline, noise")

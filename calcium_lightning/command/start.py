@@ -206,6 +206,8 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
         if not equals:
             flags += values
             del rest[: len(values)]
+    if "--resolve" in flags and not {"--cfg", "-c"} & {flag.partition("=")[0] for flag in flags}:
+        raise InputError("--resolve: goes with --cfg, as in --cfg job --resolve")
     return flags + overrides
 
 

@@ -6,16 +6,18 @@ Knows nothing of how runs are compared or shown.
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import mapping, read_json, read_text, read_yaml
+from calcium_lightning.core.reading import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,12 +137,13 @@ def read_run(folder: Path) -> Run:
     from calcium_lightning.runs.jobs import read_job
 
     job = read_job(folder)
-    hydra = _yaml(folder / ".hydra/hydra.yaml").get("hydra", {})
-    config = _yaml(folder / ".hydra/config.yaml")
-    about, runtime = hydra.get("job", {}), hydra.get("runtime", {})
+    hydra = mapping(_tree(read_yaml, folder / ".hydra/hydra.yaml"), "hydra")
+    config = mapping(_tree(read_yaml, folder / ".hydra/config.yaml"))
+    about, runtime = mapping(hydra, "job"), mapping(hydra, "runtime")
     finished = (folder / "summary.json").is_file()
-    best = (config.get("callbacks") or {}).get("best") or {}
-    overrides = job.overrides if job is not None else hydra.get("overrides", {}).get("task", [])
+    best = mapping(config, "callbacks", "best")
+    task = mapping(hydra, "overrides").get("task")
+    overrides = job.overrides if job is not None else task if isinstance(task, list) else []
     number = about.get("num") if job is None else job.number
     origin = {"cwd": runtime.get("cwd")}
     if job is not None:
@@ -153,11 +156,13 @@ def read_run(folder: Path) -> Run:
         command=command,
         status=job.status if job is not None else "finished" if finished else "unfinished",
         overrides=tuple(map(str, overrides)),
-        choices={str(group): str(choice) for group, choice in runtime.get("choices", {}).items()},
+        choices={group: str(choice) for group, choice in mapping(runtime, "choices").items()},
         settings=dict(_flat(config)),
         courses=_courses(folder / "metrics.csv"),
         figures=_figures(folder),
-        monitor=(str(best["monitor"]), str(best.get("mode", "min"))) if best.get("monitor") else None,
+        monitor=(str(best["monitor"]), "max" if best.get("mode") == "max" else "min")
+        if best.get("monitor")
+        else None,
         pictures=_pictures(folder / "figures"),
         number=number if isinstance(number, int) else None,
         seconds=_seconds(job),
@@ -169,8 +174,9 @@ def read_run(folder: Path) -> Run:
 
 
 def _flags(job: Mapping[str, Any], runtime: Mapping[str, Any], command: str) -> Iterator[str]:
-    for source in runtime.get("config_sources", []):
-        if source.get("provider") == "command-line":
+    sources = runtime.get("config_sources")
+    for source in map(mapping, sources if isinstance(sources, list) else []):
+        if source.get("provider") == "command-line" and "path" in source:
             yield from ("--config-dir", str(source["path"]))
     if job.get("config_name") not in (None, command):
         yield from ("--config-name", str(job["config_name"]))
@@ -201,25 +207,12 @@ def _run_folders(root: Path) -> Iterator[Path]:
         inside[:] = natsorted(item for item in inside if not item.startswith("."))
 
 
-def _yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as plain containers, unresolved; empty if it is missing or damaged."""
-    from omegaconf import DictConfig, OmegaConf
-    from yaml import YAMLError
-
+def _tree(read: Callable[[Path], Any], path: Path) -> Any:
+    """What a file holds; nothing if it is missing or damaged."""
     try:
-        content = OmegaConf.load(path)
-    except (OSError, YAMLError, ValueError):
-        return {}
-    plain: Any = OmegaConf.to_container(content, resolve=False) if isinstance(content, DictConfig) else {}
-    return dict(plain)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return read(path)
+    except (InputError, OSError):
+        return None
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -231,11 +224,14 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]
 
 
 def _courses(path: Path) -> pd.DataFrame:
+    import io
+
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, on_bad_lines="skip")
-    except (OSError, ValueError):  # pandas' own errors are ValueErrors
+        with reading(path):
+            table = pd.read_csv(io.StringIO(read_text(path)), on_bad_lines="skip")
+    except (InputError, OSError):
         return pd.DataFrame()
     return table.apply(pd.to_numeric, errors="coerce")
 
@@ -243,7 +239,8 @@ def _courses(path: Path) -> pd.DataFrame:
 def _figures(folder: Path) -> dict[str, float]:
     from calcium_lightning.metrics.evaluation import FORMAT
 
-    summary, measured = _json(folder / "summary.json"), _json(folder / "metrics.json")
+    summary = mapping(_tree(read_json, folder / "summary.json"))
+    measured = mapping(_tree(read_json, folder / "metrics.json"))
     figures = {name: value for name, value in summary.items() if "/" in name}
     if isinstance(best := summary.get("best"), dict):
         figures |= best
@@ -252,7 +249,7 @@ def _figures(folder: Path) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in figures.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
 
 

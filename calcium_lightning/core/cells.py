@@ -245,13 +245,17 @@ class Cells(CellTable):
     spikes: np.ndarray
     localizations: Localizations = field(default_factory=Localizations.empty)
 
-    def to_nwb(self, path: Path | str, *, overwrite: bool = False, **facts: Any) -> None:
-        """Write them as Neurodata Without Borders.
+    def to_nwb(
+        self, path: Path | str, *, rejected: bool = False, overwrite: bool = False, **facts: Any
+    ) -> None:
+        """Write the accepted ones as Neurodata Without Borders.
 
         Parameters
         ----------
         path : path-like
             The file to make.
+        rejected : bool
+            Write the others too.
         overwrite : bool
             Replace an existing file.
         **facts
@@ -263,15 +267,17 @@ class Cells(CellTable):
         InputError
             If the target exists, a fact isn't one, or there are no cells.
         """
-        convenience("to_nwb")(self, path, overwrite=overwrite, **facts)
+        convenience("to_nwb")(self, path, rejected=rejected, overwrite=overwrite, **facts)
 
-    def to_csv(self, path: Path | str, *, overwrite: bool = False) -> None:
-        """Write them as a table (a path that ends in ``.csv``), or as a folder of tables.
+    def to_csv(self, path: Path | str, *, rejected: bool = False, overwrite: bool = False) -> None:
+        """Write the accepted ones as a table (a path that ends in ``.csv``), or as a folder of tables.
 
         Parameters
         ----------
         path : path-like
-            What to make; see :func:`~calcium_lightning.io.writers.csv.export_csv`.
+            What to make; see :func:`~calcium_lightning.io.writers.csv.write`.
+        rejected : bool
+            Write the others too.
         overwrite : bool
             Replace what is there.
 
@@ -280,7 +286,7 @@ class Cells(CellTable):
         InputError
             If the target exists.
         """
-        convenience("to_csv")(self, path, overwrite=overwrite)
+        convenience("to_csv")(self, path, rejected=rejected, overwrite=overwrite)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw their outlines over what lit up, the maximum less the mean image.

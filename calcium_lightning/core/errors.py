@@ -7,6 +7,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+#: what a frame rate (Hz) and a pixel's size (µm) can be: others are in other units, or damage
+FRAME_RATES, PIXEL_SIZES = (1e-3, 1e5), (1e-3, 1e4)
+
 
 class InputError(Exception):
     """Bad input or configuration: one clear line for the user, exit status 2.
@@ -33,8 +36,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     return f"; nearest: {', '.join(close)}" if close else ""
 
 
-def positive(name: str, value: Any) -> float:
-    """The value of the key ``name`` as a finite number above 0.
+def positive(name: str, value: Any, least: float = 0.0, most: float = math.inf) -> float:
+    """The value of the key ``name`` as a finite number above 0, and between two others.
 
     Raises
     ------
@@ -43,8 +46,32 @@ def positive(name: str, value: Any) -> float:
     """
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 < number < math.inf:
         raise InputError(f"{name}={value}: a number above 0")
+    if not least <= number <= most:
+        raise InputError(f"{name}={value}: between {least:g} and {most:g}")
     return number
+
+
+def frame_rate(name: str, value: Any) -> float:
+    """A frame rate, Hz, that a camera can have.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    return positive(name, value, *FRAME_RATES)
+
+
+def pixel_size(name: str, value: Any) -> float:
+    """Micrometres per pixel that a microscope can have.
+
+    Raises
+    ------
+    InputError
+        If they are none.
+    """
+    return positive(name, value, *PIXEL_SIZES)

@@ -41,7 +41,7 @@ class SessionData(L.LightningDataModule):
 
     Parameters
     ----------
-    sessions : sequence of path-like
+    sessions : path-like, or sequence of path-like
         Session files.
     window : WindowSettings
         The window in time.
@@ -93,7 +93,7 @@ class SessionData(L.LightningDataModule):
 
     def __init__(
         self,
-        sessions: Sequence[Path | str],
+        sessions: Path | str | Sequence[Path | str],
         window: WindowSettings | None = None,
         *,
         cell_diameter: float | None = None,

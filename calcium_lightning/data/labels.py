@@ -92,6 +92,9 @@ def label_table(prepared: Prepared) -> LabelTable:
         )
     centers = footprint_centers(truth.footprints, session.shape[1:])
     known = np.isfinite(centers).all(1)
+    if prepared.usable is not None:  # nothing is seen of a cell that lies where frames aren't looked at
+        place = np.clip(np.rint(np.nan_to_num(centers)), 0, np.array(session.shape[1:]) - 1).astype(int)
+        known &= prepared.usable.numpy()[place[:, 0], place[:, 1]]
     positions = prepared.scale.to_network(centers[known]).astype(np.float32)
     traces = truth.traces[known]
     # The quiet tissue is taken off the frames, and with it what a cell shows all the time.

@@ -23,8 +23,7 @@ from calcium_lightning.data.splits import Splits
 from calcium_lightning.nn.windows import WindowBatch
 from calcium_lightning.preprocess.prepare import prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.simulation import SceneSession, SceneSettings
-from calcium_lightning.simulation.randomize import random_settings
+from calcium_lightning.simulation import SceneSession, SceneSettings, random_settings, with_hardships
 from calcium_lightning.simulation.streams import stream
 
 #: a scene that is ready to learn from
@@ -35,7 +34,8 @@ class SceneData(SessionData):
     """Windows of simulated sessions, with their truth as labels.
 
     Every scene differs in whatever a detector could come to rely on: cells, brightness, frame rate,
-    background, vessels, noise, and how well its motion and its cells' diameter are known. Scenes are
+    background, vessels, noise, what makes real recordings hard, and how well its motion and its cells'
+    diameter are known. Scenes are
     numbered without end; an epoch learns from ``scenes`` of them, and the next one from ``renew`` new ones in
     place of the oldest, which are made in the meantime. The same seed gives the same scenes in the same
     epochs, also after a break. Held-out scenes are others, and stay.
@@ -57,6 +57,9 @@ class SceneData(SessionData):
         Least and greatest error of the motion that preprocessing is told, standard deviation.
     diameter_error : float
         How wrong the told cell diameter may be, relative.
+    hardships : float
+        Chance of each thing that makes real recordings hard
+        (:func:`~calcium_lightning.simulation.hardships.with_hardships`).
     validation, test : float
         How many whole scenes are held out beside, relative to ``scenes``.
     sessions : None
@@ -74,6 +77,7 @@ class SceneData(SessionData):
         seconds: tuple[float, float] = (15.0, 30.0),
         motion_error_px: tuple[float, float] = (0.05, 0.4),
         diameter_error: float = 0.2,
+        hardships: float = 0.0,
         sessions: None = None,
         **options: Any,
     ) -> None:
@@ -91,6 +95,9 @@ class SceneData(SessionData):
         self.seconds = (float(seconds[0]), float(seconds[1]))
         self.motion_error_px = motion_error_px
         self.diameter_error = diameter_error
+        if not 0 <= hardships <= 1:
+            raise InputError(f"data.hardships={hardships}: a chance lies between 0 and 1")
+        self.hardships = hardships
         self._held: list[Splits] = []
         self._numbers: list[int] = []
         self._ahead: dict[int, Future[Ready]] = {}
@@ -173,11 +180,18 @@ class SceneData(SessionData):
 
     def teardown(self, stage: str) -> None:
         """Make no more scenes."""
+        self._give_up()
+        super().teardown(stage)
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Make no more scenes: Python would wait for all that were asked for before it ends."""
+        self._give_up()
+
+    def _give_up(self) -> None:
         if self._maker is not None:
             self._maker.shutdown(cancel_futures=True)
             self._maker = None
             self._ahead = {}
-        super().teardown(stage)
 
     def _ready(self, part: str, number: int) -> Ready:
         """A scene as the network sees it, all of it in memory, and its labels."""
@@ -197,6 +211,8 @@ class SceneData(SessionData):
         base = self.presets[number % len(self.presets)]
         seconds = random.uniform(*self.seconds)
         settings = random_settings(random, base.replace(height_px=self.side_px, width_px=self.side_px))
+        harder = stream(self.seed, f"hardships of {part} scene {number}")
+        settings = with_hardships(harder, settings, self.hardships)
         # Slow recordings last longer: as many frames to learn from.
         settings = settings.replace(seconds=seconds * max(1.0, 12.0 / settings.fps))
         seed = int(random.integers(1 << 31))

@@ -235,7 +235,7 @@ class RecordingArray:
 
     def __getitem__(self, span: slice) -> np.ndarray:
         start, stop, _ = span.indices(self.shape[0])
-        return np.concatenate(list(self.recording.blocks(start, stop, max(1, stop - start))))
+        return np.concatenate(list(self.recording.stream(start, stop, max(1, stop - start))))
 
 
 def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | None = None) -> BaseSession:

@@ -22,7 +22,8 @@ from calcium_lightning.core.cells import (
     Rows,
     StreamedCells,
 )
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 
 FORMAT, VERSION = "calcium-lightning-cells", 1
@@ -108,7 +109,7 @@ def read_origin(path: Path | str) -> dict[str, str]:
     InputError
         If it is no cells file.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         return {
             name: hdf5.text(file.attrs.get(name, ""))
             for name in ("session_sha256", "config", "package_version")
@@ -123,7 +124,7 @@ def count_cells(path: Path | str) -> tuple[int, int]:
     InputError
         If it is no cells file.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         accepted = hdf5.read(file, "accepted", (None,), bool)
     return int(accepted.sum()), len(accepted)
 
@@ -136,14 +137,14 @@ def read_cells(path: Path | str) -> Cells:
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         footprints, frame_shape = hdf5.read_footprints(file, "footprints")
         count = footprints.shape[0]
         traces = hdf5.read(file, "traces", (count, None), np.float32)
         length = traces.shape[1]
 
-        def read(name: str, *shape: int | None, dtype: Any = np.float32) -> np.ndarray:
-            return hdf5.read(file, name, shape, dtype)
+        def read(name: str, *shape: int | None, dtype: Any = np.float32, finite: bool = False) -> np.ndarray:
+            return hdf5.read(file, name, shape, dtype, finite)
 
         first = read("localizations/frame", None, dtype=np.int32)
         parts = {
@@ -156,19 +157,22 @@ def read_cells(path: Path | str) -> Cells:
             patch_std = read("patch_std", *patch_shifts.shape[1:])
         field = read("field", *frame_shape, dtype=bool) if "field" in file else None
         bad_frames = read("bad_frames", length, dtype=bool) if "bad_frames" in file else None
-        notes = tuple(hdf5.text(line) for line in file["check"][...]) if "check" in file else ()
+        notes = tuple(hdf5.text(line) for line in file["check"][...].ravel()) if "check" in file else ()
         quality = file.get("quality")
+        if quality is not None and not isinstance(quality, h5py.Group):
+            raise InputError(f"{path}: /quality is no group; extract the cells again")
         attributes = {
             name: hdf5.text(file.attrs.get(name, ""))
             for name in ("session", "session_sha256", "kind", "config", "package_version")
         }
-        pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
+        size = hdf5.number(file.attrs.get("pixel_size_um"))
         nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
         fps = hdf5.number(file.attrs.get("fps"))
         if not (np.isfinite(fps) and fps > 0):
             raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
+        frame_rate(f"{path}: fps", fps)
         cells = Cells(
-            centers=read("centers", count, 2),
+            centers=read("centers", count, 2, finite=True),
             center_std=read("center_std", count, 2),
             footprints=footprints,
             frame_shape=frame_shape,
@@ -177,7 +181,7 @@ def read_cells(path: Path | str) -> Cells:
             spikes=read("spikes", count, length),
             accepted=read("accepted", count, dtype=bool),
             quality={name: read(f"quality/{name}", count) for name in (quality or {})},
-            shifts=read("shifts", length, 2),
+            shifts=read("shifts", length, 2, finite=True),
             nonrigid=nonrigid if np.isfinite(nonrigid) else None,
             patch_shifts=patch_shifts,
             patch_std=patch_std,
@@ -188,11 +192,11 @@ def read_cells(path: Path | str) -> Cells:
             baseline=read("baseline", count),
             mean_image=read("images/mean", *frame_shape),
             max_image=read("images/max", *frame_shape),
-            timestamps=read("timestamps", length, dtype=np.float64),
+            timestamps=read("timestamps", length, dtype=np.float64, finite=True),
             about=hdf5.texts(file.get("metadata")),
             localizations=Localizations(**parts),
             fps=fps,
-            pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
+            pixel_size_um=pixel_size(f"{path}: pixel_size_um", size) if size > 0 else None,
             session=attributes["session"],
             session_sha256=attributes["session_sha256"],
             kind=attributes["kind"],
@@ -200,6 +204,7 @@ def read_cells(path: Path | str) -> Cells:
             package_version=attributes["package_version"],
         )
     _check(cells, str(path))
+    _check_values(cells, str(path))
     _check_claims(cells.localizations, count, str(path))
     return cells
 
@@ -237,6 +242,18 @@ def _check(cells: Cells | StreamedCells, where: str) -> None:
         found = getattr(cells, name).shape
         if tuple(found) != shape:
             raise InputError(f"{where}: /{name} has shape {tuple(found)}, expected {shape}")
+
+
+def _check_values(cells: Cells, where: str) -> None:
+    """Traces are nan where a frame held no picture, and nowhere else."""
+    gaps = np.zeros(cells.traces.shape[1], bool) if cells.bad_frames is None else cells.bad_frames
+    for name in TRACES:
+        values: np.ndarray = getattr(cells, name)
+        bad = ~np.isfinite(values).all(0) & ~gaps
+        if bad.any():
+            raise InputError(f"{where}: /{name} holds NaN or infinite values in frame {int(np.argmax(bad))}")
+    if len(found := cells.localizations) and not 0 <= found.frame.min() <= found.frame.max() < len(gaps):
+        raise InputError(f"{where}: /localizations/frame names frames beyond the {len(gaps)} of the file")
 
 
 def _check_claims(block: Localizations, count: int, where: str) -> None:

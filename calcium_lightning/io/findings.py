@@ -25,7 +25,7 @@ def tell_kind(recording: Recording, cut: Cut) -> str | None:
     if recording.dtype.kind != "f":
         return None
     spread = np.unique(np.linspace(cut.start, cut.stop - 1, SAMPLE).astype(int))
-    values = np.concatenate([next(iter(recording.blocks(int(t), int(t) + 1, 1))).ravel() for t in spread])
+    values = np.concatenate([next(iter(recording.stream(int(t), int(t) + 1, 1))).ravel() for t in spread])
     values = values[np.isfinite(values)]
     if not len(values) or not (negative := values < 0).any():
         return None

@@ -17,9 +17,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.reading import reading, reason
+from calcium_lightning.io.stored import check_frame, check_stored
 
 #: chunk size of frame stacks, bytes: large enough to decompress fast, small enough to seek
 CHUNK_BYTES = 2 << 20
+#: characters of a text attribute that are taken
+MOST_TEXT = 4096
 
 
 def load_plugins() -> None:
@@ -40,28 +44,22 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
-    load_plugins()
+    file = open_any(path)
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        truncated = "truncated" in str(error)
-        reason = (
-            "a truncated HDF5 file; copy or make it again"
-            if truncated
-            else "not an HDF5 file that can be read"
-        )
-        raise InputError(f"{path}: {reason}") from error
-    found = text(file.attrs.get("format", ""))
+        with reading(path):
+            found, said = text(file.attrs.get("format", "")), file.attrs.get("version")
+    except BaseException:
+        file.close()
+        raise
     if found != kind:
         file.close()
-        said = f"is a {found!r} file" if found else "names no format of ours"
+        told = f"is a {found!r} file" if found else "names no format of ours"
         hint = (
             "; ingest key=DATASET makes a session of any HDF5"
             if kind.endswith("session") and not found
             else ""
         )
-        raise InputError(f"{path}: {said}, expected {kind!r}{hint}")
-    said = file.attrs.get("version")
+        raise InputError(f"{path}: {told}, expected {kind!r}{hint}")
     if not 1 <= number(said) < version + 1:
         file.close()
         raise InputError(
@@ -70,21 +68,62 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
     return file
 
 
+def open_any(path: Path) -> h5py.File:
+    """Open an HDF5 file of anybody's for reading.
+
+    Raises
+    ------
+    InputError
+        If it was cut off, isn't HDF5, or isn't ours to read.
+    """
+    load_plugins()
+    with reading(path):
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if "truncated" in str(error):
+                raise InputError(f"{path}: a truncated HDF5 file; copy it again, or make it anew") from error
+            if error.errno is None:
+                raise InputError(f"{path}: not an HDF5 file that can be read ({reason(error)})") from error
+            raise
+
+
+def flag(value: Any, where: str) -> bool:
+    """An attribute as yes or no; programs that know no booleans write numbers and words.
+
+    Raises
+    ------
+    InputError
+        After ``where``, if it is neither.
+    """
+    said = text(value).strip().lower()
+    if said in ("true", "yes", "1", "1.0"):
+        return True
+    if said in ("false", "no", "0", "0.0", ""):
+        return False
+    raise InputError(f"{where} is {said[:40]!r}; true or false is wanted")
+
+
 def text(value: Any) -> str:
-    """An attribute as text: HDF5 has it as text or bytes, depending on who wrote it."""
+    """An attribute as text: HDF5 has it as text or bytes, or an array of one, depending on who wrote it."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def texts(group: h5py.Group | None) -> dict[str, str]:
     """The attributes of a group as text; none without the group."""
-    return {} if group is None else {name: text(value) for name, value in group.attrs.items()}
+    if not isinstance(group, h5py.Group):
+        return {}
+    with reading(group.file.filename):
+        return {name: text(value)[:MOST_TEXT] for name, value in group.attrs.items()}
 
 
 def number(value: Any) -> float:
     """An attribute as a number; NaN where it is missing or none."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        return float(np.asarray(value).reshape(-1)[0])
+    except (TypeError, ValueError, IndexError, OverflowError):
         return float("nan")
 
 
@@ -141,9 +180,14 @@ def dataset(file: h5py.File, name: str, ndim: int | None = None, kinds: str = "f
     InputError
         Naming the file and the dataset.
     """
-    node = file.get(name)
-    if not isinstance(node, h5py.Dataset):
-        raise InputError(f"{file.filename}: no dataset /{name}{nearest(name, _names(file))}")
+    with reading(file.filename):
+        node = file.get(name)
+        link = None if node is not None else file.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise InputError(f"{file.filename}: /{name} is in {link.filename}, which isn't there")
+        if not isinstance(node, h5py.Dataset):
+            raise InputError(f"{file.filename}: no dataset /{name}{nearest(name, _names(file))}")
+        node.dtype  # noqa: B018  (a damaged type is told here)
     if ndim is not None and node.ndim != ndim:
         raise InputError(f"{file.filename}: /{name} has shape {node.shape}, expected {ndim} dimensions")
     if node.dtype.kind not in kinds:
@@ -166,16 +210,30 @@ def stream(node: h5py.Dataset) -> h5py.Dataset:
     return h5py.Dataset(h5py.h5d.open(file.id, name, access))
 
 
-def read(file: h5py.File, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray:
-    """Read a whole small dataset as ``dtype``, checking its shape (``None`` fits any length)."""
+def read(
+    file: h5py.File, name: str, shape: tuple[int | None, ...], dtype: Any, finite: bool = False
+) -> np.ndarray:
+    """Read a whole small dataset as ``dtype``, checking its shape (``None`` fits any length) and values.
+
+    Raises
+    ------
+    InputError
+        If it isn't there or not whole, has another shape, or values that ``finite`` or the type rule out.
+    """
     node = dataset(file, name, len(shape))
     if any(want is not None and want != have for want, have in zip(shape, node.shape, strict=True)):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise InputError(f"{file.filename}: /{name} has shape {node.shape}, expected ({wanted})")
-    try:
-        return np.asarray(node[...], dtype=dtype)
-    except OSError as error:
-        raise InputError(f"{file.filename}: /{name} can't be read ({error}); the file is damaged") from error
+    with reading(file.filename):
+        check_stored(node, f"{file.filename}: /{name}")
+        stored = node[...]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(stored, dtype=dtype)
+    if finite and not np.isfinite(values).all():
+        raise InputError(f"{file.filename}: /{name} holds NaN or infinite values, or too large ones")
+    if values.dtype.kind == "i" and not np.array_equal(values, stored):
+        raise InputError(f"{file.filename}: /{name} holds values that are no whole numbers, or too large")
+    return values
 
 
 def _names(file: h5py.File) -> list[str]:
@@ -211,15 +269,22 @@ def read_footprints(file: h5py.File, name: str) -> tuple[csr_matrix, tuple[int, 
     InputError
         If the parts don't make a valid matrix.
     """
-    group = file.get(name)
-    if not isinstance(group, h5py.Group) or "shape" not in group.attrs:
+    with reading(file.filename):
+        group = file.get(name)
+        there = isinstance(group, h5py.Group) and "shape" in group.attrs
+    if not there:
         raise InputError(
             f"{file.filename}: no footprints at /{name} (a group with the attribute shape = (K, H, W))"
         )
-    shape = tuple(int(n) for n in np.atleast_1d(group.attrs["shape"]))
-    if len(shape) != 3:
-        raise InputError(f"{file.filename}: /{name} has the shape attribute {shape}, expected (K, H, W)")
-    count, height, width = shape
+    with reading(file.filename):
+        said = np.asarray(group.attrs["shape"])
+    sizes = np.array([number(value) for value in said.reshape(-1)[:4]])
+    if len(sizes) != 3 or not (sizes >= 0).all() or not (sizes < 1 << 31).all() or (sizes % 1).any():
+        raise InputError(
+            f"{file.filename}: /{name} has the shape attribute {text(said)[:80]}, expected (K, H, W)"
+        )
+    count, height, width = shape = tuple(int(size) for size in sizes)
+    check_frame(f"{file.filename}: /{name}", height, width)
     data = read(file, f"{name}/data", (None,), np.float32)
     indices = read(file, f"{name}/indices", (None,), np.int64)
     indptr = read(file, f"{name}/indptr", (count + 1,), np.int64)

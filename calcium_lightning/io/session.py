@@ -12,11 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.reading import reading
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
+from calcium_lightning.io.stored import check_frame, frames_stored
 
 FORMAT, VERSION = "calcium-lightning-session", 1
 
@@ -42,7 +44,8 @@ class Session(BaseSession):
         self._file: h5py.File | None = None
         self._dataset: h5py.Dataset | None = None
         frames = self._frames()
-        attributes = frames.attrs
+        with reading(self.path):
+            attributes = dict(frames.attrs)
         if frames.dtype not in DTYPES:
             raise InputError(
                 f"{self.path}: /frames is of type {frames.dtype}, expected uint8, uint16 or float32"
@@ -51,18 +54,29 @@ class Session(BaseSession):
             raise InputError(f"{self.path}: /frames is empty, shape {frames.shape}")
         count, height, width = frames.shape
         self.shape = (count, height, width)
+        check_frame(f"{self.path}: /frames", height, width)
+        with reading(self.path):
+            there, why = frames_stored(frames)
+        if why:
+            raise InputError(
+                f"{self.path}: /frames was made for {count} frames, frame {there} isn't there ({why}); "
+                "copy it again, or ingest its recording again"
+            )
         self.dtype = frames.dtype
         self.fps = hdf5.number(attributes.get("fps"))
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise InputError(
                 f"{self.path}: /frames has no attribute fps (Hz, above 0); ingest it again with fps="
             )
-        pixel_size = hdf5.number(attributes.get("pixel_size_um"))
-        self.pixel_size_um = pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None
+        frame_rate(f"{self.path}: fps", self.fps)
+        size = hdf5.number(attributes.get("pixel_size_um"))
+        self.pixel_size_um = pixel_size(f"{self.path}: pixel_size_um", size) if size > 0 else None
         self.kind = hdf5.text(attributes.get("kind", "raw"))
         if self.kind not in KINDS:
             raise InputError(f"{self.path}: /frames has kind {self.kind!r}, expected raw or dff")
-        self.motion_corrected = bool(attributes.get("motion_corrected", False))
+        self.motion_corrected = hdf5.flag(
+            attributes.get("motion_corrected", False), f"{self.path}: /frames' motion_corrected"
+        )
         self.chunk_frames = (
             int(frames.chunks[0])
             if frames.chunks
@@ -85,7 +99,8 @@ class Session(BaseSession):
 
     def _frames(self) -> h5py.Dataset:
         if not self._dataset:
-            self._dataset = hdf5.stream(hdf5.dataset(self._open(), "frames", 3, "fiu"))
+            with reading(self.path):
+                self._dataset = hdf5.stream(hdf5.dataset(self._open(), "frames", 3, "fiu"))
         return self._dataset
 
     def read_into(self, start: int, out: np.ndarray) -> None:
@@ -101,26 +116,22 @@ class Session(BaseSession):
         stop = start + len(out)
         if stop == start:
             return
-        dataset = self._frames().id
-        whole, memory = dataset.get_space(), h5py.h5s.create_simple(out.shape)
-        whole.select_hyperslab((start, 0, 0), out.shape)
-        try:
+        with reading(self.path, f"/frames {start} to {stop - 1}"):
+            dataset = self._frames().id
+            whole, memory = dataset.get_space(), h5py.h5s.create_simple(out.shape)
+            whole.select_hyperslab((start, 0, 0), out.shape)
             dataset.read(memory, whole, out)  # as Dataset.read_direct, a tenth of a chunk's time sooner
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: /frames {start} to {stop - 1} can't be read ({error}); the file is damaged"
-            ) from error
         check_finite(out, start, f"{self.path}: /frames")
 
     @property
     def timestamps(self) -> np.ndarray | None:
         """Seconds, float64 (T,), where the file has them."""
-        return self._optional("timestamps", (self.n_frames,), np.float64)
+        return self._optional("timestamps", (self.n_frames,), np.float64, finite=True)
 
     @property
     def shifts(self) -> np.ndarray | None:
         """Estimated motion (dy, dx), pixels, float32 (T, 2), where the file has it."""
-        return self._optional("shifts", (self.n_frames, 2), np.float32)
+        return self._optional("shifts", (self.n_frames, 2), np.float32, finite=True)
 
     @property
     def field(self) -> np.ndarray:
@@ -132,7 +143,9 @@ class Session(BaseSession):
     def field_given(self) -> bool:
         """Whether a person said which pixels are recording, so that nobody need guess."""
         file = self._open()
-        return "field" in file and bool(file["field"].attrs.get("given", False))
+        with reading(self.path):
+            given = file["field"].attrs.get("given", False) if "field" in file else False
+        return hdf5.flag(given, f"{self.path}: /field's given")
 
     @property
     def bad_frames(self) -> np.ndarray:
@@ -146,16 +159,20 @@ class Session(BaseSession):
 
         ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ``experimenter``, ``device``.
         """
-        return hdf5.texts(self._open().get("metadata"))
+        file = self._open()
+        with reading(self.path):
+            return hdf5.texts(file.get("metadata"))
 
     @property
     def truth(self) -> Truth | None:
         """The truth, where the file has any. For evaluation and the labels of pretraining only."""
         file = self._open()
-        if "truth" not in file:
+        with reading(self.path):
+            there, drawn = "truth" in file, "truth/footprints" in file
+        if not there:
             return None
         footprints, count = None, None
-        if "truth/footprints" in file:
+        if drawn:
             footprints, frame_shape = hdf5.read_footprints(file, "truth/footprints")
             count = footprints.shape[0]
             if frame_shape != self.shape[1:]:
@@ -164,17 +181,21 @@ class Session(BaseSession):
                 )
         mask = self._optional("truth/mask", (None, None), np.uint8)
         return Truth(
-            shifts=self._optional("truth/shifts", (self.n_frames, 2), np.float32),
+            shifts=self._optional("truth/shifts", (self.n_frames, 2), np.float32, finite=True),
             footprints=footprints,
-            traces=self._optional("truth/traces", (count, self.n_frames), np.float32),
-            spikes=self._optional("truth/spikes", (count, self.n_frames), np.float32),
-            amplitude=self._optional("truth/amplitude", (count,), np.float32),
+            traces=self._optional("truth/traces", (count, self.n_frames), np.float32, finite=True),
+            spikes=self._optional("truth/spikes", (count, self.n_frames), np.float32, finite=True),
+            amplitude=self._optional("truth/amplitude", (count,), np.float32, finite=True),
             mask=mask,
         )
 
-    def _optional(self, name: str, shape: tuple[int | None, ...], dtype: Any) -> np.ndarray | None:
+    def _optional(
+        self, name: str, shape: tuple[int | None, ...], dtype: Any, finite: bool = False
+    ) -> np.ndarray | None:
         file = self._open()
-        return hdf5.read(file, name, shape, dtype) if name in file else None
+        with reading(self.path):
+            there = name in file
+        return hdf5.read(file, name, shape, dtype, finite) if there else None
 
     def sha256(self) -> str:
         """SHA-256 of the file's bytes, hexadecimal."""

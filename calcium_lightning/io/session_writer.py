@@ -185,6 +185,10 @@ class SessionWriter:
         if about:
             self._file.require_group("metadata").attrs.update(dict(about))
 
+    def set_stamp(self, stamp: str) -> None:
+        """Write what the session was made of, as one digest."""
+        self._file.attrs["recording_stamp"] = stamp
+
     def set_truth(self, truth: Truth) -> None:
         """Write whatever parts of the truth there are; call it after the frames."""
         count = None

@@ -53,12 +53,12 @@ def read_truth(path: Path | str, shape: tuple[int, int, int], key: str | None = 
 
 def _own(path: Path, shape: tuple[int, int, int]) -> Truth | None:
     """The truth in a session or cells file of ours."""
-    from calcium_lightning.io.readers.hdf5 import open_file
+    from calcium_lightning.io.hdf5 import open_any
 
     with path.open("rb") as stream:
         if stream.read(8) != b"\x89HDF\r\n\x1a\n":
             return None
-    with open_file(path) as file:
+    with open_any(path) as file:
         identity = file.attrs.get("format")
     if identity == "calcium-lightning-cells":
         from calcium_lightning.io.cells_file import read_cells
@@ -109,9 +109,10 @@ def _load(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
 
 
 def _load_hdf5(path: Path, key: str | None, matlab: bool) -> np.ndarray:
-    from calcium_lightning.io.readers.hdf5 import datasets, open_file
+    from calcium_lightning.io.hdf5 import open_any
+    from calcium_lightning.io.readers.hdf5 import datasets
 
-    with open_file(path) as file:
+    with open_any(path) as file:
         nodes = {name: node for name, node in datasets(file) if node.ndim in (2, 3) and min(node.shape) > 1}
         name = _choose(
             path, key.strip("/") if key else None, {name: node.shape for name, node in nodes.items()}

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from calcium_lightning.core.cells import Localizations
+from calcium_lightning.core.gaps import GappedLocalizations
 from calcium_lightning.localize.assemble import SessionLocalizations
 from calcium_lightning.localize.detect import detect
 from calcium_lightning.localize.detectors.base import WindowDetector
@@ -20,7 +21,6 @@ from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.preprocess.gaps import GappedLocalizations
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.repaired import kept_frames
 

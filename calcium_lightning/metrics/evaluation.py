@@ -6,7 +6,7 @@ Must not know: how the figures are shown. They are :class:`~calcium_lightning.me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ def evaluate(
     *,
     count_rejected: bool = False,
     radius: float = RADIUS,
+    failed: Callable[[str, InputError], None] | None = None,
 ) -> dict[str, Any]:
     """Compare cells with the truth.
 
@@ -52,6 +53,9 @@ def evaluate(
         Count the cells that failed the quality tests too.
     radius : float
         How far a centre may lie from the true one, pixels.
+    failed : callable, optional
+        Told of each pair that can't be compared, by the cells' name, and why; the others go on. Without it
+        the first such pair is the end.
 
     Returns
     -------
@@ -78,17 +82,14 @@ def evaluate(
     card = Scorecard(radius, count_rejected)
     recordings = []
     for one, real, left_out in zip(found, truths, masks, strict=True):
-        result = one if isinstance(one, Cells) else read_cells(one)
-        true = _truth(real, result)
-        mask = None if left_out is None else read_mask(Path(left_out))
-        names = {"cells": _name(one), "truth": _name(real)}
-        if mask is not None and true.mask is None:
-            raise InputError(f"unknown={left_out}: {names['truth']} has no mask to leave pixels out of")
         try:
-            figures = card.add(result, true, mask)
-        except ValueError as error:
-            raise InputError(f"{names['cells']} and {names['truth']} don't fit: {error}") from error
-        recordings.append({**names, "figures": figures})
+            figures = _figures(card, one, real, left_out)
+        except InputError as error:
+            if failed is None:
+                raise
+            failed(_name(one), error)
+            continue
+        recordings.append({"cells": _name(one), "truth": _name(real), "figures": figures})
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -97,6 +98,19 @@ def evaluate(
         "recordings": recordings,
         "together": card.together(),
     }
+
+
+def _figures(card: Scorecard, cells: CellsLike, truth: TruthLike, unknown: Any) -> dict[str, float]:
+    """The figures of one pair, which the card remembers for those of all."""
+    result = cells if isinstance(cells, Cells) else read_cells(cells)
+    true = _truth(truth, result)
+    mask = None if unknown is None else read_mask(Path(unknown))
+    if mask is not None and true.mask is None:
+        raise InputError(f"unknown={unknown}: {_name(truth)} has no mask to leave pixels out of")
+    try:
+        return card.add(result, true, mask)
+    except ValueError as error:
+        raise InputError(f"{_name(cells)} and {_name(truth)} don't fit: {error}") from error
 
 
 def read_truth(path: Path, shape: tuple[int, int, int]) -> Truth:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.parts import PACKAGE, targets_of
+from calcium_lightning.core.reading import reading
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.parts import current_architecture
 from calcium_lightning.nn.windows import WindowSettings
@@ -23,6 +28,10 @@ from calcium_lightning.nn.windows import WindowSettings
 FORMAT, VERSION = "calcium-lightning-model", 1
 #: prefix of the network's weights among a LightningModule's
 NETWORK = "network."
+#: what to do about a file that can't be read
+ADVICE = "not a checkpoint, or damaged: copy it again"
+#: settings may be so large whatever the weights are, and nested so deeply
+LEAST_WIDTH, DEEPEST = 1024, 12
 #: the weights that ship with the package
 DEFAULT = Path(__file__).resolve().parent.parent / "weights" / "default.safetensors"
 
@@ -43,24 +52,80 @@ def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]
         If it is missing, damaged, or not a checkpoint of ours.
     """
     path = Path(path)
+    where = f"{key}={path}"
     if not path.is_file():
-        raise InputError(f"{key}={path}: no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        raise InputError(f"{where}: no such file")
+    with warnings.catch_warnings(), reading(where, advice=ADVICE):
+        warnings.simplefilter("ignore")
+        try:
+            _check_sums(path)
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch and zipfile make of other files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{key}={path}: not a checkpoint, or damaged ({reason[:120]})") from error
+        except (OSError, RuntimeError, BadZipFile, UnpicklingError) as error:
+            said = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())
+            raise InputError(f"{where}: not a checkpoint, or damaged ({said[:120]})") from error
     if (
         not isinstance(checkpoint, dict)
         or checkpoint.get("format") != FORMAT
         or not {"state_dict", "architecture", "window"} <= set(checkpoint)
     ):
-        raise InputError(f"{key}={path}: a checkpoint, but not of calcium_lightning.train")
-    _check_version(checkpoint.get("format_version", 0), f"{key}={path}")
+        raise InputError(f"{where}: a checkpoint, but not of calcium_lightning.train")
+    _check_version(checkpoint.get("format_version", 0), where)
+    _check_contents(checkpoint["state_dict"], checkpoint["architecture"], checkpoint["window"], where)
     checkpoint["architecture"] = current_architecture(checkpoint["architecture"])
     return checkpoint
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the checksums of an archive, which Torch doesn't: a flipped bit is no weight."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            bad = archive.testzip()
+        if bad is not None:
+            raise BadZipFile(f"{bad} is not what was written")
+
+
+def _check_contents(state: Any, architecture: Any, window: Any, where: str) -> None:
+    """Refuse weights that are none, and settings that declare more than is stored.
+
+    Raises
+    ------
+    InputError
+        After ``where``.
+    """
+    if (
+        not isinstance(state, Mapping)
+        or not isinstance(architecture, Mapping)
+        or not isinstance(window, Mapping)
+    ):
+        raise InputError(f"{where}: damaged: its weights, architecture and window are no mappings")
+    if not all(isinstance(part, Mapping) for part in architecture.values()):
+        raise InputError(f"{where}: damaged: a part of its architecture has no settings")
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise InputError(f"{where}: damaged: {name} is no tensor")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(
+                f"{where}: {name} holds NaN or infinite weights: its training diverged, or it is damaged"
+            )
+    widest = max([LEAST_WIDTH, *(size for value in state.values() for size in value.shape)])
+    for name, number in _numbers(architecture):
+        if not -widest <= number <= widest:
+            raise InputError(f"{where}: its architecture says {name}={number}, its weights are {widest} wide")
+
+
+def _numbers(node: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
+    """All numbers in settings, and the lengths of lists, by their names."""
+    if depth > DEEPEST:
+        raise InputError(f"{prefix[:80]}: an architecture that is nested too deeply")
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _numbers(value, f"{prefix}.{key}".lstrip("."), depth + 1)
+    elif isinstance(node, list | tuple):
+        yield f"{prefix} (its length)", 10 * len(node)
+        for value in node:
+            yield from _numbers(value, prefix, depth + 1)
+    elif isinstance(node, int | float):
+        yield prefix, node
 
 
 @dataclass(frozen=True)
@@ -128,17 +193,39 @@ def load_network(
     """
     path = DEFAULT if path is None else Path(path)
     weights = read_weights(path, key)
+    # Whatever a part raises, it raises because of the settings that the file gives it.
     try:
+        check_fit(weights)
         network = LocalizationNetwork.from_architecture(weights.architecture)
         network.load_state_dict(weights.state)
         settings = WindowSettings(**weights.window)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{key}={path}: its weights don't fit its architecture ({str(error).splitlines()[0]})"
-        ) from error
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{key}={path}: its weights don't fit its architecture ({said})") from error
     except InputError as error:
         raise InputError(f"{key}={path}: {error}") from error
     return network.eval(), settings
+
+
+def check_fit(weights: Weights) -> None:
+    """Compare an architecture of the package's own parts with the weights, before any memory is taken for it.
+
+    Raises
+    ------
+    InputError
+        Naming the first tensor that differs.
+    """
+    targets = list(targets_of(weights.architecture))
+    if not targets or any(target.partition(".")[0] != PACKAGE for target in targets):
+        return
+    with torch.device("meta"):
+        declared = LocalizationNetwork.from_architecture(weights.architecture).state_dict()
+    for name in sorted({*declared, *weights.state}):
+        wanted, stored = declared.get(name), weights.state.get(name)
+        if wanted is None or stored is None or wanted.shape != stored.shape:
+            there = "missing" if stored is None else tuple(stored.shape)
+            here = "nothing" if wanted is None else tuple(wanted.shape)
+            raise InputError(f"its weights don't fit its architecture ({name}: {there}, {here} is declared)")
 
 
 def save_network(
@@ -182,21 +269,23 @@ def save_network(
 
 
 def _read_safetensors(path: Path, key: str) -> Weights:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
+    where = f"{key}={path}"
     if not path.is_file():
-        raise InputError(f"{key}={path}: no such file")
-    try:
+        raise InputError(f"{where}: no such file")
+    with reading(where, advice="not a weights file, or damaged: copy it again"):
         with safe_open(path, "pt") as file:
             described = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         if described.get("format") != FORMAT:
-            raise InputError(f"{key}={path}: safetensors, but not weights of calcium-lightning")
-        _check_version(described.get("format_version", 0), f"{key}={path}")
-        architecture = current_architecture(json.loads(described["architecture"]))
-        return Weights(state, architecture, json.loads(described["window"]))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"{key}={path}: not a weights file, or damaged ({error})") from error
+            raise InputError(f"{where}: safetensors, but not weights of calcium-lightning")
+        _check_version(described.get("format_version", 0), where)
+        if missing := [name for name in ("architecture", "window") if name not in described]:
+            raise InputError(f"{where}: not a weights file, or damaged ({missing[0]} is missing)")
+        architecture, window = json.loads(described["architecture"]), json.loads(described["window"])
+    _check_contents(state, architecture, window, where)
+    return Weights(state, current_architecture(architecture), window)
 
 
 def _check_version(version: Any, where: str) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.events import find_events, rates_per_minute
+from calcium_lightning.core.gaps import without_gaps
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
-from calcium_lightning.preprocess.gaps import without_gaps
 
 STRIPS = 8  # cells in each panel of traces
 GALLERY = 240  # footprints shown; a page of thousands helps nobody
@@ -156,8 +157,10 @@ def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
             pixel_size = ""
         tiles.append(Fact("median diameter", size, f"{pixel_size}at half peak"))
     if accepted.any() and cells.n_frames:
-        rate = (cells.spikes[accepted] > 0).sum(1) / (cells.n_frames / cells.fps / 60)
-        tiles.append(Fact("active frames", f"{np.median(rate):.1f} / min", "median of accepted cells"))
+        events = find_events(cells.traces[accepted], cells.denoised[accepted])
+        missing = 0 if cells.bad_frames is None else int(cells.bad_frames.sum())
+        rates = rates_per_minute(events, int(accepted.sum()), cells.fps, cells.n_frames - missing)
+        tiles.append(Fact("calcium events", f"{np.median(rates):.1f} / min", "median of accepted cells"))
     if np.any(cells.shifts):  # none was removed from a session that came registered
         moved = MotionSummary.of(cells)
         tiles.append(

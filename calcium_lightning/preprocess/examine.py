@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.io.convert import Known, Verdict
+from calcium_lightning.io.watcher import Known, Verdict
 from calcium_lightning.preprocess.bad_frames import find_bad_frames
 from calcium_lightning.preprocess.bands import find_bands
 from calcium_lightning.preprocess.check import Findings, looks_like_dff
@@ -38,7 +38,7 @@ class Examiner:
         self._surveyor.add(frames)
 
     def judge(self, known: Known) -> Verdict:
-        """Say what was seen in all of them, as :class:`~calcium_lightning.io.convert.Watcher` wants it."""
+        """Say what was seen in all of them, as :class:`~calcium_lightning.io.watcher.Watcher` wants it."""
         assert self._surveyor is not None
         survey, said = self._surveyor.finish(), known.said
         kind = corrected = None

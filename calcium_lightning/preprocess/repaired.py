@@ -2,7 +2,7 @@
 
 Everything that looks at frames looks at them through this, so that motion, statistics and cells need to know
 nothing of what sensors, lenses and cables do. Frames without a picture are left out: it has fewer frames than
-its file (:mod:`~calcium_lightning.preprocess.gaps` puts them back). Knows sessions and arrays.
+its file (:mod:`~calcium_lightning.core.gaps` puts them back). Knows sessions and arrays.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import mapping, read_json
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ class RunFolder:
     def read_summary(self) -> dict[str, Any]:
         """What came out; empty where the run isn't finished."""
         try:
-            return dict(json.loads(self.summary.read_text()))
-        except (OSError, ValueError):
+            return mapping(read_json(self.summary))
+        except (InputError, OSError):
             return {}
 
     def write_summary(self, values: dict[str, Any]) -> None:

@@ -12,9 +12,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import mapping, read_json
 
 Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 NAME = "job.json"
@@ -77,11 +79,29 @@ class Job:
 def read_job(folder: Path | str) -> Job | None:
     """The job of a run's folder; ``None`` where there is none, or its file can't be read."""
     try:
-        values = json.loads((Path(folder) / NAME).read_text())
-        known = {part.name for part in dataclasses.fields(Job)}
-        return Job(**{name: value for name, value in values.items() if name in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+        values = mapping(read_json(Path(folder) / NAME))
+    except (InputError, OSError):
         return None
+    known = {part.name: str(part.type) for part in dataclasses.fields(Job)}
+    values = {name: value for name, value in values.items() if name in known}
+    if not {"hash", "id"} <= set(values) or not all(
+        _fits(value, known[name]) for name, value in values.items()
+    ):
+        return None
+    return Job(**values)
+
+
+def _fits(value: Any, type_: str) -> bool:
+    """Whether a value of a file is of an attribute's type."""
+    if value is None:
+        return "None" in type_
+    if type_ == "Status":
+        return value in get_args(Status)
+    if type_.startswith("list"):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if type_.startswith("dict"):
+        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    return type(value) is (int if type_.startswith("int") else str)
 
 
 def write_job(folder: Path | str, job: Job) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from calcium_lightning.command.paths import quoted
+from calcium_lightning.core.plain import mapping, read_yaml
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import identify
 from calcium_lightning.runs.jobs import Job, find_jobs, job_folders, read_job
@@ -68,8 +68,8 @@ def _sweep(name: str, overrides: Sequence[str], search: Sequence[str]) -> Path |
     """The newest sweep with these overrides whose jobs would still be the same."""
     wanted = _sweeping(overrides)
     for note in sorted(Path("multirun", name).glob("*/multirun.yaml"), reverse=True):
-        task: Any = OmegaConf.select(OmegaConf.load(note), "hydra.overrides.task")
-        if task is None or _sweeping(task) != wanted:
+        task = mapping(read_yaml(note), "hydra", "overrides").get("task")
+        if not isinstance(task, list) or _sweeping(list(map(str, task))) != wanted:
             continue
         first = next(job_folders(note.parent), None)
         job = read_job(first) if first is not None else None
@@ -90,7 +90,7 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning.command.config_keys import conf_dir
-    from calcium_lightning.command.inputs import as_paths
+    from calcium_lightning.command.inputs import training_sessions
     from calcium_lightning.command.own import leave_out
     from calcium_lightning.command.schemas import SCHEMAS
 
@@ -102,4 +102,4 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     with open_dict(cfg):
         del cfg["hydra"]
     leave_out(cfg, hydra)
-    return identify(cfg, as_paths(cfg.data.get("sessions") or []))
+    return identify(cfg, training_sessions(cfg))

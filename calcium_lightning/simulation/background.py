@@ -111,14 +111,36 @@ def draw_halos(
     """
     strength = rng.uniform(*settings.halo_fraction, len(shapes))
     sigma = shapes.diameter * rng.uniform(*settings.halo_diameters, len(shapes))
+    return _gaussians(grid, shapes.centers - np.asarray(origin), node_sigma(grid, sigma), strength)
+
+
+def draw_blobs(
+    grid: CoarseGrid, origin: tuple[int, int], pad: float, settings: SceneSettings, rng: np.random.Generator
+) -> csr_matrix:
+    """Draw cells far out of focus on the grid's nodes: float32 (N, ny * nx), each with a peak of 1."""
+    size = np.array([settings.height_px, settings.width_px]) + 2 * pad
+    count = rng.poisson(settings.blobs_per_1000_px2 * size.prod() / 1000)
+    centers = rng.uniform(-pad, size - pad, (count, 2))
+    sigma = settings.mean_diameter_px * rng.uniform(*settings.blob_sigma_diameters, count)
+    narrow = node_sigma(grid, sigma)
+    return _gaussians(grid, centers - np.asarray(origin), narrow, (sigma / narrow) ** 2)
+
+
+def node_sigma(grid: CoarseGrid, sigma: np.ndarray) -> np.ndarray:
+    """Widths on the nodes of Gaussians that are as wide as `sigma` when they are interpolated.
+
+    The spline's own blur has a variance of 1/3 node.
+    """
+    return np.sqrt(np.maximum(sigma**2 - grid.stride**2 / 3, 0.25 * grid.stride**2))
+
+
+def _gaussians(grid: CoarseGrid, center: np.ndarray, sigma: np.ndarray, strength: np.ndarray) -> csr_matrix:
+    """Round Gaussians on the nodes: float32 (N, ny * nx). They separate."""
     y, x = (axis.ravel() for axis in grid.nodes())
-    # The spline's own blur has a variance of 1/3 node; Gaussians separate.
-    sigma = np.sqrt(np.maximum(sigma**2 - grid.stride**2 / 3, 0.25 * grid.stride**2))
-    center = shapes.centers - np.asarray(origin)
     along_y = np.exp(-0.5 * ((y - center[:, :1]) / sigma[:, None]) ** 2)
     along_x = np.exp(-0.5 * ((x - center[:, 1:]) / sigma[:, None]) ** 2)
     parts = []
-    for begin in range(0, len(shapes), HALOS_AT_ONCE):
+    for begin in range(0, len(center), HALOS_AT_ONCE):
         rows = slice(begin, begin + HALOS_AT_ONCE)
         halos = along_y[rows, :, None] * along_x[rows, None, :]
         halos[halos < CUT] = 0

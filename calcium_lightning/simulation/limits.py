@@ -70,6 +70,18 @@ LIMITS: dict[str, tuple[float, float]] = {
     "motion_nonrigid_px": (0, 10),
     "motion_residual_px": (0, 5),
     "noise_smoothing_px": (0, 20),
+    "noise_autocorrelation": (0, 0.95),
+    "codec_quality": (0, 51),
+    "lens_radius": (0, 2),
+    "lens_edge_px": (0, 200),
+    "vessel_flicker": (0, 1),
+    "blobs_per_1000_px2": (0, 10),
+    "blob_brightness": (0, 100),
+    "blob_sigma_diameters": (0.5, 10),
+    "black_frames_per_minute": (0, 600),
+    "white_frames_per_minute": (0, 600),
+    "torn_frames_per_minute": (0, 600),
+    "duplicated_frames_per_minute": (0, 600),
 }
 WHOLE = {"height_px", "width_px", "bit_depth", "neuropil_components", "vessel_count"}
 

@@ -38,6 +38,8 @@ def random_settings(rng: np.random.Generator, base: SceneSettings | None = None)
     kinetics = factor(1.6)
     rise = scaled(base.rise_s, kinetics, 0.01, 2.0)
     depth = int(rng.choice([8, 8, 10, 12, 16])) if base.kind == "raw" else base.bit_depth
+    if base.codec != "none":  # which take 8 bit
+        depth = base.bit_depth
     blur = rng.uniform(0.4, 1.6)
     motion = rng.uniform(0.0, 1.5)
     return base.replace(
@@ -64,6 +66,7 @@ def random_settings(rng: np.random.Generator, base: SceneSettings | None = None)
         neuropil_follows_cells=rng.uniform(0.0, 0.8),
         halo_fraction=scaled(base.halo_fraction, factor(2.0), 0.0, 0.5),
         distractors_per_1000_px2=base.distractors_per_1000_px2 * rng.uniform(0.0, 3.0) / size**2,
+        blobs_per_1000_px2=base.blobs_per_1000_px2 / size**2,
         vessel_count=int(rng.integers(0, 4)),
         vessel_width_px=scaled(base.vessel_width_px, size * factor(1.4), 1.0, 200.0),
         vignette=rng.uniform(0.0, 0.8),

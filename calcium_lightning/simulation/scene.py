@@ -15,12 +15,15 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.truth import Truth
-from calcium_lightning.simulation import background, motion, sensor
+from calcium_lightning.simulation import background, lens, motion, sensor
+from calcium_lightning.simulation.bad_frames import BadFrames
+from calcium_lightning.simulation.codec import compressed
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.streams import stream
 from calcium_lightning.simulation.tissue import Tissue
 
 BLOCK_FRAMES = 32
+VIDEO_FRAMES = 256  # of each video that a codec makes; the first of each is coded whole
 SAMPLED_FRAMES = 64  # for the mean image and the typical stretch of ΔF/F
 #: least visible part of a cell's peak: the border may run through a cell, but not past it
 LEAST_VISIBLE = 0.5
@@ -29,8 +32,9 @@ LEAST_VISIBLE = 0.5
 class Scene:
     """One drawn scene.
 
-    The forward model, per frame: light = optics · bleaching · shift(vessels · (haze + neuropil + halos +
-    cells)) + leakage, then photons, noise and levels.
+    The forward model, per frame: light = lens · optics · bleaching · shift(flicker · vessels · (haze +
+    neuropil + halos + blobs + cells)) + leakage, then photons, noise and levels; then what is bad, and a
+    codec.
 
     Parameters
     ----------
@@ -76,7 +80,13 @@ class Scene:
         self._tissue = Tissue(settings, motion.margin_px(self.shifts) + math.ceil(reach), self._rng)
         rng = self._rng("optics")
         self._optics, self._leak = background.draw_optics(self.size, sensor_margin, settings, rng)
+        self._lens: np.ndarray | None = None
+        if settings.lens_radius:
+            self._lens = lens.draw_lens(self.size, sensor_margin, settings, self._rng("lens"))
+            self._optics = self._optics * self._lens
         self._sensor = sensor.Sensor(settings, seed)
+        self._bad = BadFrames.draw(settings, self._rng("bad frames")) if settings.has_bad_frames else None
+        self._block_frames = BLOCK_FRAMES if settings.codec == "none" else VIDEO_FRAMES
         times = np.arange(self.n_frames) / settings.fps
         bleached = 1 - np.exp(-times / settings.bleach_time_s)
         self._bleaching = (1 - settings.bleach_fraction * bleached).astype(np.float32)
@@ -85,6 +95,11 @@ class Scene:
     def n_frames(self) -> int:
         """Number of frames T."""
         return self.settings.n_frames
+
+    @property
+    def bad_frames(self) -> np.ndarray:
+        """Frames that hold no whole picture of their own, bool (T,)."""
+        return np.zeros(self.n_frames, bool) if self._bad is None else self._bad.bad
 
     def _rng(self, name: str) -> np.random.Generator:
         return stream(self.seed, name)
@@ -96,7 +111,7 @@ class Scene:
         """
         stop = self.n_frames if stop is None else min(stop, self.n_frames)
         result = np.empty((max(0, stop - start), *self.size), self.settings.dtype)
-        for first in range(start - start % BLOCK_FRAMES, stop, BLOCK_FRAMES):
+        for first in range(start - start % self._block_frames, stop, self._block_frames):
             block = self._rendered_block(first)
             begin, end = max(start, first), min(stop, first + len(block))
             result[begin - start : end - start] = block[begin - first : end - first]
@@ -104,11 +119,22 @@ class Scene:
 
     def _rendered_block(self, first: int) -> np.ndarray:
         if self._block is None or self._block[0] != first:
-            indices = np.arange(first, min(first + BLOCK_FRAMES, self.n_frames))
-            self._block = (first, self._render(indices))
+            settings = self.settings
+            indices = np.arange(first, min(first + self._block_frames, self.n_frames))
+            frames = np.empty((len(indices), *self.size), settings.dtype)
+            for begin in range(0, len(indices), BLOCK_FRAMES):
+                some = slice(begin, begin + BLOCK_FRAMES)
+                frames[some] = self._render(indices[some])
+            if settings.codec != "none":
+                frames = compressed(frames, settings.codec, settings.codec_quality)
+            self._block = (first, frames)
         return self._block[1]
 
     def _render(self, indices: np.ndarray) -> np.ndarray:
+        if self._bad is not None:
+            shown = self._bad.shown[indices]
+            light = self._bad.lit(self.light(shown), shown)
+            return self._bad.torn(self._sensor.levels(self._sensor.noisy(light, shown)), shown)
         light = self._sensor.noisy(self.light(indices), indices)
         if self.settings.kind == "raw":
             return self._sensor.levels(light)
@@ -159,6 +185,14 @@ class Scene:
         return self._optics_in(np.array([0]))[0][0].numpy()
 
     @cached_property
+    def _first_lens(self) -> np.ndarray:
+        """The lens's transmission in the first frame, (height, width)."""
+        image = torch.from_numpy(self._lens)[None]
+        if self._sensor_shifts is None:
+            return image[0].numpy()
+        return motion.shifted(image, self._sensor_shifts[:1], self.size)[0].clamp_min(0).numpy()
+
+    @cached_property
     def _sampled(self) -> np.ndarray:
         return np.unique(np.linspace(0, self.n_frames - 1, SAMPLED_FRAMES).astype(int))
 
@@ -185,6 +219,17 @@ class Scene:
         return self._first_optics / self._mean_light * per_change
 
     @cached_property
+    def _visible(self) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
+        """Footprints in the field, their peaks, and the share of each that the border and the lens leave."""
+        tissue = self._tissue
+        (footprints, peaks), visible = tissue.footprints, tissue.visible
+        if self._lens is None:
+            return footprints, peaks, visible
+        still = self._first_lens
+        footprints, share, over_centre = lens.seen_through(footprints, still, tissue.at_places(still))
+        return footprints, peaks * over_centre, visible * share
+
+    @cached_property
     def truth(self) -> Truth:
         """The cells that can be seen, and the motion.
 
@@ -192,9 +237,9 @@ class Scene:
         bleaching, without stray light, and for stretched frames at the median stretch.
         """
         tissue = self._tissue
-        footprints, peaks = tissue.footprints
+        footprints, peaks, visible = self._visible
         bright = self.detectability >= self.settings.truth_min_detectability
-        seen = (tissue.visible >= LEAST_VISIBLE) & bright
+        seen = (visible >= LEAST_VISIBLE) & bright
         level = (peaks * tissue.at_places(self._levels)).astype(np.float32)
         traces = tissue.light[seen] * level[seen, None]
         return Truth(
@@ -212,7 +257,7 @@ class Scene:
         The best weights for light of known shape are that shape, so the footprint's norm counts.
         """
         tissue, photons = self._tissue, self.settings.photons_per_px
-        footprints, peaks = tissue.footprints
+        footprints, peaks, _ = self._visible
         norm = np.sqrt(np.asarray(footprints.multiply(footprints).sum(1)).ravel())
         optics = tissue.at_places(self._first_optics)
         resting = tissue.at_places(tissue.still_field) * optics + self.settings.leakage

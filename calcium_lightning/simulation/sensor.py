@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from calcium_lightning.simulation.settings import SceneSettings
-from calcium_lightning.simulation.streams import frame_normals, stream
+from calcium_lightning.simulation.streams import correlated_normals, stream
 
 
 class Sensor:
@@ -59,7 +59,8 @@ class Sensor:
             Frame numbers: each has its own noise.
         """
         settings = self.settings
-        normal = frame_normals(self.seed, frames, self.size)
+        correlation = settings.noise_autocorrelation
+        normal = correlated_normals(self.seed, frames, self.size, correlation)
         if settings.noise_smoothing_px > 0:
             sigma = settings.noise_smoothing_px
             normal = gaussian_filter(normal, (0, sigma, sigma), mode="reflect", truncate=3.0)
@@ -84,13 +85,28 @@ class Sensor:
         """Convert light to levels, uint8 or uint16 (n, height, width). Overwrites `light`."""
         light *= self.gain
         light += self.offset
-        return self.quantised(light)
+        return self.quantised(demosaicked(light) if self.settings.demosaicked else light)
 
     def quantised(self, levels: np.ndarray) -> np.ndarray:
         """Round and clip to the sensor's levels. Overwrites `levels`."""
         np.rint(levels, out=levels)
         np.clip(levels, 0, self.full_scale, out=levels)
         return levels.astype(np.uint8 if self.full_scale < 256 else np.uint16)
+
+
+def demosaicked(levels: np.ndarray) -> np.ndarray:
+    """Fill the pixels of a Bayer sensor that see no green with the mean of their four neighbours.
+
+    Parameters
+    ----------
+    levels : ndarray, float32 (n, height, width)
+        What every pixel would have seen through a green filter; used is every second one, as on a chessboard.
+    """
+    height, width = levels.shape[1:]
+    padded = np.pad(levels, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    around = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
+    green = (np.arange(height)[:, None] + np.arange(width)) % 2 == 0
+    return np.where(green, levels, around * np.float32(0.25))
 
 
 def relative_change(light: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix, diags_array, vstack
 from calcium_lightning.simulation import background
 from calcium_lightning.simulation.activity import draw_activity, slow_courses, standardized
 from calcium_lightning.simulation.cells import CUT, draw_cells, draw_distractors, draw_footprints
+from calcium_lightning.simulation.flicker import Flicker
 from calcium_lightning.simulation.settings import SceneSettings
 
 
@@ -51,6 +52,7 @@ class Tissue:
         self._rng = rng
         self._full_size = (self.size[0] + 2 * margin, self.size[1] + 2 * margin)
         self._vessels = background.draw_vessels(self._full_size, settings, rng("vessels"))
+        self._flicker = Flicker(self._vessels, settings, rng) if settings.vessel_flicker else None
         self._draw_cells()
         self._draw_background()
 
@@ -82,16 +84,29 @@ class Tissue:
         settings = self.settings
         origin = (-self.margin, -self.margin)
         scale = min(settings.neuropil_scale_px[0], settings.halo_diameters[0] * settings.cell_diameter_px[0])
+        if settings.blobs_per_1000_px2:
+            scale = min(scale, settings.blob_sigma_diameters[0] * settings.mean_diameter_px)
         self._grid = background.CoarseGrid(self._full_size, min(max(0.5 * scale, 2.0), 16.0))
         halos = background.draw_halos(self._cells, self._grid, origin, settings, self._rng("halos"))
         fields = background.draw_neuropil(self._grid, settings, self._rng("neuropil"))
         flat = fields.reshape(len(fields), -1)
-        self._smooth = csr_matrix(vstack([csr_matrix(flat), halos], dtype=np.float32).T)
+        blobs, self._blob_light = self._draw_blobs(origin)
+        self._smooth = csr_matrix(vstack([csr_matrix(flat), halos, blobs], dtype=np.float32).T)
         self._courses = self._neuropil_courses(flat, halos)
         haze = background.draw_haze(self._grid, settings, self._rng("haze"))
         haze_image = self._grid.interpolate(haze.reshape(-1, 1))[0]
         resting = (self._images.T @ self._resting).reshape(self._full_size)
         self.still = (resting + self._vessels * haze_image).astype(np.float32)
+
+    def _draw_blobs(self, origin: tuple[int, int]) -> tuple[csr_matrix, np.ndarray]:
+        """Cells far out of focus on the grid, and their light: float32 (N, nodes), (N, T)."""
+        settings = self.settings
+        pad = self.margin + 2 * settings.blob_sigma_diameters[1] * settings.mean_diameter_px
+        blobs = background.draw_blobs(self._grid, origin, pad, settings, self._rng("blobs"))
+        rng = self._rng("blobs' activity")
+        spread = rng.lognormal(0, settings.brightness_log_std, (blobs.shape[0], 1))
+        peak = settings.brightness * settings.blob_brightness * spread
+        return blobs, (peak * draw_activity(blobs.shape[0], settings, rng).calcium).astype(np.float32)
 
     def _neuropil_courses(self, fields: np.ndarray, halos: csr_matrix) -> np.ndarray:
         """Time courses of the neuropil, float32 (components, T): their own and what the cells beneath do."""
@@ -107,16 +122,22 @@ class Tissue:
 
     def at(self, frames: np.ndarray) -> torch.Tensor:
         """Light of the tissue in some frames: float32 (n, height + 2 margin, width + 2 margin)."""
-        return self._lit(self.light[:, frames], self._other_light[:, frames], self._courses[:, frames])
+        parts = (self.light, self._other_light, self._courses, self._blob_light)
+        tissue = self._lit(*(part[:, frames] for part in parts))
+        if self._flicker is not None:
+            tissue.view(len(frames), -1).mul_(torch.from_numpy(self._flicker.factor(frames)))
+        return tissue
 
     def mean(self) -> torch.Tensor:
         """Light of the tissue on average: float32 (1, height + 2 margin, width + 2 margin)."""
-        parts = (self.light, self._other_light, self._courses)
+        parts = (self.light, self._other_light, self._courses, self._blob_light)
         return self._lit(*(part.mean(1, keepdims=True) for part in parts))
 
-    def _lit(self, light: np.ndarray, other_light: np.ndarray, courses: np.ndarray) -> torch.Tensor:
+    def _lit(
+        self, light: np.ndarray, other_light: np.ndarray, courses: np.ndarray, blob_light: np.ndarray
+    ) -> torch.Tensor:
         count = light.shape[1]
-        nodes = self._smooth @ np.concatenate([courses, light])
+        nodes = self._smooth @ np.concatenate([courses, light, blob_light])
         tissue = torch.from_numpy(np.ascontiguousarray(self._grid.interpolate(nodes)))
         tissue *= torch.from_numpy(self._vessels)
         tissue += torch.from_numpy(self.still)

@@ -107,6 +107,10 @@ def check_resumable(checkpoint: Mapping[str, Any], model: Any, path: Path | str)
     ours = {**model.network.architecture, "window": asdict(model.window)}
     theirs = {**checkpoint["architecture"], "window": {**asdict(WindowSettings()), **checkpoint["window"]}}
     _compare(f"ckpt_path={path}", theirs, ours)
+    _check_tensors(f"ckpt_path={path}", checkpoint["state_dict"], model.state_dict())
+    for name in ("epoch", "global_step"):
+        if type(checkpoint.get(name)) is not int or checkpoint[name] < 0:
+            raise InputError(f"ckpt_path={path}: damaged: its {name} is no number")
 
 
 def load_weights(model: Any, path: Path | str) -> None:
@@ -126,17 +130,7 @@ def load_weights(model: Any, path: Path | str) -> None:
     """
     weights = read_weights(DEFAULT if str(path) == "default" else path)
     _compare(f"weights={path}", _learned(weights.architecture), _learned(model.network.architecture))
-    state = weights.state
-    own = model.network.state_dict()
-    wrong = [
-        name
-        for name in sorted({*own, *state})
-        if name not in own or name not in state or own[name].shape != state[name].shape
-    ]
-    if wrong:
-        raise InputError(
-            f"weights={path}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
-        )
+    _check_tensors(f"weights={path}", weights.state, model.network.state_dict())
     seen, ours = (
         weights.window.get("background_diameters", BACKGROUND_DIAMETERS),
         model.window.background_diameters,
@@ -146,7 +140,19 @@ def load_weights(model: Any, path: Path | str) -> None:
             f"weights={path}: learned with preprocess.background_diameters={seen:g}, this training has "
             f"{ours:g}; give the same"
         )
-    model.network.load_state_dict(state)
+    model.network.load_state_dict(weights.state)
+
+
+def _check_tensors(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    wrong = [
+        key
+        for key in sorted({*ours, *theirs})
+        if key not in ours or key not in theirs or ours[key].shape != theirs[key].shape
+    ]
+    if wrong:
+        raise InputError(
+            f"{name}: of another architecture ({len(wrong)} tensors differ, the first is {wrong[0]})"
+        )
 
 
 def _learned(architecture: Mapping[str, Any]) -> dict[str, Any]:

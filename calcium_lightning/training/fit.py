@@ -20,10 +20,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.parts import PACKAGE, import_parts, know_target, targets_of
+from calcium_lightning.core.plain import mapping
+from calcium_lightning.core.reading import reason
 from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 from calcium_lightning.nn.checkpoint import read_checkpoint
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import Job, write_job
+from calcium_lightning.training.callbacks.diverged import Diverged
 from calcium_lightning.training.callbacks.lines import EpochLines
 from calcium_lightning.training.callbacks.stop import OrderlyStop
 from calcium_lightning.training.checkpoints import WholeFiles, check_resumable, load_weights
@@ -194,7 +197,21 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
         if trainer.interrupted and error.code == 1:
             raise KeyboardInterrupt from None
         raise
+    except Exception as error:  # told apart by where it was raised
+        if resume is not None and _restoring(error):
+            raise InputError(f"ckpt_path={resume}: can't be gone on with ({reason(error)})") from error
+        raise
     return _summarize(trainer, run)
+
+
+def _restoring(error: BaseException) -> bool:
+    """Whether an error came while Lightning took over what a checkpoint holds beside the weights."""
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__")).endswith(".checkpoint_connector"):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int]:
@@ -206,6 +223,12 @@ def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int
     path = Path(str(cfg.ckpt_path)).expanduser()
     checkpoint = read_checkpoint(path, "ckpt_path")
     check_resumable(checkpoint, model, path)
+    progress = mapping(checkpoint, "loops", "fit_loop", "epoch_progress", "current")
+    done, wanted = progress.get("processed", checkpoint["epoch"]), cfg.trainer.get("max_epochs")
+    if isinstance(wanted, int) and isinstance(done, int) and 0 <= wanted < done:
+        raise InputError(
+            f"ckpt_path={path}: has {done} epochs behind it; trainer.max_epochs={wanted} is fewer"
+        )
     return path, int(checkpoint["global_step"])
 
 
@@ -214,6 +237,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
     terminal = sys.stderr.isatty()
     callbacks += [
         OrderlyStop(),
+        Diverged(),
         RichProgressBar(leave=False, console_kwargs={"stderr": True}) if terminal else EpochLines(),
     ]
     loggers: list[Any] = [MetricsTable(run.metrics)]

@@ -115,6 +115,18 @@ PRESETS = {
     "sim_cortex": ("miniscope_cortex", "cortex, 60 s at 20 Hz, 256x256 px"),
     "sim_dff": ("dff_5fps", "ΔF/F, 130 s at 5 Hz, 200x200 px, stretched frame by frame"),
     "sim_demo": ("demo", "CA1, 40 s at 20 Hz, 160x160 px: the quickest"),
+    "sim_dense": ("dense", "CA1, 2.5 times as many cells"),
+    "sim_slow": ("slow", "CA1, slow transients that come often"),
+    "sim_dark": ("dark", "CA1, a fifth of the light"),
+    "sim_haze": ("haze", "CA1, heavy neuropil"),
+    "sim_mixed": ("mixed", "cortex, denser, busier, darker, more neuropil"),
+    "sim_large": ("large", "CA1, large and elongated cells among others"),
+    "sim_lens": ("lens", "CA1, a lens's edge in the frame"),
+    "sim_vessels": ("vessels", "CA1, vessels whose walls flicker"),
+    "sim_blobs": ("blobs", "CA1, cells far out of focus behind"),
+    "sim_denoised": ("denoised", "CA1, noise correlated in time and space"),
+    "sim_lossy": ("lossy", "CA1, through H.264"),
+    "sim_bad_frames": ("bad_frames", "CA1, black, white, torn and duplicated frames"),
 }
 
 

@@ -95,7 +95,7 @@ def test_kinds_cover_what_must_hold_without_a_setting(part):
             *("--still", "--seconds 20", "--seconds 300"),
         }
     names = {kind.name for kind in kinds.choose(None, minisim=False, published=False)}
-    assert names == {"sim_ca1", "sim_cortex", "sim_dff", "sim_demo"}
+    assert names == {*kinds.PRESETS}
     chosen = kinds.choose(["l23_1*", "ca1"], minisim=True, published=False)
     assert [kind.name for kind in chosen] == ["ca1", "l23_10fps", "l23_128px"]
     told_to_users = part("accuracy").parser().format_help()
@@ -104,9 +104,9 @@ def test_kinds_cover_what_must_hold_without_a_setting(part):
         kinds.choose(["sim_ca"], False, False)
 
 
-def test_presets_of_the_kinds_exist(part):
-    for preset, _ in part("kinds").PRESETS.values():
-        assert (Path(__file__).resolve().parents[2] / "conf/simulation" / f"{preset}.yaml").is_file()
+def test_every_preset_of_the_simulator_is_a_kind(part):
+    presets = (Path(__file__).resolve().parents[2] / "conf/simulation").glob("*.yaml")
+    assert {preset for preset, _ in part("kinds").PRESETS.values()} == {path.stem for path in presets}
 
 
 def test_a_recording_of_minisim_needs_it(part, tmp_path):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_training import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcium_lightning.data.labels import label_table
 from calcium_lightning.data.scenes import SceneData
 from calcium_lightning.loggers.metrics_table import read_table
 from calcium_lightning.nn.checkpoint import read_weights
-from calcium_lightning.simulation import SceneSettings
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
+from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.simulation import SceneSession, SceneSettings
 
 SMALL = SceneSettings(seconds=2.0, fps=10.0, cell_diameter_px=(8.0, 10.0), motion_std_px=(0.5, 0.5))
 SIZES = {"side_px": 56, "seconds": (2.0, 3.0), "crop": 24, "block": 2, "batch_size": 4}
@@ -75,6 +80,49 @@ def test_scenes_are_those_of_the_seed(tmp_path, monkeypatch):
     assert len(set(lengths)) > 1 or not torch.equal(first[0], first[1])
 
 
+def test_a_run_that_breaks_off_waits_for_no_scenes(monkeypatch):
+    stream, begun, go_on = data(9, 0), [], threading.Event()
+
+    def slow(self, part, number):
+        begun.append(number)
+        go_on.wait(10)
+
+    monkeypatch.setattr(SceneData, "_ready", slow)
+    for number in range(9):
+        stream._begin(number)
+    threading.Timer(0.1, go_on.set).start()
+    stream.on_exception(KeyboardInterrupt())
+    assert len(begun) == 1  # what was under way
+
+
+def test_hardships_make_scenes_harder_and_a_chance_of_none_leaves_them_as_they_were():
+    plain, never, always = (
+        data(2, 0, **options)._scene("train", 1) for options in ({}, {"hardships": 0.0}, {"hardships": 1.0})
+    )
+    assert never.sha256() == plain.sha256()
+    assert always.settings.density_per_1000_px2 > plain.settings.density_per_1000_px2
+    assert always.settings.vessel_flicker > 0
+    assert always.seed == plain.seed
+    assert always.fps == plain.fps
+
+
+def test_no_label_lies_where_frames_are_not_looked_at():
+    """What is outside of a lens, or of a mask, is no part of the network's frames: nothing can be learned there."""
+    scene = SMALL.replace(height_px=96, width_px=96, density_per_1000_px2=15, seconds=8.0)
+    session, mask = SceneSession(scene, 3), np.zeros((96, 96), bool)
+    mask[:, :50] = True
+    settings = PreprocessSettings(motion=None)
+    everywhere, inside = (prepare(RepairedSession.of(session, part), 9.0, settings) for part in (None, mask))
+    usable = inside.usable
+    assert usable is not None
+    places = everywhere.scale.to_session(label_table(everywhere).positions)
+    kept = inside.scale.to_session(label_table(inside).positions)
+    at = np.rint(places).clip(0, 95).astype(int)
+    expected = places[usable.numpy()[at[:, 0], at[:, 1]]]
+    assert 10 < len(expected) < 0.7 * len(places)
+    np.testing.assert_allclose(kept, expected)
+
+
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory) -> Path:
     from hydra.core.global_hydra import GlobalHydra
@@ -122,6 +170,7 @@ def test_two_processes_see_what_one_sees(run_command, unbroken, tmp_path):
         (["trainer.reload_dataloaders_every_n_epochs=0"], "trainer.reload_dataloaders_every_n_epochs=1"),
         (["data.labels=false"], "data.labels"),
         (["data.scenes=0"], "data.scenes=0"),
+        (["data.hardships=2"], "data.hardships=2"),
     ],
 )
 def test_what_does_not_fit_is_refused(run_command, overrides, message):

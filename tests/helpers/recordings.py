@@ -77,7 +77,8 @@ def read_all(path: Path, **options: str | None) -> np.ndarray:
 
 def ingested(path: Path, folder: Path, **settings: Any) -> tuple[Any, tuple[str, ...]]:
     """A recording as a session (its reader, open), and what was said."""
-    from calcium_lightning.io.convert import IngestSettings, ingest_recording
+    from calcium_lightning.io.convert import ingest_recording
+    from calcium_lightning.io.ingest_settings import IngestSettings
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.session import Session
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.convert import IngestSettings, ingest_recording
+from calcium_lightning.io.convert import ingest_recording
+from calcium_lightning.io.ingest_settings import IngestSettings
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.session import Session, Truth
 

@@ -75,7 +75,9 @@ def test_what_a_notebook_shows_is_short_and_harmless(cells):
 
 def test_cells_are_written_by_the_writers(cells, tmp_path):
     cells.to_csv(tmp_path / "a.csv")
-    assert len(pd.read_csv(tmp_path / "a.csv")) == len(cells)
+    assert len(pd.read_csv(tmp_path / "a.csv")) == cells.accepted.sum()
+    cells.to_csv(tmp_path / "all.csv", rejected=True)
+    assert len(pd.read_csv(tmp_path / "all.csv")) == len(cells)
     cells.to_nwb(tmp_path / "a.nwb", subject_id="m7", species="Mus musculus")
     with NWBHDF5IO(tmp_path / "a.nwb", "r") as stream:
         file = stream.read()

@@ -17,6 +17,7 @@ from types import MappingProxyType, TracebackType
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io.readers.clock import Clock
 
 
@@ -127,6 +128,23 @@ class Recording(abc.ABC):
         InputError
             Naming the frame that can't be read.
         """
+
+    def stream(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """Yield :meth:`blocks`; what a library makes of a damaged file is told as the file's fault.
+
+        Raises
+        ------
+        InputError
+            Naming the frame from which on the file can't be read.
+        """
+        blocks, index = self.blocks(start, stop, size), start
+        while True:
+            with reading(self.path, f"from frame {index} on it"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+            index += len(block)
 
     def close(self) -> None:  # noqa: B027  (most readers hold nothing open)
         """Release whatever is open."""

@@ -11,10 +11,11 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.hdf5 import load_plugins
+from calcium_lightning.io.hdf5 import open_any
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
+from calcium_lightning.io.stored import frames_stored
 
 #: names under which frame rates are found beside datasets in the wild (CaImAn's is "fr")
 RATE_NAMES = ("fps", "frame_rate", "framerate", "frameRate", "fr", "Fs", "sampling_rate")
@@ -26,14 +27,12 @@ AXIS_NAMES = {
     "c": ("c", "channel", "channels"),
     "z": ("z", "plane", "planes", "depth"),
 }
-#: more chunks than this aren't looked at one by one
-CHECKED_CHUNKS = 200_000
 
 
 def open_hdf5(path: Path, options: Options) -> Recording:
     """Open one of our sessions, an NWB file, CaImAn's results, or any HDF5 dataset."""
     key = options.key
-    with open_file(path) as file:
+    with open_any(path) as file:
         identity = file.attrs.get("format")
         is_nwb = "nwb_version" in file.attrs or path.suffix.lower() == ".nwb"
         is_caiman = key is None and isinstance(file.get("estimates/A"), h5py.Group)
@@ -52,25 +51,6 @@ def open_hdf5(path: Path, options: Options) -> Recording:
 
         return open_nwb(path, options)
     return Hdf5Recording(path, options)
-
-
-def open_file(path: Path) -> h5py.File:
-    """Open an HDF5 file of anybody's for reading.
-
-    Raises
-    ------
-    InputError
-        If it was cut off or isn't HDF5.
-    """
-    load_plugins()
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if "truncated" in str(error):
-            raise InputError(f"{path}: a truncated HDF5 file; copy it again") from error
-        raise InputError(
-            f"{path}: not an HDF5 file that can be read ({' '.join(str(error).split())})"
-        ) from error
 
 
 class Hdf5Recording(ArrayRecording):
@@ -93,7 +73,7 @@ class Hdf5Recording(ArrayRecording):
 
     def __init__(self, path: Path, options: Options, reverse: bool = False) -> None:
         self.path = path
-        self._file = open_file(path)
+        self._file = open_any(path)
         try:
             self.key = self._choose(options.key)
             dataset = self._file[self.key]
@@ -129,27 +109,14 @@ class Hdf5Recording(ArrayRecording):
 
     def _check_written(self) -> None:
         """Frames that were promised and never written would be read as black."""
-        dataset = self._dataset
-        if dataset.is_virtual or dataset.external:
+        there, why = frames_stored(self._dataset, self._time)
+        if not why:
             return
-        if not dataset.chunks:
-            if dataset.size and dataset.id.get_storage_size() == 0:
-                raise InputError(
-                    f"{self.path}: {self.key} was made for {self.n_frames} frames, none are there"
-                )
-            return
-        per_axis = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
-        count = dataset.id.get_num_chunks()
-        if count >= int(np.prod(per_axis)) or count > CHECKED_CHUNKS:
-            return
-        written: list[int] = []
-        dataset.id.chunk_iter(lambda chunk: written.append(chunk.chunk_offset[self._time]))
-        depth = int(dataset.chunks[self._time])
-        last = (max(written) + depth) if written else 0
-        there = min(last, self.n_frames)
-        if not there:
-            raise InputError(f"{self.path}: {self.key} was made for {self.n_frames} frames, none are there")
         promised = self.n_frames
+        if not there:
+            raise InputError(
+                f"{self.path}: {self.key} was made for {promised} frames, none are there ({why})"
+            )
         self.shape = (there, *self.shape[1:])
         self.short(promised, there)
 

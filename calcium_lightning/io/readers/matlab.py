@@ -6,23 +6,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
+
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options
-from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positive
+from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positive, datasets
+
+#: sizes (y, x, time) that stand beside frames whose pixels are one column (CNMF, NoRMCorre)
+SIZE_NAMES = ("Ysiz", "sizY", "siz")
 
 
 def open_matlab(path: Path, options: Options) -> Recording:
-    """Open a three-dimensional array of a ``.mat`` file.
+    """Open a three-dimensional array of a ``.mat`` file, or a field of a structure.
 
-    ``axes`` is the order as MATLAB shows it (``size(Y)``), by default ``yxt``.
+    ``axes`` is the order as MATLAB shows it (``size(Y)``), by default ``yxt``. An array (pixels, time) with
+    its three sizes beside it in ``Ysiz`` is unfolded.
     """
-    import h5py
-
     options = replace(options, axes=options.axes or "yxt")
     if h5py.is_hdf5(path):
-        return Hdf5Recording(path, options, reverse=True)
+        return Matlab73Recording(path, options, reverse=True)
     return MatlabRecording(path, options)
 
 
@@ -34,7 +39,8 @@ class MatlabRecording(ArrayRecording):
     path : Path
         The file.
     options : Options
-        ``key``: the variable, default the only one of three dimensions; ``axes``: the order of its axes.
+        ``key``: the variable, or ``variable.field``, default the only one of three dimensions; ``axes``: the
+        order of its axes.
 
     Raises
     ------
@@ -46,6 +52,8 @@ class MatlabRecording(ArrayRecording):
         key, axes = options.key, options.axes or "yxt"
         sizes = variables(path)
         stacks = [name for name, shape in sizes.items() if len(shape) == 3]
+        flat = {} if stacks else self._flat(path, sizes)
+        stacks = stacks or list(flat)
         if key is None:
             if len(stacks) != 1:
                 found = ", ".join(f"{name} {shape}" for name, shape in list(sizes.items())[:8])
@@ -63,29 +71,107 @@ class MatlabRecording(ArrayRecording):
             )
         self.key = key
         array = load_variable(path, key)
+        if key in flat and array.ndim == 2:
+            array = array.reshape(flat[key], order="F")
         if array.ndim != len(axes):
             raise InputError(f"{path}: {key} has shape {array.shape}, expected three dimensions ({axes})")
         self.use(path, array, axes, options, key)
-        rates = [name for name in RATE_NAMES if sizes.get(name) == (1, 1)]
+        beside = key.rpartition(".")[0]
+        rates = [
+            name for rate in RATE_NAMES for name in (f"{beside}.{rate}", rate) if sizes.get(name) == (1, 1)
+        ]
         self.fps = _positive(load_variable(path, rates[0])) if rates else None
+
+    @staticmethod
+    def _flat(path: Path, sizes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, int, int]]:
+        """Arrays (pixels, time) that have their sizes beside them: name -> (y, x, time)."""
+        found = {}
+        for name, shape in sizes.items():
+            beside = name.rpartition(".")[0]
+            for size in (f"{beside}.{word}".lstrip(".") for word in SIZE_NAMES):
+                if size in sizes and sizes[size] in ((1, 3), (3, 1)):
+                    wanted = _sizes(load_variable(path, size), shape)
+                    if wanted is not None:
+                        found[name] = wanted
+        return found
+
+
+class Matlab73Recording(Hdf5Recording):
+    """An array of a version 7.3 file, which is HDF5 with the axes reversed."""
+
+    def _stacks(self) -> list[str]:
+        return super()._stacks() or list(self._flat())
+
+    def _flat(self) -> dict[str, tuple[int, int, int]]:
+        """Arrays (pixels, time), here (time, pixels), that have their sizes beside them."""
+        found = {}
+        for name, node in datasets(self._file):
+            for word in SIZE_NAMES:
+                size = node.parent.get(word)
+                if node.ndim == 2 and isinstance(size, h5py.Dataset) and size.size == 3:
+                    wanted = _sizes(size[()], node.shape[::-1])
+                    if wanted is not None:
+                        found[name] = wanted
+        return found
+
+    def _use(self, dataset: h5py.Dataset, axes: str | None, options: Options) -> None:
+        if dataset.ndim != 2 or axes != "txy" or self.key not in (flat := self._flat()):
+            super()._use(dataset, axes, options)
+            return
+        self._dataset = dataset
+        self.use(self.path, _Unfolded(dataset, flat[self.key]), axes, options, self.key)
+        self.fps = self._number(RATE_NAMES)
+        self._check_written()
+
+
+class _Unfolded:
+    """A dataset (time, pixels) as (time, x, y); MATLAB counts pixels down the columns."""
+
+    def __init__(self, dataset: h5py.Dataset, sizes: tuple[int, int, int]) -> None:
+        height, width, count = sizes
+        self._dataset, self.shape, self.dtype = dataset, (count, width, height), dataset.dtype
+        self.chunks = (int(dataset.chunks[0]), width, height) if dataset.chunks else None
+
+    def __getitem__(self, where: tuple[Any, ...]) -> np.ndarray:
+        return np.asarray(self._dataset[where[0]]).reshape(-1, *self.shape[1:])[(slice(None), *where[1:])]
+
+
+def _sizes(value: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Sizes (y, x, time) as a file gives them, where an array (pixels, time) fits them."""
+    numbers = np.asarray(value).ravel()
+    if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
+        return None
+    height, width, count = (int(number) for number in numbers)
+    return (height, width, count) if tuple(shape) == (height * width, count) else None
 
 
 def variables(path: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the variables of a ``.mat`` file before version 7.3."""
+    """Names and shapes of the variables of a ``.mat`` file before version 7.3; ``a.b`` is a field."""
     from scipy import io
 
     try:
-        return {name: tuple(shape) for name, shape, _ in io.whosmat(path)}
+        listed = io.whosmat(path)
     except Exception as error:  # SciPy raises what its struct and zlib calls raise
         raise _damaged(path, error) from error
+    sizes = {}
+    for name, shape, kind in listed:
+        if kind == "struct" and tuple(shape) == (1, 1):
+            record = load_variable(path, name)[0, 0]
+            for field in record.dtype.names or ():
+                sizes[f"{name}.{field}"] = np.shape(record[field])
+        else:
+            sizes[name] = tuple(shape)
+    return sizes
 
 
 def load_variable(path: Path, name: str) -> Any:
-    """Read one variable of a ``.mat`` file before version 7.3."""
+    """Read one variable of a ``.mat`` file before version 7.3, or ``a.b``, a field of a structure."""
     from scipy import io
 
+    variable, _, field = name.partition(".")
     try:
-        return io.loadmat(path, variable_names=[name])[name]
+        value = io.loadmat(path, variable_names=[variable])[variable]
+        return value[0, 0][field] if field else value
     except MemoryError:
         raise
     except Exception as error:

@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.hdf5 import open_any
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.formats import Options, choose
-from calcium_lightning.io.readers.hdf5 import Hdf5Recording, nearest_name, open_file
+from calcium_lightning.io.readers.hdf5 import Hdf5Recording, nearest_name
 from calcium_lightning.io.readers.sequence import Sequenced
 
 #: series that hold a calcium recording, the one-photon one first
@@ -78,7 +79,7 @@ class NwbRecording(Hdf5Recording):
 
     def __init__(self, path: Path, options: Options) -> None:
         self.path = path
-        self._file = open_file(path)
+        self._file = open_any(path)
         try:
             group = self._series(options.key)
             self.key = str(group.name)

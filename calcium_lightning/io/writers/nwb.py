@@ -8,7 +8,7 @@ square.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.version import __version__
+from calcium_lightning.io.writers.table import Export, chosen_cells
 
 if TYPE_CHECKING:
     from pynwb import NWBFile
@@ -70,6 +71,18 @@ class NwbSettings:
     session_description: str | None = None
 
 
+def write(cells: Cells, target: Path, export: Export) -> None:
+    """Write an NWB file, as :func:`export_nwb` does."""
+    export_nwb(
+        cells,
+        target,
+        NwbSettings(**export.settings),
+        source=export.source,
+        overwrite=export.overwrite,
+        numbers=export.numbers(cells),
+    )
+
+
 def export_nwb(
     cells: Cells,
     path: Path | str,
@@ -77,6 +90,7 @@ def export_nwb(
     *,
     source: Path | None = None,
     overwrite: bool = False,
+    numbers: np.ndarray | None = None,
 ) -> None:
     """Write an NWB file, atomically.
 
@@ -96,6 +110,8 @@ def export_nwb(
         The cells file, for the time of a session that is gone and for the record.
     overwrite : bool
         Replace an existing file.
+    numbers : ndarray of int (K,), optional
+        The cells' numbers, which are the ids of their rows; default 0 to K - 1.
 
     Raises
     ------
@@ -112,18 +128,21 @@ def export_nwb(
     file = _file(cells, settings, source)
     plane = _imaging_plane(file, cells, settings)
     module = file.create_processing_module("ophys", "cells found by calcium-lightning, and what they did")
-    segmentation = _segmentation(module, plane, cells, settings.masks)
+    numbers = np.arange(len(cells)) if numbers is None else numbers
+    segmentation = _segmentation(module, plane, cells, settings.masks, numbers)
     _responses(module, segmentation, cells)
     _motion(module, cells)
     _images(module, cells)
     if settings.localizations:
-        _localizations(module, cells)
+        _localizations(module, cells, numbers)
     with atomic_path(path, overwrite) as temporary, NWBHDF5IO(str(temporary), "w") as stream:
         stream.write(file)
 
 
-def to_nwb(cells: Cells, path: Path | str, *, overwrite: bool = False, **facts: Any) -> None:
-    """Write an NWB file; the facts are fields of :class:`NwbSettings`, and otherwise as :func:`export_nwb`.
+def to_nwb(
+    cells: Cells, path: Path | str, *, rejected: bool = False, overwrite: bool = False, **facts: Any
+) -> None:
+    """Write accepted cells, or all, as NWB; the facts are fields of :class:`NwbSettings`.
 
     Raises
     ------
@@ -134,7 +153,8 @@ def to_nwb(cells: Cells, path: Path | str, *, overwrite: bool = False, **facts: 
     for name in facts:
         if name not in known:
             raise InputError(f"to_nwb: {name}= is no fact that NWB takes{nearest(name, known)}")
-    export_nwb(cells, path, NwbSettings(**facts), overwrite=overwrite)
+    chosen, rows = chosen_cells(cells, rejected)
+    export_nwb(chosen, path, NwbSettings(**facts), overwrite=overwrite, numbers=rows)
 
 
 def start_time(cells: Cells, settings: NwbSettings, source: Path | None) -> tuple[datetime, str]:
@@ -233,7 +253,9 @@ def _wavelength(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) -> PlaneSegmentation:
+def _segmentation(
+    module: Any, plane: ImagingPlane, cells: Cells, masks: str, numbers: np.ndarray
+) -> PlaneSegmentation:
     from hdmf.backends.hdf5 import H5DataIO
     from hdmf.common import VectorData, VectorIndex
     from pynwb.ophys import ImageSegmentation, PlaneSegmentation
@@ -271,7 +293,7 @@ def _segmentation(module: Any, plane: ImagingPlane, cells: Cells, masks: str) ->
         name="PlaneSegmentation",
         description=f"demixed footprints of single cells; they may overlap{_told(cells)}",
         imaging_plane=plane,
-        id=np.arange(len(cells)),
+        id=numbers,
         columns=columns,
         colnames=[column.name for column in columns if not isinstance(column, VectorIndex)],
     )
@@ -363,7 +385,7 @@ def _images(module: Any, cells: Cells) -> None:
     module.add(Images(name="SummaryImages", images=pictures, description="images of the whole recording"))
 
 
-def _localizations(module: Any, cells: Cells) -> None:
+def _localizations(module: Any, cells: Cells, numbers: np.ndarray) -> None:
     from hdmf.backends.hdf5 import H5DataIO
     from hdmf.common import DynamicTable, VectorData
 
@@ -374,9 +396,10 @@ def _localizations(module: Any, cells: Cells) -> None:
         "amplitude": "peak brightness, the frames' units",
         "x_std": "standard error, pixels",
         "y_std": "standard error, pixels",
-        "cell": "row of the cell that claimed it, -1 for none",
+        "cell": "id of the cell that claimed it, -1 for none",
     }
     found = cells.localizations
+    found = replace(found, cell=np.append(numbers, -1)[found.cell].astype(np.int32))
     compressed = {"compression": "gzip", "shuffle": True} if len(found) else {}
     columns = [
         VectorData(name=name, description=text, data=H5DataIO(getattr(found, name), **compressed))

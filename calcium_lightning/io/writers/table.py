@@ -1,19 +1,24 @@
 """Which formats cells are written in: one table, of the package's writers and of one's own.
 
-Knows what each is called; what is in a file is its writer's business.
+Knows what each is called; what is in a file is its writer's business. A writer is one module and one row
+here, and is imported when it is first used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.parts import describe, register, registered
+from calcium_lightning.core.selection import select
 
 
 @dataclass(frozen=True)
@@ -22,17 +27,31 @@ class Export:
 
     Attributes
     ----------
-    source : Path
+    source : Path or None
         The cells file.
+    ids : ndarray of int (K,), or None
+        The cells' numbers, which are their rows in the cells file; None where these are all of its cells.
     overwrite : bool
         Replace an existing target.
     settings : mapping
         Of the writer, by the name of its format in the command's config.
     """
 
-    source: Path
+    source: Path | None = None
+    ids: np.ndarray | None = None
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def numbers(self, cells: Cells) -> np.ndarray:
+        """The cells' numbers, int64 (K,)."""
+        return np.arange(len(cells)) if self.ids is None else np.asarray(self.ids, np.int64)
+
+
+class Write(Protocol):
+    """Writes cells to a target, atomically."""
+
+    def __call__(self, cells: Cells, target: Path, export: Export, /) -> None:
+        """Write them."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +63,58 @@ class Writer:
     format : str
         What ``format=`` calls it.
     ending : str
-        Of its files.
-    write : callable
-        Called with the cells, the target and an :class:`Export`.
+        Of its files; empty for a format that is always a folder.
+    write : callable or str
+        Called with the cells, the target and an :class:`Export`; or ``module:function`` of this folder.
     folder : bool
         A target without an ending is a folder of several files.
+    meaning : str
+        For whom it is.
+    by_ending : bool
+        Whether a target's ending alone chooses it.
     """
 
     format: str
     ending: str
-    write: Callable[[Cells, Path, Export], None]
+    writer: Write | str
     folder: bool = False
+    meaning: str = ""
+    by_ending: bool = True
+
+    def write(self, cells: Cells, target: Path, export: Export) -> None:
+        """Write cells; the module is imported now.
+
+        Raises
+        ------
+        InputError
+            If the target exists, or the cells don't suit the format.
+        """
+        writer = self.writer
+        if isinstance(writer, str):
+            module, function = writer.split(":")
+            writer = getattr(import_module(f"{__package__}.{module}"), function)
+        assert callable(writer)
+        writer(cells, target, export)
 
 
-def _nwb(cells: Cells, target: Path, export: Export) -> None:
-    from calcium_lightning.io.writers.nwb import NwbSettings, export_nwb
+WRITERS = (
+    Writer("nwb", ".nwb", "nwb:write", meaning="Neurodata Without Borders; DANDI"),
+    Writer("csv", ".csv", "csv:write", folder=True, meaning="tables for spreadsheets and R"),
+    Writer("parquet", ".parquet", "parquet:write", folder=True, meaning="the same tables, typed and small"),
+    Writer("mat", ".mat", "matlab:write", meaning="MATLAB, version 7.3"),
+    Writer("suite2p", "", "suite2p:write", folder=True, meaning="a folder that Suite2p opens"),
+    Writer("caiman", ".hdf5", "caiman:write", meaning="CaImAn's results: load_CNMF reads it"),
+    Writer("minian", "", "minian:write", folder=True, meaning="a folder that open_minian reads"),
+    Writer("cellreg", ".mat", "cellreg:write", meaning="footprints for CellReg", by_ending=False),
+    Writer("netcdf", ".nc", "netcdf:write", meaning="xarray, and whoever reads netCDF-4"),
+    Writer("imagej", ".zip", "imagej:write", meaning="outlines for ImageJ's ROI manager"),
+)
 
-    settings = NwbSettings(**export.settings)
-    export_nwb(cells, target, settings, source=export.source, overwrite=export.overwrite)
 
-
-def _csv(cells: Cells, target: Path, export: Export) -> None:
-    from calcium_lightning.io.writers.csv import export_csv
-
-    export_csv(cells, target, overwrite=export.overwrite)
-
-
-WRITERS = (Writer("nwb", ".nwb", _nwb), Writer("csv", ".csv", _csv, folder=True))
+def chosen_cells(cells: Cells, rejected: bool) -> tuple[Cells, np.ndarray]:
+    """The cells to write and their numbers: those that are accepted, or all."""
+    rows = np.arange(len(cells)) if rejected else np.flatnonzero(cells.accepted)
+    return (cells if len(rows) == len(cells) else select(cells, rows)), rows
 
 
 def writer(format: str, ending: str) -> Callable[[Any], Any]:
@@ -135,7 +179,7 @@ def find_writer(format: str) -> Writer:
 
 
 def choose_writer(target: Path) -> Writer:
-    """The writer that a target's ending tells; one without an ending, and a folder, is of several tables.
+    """The writer that a target's ending tells; CSV for one without an ending, and for a folder.
 
     Raises
     ------
@@ -145,9 +189,10 @@ def choose_writer(target: Path) -> Writer:
     known = writers().values()
     ending = target.suffix.lower()
     if not ending or target.is_dir():
-        return next(item for item in known if item.folder)
+        return find_writer("csv")
     for item in known:
-        if item.ending == ending:
+        if item.by_ending and item.ending == ending:
             return item
-    endings, formats = ", ".join(item.ending for item in known), "|".join(item.format for item in known)
+    endings = ", ".join(item.ending for item in known if item.by_ending and item.ending)
+    formats = "|".join(item.format for item in known)
     raise InputError(f"output={target}: no export ends in {ending}; {endings}, a folder, or format={formats}")

@@ -169,7 +169,7 @@ class PublishedData(L.LightningDataModule):
 
     def __init__(
         self,
-        sessions: Sequence[Path | str],
+        sessions: Path | str | Sequence[Path | str],
         size: int = 100,
         batch_size: int = 8,
         validation: float = 0.1,

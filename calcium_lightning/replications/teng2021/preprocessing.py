@@ -147,7 +147,7 @@ class PublishedRecording(Recording):
         """Limits of the contrast and the usual mean brightness, from frames spread over the recording."""
         count = self._recording.n_frames
         picked = np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(int))
-        frames = np.concatenate([next(iter(self._recording.blocks(i, i + 1, 1)))[:1] for i in picked])
+        frames = np.concatenate([next(iter(self._recording.stream(i, i + 1, 1)))[:1] for i in picked])
         low, high = (float(value) for value in np.percentile(frames, self.settings.contrast))
         if not high > low:
             raise InputError(f"{self.path}: no contrast: the frames are of one grey level")
@@ -168,7 +168,7 @@ class PublishedRecording(Recording):
         total: Tensor | None = None
         index = 0
         with progress("flat field", self._recording.n_frames) as advance:
-            for block in self._recording.blocks(0, self._recording.n_frames, BLOCK):
+            for block in self._recording.stream(0, self._recording.n_frames, BLOCK):
                 good = block.mean((1, 2)) >= self.settings.black * usual
                 self._good[index : index + len(block)] = good
                 frames = self._small(block[good])
@@ -186,7 +186,7 @@ class PublishedRecording(Recording):
         before = np.flatnonzero(self._good[: start + 1])
         begin = int(before[-1]) if len(before) else start
         previous, index = self._first, begin
-        for block in self._recording.blocks(begin, stop, size):
+        for block in self._recording.stream(begin, stop, size):
             good = torch.from_numpy(self._good[index : index + len(block)])
             frames = torch.cat([previous[None], self._small(block)])
             # The newest good frame up to each one; 0 is the one that was carried over.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from calcium_lightning.io.convert import IngestSettings, ingest_recording
+from calcium_lightning.io.convert import ingest_recording
+from calcium_lightning.io.ingest_settings import IngestSettings
 from calcium_lightning.io.readers.session import SessionRecording
 from calcium_lightning.io.session import Session
 from calcium_lightning.replications.teng2021.preprocessing import PublishedChain, PublishedRecording

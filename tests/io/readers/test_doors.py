@@ -1,6 +1,5 @@
 """Formats that other programs work in: each gives the frames that were written, or one clear line."""
 
-import json
 import os
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from helpers.isxd import write_isxd
 from helpers.recordings import advice, cut, ingested, movie, read_all
 
 from calcium_lightning.core.errors import InputError
@@ -170,30 +170,6 @@ def test_raw_numbers_with_a_told_shape(tmp_path):
             open_recording(tmp_path / "a.raw", shape=shape, dtype=dtype)
     with pytest.raises(InputError, match=r"promises 30 frames and 20 are there.*stop=20"):
         read_all(tmp_path / "a.raw", shape=(30, 24, 38), dtype=">u2")
-
-
-def write_isxd(path, frames, total=None, code=0, padding=0, **timing):
-    """An uncompressed Inscopix movie: frames, a footer of JSON, a zero, the footer's length."""
-    stored = {0: "<u2", 1: "<f4", 2: "u1"}[code]
-    began = {"secsSinceEpoch": {"num": 1600000000000, "den": 1000}, "utcOffset": 7200}
-    footer = json.dumps(
-        {
-            "type": 0,
-            "dataType": code,
-            "hasFrameHeaderFooter": bool(padding),
-            "spacingInfo": {"numPixels": {"x": frames.shape[2], "y": frames.shape[1]}},
-            "timingInfo": {
-                "numTimes": total or len(frames),
-                "period": {"num": 50, "den": 1000},
-                "start": began,
-                **timing,
-            },
-            "extraProperties": {"animal": {"id": "M7"}, "microscope": {"type": "NVista3"}},
-        }
-    ).encode()
-    body = b"".join(b"\1" * padding + frame.astype(stored).tobytes() + b"\2" * padding for frame in frames)
-    path.write_bytes(body + footer + b"\0" + len(footer).to_bytes(8, "little"))
-    return path
 
 
 @pytest.mark.parametrize(("dtype", "code"), [("uint16", 0), ("float32", 1), ("uint8", 2)])

@@ -58,6 +58,37 @@ def test_the_variable_is_chosen(tmp_path, write):
         open_recording(path, key="mean")
 
 
+@BOTH
+def test_pixels_in_one_column_are_unfolded_by_their_sizes(tmp_path, write):
+    """CNMF's and NoRMCorre's way: Y (pixels, time) and Ysiz beside it."""
+    frames = movie(11)
+    flat = frames.transpose(1, 2, 0).reshape(-1, 11, order="F")
+    path = write(tmp_path / "a.mat", Y=flat, Ysiz=np.array([[24.0], [38], [11]]), Fs=np.array([[15.0]]))
+    assert np.array_equal(read_all(path), frames)
+    assert np.array_equal(read_all(path, key="Y"), frames)
+    with open_recording(path) as recording:
+        assert recording.fps == 15
+        assert np.array_equal(np.concatenate(list(recording.blocks(2, 9, 3))), frames[2:9])
+
+
+@BOTH
+def test_sizes_that_do_not_fit_unfold_nothing(tmp_path, write):
+    path = write(tmp_path / "a.mat", Y=np.ones((24 * 38, 11)), Ysiz=np.array([[24.0, 37, 11]]))
+    with pytest.raises(InputError, match=r"no .* of three dimensions"):
+        open_recording(path)
+
+
+def test_a_field_of_a_structure(tmp_path):
+    frames = movie(11)
+    path = version5(tmp_path / "a.mat", data={"Y": frames.transpose(1, 2, 0), "fps": 15.0}, note="x")
+    assert np.array_equal(read_all(path), frames)
+    assert np.array_equal(read_all(path, key="data.Y"), frames)
+    with open_recording(path) as recording:
+        assert recording.fps == 15
+    with pytest.raises(InputError, match=r"nearest: data\.Y"):
+        open_recording(path, key="data.X")
+
+
 def test_no_stack(tmp_path):
     with pytest.raises(InputError, match=r"no array of three dimensions; there are: a \(3, 3\)"):
         open_recording(version5(tmp_path / "a.mat", a=np.eye(3)))

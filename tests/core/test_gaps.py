@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.preprocess.gaps import GappedRows, bridged
+from calcium_lightning.core.gaps import GappedRows, bridged
 
 KEPT = np.array([1, 2, 5, 6])
 

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.export import accepted_cells
+from calcium_lightning.core.events import find_events
+from calcium_lightning.core.selection import select
 from calcium_lightning.io.cells_file import write_cells
-from calcium_lightning.io.writers.csv import cells_table, export_csv, footprint_shapes
+from calcium_lightning.io.writers.csv import to_csv
+from calcium_lightning.io.writers.measures import footprint_shapes
+from calcium_lightning.io.writers.tables import NAMES, cells_table
 
 
 @pytest.fixture(scope="module")
@@ -23,33 +26,83 @@ def cells():
 
 
 def test_the_table_of_cells(cells, tmp_path):
-    export_csv(cells, tmp_path / "cells.csv")
+    to_csv(cells, tmp_path / "cells.csv", rejected=True)
     table = pd.read_csv(tmp_path / "cells.csv")
-    np.testing.assert_allclose(table[["y", "x"]], cells.centers, rtol=1e-5)
+    np.testing.assert_allclose(table[["y_px", "x_px"]], cells.centers, rtol=1e-5)
+    np.testing.assert_allclose(table[["y_um", "x_um"]], cells.centers * 1.6, rtol=1e-5)
     assert list(table["accepted"]) == list(cells.accepted)
     np.testing.assert_allclose(table["snr"], cells.quality["snr"], rtol=1e-5)
     np.testing.assert_allclose(table["area_um2"], table["area_px"] * 1.6**2, rtol=1e-5)
 
 
 def test_a_folder_holds_the_time_courses(cells, tmp_path):
-    export_csv(cells, tmp_path / "out")
+    to_csv(cells, tmp_path / "out", rejected=True)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
-        "cells.csv", "denoised.csv", "shifts.csv", "spikes.csv", "traces.csv",
+        "cells.csv", "denoised.csv", "dff.csv", "events.csv", "shifts.csv", "spikes.csv", "traces.csv",
     ]  # fmt: skip
     for name in ("traces", "denoised", "spikes"):
         table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
-        np.testing.assert_allclose(table["time"], cells.timestamps, atol=1e-6)
-        np.testing.assert_allclose(table.drop(columns="time").T, getattr(cells, name), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(table["time_s"], cells.timestamps, atol=1e-6)
+        np.testing.assert_allclose(table.drop(columns="time_s").T, getattr(cells, name), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(
-        pd.read_csv(tmp_path / "out" / "shifts.csv")[["dy", "dx"]], cells.shifts, rtol=1e-5
+        pd.read_csv(tmp_path / "out" / "shifts.csv")[["dy_px", "dx_px"]], cells.shifts, rtol=1e-5
     )
+
+
+def test_a_cell_keeps_its_number_in_every_table(cells, tmp_path):
+    """Only accepted cells are written unless the others are asked for."""
+    to_csv(cells, tmp_path / "some")
+    to_csv(cells, tmp_path / "all", rejected=True)
+    rows = np.flatnonzero(cells.accepted)
+    assert 0 < len(rows) < len(cells)
+    assert list(pd.read_csv(tmp_path / "some" / "cells.csv")["cell"]) == list(rows)
+    names = [f"cell_{k}" for k in rows]
+    for name in ("traces", "denoised", "spikes", "dff"):
+        some, every = (pd.read_csv(tmp_path / kind / f"{name}.csv") for kind in ("some", "all"))
+        assert list(some) == ["time_s", *names]
+        pd.testing.assert_frame_equal(some[names], every[names])
+    some, every = (pd.read_csv(tmp_path / kind / "events.csv") for kind in ("some", "all"))
+    assert set(some["cell"]) <= set(rows)
+    pd.testing.assert_frame_equal(some, every[every["cell"].isin(rows)].reset_index(drop=True))
+
+
+def test_ratios_and_events(cells, tmp_path):
+    odd = replace(cells, baseline=np.where(np.arange(len(cells)) == 3, 0, cells.baseline))
+    to_csv(odd, tmp_path / "out", rejected=True)
+    ratio = pd.read_csv(tmp_path / "out" / "dff.csv")
+    assert ratio["cell_3"].isna().all()
+    np.testing.assert_allclose(ratio["cell_2"], cells.traces[2] / 80, rtol=1e-4, atol=1e-6)
+    events = pd.read_csv(tmp_path / "out" / "events.csv")
+    expected = find_events(cells.traces, cells.denoised)
+    assert list(events["cell"]) == list(expected.cell)
+    np.testing.assert_allclose(events["onset_s"], expected.onset_frame / cells.fps, atol=1e-6)
+    np.testing.assert_allclose(
+        events["amplitude_dff"][events["cell"] == 2],
+        events["amplitude_au"][events["cell"] == 2] / 80,
+        rtol=1e-4,
+    )
+    table = pd.read_csv(tmp_path / "out" / "cells.csv")
+    assert list(table["events"]) == list(expected.counts(len(cells)))
+    np.testing.assert_allclose(table["events_per_min"], table["events"] / (300 / 20 / 60), rtol=1e-5)
+
+
+def test_parquet_holds_the_same_tables(cells, tmp_path, run_command):
+    write_cells(tmp_path / "cells.h5", cells)
+    for name in ("csv", "parquet"):
+        assert run_command("export", "cells=cells.h5", f"output={name}", f"format={name}").status == 0
+    for name in NAMES:
+        one = pd.read_parquet(tmp_path / "parquet" / f"{name}.parquet")
+        other = pd.read_csv(tmp_path / "csv" / f"{name}.csv")
+        pd.testing.assert_frame_equal(one, other, check_dtype=False, rtol=1e-4, atol=1e-4)
+    assert run_command("export", "cells=cells.h5", "output=one.parquet").status == 0
+    assert len(pd.read_parquet(tmp_path / "one.parquet")) == np.sum(cells.accepted)
 
 
 def test_late_time_stamps_keep_their_digits(cells, tmp_path):
     late = replace(cells, timestamps=np.asarray(cells.timestamps) + 86_400.0)
-    export_csv(late, tmp_path / "out")
+    to_csv(late, tmp_path / "out")
     np.testing.assert_allclose(
-        pd.read_csv(tmp_path / "out" / "spikes.csv")["time"], late.timestamps, rtol=0, atol=1e-6
+        pd.read_csv(tmp_path / "out" / "spikes.csv")["time_s"], late.timestamps, rtol=0, atol=1e-6
     )
 
 
@@ -78,8 +131,8 @@ def test_footprints_of_any_shape(pixels):
 
 
 def test_accepted_cells_keep_their_localizations(cells):
-    kept = accepted_cells(cells)
     rows = np.flatnonzero(cells.accepted)
+    kept = select(cells, rows)
     assert len(kept) == len(rows)
     for new, old in enumerate(rows):
         assert (kept.localizations.cell == new).sum() == (cells.localizations.cell == old).sum()

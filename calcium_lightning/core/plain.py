@@ -1,0 +1,124 @@
+"""JSON and YAML that somebody else may have written: read as plain containers, bounded in size.
+
+For: whatever reads a text file that is not the user's own config.
+Must not know: what the values mean.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reading, reason
+
+#: bytes of a text file, and values of a YAML file with its aliases written out, that are read
+MOST_BYTES, MOST_VALUES = 64 << 20, 200_000
+#: digits of a whole number; longer ones become fractions, which may be infinite
+DIGITS = 18
+
+
+def read_text(path: Path | str) -> str:
+    """Read a regular file of text, UTF-8.
+
+    Raises
+    ------
+    InputError
+        If it is missing, no regular file (a pipe would never end), too large or no text.
+    """
+    path = Path(path)
+    with reading(path):
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise InputError(f"{path}: no regular file")
+        if state.st_size > MOST_BYTES:
+            raise InputError(f"{path}: {state.st_size} bytes; a text of at most {MOST_BYTES} is wanted")
+        return path.read_text(encoding="utf-8-sig")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it can't be read as such.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({reason(error)}); copy it again, or make it anew") from error
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read a YAML file as OmegaConf does, unresolved.
+
+    Raises
+    ------
+    InputError
+        If it can't be read as such, or its aliases would blow it up.
+    """
+    text = read_text(path)
+    with reading(path):
+        check_aliases(text, str(path))
+        from omegaconf import OmegaConf
+
+        made = OmegaConf.create(text)
+        return OmegaConf.to_container(made, resolve=False) if OmegaConf.is_config(made) else made
+
+
+def check_aliases(text: str, where: str) -> None:
+    """Refuse YAML that a few lines of aliases blow up to more values than any memory holds.
+
+    Raises
+    ------
+    InputError
+        After ``where``.
+    """
+    import yaml
+
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_VALUES + 1  # of a node that contains itself
+            value = node.value
+            if isinstance(node, yaml.SequenceNode):
+                sizes[id(node)] = 1 + sum(map(size, value))
+            elif isinstance(node, yaml.MappingNode):
+                sizes[id(node)] = 1 + sum(size(key) + size(item) for key, item in value)
+            else:
+                sizes[id(node)] = 1
+        return sizes[id(node)]
+
+    with reading(where):
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        whole = 0 if node is None else size(node)
+    except RecursionError as error:
+        raise InputError(f"{where}: nested too deeply") from error
+    if whole > MOST_VALUES:
+        raise InputError(f"{where}: more than {MOST_VALUES} values; its aliases repeat themselves")
+
+
+def mapping(tree: Any, *names: str) -> dict[str, Any]:
+    """What stands at a place of nested mappings, if that is one itself; else an empty one.
+
+    Examples
+    --------
+    >>> mapping({"a": {"b": {"c": 1}}}, "a", "b")
+    {'c': 1}
+    >>> mapping({"a": [1, 2]}, "a", "b")
+    {}
+    """
+    for name in names:
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return {str(key): value for key, value in tree.items()} if isinstance(tree, Mapping) else {}
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) <= DIGITS else float(text)

@@ -1,0 +1,105 @@
+"""Whose fault an error is that comes while a file is read: the file's, the machine's, or ours.
+
+For: one guard around every reader of files. What a library makes of a file that it can't make sense of is
+told as bad input; errors of our own code stay what they are, since a damaged file mustn't hide a bug.
+Must not know: any format.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from calcium_lightning.core.atomic import MACHINES, USERS
+from calcium_lightning.core.errors import InputError
+
+PACKAGE = __name__.partition(".")[0]
+#: characters of a library's own words that are passed on
+LONGEST = 300
+ADVICE = "the file is damaged or was cut off: copy it again, or make it anew"
+
+
+@contextmanager
+def reading(path: Path | str, part: str = "", advice: str = ADVICE) -> Iterator[None]:
+    """Within the block, tell a library's failure as the fault of the file that it reads.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, as messages name it.
+    part : str
+        What of it: frames, a dataset.
+    advice : str
+        What its user can do.
+
+    Raises
+    ------
+    InputError
+        In place of any error that a library has made; see :func:`is_foreign`.
+    OSError
+        Of the machine (a broken disk, too many open files), with the file's name.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except OSError as error:
+        raise _of_system(path, part, advice, error) from error
+    except Exception as error:  # told apart by where it was raised
+        if not is_foreign(error):
+            raise
+        raise _unreadable(path, part, advice, error) from error
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether a library has made an error: by its class, or by the code that raised it.
+
+    Functions of C leave no trace: what ``int`` or NumPy's own operators raise counts as the caller's.
+
+    Examples
+    --------
+    >>> import json
+    >>> try:
+    ...     json.loads("{")
+    ... except ValueError as error:
+    ...     is_foreign(error)
+    True
+    >>> is_foreign(KeyError("raised by nobody"))
+    False
+    """
+    if isinstance(error, UnicodeError | EOFError):  # of text and streams, which only files are here
+        return True
+    kind = type(error).__module__
+    if kind != "builtins" and not _is_ours(kind):
+        return True
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return not _is_ours(str(trace.tb_frame.f_globals.get("__name__", "")))
+
+
+def reason(error: BaseException) -> str:
+    """A library's words on one line, and not too many."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _unreadable(path: Path | str, part: str, advice: str, error: Exception) -> InputError:
+    return InputError(f"{path}: {f'{part} ' if part else ''}can't be read ({reason(error)}); {advice}")
+
+
+def _of_system(path: Path | str, part: str, advice: str, error: OSError) -> Exception:
+    if error.errno in MACHINES:
+        return OSError(error.errno, os.strerror(error.errno), error.filename or str(path))
+    if error.errno in USERS - {errno.EINVAL} | {errno.ENOENT}:
+        return InputError(f"{error.filename or path}: {os.strerror(error.errno or 0)}")
+    return _unreadable(path, part, advice, error)
+
+
+def _is_ours(module: str) -> bool:
+    return module == PACKAGE or module.startswith(f"{PACKAGE}.")

@@ -1,0 +1,83 @@
+"""Cells as a MATLAB file of version 7.3, with the names and the orders that MATLAB people expect.
+
+``A`` (H x W x K), ``C_raw``, ``C``, ``S`` and ``dff`` (K x T) are CNMF-E's names for footprints, demixed
+traces, denoised traces, deconvolved activity and ΔF/F; ``fs`` in Hz, ``time`` (T x 1) in seconds. Rows and
+columns are counted from 1, as MATLAB counts them; cells keep their numbers, from 0, in ``cell_id``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.events import find_events
+from calcium_lightning.io.writers.measures import dff
+from calcium_lightning.io.writers.table import Export
+
+
+def write(cells: Cells, target: Path, export: Export) -> None:
+    """Write a ``.mat`` file, atomically.
+
+    Raises
+    ------
+    InputError
+        If the target exists.
+    """
+    save(target, variables(cells, export.numbers(cells)), export.overwrite)
+
+
+def variables(cells: Cells, numbers: np.ndarray) -> dict[str, Any]:
+    """The file's variables, in MATLAB's order of axes."""
+    height, width = cells.frame_shape
+    events = find_events(cells.traces, cells.denoised)
+    times = np.asarray(cells.timestamps, float)
+    return {
+        "A": cells.footprints.toarray().reshape(-1, height, width).transpose(1, 2, 0),
+        "C_raw": cells.traces,
+        "C": cells.denoised,
+        "S": cells.spikes,
+        "dff": dff(cells),
+        "F0": cells.baseline,
+        "fs": float(cells.fps),
+        "time": times,
+        "cell_id": numbers.astype(float),
+        "accepted": np.asarray(cells.accepted, bool),
+        "centroid": cells.centers.astype(float) + 1,  # (row, column)
+        "centroid_std": cells.center_std.astype(float),
+        "quality": {name: values.astype(float) for name, values in cells.quality.items()},
+        "events": {
+            "cell_id": numbers[events.cell].astype(float),
+            "onset_s": times[events.onset_frame],
+            "peak_s": times[events.peak_frame],
+            "amplitude": events.amplitude.astype(float),
+            "snr": events.snr.astype(float),
+            "duration_s": events.duration_frames / cells.fps,
+        },
+        "shifts": cells.shifts.astype(float),  # (rows, columns): how far the tissue had gone
+        "mean_image": cells.mean_image,
+        "max_image": cells.max_image,
+        "pixel_size_um": np.nan if cells.pixel_size_um is None else float(cells.pixel_size_um),
+        "kind": cells.kind,
+        "session": cells.session,
+        "made_by": f"calcium-lightning {cells.package_version}",
+    }
+
+
+def save(target: Path, named: dict[str, Any], overwrite: bool) -> None:
+    """Write variables as version 7.3, which MATLAB's ``load`` reads; vectors are columns."""
+    import hdf5storage
+
+    with atomic_path(target, overwrite) as temporary:
+        hdf5storage.savemat(
+            str(temporary),
+            named,
+            appendmat=False,
+            format="7.3",
+            oned_as="column",
+            store_python_metadata=False,
+            truncate_existing=True,
+        )

@@ -1,0 +1,68 @@
+"""What recordings have and clean scenes leave out: settings of the effects that are off unless asked for.
+
+Units are in the names; a pair is a range (low, high). Knows nothing of how any of it is drawn. Each effect
+has a random stream of its own, so that a scene without it stays what it is, and none is part of the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calcium_lightning.simulation.limits import Range
+
+#: codecs that frames may have gone through
+CODECS = ("none", "h264", "mpeg4", "mjpeg")
+
+
+@dataclass(frozen=True)
+class ArtefactSettings:
+    """Effects of optics, sensor, transmission and earlier processing.
+
+    Attributes
+    ----------
+    noise_autocorrelation : float
+        Correlation of a pixel's noise with that of the frame before (denoising); it falls as its powers. The
+        noise's variance stays.
+    demosaicked : bool
+        The sensor has a Bayer pattern: pixels that see no green have the mean of their four neighbours. For
+        raw frames.
+    codec : {"none", "h264", "mpeg4", "mjpeg"}
+        The frames went through a lossy codec. For 8 bit.
+    codec_quality : float
+        Of H.264 the constant rate factor, 0 (lossless) to 51; else the quantiser, 1 to 31. More is worse.
+    lens_radius : float
+        Radius of the round picture that a lens gives, relative to half of the frame's shorter side; 0 where
+        its edge isn't in the frame. It stands still while the tissue moves. Cells behind it aren't in the
+        truth.
+    lens_edge_px : float
+        Over which the light falls from 90 to 10 % at this edge.
+    vessel_flicker : float
+        Standard deviation of the light in time at the steepest wall of a vessel, relative to its mean.
+    blobs_per_1000_px2 : float
+        Cells far out of focus: they brighten as cells do, are in no truth, and have no shape of their own.
+    blob_brightness : float
+        Median peak of a typical burst of these, relative to `brightness`.
+    blob_sigma_diameters : (float, float)
+        Standard deviation of these blobs, in mean diameters of the cells.
+    black_frames_per_minute, white_frames_per_minute : float
+        Frames without light, and saturated ones. For raw frames, as all bad frames.
+    torn_frames_per_minute : float
+        Frames that begin at another row.
+    duplicated_frames_per_minute : float
+        Frames that are the one before once more.
+    """
+
+    noise_autocorrelation: float = 0.0
+    demosaicked: bool = False
+    codec: str = "none"
+    codec_quality: float = 23.0
+    lens_radius: float = 0.0
+    lens_edge_px: float = 6.0
+    vessel_flicker: float = 0.0
+    blobs_per_1000_px2: float = 0.0
+    blob_brightness: float = 0.7
+    blob_sigma_diameters: Range = (0.8, 2.0)
+    black_frames_per_minute: float = 0.0
+    white_frames_per_minute: float = 0.0
+    torn_frames_per_minute: float = 0.0
+    duplicated_frames_per_minute: float = 0.0
