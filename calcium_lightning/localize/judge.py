@@ -63,7 +63,8 @@ def judge(
     like = likeness(quality)
     cell = 1 / (1 + np.exp(-like))
     count = 0 if decoys is None else len(decoy_centers)
-    if decoys is None or count < LEAST_TAIL:
+    # Of fewer candidates than 1 / fdr, one false one is more than is asked for: no twin can tell so little.
+    if decoys is None or count < LEAST_TAIL or len(centers) * settings.fdr < 1:
         found, basis = _from_simulations(cell, count), "simulations"
     else:
         on_vessel, flickers = (part["vessel"] > ON_VESSEL for part in (quality, decoys))
