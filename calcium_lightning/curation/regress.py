@@ -21,6 +21,7 @@ from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.curation.recording import Ready
 from calcium_lightning.localize.activity import autocovariance, fit_kernel
+from calcium_lightning.localize.assemble import Images, vessels_of
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.footprints import (
@@ -33,7 +34,7 @@ from calcium_lightning.localize.gather import GatherSettings
 from calcium_lightning.localize.patches import RADIUS, Patches, Surround, concatenate
 from calcium_lightning.localize.quality import likeness, measure
 from calcium_lightning.localize.upscale import from_session, to_session
-from calcium_lightning.localize.vessels import dark_lines, on_lines
+from calcium_lightning.localize.vessels import share_on
 
 #: alternations of traces and footprints
 ROUNDS = 3
@@ -174,6 +175,7 @@ def _quality(
 ) -> dict[str, np.ndarray]:
     """What the new cells are like; how many are false among their like isn't known of a few."""
     scale, count = ready.prepared.scale, len(new)
+    vessel = vessels_of(ready.prepared, Images(before.mean_image, before.max_image))
     reach = GatherSettings().reach / float(scale.factor.mean())
     claims = np.zeros(count)
     for block in before.localizations.blocks():
@@ -195,7 +197,7 @@ def _quality(
         padded(claims),
         ready.prepared.session.n_frames,
         padded(ready.prepared.seen.numpy()[row, column]),
-        padded(on_lines(new, dark_lines(scale.resized(before.mean_image)))),
+        padded(share_on(new, vessel)),
     )
     quality = {name: np.asarray(values)[:count] for name, values in whole.items()}
     quality["score"] = 1 / (1 + np.exp(-likeness(quality)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from calab._compute import PySolver
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 from scipy.optimize import minimize
@@ -170,21 +171,23 @@ def deconvolve(
     wander : float
         Of the noise, as in :func:`trace_noise`.
     """
-    import calab
-
     noise = trace_noise(traces, wander)
-    if not traces.size:
-        return Activity(traces, traces.copy(), traces.copy(), noise)
-    scaled = traces.astype(np.float64) / noise[:, None]
-    result = calab.run_deconvolution_full(scaled, fps, kernel.rise_s, kernel.decay_s, sparsity, iterations)
-    spikes = np.asarray(result.activity, np.float32).reshape(traces.shape)
-    fitted = np.asarray(result.reconvolution, np.float32).reshape(traces.shape)
-    # What the solver took for a drifting baseline is the baseline of the trace, too.
-    drift = fitted - _convolve(spikes, fps, kernel)
+    fitted, spikes = np.zeros_like(traces), np.zeros_like(traces)
+    level = np.zeros((len(traces), 1), np.float32)
+    # Not calab's function for many traces at once, which takes a rolling percentile off them first: that of a
+    # cell that is lit for long is its own activity.
+    solver = PySolver()
+    solver.set_params(kernel.rise_s, kernel.decay_s, sparsity, fps)
+    for row, trace in enumerate(traces / noise[:, None] if traces.size else ()):
+        solver.set_trace(np.ascontiguousarray(trace, np.float32))
+        solver.solve(iterations)
+        spikes[row], fitted[row] = solver.get_solution(), solver.get_reconvolution()
+        level[row] = solver.get_baseline()
+    unit = noise[:, None]
     return Activity(
-        traces=((scaled - drift) * noise[:, None]).astype(np.float32),
-        denoised=((fitted - drift) * noise[:, None]).astype(np.float32),
-        spikes=(spikes * noise[:, None]).astype(np.float32),
+        traces=(traces - level * unit).astype(np.float32),
+        denoised=(fitted * unit).astype(np.float32),
+        spikes=(spikes * unit).astype(np.float32),
         noise=noise,
     )
 
@@ -198,14 +201,3 @@ def shrinkage(activity: Activity) -> np.ndarray:
     energy = np.einsum("kt,kt->k", calcium, calcium)
     gain = np.einsum("kt,kt->k", trace, calcium) / np.maximum(energy, 1e-12)
     return np.where(energy > 0, np.clip(gain, 1.0, MOST_SHRINKAGE), 1.0).astype(np.float32)
-
-
-def _convolve(spikes: np.ndarray, fps: float, kernel: Kernel) -> np.ndarray:
-    """Spikes through the solver's own kernel, (K, T)."""
-    import calab
-
-    shape = np.asarray(calab.build_kernel(kernel.rise_s, kernel.decay_s, fps), np.float32)
-    length = spikes.shape[1]
-    size = fft.next_fast_len(length + len(shape) - 1, real=True)
-    product = fft.rfft(spikes, size, axis=1) * fft.rfft(shape, size)
-    return fft.irfft(product, size, axis=1)[:, :length]

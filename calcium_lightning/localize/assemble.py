@@ -22,7 +22,7 @@ from calcium_lightning.localize.places import claimed_means, put_together
 from calcium_lightning.localize.quality import measure
 from calcium_lightning.localize.scratch import ScratchTraces
 from calcium_lightning.localize.upscale import to_session
-from calcium_lightning.localize.vessels import dark_lines, on_lines
+from calcium_lightning.localize.vessels import share_on, vessels
 from calcium_lightning.preprocess.prepared import Prepared
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
@@ -139,14 +139,14 @@ class Placed:
     quality: dict[str, np.ndarray]
 
 
-def measured(prepared: Prepared, found: FoundCells, images: Images, settings: LocalizeSettings) -> Placed:
-    """Bring cells to the session's pixels, and measure what they are judged by."""
+def measured(prepared: Prepared, found: FoundCells, vessel: np.ndarray, settings: LocalizeSettings) -> Placed:
+    """Bring cells to the session's pixels, and measure what they are judged by; ``vessel``: bool (h, w)."""
     scale = prepared.scale
     count, mean, variance = claimed_means(found.localizations, found.centers, settings.gather.reach)
     places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
     footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
     centers = footprint_centers(footprints, scale.field)
-    quality = _measured(prepared, found, count, centers, images)
+    quality = _measured(prepared, found, count, centers, vessel)
     return Placed(footprints, peaks, centers, std, quality)
 
 
@@ -179,13 +179,14 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale, statistics = prepared.scale, found.activity.statistics
-    placed = measured(prepared, found, images, settings)
+    vessel = vessels_of(prepared, images)
+    placed = measured(prepared, found, vessel, settings)
     footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
     decoy_quality, decoy_centers = None, np.zeros((0, 2))
     if decoys is not None:
         claims, *_ = claimed_means(decoys.localizations, decoys.centers, settings.gather.reach)
         decoy_centers = decoys.centers
-        decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), images)
+        decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), vessel)
     quality, accepted, false_discovery = judge(
         placed.quality,
         found.centers,
@@ -232,8 +233,15 @@ def assemble(
     )
 
 
+def vessels_of(prepared: Prepared, images: Images) -> np.ndarray:
+    """Where a session's mean image shows vessels, bool (h, w); what is ΔF/F has lost them with its mean."""
+    if prepared.session.kind == "dff":
+        return np.zeros(prepared.scale.size, bool)
+    return vessels(prepared.scale.resized(images.mean))
+
+
 def _measured(
-    prepared: Prepared, found: FoundCells, claims: np.ndarray, centers: np.ndarray, images: Images
+    prepared: Prepared, found: FoundCells, claims: np.ndarray, centers: np.ndarray, vessel: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
     return measure(
@@ -244,7 +252,7 @@ def _measured(
         claims,
         prepared.session.n_frames,
         _seen(prepared, centers),
-        on_lines(found.model.footprints, dark_lines(prepared.scale.resized(images.mean))),
+        share_on(found.model.footprints, vessel),
     )
 
 

@@ -39,14 +39,22 @@ class Candidates:
         What may tell cells from chance.
     score : ndarray (K,)
         What is known of them beforehand: the higher, the more like a cell.
+    group : ndarray of int (K,), optional
+        Where chance is not alike, rates are estimated in each group by itself (Efron 2008); default: one.
     """
 
     centers: np.ndarray
     properties: np.ndarray
     score: np.ndarray
+    group: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.centers)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Which group each is in, int (K,)."""
+        return np.zeros(len(self), int) if self.group is None else self.group
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,13 @@ class Discovery:
     local_rate : ndarray (N,)
         Probability of each to be false, 0 to 1.
     expected_false : ndarray (N,)
-        How many of the targets with at least its score are expected to be false.
+        How many of its group's targets with at least its score are expected to be false.
     learned : bool
         The score was learned from the recording itself.
     targets, decoys : int
         How many there were.
+    group : ndarray of int (N,)
+        The targets'.
     """
 
     rate: np.ndarray
@@ -73,6 +83,7 @@ class Discovery:
     learned: bool
     targets: int
     decoys: int
+    group: np.ndarray
 
 
 def discover(targets: Candidates, decoys: Candidates, reach: float, seed: int = 0) -> Discovery:
@@ -88,30 +99,31 @@ def discover(targets: Candidates, decoys: Candidates, reach: float, seed: int = 
     seed : int
         Of the folds.
     """
-    first = (targets.score, decoys.score)
-    best, score, learned = _competed(targets, decoys, reach, *first), first, False
+    best, learned = _competed(targets, decoys, reach, targets.score, decoys.score), False
     if min(len(targets), len(decoys)) >= LEAST_EXAMPLES:
         taught = learn(targets, decoys, reach, seed)
         if taught is not None:
             result = _competed(targets, decoys, reach, *taught)
             # The better score tells more of them apart, at a rate that nobody asked for.
             if (result[0] <= TEACHING_RATE).sum() > (best[0] <= TEACHING_RATE).sum():
-                best, score, learned = result, taught, True
-    rate, expected = best
-    kept = compete(targets.centers, decoys.centers, *score, reach)
-    local = np.ones(len(targets))
-    local[kept[0]] = local_rate(score[0][kept[0]], score[1][kept[1]])
-    return Discovery(rate, local, expected, learned, len(targets), len(decoys))
+                best, learned = result, True
+    return Discovery(*best, learned, len(targets), len(decoys), targets.groups)
 
 
 def _competed(
     targets: Candidates, decoys: Candidates, reach: float, score: np.ndarray, chance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """q-values and expected numbers of false ones; 1 and all for targets that lost to a decoy."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """q-values, local rates, expected numbers of false ones; 1, 1 and all where a target lost to a decoy."""
     target, decoy = compete(targets.centers, decoys.centers, score, chance, reach)
-    rate, expected = np.ones(len(score)), np.full(len(score), float(len(score)))
-    rate[target], expected[target] = q_values(score[target], chance[decoy])
-    return rate, expected
+    rate, local = np.ones(len(score)), np.ones(len(score))
+    expected = np.full(len(score), float(len(score)))
+    for group in np.unique(targets.groups):
+        mine, there = target & (targets.groups == group), decoys.groups == group
+        # Where every decoy is some target's shadow, the shadows are the most that chance can be.
+        others = chance[decoy & there] if (decoy & there).any() else chance[there]
+        rate[mine], expected[mine] = q_values(score[mine], others)
+        local[mine] = local_rate(score[mine], others)
+    return rate, local, expected
 
 
 def compete(

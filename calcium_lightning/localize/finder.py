@@ -76,7 +76,7 @@ class LocalizeSettings:
     rounds: int = 2
     residual_searches: int = 1
     merge: MergeSettings = field(default_factory=MergeSettings)
-    least_evidence: float = 8.0
+    least_evidence: float = 4.0
     sparsity: float = 1.0
     rise_s: float | None = None
     decay_s: float | None = None
@@ -195,7 +195,7 @@ class CellFinder:
             for turn in range(settings.rounds):
                 last = search == settings.residual_searches and turn == settings.rounds - 1
                 footprints = self._alternate(footprints, last)
-        for _ in range(settings.merge.rounds if self.merger.doubtful else 1):
+        for _ in range(settings.merge.rounds):
             if self.merged:
                 footprints = self._alternate(footprints, last=True)
         model = self.demixer.model(footprints)

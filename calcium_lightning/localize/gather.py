@@ -38,11 +38,11 @@ class GatherSettings:
         How many times denser than its surroundings a candidate must be.
     """
 
-    blur: float = 0.5
+    blur: float = 0.35
     separation: float = 1.4
     reach: float = 2.0
     least_localizations: float = 3.0
-    contrast: float = 1.5
+    contrast: float = 1.2
 
 
 def gather(localizations: StoredLocalizations, settings: GatherSettings | None = None) -> np.ndarray:

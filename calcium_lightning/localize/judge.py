@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.core.cells import FalseDiscovery
-from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, compete, discover
+from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
 from calcium_lightning.localize.quality import (
     QualitySettings,
     accept,
@@ -19,6 +19,8 @@ from calcium_lightning.localize.quality import (
 
 #: a target and a decoy closer than this compete, network pixels: half a cell
 REACH = 3.0
+#: a footprint with this share of it on a vessel flickers as vessels do, if so many decoys do
+ON_VESSEL = 0.25
 Quality = dict[str, np.ndarray]
 
 
@@ -61,12 +63,18 @@ def judge(
     like = likeness(quality)
     cell = 1 / (1 + np.exp(-like))
     count = 0 if decoys is None else len(decoy_centers)
-    if decoys is None or count < LEAST_TAIL or _mute(centers, decoy_centers, like, decoys, settings.fdr):
+    # Of fewer candidates than 1 / fdr, one false one is more than is asked for: no twin can tell so little.
+    if decoys is None or count < LEAST_TAIL or len(centers) * settings.fdr < 1:
         found, basis = _from_simulations(cell, count), "simulations"
     else:
+        on_vessel, flickers = (part["vessel"] > ON_VESSEL for part in (quality, decoys))
+        # Of fewer candidates than that, a group of its own can't tell the rate that is asked for.
+        number = min(int(on_vessel.sum()), int((~on_vessel).sum()))
+        if flickers.sum() < LEAST_TAIL or number * settings.fdr < 1:
+            on_vessel, flickers = np.zeros_like(on_vessel), np.zeros_like(flickers)
         found = discover(
-            Candidates(centers, evidence_features(quality), like),
-            Candidates(decoy_centers, evidence_features(decoys), likeness(decoys)),
+            Candidates(centers, evidence_features(quality), like, on_vessel.astype(int)),
+            Candidates(decoy_centers, evidence_features(decoys), likeness(decoys), flickers.astype(int)),
             REACH,
         )
         basis = "learned" if found.learned else "twin"
@@ -74,10 +82,8 @@ def judge(
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown
-    expected = 0.0
-    if accepted.any():
-        doubtful = float((1 - quality["score"][accepted]).sum())
-        expected = max(doubtful, float(found.expected_false[accepted].max()))
+    parts = [found.expected_false[accepted & (found.group == group)] for group in np.unique(found.group)]
+    expected = sum(float(part.max(initial=0.0)) for part in parts)
     false_discovery = FalseDiscovery(settings.fdr, expected, basis, found.targets, found.decoys)
     return (
         {name: np.asarray(values, np.float32) for name, values in quality.items()},
@@ -86,23 +92,10 @@ def judge(
     )
 
 
-def _mute(
-    centers: np.ndarray, decoy_centers: np.ndarray, like: np.ndarray, decoys: Quality, fdr: float
-) -> bool:
-    """Whether the twin can't tell the rate that is asked for.
-
-    Where every decoy is the shadow of a target, one false target is expected at most, and among a few that is
-    a larger share than anybody asks for.
-    """
-    if len(centers) * fdr >= 1:
-        return False
-    return not compete(centers, decoy_centers, like, likeness(decoys), REACH)[1].any()
-
-
 def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:
     """What the fitted score alone expects: the best first, the mean of how doubtful they are."""
     order = np.argsort(-cell, kind="stable")
     expected, rate = np.empty(len(cell)), np.empty(len(cell))
     expected[order] = np.cumsum(1 - cell[order])
     rate[order] = expected[order] / np.arange(1, len(cell) + 1)
-    return Discovery(rate, np.zeros(len(cell)), expected, False, len(cell), decoys)
+    return Discovery(rate, np.zeros(len(cell)), expected, False, len(cell), decoys, np.zeros(len(cell), int))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import fft
 from scipy.spatial import cKDTree
 from scipy.special import pdtr
 
@@ -24,13 +25,12 @@ EVENT_S = 1.0
 #: a second counts as lit with this share of the energy of a cell's brightest second, and as an event with so
 #: many times the variance of its noise
 LIT, EVENT = 0.02, 9.0
+#: and as an event of its own where the other has less than this share of its own share
+FADED = 0.1
 #: so few events of its own are no chance, at this probability
 CHANCE = 0.05
-#: more than so many opposed pairs, and than this share of those that touch: cells don't do that, so what is
-#: found doesn't fit the recording (its noise wanders, its cells change shape), and two must be clearly two
-FEW, SELDOM = 3, 0.02
-#: correlation from which near ones are not clearly two there
-CLEARLY = 0.3
+#: a correlation by so many standard errors below zero is no chance
+SIGMAS = 2.0
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
 
@@ -54,28 +54,31 @@ class MergeSettings:
         In the end, activity need be no more alike than this where the weaker is hardly lit alone.
     opposed : float
         In the end, activity with less than minus this correlation is of one cell, given to two; cells that
-        fire independently have about zero.
+        fire independently have about zero, give or take :data:`SIGMAS` standard errors.
     events : int
         In the end, seconds in which the weaker alone must be lit.
+    close, close_events : float, int
+        In the end, closer than this, the weaker alone must be lit in so many seconds.
     rounds : int
-        Most alternations that are added at the end of a doubtful recording, as long as two are found to be
-        one; one is added to others.
+        Most alternations that are added at the end, as long as two are found to be one.
     """
 
     distance: float = 0.9
     reach: float = 6.0
     correlation: float = 0.8
     near: float = 3.0
-    near_correlation: float = 0.5
-    together: float = 0.6
+    near_correlation: float = 0.6
+    together: float = 0.7
     opposed: float = 0.25
     events: int = 2
+    close: float = 1.4
+    close_events: int = 4
     rounds: int = 5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Merger:
-    """Looks for candidates that are one cell, and remembers what the recording is like.
+    """Looks for candidates that are one cell.
 
     Attributes
     ----------
@@ -83,13 +86,10 @@ class Merger:
         Hz.
     settings : MergeSettings
         When two are one.
-    doubtful : bool
-        Whether many pairs were opposed, once.
     """
 
     fps: float
     settings: MergeSettings = field(default_factory=MergeSettings)
-    doubtful: bool = False
 
     def duplicates(
         self, centers: np.ndarray, activity: SessionActivity, alive: np.ndarray, last: bool = False
@@ -106,7 +106,7 @@ class Merger:
             Which are looked at.
         last : bool
             The search is over: footprints and traces are good enough to ask what the weaker shows of its
-            own, and what the recording is like.
+            own.
 
         Returns
         -------
@@ -125,19 +125,18 @@ class Merger:
         # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
         touching = distance < 0.75 * self.settings.reach
         near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
-        opposed = touching & (correlation < -self.settings.opposed)
-        if last:
-            self.doubtful |= bool(opposed.sum() > max(FEW, SELDOM * touching.sum()))
         same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
-        if self.doubtful or not last:
-            alike = CLEARLY if self.doubtful else self.settings.near_correlation
-            same |= (distance < self.settings.near) & (correlation > alike)
-        if last:
+        if not last:
+            same |= (distance < self.settings.near) & (correlation > self.settings.near_correlation)
+        else:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
-            together = (correlation > self.settings.together) & (self.doubtful | (own < OWN * chance))
-            few_own = self.doubtful & (distance < self.settings.near) & (own < OWN * chance)
-            same |= opposed | few_own | (touching & (nothing_own | together))
+            nothing_own |= (distance < self.settings.close) & (own < self.settings.close_events)
+            together = (correlation > self.settings.together) & (own < OWN * chance)
+            error = np.sqrt(_memory(activity.denoised) / activity.denoised.n_frames)
+            chance_level = SIGMAS * np.sqrt(error[stronger] * error[weaker])
+            opposed = correlation < -np.maximum(self.settings.opposed, chance_level)
+            same |= touching & (opposed | nothing_own | together)
         # The strongest decide first; a dropped cell drops nobody.
         for pair in np.argsort(-evidence[stronger], kind="stable"):
             if same[pair] and not duplicate[stronger[pair]]:
@@ -158,6 +157,21 @@ def _correlation(traces: ScratchTraces, first: np.ndarray, second: np.ndarray) -
     return covariance / np.maximum(spread[first] * spread[second], 1e-12)
 
 
+def _memory(traces: ScratchTraces) -> np.ndarray:
+    """Sum of the squared autocorrelation of each trace over all lags, frames, (K,).
+
+    Of so many frames, one is independent: the correlation of two such traces that have nothing to do with
+    each other has this over the number of frames for a variance (Bartlett 1946).
+    """
+    memory = np.ones(len(traces))
+    for rows in traces.groups():
+        trace = traces.rows(rows)
+        power = np.square(np.abs(fft.rfft(trace - trace.mean(1, keepdims=True), axis=1)))
+        total = np.maximum(power.sum(1), 1e-12)
+        memory[rows] = 0.5 * traces.n_frames * np.square(power).sum(1) / total**2
+    return np.maximum(memory, 1.0)
+
+
 def _own_events(
     activity: SessionActivity, stronger: np.ndarray, weaker: np.ndarray, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -168,8 +182,10 @@ def _own_events(
     own, dark, events, seconds = np.zeros(len(weaker), int), np.zeros(len(weaker), int), 0, 0
     for energy in _energies(activity.denoised, step):
         event = energy > EVENT * np.square(activity.noise)[:, None]
-        quiet = energy <= LIT * brightest[:, None]
-        own += (event[weaker] & quiet[stronger]).sum(1)
+        share = energy / np.maximum(brightest, 1e-12)[:, None]
+        quiet = share <= LIT
+        # A piece is lit by as much of what it can be as its cell is, about.
+        own += (event[weaker] & quiet[stronger] & (share[stronger] <= FADED * share[weaker])).sum(1)
         dark += quiet[stronger].sum(1)
         events = events + event.sum(1)
         seconds += energy.shape[1]

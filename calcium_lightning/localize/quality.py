@@ -56,6 +56,9 @@ class QualitySettings:
         Least peak of the denoised trace over the trace's noise.
     consistency : float
         Least correlation between the footprint and the picture of the cell regressed from the frames.
+    focus : float
+        Least strength of that picture within a cell over that around it: what is out of focus, or noise that
+        hangs together over the field, is as strong around it.
     width : (float, float)
         Least and greatest width of the footprint, relative to the session's cell diameter.
     localizations : int
@@ -68,6 +71,7 @@ class QualitySettings:
     contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
+    focus: float = 1.75
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
 
@@ -198,7 +202,7 @@ def measure(
     localizations: np.ndarray,
     n_frames: int,
     seen: np.ndarray,
-    line: np.ndarray,
+    vessel: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Properties of K candidates, of the recording or of its twin.
 
@@ -218,8 +222,8 @@ def measure(
         Of the session, T.
     seen : ndarray (K,)
         Share of the frames in which the cell's centre was on the sensor.
-    line : ndarray (K,)
-        How dark a line of the mean image it lies along.
+    vessel : ndarray (K,)
+        Share of its footprint that lies on a vessel.
 
     Returns
     -------
@@ -227,7 +231,7 @@ def measure(
         ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness`` and ``moments``
         (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment), ``consistency``, ``focus``,
         ``width``, ``elongation``, ``compactness``, ``localizations``, ``localized`` (localisations per
-        frame), ``seen``, ``line``.
+        frame), ``seen``, ``vessel``.
     """
     return {
         "snr": traces.peak / traces.noise,
@@ -242,7 +246,7 @@ def measure(
         "localizations": np.asarray(localizations, float),
         "localized": np.asarray(localizations, float) / n_frames,
         "seen": np.asarray(seen, float),
-        "line": np.asarray(line, float),
+        "vessel": np.asarray(vessel, float),
     }
 
 
@@ -267,7 +271,7 @@ def evidence_features(quality: dict[str, np.ndarray]) -> np.ndarray:
         "log_width": np.log(np.maximum(quality["width"], 0.05)),
         "log_elongation": np.log(np.maximum(quality["elongation"], 1.0)),
         "compactness": quality["compactness"],
-        "log_line": np.log(quality["line"] + 1e-3),
+        "vessel": quality["vessel"],
     }
     return np.column_stack([*features(quality).values(), *more.values()])
 
@@ -296,6 +300,7 @@ def accept(
         & (quality["contrast"] >= least)
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)
+        & (quality["focus"] >= settings.focus)
         & (quality["width"] >= low)
         & (quality["width"] <= high)
         & (quality["localizations"] >= settings.localizations)

@@ -20,7 +20,7 @@ import torch
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Activity, autocovariance, fit_kernel
-from calcium_lightning.localize.assemble import Images, assemble, measured
+from calcium_lightning.localize.assemble import Images, assemble, measured, vessels_of
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
@@ -239,8 +239,9 @@ def quality(
         :func:`~calcium_lightning.localize.quality.accept` to say.
     """
     settings = LocalizeSettings()
+    vessel = vessels_of(prepared, images)
     properties = measured(
-        prepared, _found(shapes, activity, localizations, prepared), images, settings
+        prepared, _found(shapes, activity, localizations, prepared), vessel, settings
     ).quality
     return judge(properties, shapes.centers, None, np.zeros((0, 2)), settings.quality, prepared.session.kind)[
         0

@@ -1,4 +1,4 @@
-"""Vessels: dark lines of the mean image, along which flow and motion flicker as cells do.
+"""Vessels: dark strands of the mean image, along which flow and motion flicker as cells do.
 
 Knows images and footprints.
 """
@@ -6,43 +6,52 @@ Knows images and footprints.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import torch
+from scipy.ndimage import find_objects, gaussian_filter, grey_closing, label
 
 from calcium_lightning.localize.patches import Patches
 
-#: widths of the lines that are looked for (standard deviations), network pixels: a cell's is 2.5
-WIDTHS = (1.0, 1.5, 2.5)
-#: brightness that a line's darkness is compared with is that of so wide a neighbourhood, network pixels
-AROUND = 6.0
+#: what is dark within so large a disc (radius, network pixels) and bright on two sides of it is a strand:
+#: cells are 6 wide, vessels up to twice that
+REACH = 8
+EDGE = slice(2 * REACH, -2 * REACH)
+#: standard deviation of the blur before it is looked for, network pixels
+BLUR = 1.0
+#: it is so many times as dark as the field is uneven at that scale, and by at least this share of the light
+UNEVEN, DARKER = 4.0, 0.015
+#: a strand is at least so long, network pixels: three cells
+LENGTH = 18
+#: below this share of what is bright in the field, there is no brightness to be a share of
+DIM = 0.1
 
 
-def dark_lines(image: np.ndarray) -> np.ndarray:
-    """How dark a line each pixel (h, w) lies on, as a share of the brightness around it; 0 where on none.
+def vessels(image: np.ndarray) -> np.ndarray:
+    """Where a mean image (h, w) is dark along a strand, bool (h, w).
 
-    The curvature across the line less that along it, at the scale at which it is greatest (the ridges of
-    Lindeberg 1998). An image without brightness, as ΔF/F has, has no lines.
+    How much darker a pixel is than the closing of the image by a disc (the black top-hat of mathematical
+    morphology, Meyer 1979). An image without brightness, as ΔF/F has, has no vessels.
+
+    Parameters
+    ----------
+    image : ndarray (h, w)
+        At the network's scale.
     """
-    image = np.asarray(image, np.float64)
-    brightness = gaussian_filter(image, AROUND, mode="nearest")
-    lines = np.zeros(image.shape)
-    for width in WIDTHS:
-        yy, xx, yx = (
-            width**2 * gaussian_filter(image, width, order=order, mode="nearest")
-            for order in ((2, 0), (0, 2), (1, 1))
-        )
-        middle, half = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
-        across, along = middle + half, middle - half
-        np.maximum(lines, np.where(across > 0, across - np.abs(along), 0), out=lines)
-    floor = 0.1 * np.percentile(brightness, 90)
-    return np.where(brightness > max(floor, 0), lines / np.maximum(brightness, 1e-9), 0.0).clip(0, 1)
+    smooth = gaussian_filter(np.asarray(image, np.float64), BLUR, mode="nearest")
+    y, x = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
+    # A dark strip at the border goes on beyond it.
+    wide = np.pad(smooth, 2 * REACH, mode="edge")
+    around = grey_closing(wide, footprint=y * y + x * x <= REACH * REACH)[EDGE, EDGE]
+    lit = around > max(DIM * float(np.percentile(around, 90)), 0.0)
+    depth = np.where(lit, 1 - smooth / np.where(lit, around, 1), 0.0)
+    parts, count = label(depth > max(DARKER, UNEVEN * float(np.median(depth))), np.ones((3, 3)))
+    long = np.zeros(count + 1, bool)
+    for number, (rows, columns) in enumerate(find_objects(parts), 1):
+        long[number] = max(rows.stop - rows.start, columns.stop - columns.start) >= LENGTH
+    return long[parts]
 
 
-def on_lines(footprints: Patches, lines: np.ndarray) -> np.ndarray:
-    """Mean of :func:`dark_lines` under each footprint, weighted by it, (K,)."""
-    import torch
-
-    if not len(footprints):
-        return np.zeros(0)
-    under = footprints.look_up(torch.from_numpy(lines.astype(np.float32)))
-    weight = footprints.values
-    return ((under * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1e-9)).numpy()
+def share_on(footprints: Patches, mask: np.ndarray) -> np.ndarray:
+    """Which share of each footprint lies on a mask (h, w), (K,)."""
+    under = footprints.look_up(torch.from_numpy(mask.astype(np.float32)))
+    mass = footprints.values.sum((1, 2)).clamp_min(1e-9)
+    return ((under * footprints.values).sum((1, 2)) / mass).numpy()

@@ -118,3 +118,14 @@ def test_the_shrinkage_of_fitted_traces_is_found():
     np.testing.assert_allclose(shrinkage(fits), 1 / 0.7, atol=0.07)
     silent = Activity(trace, np.zeros_like(trace), np.zeros_like(trace), np.ones(6))
     np.testing.assert_array_equal(shrinkage(silent), 1)
+
+
+@pytest.mark.parametrize("lit", [(0, 150), (200, 500), (440, 600)])
+def test_a_cell_that_is_lit_for_long_keeps_its_activity(lit):
+    """From the first frame on, for a third of the recording, or to the end of it: that is no drift."""
+    trace = np.random.default_rng(0).normal(0, 1, 600)
+    trace[slice(*lit)] += 20
+    found = deconvolve(remove_baseline(trace[None], 20.0), 20.0, Kernel(0.1, 0.6))
+    inside = slice(lit[0] + 10, lit[1] - 10)
+    assert np.median(found.traces[0, inside]) == pytest.approx(20, abs=1)
+    assert np.median(found.denoised[0, inside]) == pytest.approx(20, abs=2)

@@ -115,6 +115,30 @@ def test_the_better_the_score_the_less_is_expected_to_be_false(
         assert ((part >= 0) & (part <= 1)).all()
 
 
+def test_where_chance_is_not_alike_each_group_has_its_own_rate() -> None:
+    """Candidates on vessels flicker as the twin's do there; that doesn't speak for them that others don't."""
+    random = np.random.default_rng(0)
+
+    def group(number: int, score: float, index: int) -> Candidates:
+        centers = random.uniform(0, 2000, (number, 2))
+        return Candidates(
+            centers, np.zeros((number, 1)), random.normal(score, 1, number), np.full(number, index)
+        )
+
+    def both(first: Candidates, second: Candidates) -> Candidates:
+        parts = [(a.centers, a.properties, a.score, a.groups) for a in (first, second)]
+        return Candidates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    targets = both(group(100, 5, 0), group(25, 3, 1))
+    decoys = both(group(25, 0, 0), group(20, 3, 1))
+    found = discover(targets, decoys, REACH)
+    assert (found.rate[:100] <= 0.05).mean() > 0.9
+    assert (found.rate[100:] <= 0.05).sum() <= 1
+    alone = Candidates(targets.centers, targets.properties, targets.score)
+    found = discover(alone, Candidates(decoys.centers, decoys.properties, decoys.score), REACH)
+    assert (found.rate[100:] <= 0.05).sum() >= 5  # at one rate for all, the many others vouch for them
+
+
 def test_no_targets() -> None:
     random = np.random.default_rng(0)
     found = discover(candidates(random, 0, 0), candidates(random, 0, 40), REACH)

@@ -364,7 +364,7 @@ def test_better_cells_score_higher_and_are_accepted():
     assert not accept(quality, QualitySettings(snr=20)).any()
     assert accept(quality, QualitySettings(contrast=2.5)).sum() <= accept(quality).sum()
     assert accept(
-        quality, QualitySettings(fdr=1, score=0, contrast=0, snr=0, consistency=-1, localizations=0)
+        quality, QualitySettings(fdr=1, score=0, contrast=0, snr=0, consistency=-1, focus=0, localizations=0)
     ).all()
     assert not accept(quality, QualitySettings(fdr=1e-9)).any()
     wide = {**quality, "width": np.full(3, 3.0)}
