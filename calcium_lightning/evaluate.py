@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.failures import EXIT_INPUT, BatchFailed
-from calcium_lightning.command.inputs import as_paths, find_cells
+from calcium_lightning.command.inputs import as_paths, find_inputs
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.metrics.table import CELLS
@@ -34,9 +34,11 @@ def main(cfg: DictConfig) -> None:
 
     from calcium_lightning.core.atomic import atomic_path, check_output
     from calcium_lightning.core.plain import without_nan
+    from calcium_lightning.io.kind import may_be_cells
+    from calcium_lightning.io.results.table import is_foreign
     from calcium_lightning.metrics.evaluation import evaluate
 
-    cells = [item.path for item in find_cells(cfg.cells)]
+    cells = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
     output = None if cfg.output is None else as_paths(cfg.output)[0]
     if output is not None:
         check_output(output, cfg.overwrite)

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.batch import Row, run_batch
-from calcium_lightning.command.inputs import as_paths, find_cells, output_paths
+from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -139,12 +139,14 @@ def main(cfg: DictConfig) -> None:
     nwb.subject_id=, .species=, .sex=, .age=.
     """
     from calcium_lightning.core.atomic import steady
+    from calcium_lightning.io.kind import may_be_cells
+    from calcium_lightning.io.results.table import is_foreign
     from calcium_lightning.io.writers.table import MOVIES, find_writer
 
     settings = OmegaConf.to_container(cfg.nwb)
     assert isinstance(settings, dict)
     named = {str(key): value for key, value in settings.items()}
-    inputs = find_cells(cfg.cells)
+    inputs = find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)
     target = None if cfg.output is None else as_paths(cfg.output)[0]
     one = len(inputs) == 1 and target is not None
     tracks = None if cfg.tracks is None else as_paths(cfg.tracks)[0]

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from calcium_lightning.command.batch import Row, run_batch
-from calcium_lightning.command.inputs import as_paths, find_cells, output_paths
+from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -86,8 +86,10 @@ def main(cfg: DictConfig) -> None:
     localisations; figures against the truth with metrics=.
     """
     from calcium_lightning.core.atomic import steady
+    from calcium_lightning.io.kind import may_be_cells
+    from calcium_lightning.io.results.table import is_foreign
 
-    inputs = find_cells(cfg.cells)
+    inputs = find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)
     metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
 
     def work(job: tuple[Path, Path]) -> Row:

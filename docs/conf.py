@@ -1,10 +1,13 @@
 """The docs site: Sphinx with MyST-NB. ``make docs`` builds it into ``site/``, warnings as errors."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# What an earlier build made of names that are gone would be told as pages that nobody lists.
+shutil.rmtree(HERE / "reference" / "generated", ignore_errors=True)
 sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
 
 from calcium_lightning.core.version import __version__  # noqa: E402

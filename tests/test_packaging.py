@@ -194,4 +194,6 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.split(".")[0])
+        elif isinstance(node, ast.keyword) and node.arg == "engine" and isinstance(node.value, ast.Constant):
+            names.add(str(node.value.value))  # pandas and xarray import what is named
     return names

@@ -109,20 +109,6 @@ def find_inputs(
     return _told_apart(inputs)
 
 
-def find_cells(value: Any) -> list[Input]:
-    """What ``cells=`` names: cells files, and other programs' results; those in folders are ours.
-
-    Raises
-    ------
-    InputError
-        As :func:`find_inputs`.
-    """
-    from calcium_lightning.io.kind import may_be_cells
-    from calcium_lightning.io.results.table import is_foreign
-
-    return find_inputs("cells", value, may_be_cells, whole=is_foreign)
-
-
 def training_sessions(cfg: DictConfig) -> list[Path]:
     """The sessions of ``data.sessions=``, whose folders and globs are written out in the config.
 

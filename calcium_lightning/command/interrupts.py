@@ -64,6 +64,7 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
         if signal.getsignal(number) is not signal.SIG_IGN:
             handlers[number] = signal.signal(number, leave)
     hook = sys.unraisablehook
+    timers: list[threading.Timer] = []
 
     def again(dropped: Any) -> None:
         if issubclass(dropped.exc_type, KeyboardInterrupt):
@@ -75,6 +76,7 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
             return
         timer = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, number))
         timer.daemon = True
+        timers.append(timer)
         timer.start()
 
     sys.unraisablehook = again
@@ -82,5 +84,7 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
         yield came
     finally:
         sys.unraisablehook = hook
+        for timer in timers:  # who is ending already isn't told again
+            timer.cancel()
         for number, handler in handlers.items():
             signal.signal(number, handler)

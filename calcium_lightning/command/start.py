@@ -238,6 +238,8 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except JobFailed as failure:
         failed = failure
+    except BrokenPipeError:  # whoever read what is printed has gone
+        raise
     except Exception as error:  # a job's own come as JobFailed; told apart by where it was raised
         if raised_in(error).partition(".")[0] not in COMPOSERS or isinstance(error, HydraException):
             raise

@@ -99,10 +99,9 @@ QUALITIES = {
         "share of the frames in which the cell's centre was on the sensor",
         "Below 1 near the border of a recording that moves.",
     ),
-    "line": QualityWord(
-        "how dark a line of the mean image the cell lies along",
-        "As a share of the brightness around; 0 where there is no line. Large on vessels, which flicker as "
-        "cells do.",
+    "vessel": QualityWord(
+        "share of the footprint that lies on a vessel",
+        "Vessels are dark strands of the mean image; flow and motion flicker along them as cells do.",
     ),
 }
 

@@ -33,7 +33,7 @@ MEANINGS = {
     "compactness": "likeness to a round cell",
     "localized": "localisations per frame",
     "seen": "share of the frames in which it was seen",
-    "line": "how dark a line it lies along",
+    "vessel": "share of it that lies on a vessel",
 }
 
 

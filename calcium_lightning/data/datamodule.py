@@ -250,15 +250,15 @@ class SessionData(L.LightningDataModule):
         ]
 
     def _loader(self, blocks: list[Block], steps: int | None, shuffle: bool) -> DataLoader[WindowBatch]:
-        rank, environment = self._world()
+        rank, world_size = self._world()
         segment = self.block * self.crops
-        if self.batch_size % (segment * environment):
-            whole = segment * environment
+        if self.batch_size % (segment * world_size):
+            whole = segment * world_size
             lower = max(whole, self.batch_size // whole * whole)
             raise InputError(
                 f"data.batch_size={self.batch_size}: not a multiple of {whole} "
                 f"(data.block={self.block} frames x data.crops={self.crops}"
-                f" x {environment} processes); {lower} or {lower + whole}"
+                f" x {world_size} processes); {lower} or {lower + whole}"
             )
         augmentation = self.augment if shuffle else None
         dataset = BlockDataset(
@@ -272,7 +272,7 @@ class SessionData(L.LightningDataModule):
             seed=self.seed,
             shuffle=shuffle,
             rank=rank,
-            environment=environment,
+            world_size=world_size,
             segments=None if self.in_memory else segments.numbers(blocks),
             capacity=self.buffer_mb * 2**20 // segments.unit_bytes,
         )

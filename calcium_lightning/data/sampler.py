@@ -28,7 +28,7 @@ class BlockSampler(Sampler[list[Draw]]):
 
     The stream runs through all blocks once before any comes again, in a new order each time, and goes on from
     epoch to epoch. It is the same whatever the number of ranks: of each global batch, rank r takes every
-    ``environment``-th block. So all ranks take equally many steps, and a run on two processes sees what a run
+    ``world_size``-th block. So all ranks take equally many steps, and a run on two processes sees what a run
     on one does.
 
     With ``segments``, blocks are shuffled so that each segment of reading is needed once and then never again
@@ -41,14 +41,14 @@ class BlockSampler(Sampler[list[Draw]]):
     count : int
         Number of blocks.
     batch : int
-        Blocks in a global batch; a multiple of ``environment``.
+        Blocks in a global batch; a multiple of ``world_size``.
     steps : int, optional
         Batches in an epoch; default: as many as go through all blocks once, at least one.
     seed : int
         Of order and augmentation.
     shuffle : bool
         Otherwise blocks are spread evenly over the list, the same in every epoch.
-    rank, environment : int
+    rank, world_size : int
         This process, and how many there are.
     segments : sequence of int, optional
         For each block the number of its segment; blocks of a segment are neighbours in the list, and so are
@@ -67,19 +67,19 @@ class BlockSampler(Sampler[list[Draw]]):
         seed: int = 0,
         shuffle: bool = True,
         rank: int = 0,
-        environment: int = 1,
+        world_size: int = 1,
         segments: Sequence[int] | None = None,
         capacity: int = STRIPES * PLACES * HELD,
     ) -> None:
-        if count < 1 or batch % environment:
-            raise ValueError(f"{count} blocks, {batch} in a batch, {environment} processes")
+        if count < 1 or batch % world_size:
+            raise ValueError(f"{count} blocks, {batch} in a batch, {world_size} processes")
         self.count = count
         self.batch = batch
         self.steps = steps or max(1, count // batch if shuffle else -(-count // batch))
         self.seed = seed
         self.shuffle = shuffle
         self.rank = rank
-        self.environment = environment
+        self.world_size = world_size
         self.position = 0
         self.segments = None if segments is None else np.asarray(segments)
         most = min(PLACES, max(1, capacity // (STRIPES * HELD)))
@@ -113,7 +113,7 @@ class BlockSampler(Sampler[list[Draw]]):
         if not self.shuffle:
             begin = 0
         for number in range(begin, end):
-            places = range(number * self.batch + self.rank, (number + 1) * self.batch, self.environment)
+            places = range(number * self.batch + self.rank, (number + 1) * self.batch, self.world_size)
             shuffled = int(self.shuffle)
             yield [
                 (block, (self.seed, shuffled, place))

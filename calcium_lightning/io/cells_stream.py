@@ -164,7 +164,7 @@ def stream(file: h5py.File) -> StreamedCells:
         spikes=StoredRows.of(file, "spikes", count, length),
         accepted=read("accepted", count, dtype=bool),
         quality={name: read(f"quality/{name}", count) for name in (quality or {})},
-        shifts=read("shifts", length, 2, finite=True),
+        shifts=_shifts(read("shifts", length, 2), file),
         nonrigid=nonrigid if np.isfinite(nonrigid) else None,
         patch_shifts=patch_shifts,
         patch_std=patch_std,
@@ -220,3 +220,10 @@ def write_rows(dataset: h5py.Dataset, rows: np.ndarray | Rows) -> None:
     step = max(1, BLOCK_BYTES // max(1, 4 * length))
     for start in range(0, count, step):
         dataset[start : start + step] = rows[slice(start, start + step)]
+
+
+def _shifts(shifts: np.ndarray, file: h5py.Group) -> np.ndarray:
+    """The motion that was removed; ``nan`` in all frames where another program didn't tell it."""
+    if not (np.isfinite(shifts).all() or np.isnan(shifts).all()):
+        raise InputError(f"{file.file.filename}: /shifts holds NaN or infinite values, or too large ones")
+    return shifts

@@ -154,9 +154,10 @@ def compete(
 def expected_false(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """How many chance candidates are expected to have at least each score, (N,).
 
-    As many as there are decoys, and one more (Levitsky et al. 2017). Where decoys are few or none are left,
-    their upper tail is continued: exceedances over a high threshold are exponential, and one whose mean was
-    estimated from k of them predicts a Pareto tail, which is the heavier the less is known.
+    As many as there are decoys (Elias & Gygi 2007). Where decoys are few or none are left, their upper tail
+    is continued: exceedances over a high threshold are exponential. Neither is one added to the count nor
+    the tail made heavier for how little a few decoys tell (Levitsky et al. 2017): a field of a dozen cells
+    would lose them all.
 
     Parameters
     ----------
@@ -167,11 +168,11 @@ def expected_false(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
     if not count:
         return np.ones(len(score))
     chance = np.sort(chance)
-    above = count - np.searchsorted(chance, score, side="left") + 1.0
+    above = count - np.searchsorted(chance, score, side="left").astype(float)
     number = min(count, max(LEAST_TAIL, round(TAIL * count)))
     start = chance[count - number - 1] if count > number else chance[0]
     mean = max(float((chance[count - number :] - start).mean()), 1e-9)
-    tail = (number + 1) * (1 + np.maximum(score - start, 0) / (number * mean)) ** -float(number)
+    tail = number * np.exp(-np.maximum(score - start, 0) / mean)
     return np.where(score > start, tail, above)
 
 

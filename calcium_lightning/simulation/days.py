@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_matrix, vstack
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation.cells import Shapes, draw_cells, draw_footprints
+from calcium_lightning.simulation.regressed import regressed
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.streams import stream
 
@@ -261,7 +261,7 @@ def draw_days(
         found = csr_matrix(vstack([images[shown], fakes], format="csr"))
         identity = np.concatenate([seen[shown], np.full(len(others), -1)])
         order = rng.permutation(len(identity))
-        found = _noisy(csr_matrix(found[order]), size, noise, settings.mean_diameter_px, rng)
+        found = regressed(csr_matrix(found[order]), size, noise, settings.mean_diameter_px, rng)
         drawn.append(DrawnDay(found, identity[order], displacement))
     return drawn
 
@@ -282,25 +282,3 @@ def _others(settings: SceneSettings, count: int, rng: np.random.Generator) -> Sh
     drawn = draw_cells(settings.replace(clustering=0.0, density_per_1000_px2=10.0), 0.0, rng)
     rows = rng.permutation(len(drawn))[:count]
     return _moved(drawn, rows, Displacement.none((settings.height_px, settings.width_px)), 0.0)
-
-
-def _noisy(
-    footprints: csr_matrix, size: tuple[int, int], noise: float, diameter: float, rng: np.random.Generator
-) -> csr_matrix:
-    """Footprints as regression on noisy frames gives them: smooth errors, cut where they are faint."""
-    field = gaussian_filter(rng.standard_normal((2, *size)), (0, diameter / 6, diameter / 6))
-    field /= field.std()
-    count = footprints.shape[0]
-    rows = np.repeat(np.arange(count), np.diff(footprints.indptr))
-    # Neighbours share noise where they overlap, as they do in a regression, but not all of it.
-    mix = rng.uniform(0, 2 * math.pi, count)
-    flat = field.reshape(2, -1)[:, footprints.indices]
-    error = np.cos(mix[rows]) * flat[0] + np.sin(mix[rows]) * flat[1]
-    values = footprints.data + noise * error * np.sqrt(np.maximum(footprints.data, 0))
-    peaks = np.zeros(count)
-    np.maximum.at(peaks, rows, values)
-    values = values / np.maximum(peaks[rows], 1e-6)
-    values[values < 0.1] = 0
-    found = csr_matrix((values.astype(np.float32), footprints.indices, footprints.indptr), footprints.shape)
-    found.eliminate_zeros()
-    return found

@@ -183,7 +183,7 @@ class RawWindows(Dataset[RawBatch]):
 
     def _place(self, block: Block) -> _Place:
         layout = self.segments.layouts[block.session]
-        unit, first = layout.unit(block), block.start - self.margin
+        unit, first = layout.segment(block), block.start - self.margin
         beyond = first < 0 or block.start + block.count + self.margin > layout.n_frames
         own = unit * layout.frames
         return _Place(
@@ -223,7 +223,7 @@ def raw_loader(
     workers: int = 0,
     buffer_mb: int = 512,
     rank: int = 0,
-    environment: int = 1,
+    world_size: int = 1,
 ) -> DataLoader[RawBatch]:
     """Batches of raw windows, in the file's order or shuffled within the units that are held.
 
@@ -241,10 +241,10 @@ def raw_loader(
         Processes that read ahead.
     buffer_mb : int
         Memory for the frames that batches are drawn from at a time, megabytes, at most, in each process.
-    rank, environment : int
+    rank, world_size : int
         This process, and how many there are.
     """
-    units = dataset.units
+    segments = dataset.segments
     sampler: Any
     if shuffle:
         sampler = BlockSampler(
@@ -252,14 +252,14 @@ def raw_loader(
             batch,
             seed=seed,
             rank=rank,
-            environment=environment,
-            units=units.numbers(dataset.blocks),
-            capacity=buffer_mb * 2**20 // units.unit_bytes,
+            world_size=world_size,
+            segments=segments.numbers(dataset.blocks),
+            capacity=buffer_mb * 2**20 // segments.segment_bytes,
         )
-        units.capacity = sampler.held
+        segments.capacity = sampler.held
     else:
-        numbers = range(len(dataset))[rank::environment]
-        share = batch // environment
+        numbers = range(len(dataset))[rank::world_size]
+        share = batch // world_size
         sampler = [
             [(number, ()) for number in numbers[start : start + share]]
             for start in range(0, len(numbers), share)

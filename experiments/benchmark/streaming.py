@@ -85,7 +85,7 @@ def one_pass(loader: Any, use: Callable[[Any], object]) -> Callable[[], None]:
     epoch = iter(range(10**9))
 
     def run() -> None:
-        loader.dataset.units.clear()
+        loader.dataset.segments.clear()
         if hasattr(loader.sampler, "set_epoch"):
             loader.sampler.set_epoch(next(epoch))
         for batch in loader:

@@ -92,7 +92,7 @@ def test_workers_and_ranks_give_the_batches_of_one_process(sessions):
     for (middle, windows), (expected, frames) in zip(shown(loader(workers=2)), alone, strict=True):
         assert middle == expected
         assert torch.equal(windows, frames)
-    parts = [shown(loader(rank=rank, environment=2)) for rank in (0, 1)]
+    parts = [shown(loader(rank=rank, world_size=2)) for rank in (0, 1)]
     for (one, _), (two, _), (expected, _) in zip(*parts, alone, strict=True):
         assert not set(one) & set(two)
         assert sorted(one + two) == sorted(expected)

@@ -64,7 +64,7 @@ def test_success_is_0_and_the_config_arrives(tmp_path):
             1,
             f"error: output: {os.strerror(errno.EDQUOT)}; free some space and run again\n",
         ),
-        (MemoryError(), 1, "error: out of memory; a smaller batch or chunk needs less\n"),
+        (MemoryError(), 1, "error: out of memory; a smaller batch, crop or network needs less\n"),
         (SystemExit(3), 3, ""),
     ],
 )

@@ -29,12 +29,12 @@ UNITS = st.sampled_from([None, 1, 3, 8])
     st.booleans(),
     UNITS,
 )
-def test_ranks_share_the_stream_of_one_process(count, batch, steps, environment, shuffle, size):
+def test_ranks_share_the_stream_of_one_process(count, batch, steps, world_size, shuffle, size):
     options = {"seed": 1, "shuffle": shuffle, "segments": units_of(count, size)}
-    whole = BlockSampler(count, batch * environment, steps, **options)
+    whole = BlockSampler(count, batch * world_size, steps, **options)
     shares = [
-        BlockSampler(count, batch * environment, steps, rank=r, environment=environment, **options)
-        for r in range(environment)
+        BlockSampler(count, batch * world_size, steps, rank=r, world_size=world_size, **options)
+        for r in range(world_size)
     ]
     for one, *parts in zip(epochs(whole, 3), *(epochs(share, 3) for share in shares), strict=True):
         assert all(len(part) == len(one) == len(whole) for part in parts)
@@ -113,7 +113,7 @@ def test_workers_and_ranks_load_different_units():
     count, batch, segments = 4000, 4, units_of(4000, 8)
     drawn = []
     for rank in (0, 1):
-        sampler = BlockSampler(count, batch, segments=segments, rank=rank, environment=2)
+        sampler = BlockSampler(count, batch, segments=segments, rank=rank, world_size=2)
         batches = [{segments[draw[0]] for draw in draws} for draws in sampler]
         drawn += [set().union(*batches[worker::2]) for worker in (0, 1)]
     assert len(set().union(*drawn)) == 500

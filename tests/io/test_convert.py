@@ -161,7 +161,7 @@ def test_infinite_frames_are_named(tmp_path, value):
     ("options", "known", "message"),
     [
         ({}, {"fps": None}, "says no frame rate; give it with fps="),
-        ({"fps": -1.0}, {}, "fps=-1.0 is not a frame rate"),
+        ({"fps": -1.0}, {}, "fps=-1.0: a number above 0"),
         ({"kind": "blue"}, {}, "kind=blue"),
         ({"dtype": "int8"}, {}, "dtype=int8: uint8, uint16 or float32"),
         ({"compression": "zip"}, {}, "compression=zip: none, gzip or lz4"),

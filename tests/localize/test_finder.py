@@ -394,7 +394,7 @@ def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
         assert chance.basis == basis
         assert accepted.all()
         _, _, chance = judge(bright, centers, faint, centers + 10)  # decoys of their own
-        assert chance.basis == "twin"
+        assert chance.basis == basis
         shown = np.arange(count) > 2
         np.testing.assert_array_equal(judge(bright, centers, faint, centers + 1, shown=shown)[1], shown)
 

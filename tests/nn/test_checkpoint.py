@@ -90,7 +90,7 @@ def test_a_checkpoint_remembers_how_its_frames_were_prepared(tmp_path):
     model = LocalizationModel(
         *parts, torch.nn.Identity(), torch.optim.Adam, window=WINDOW, architecture=ARCHITECTURE
     )
-    check_resumable(checkpoint(), model, "old.ckpt")
+    check_resumable({**checkpoint(), "epoch": 0, "global_step": 0}, model, "old.ckpt")
     with pytest.raises(InputError, match=r"preprocess.background_diameters=1, this training has 0.67"):
         load_weights(model, tmp_path / "wide.safetensors")
 

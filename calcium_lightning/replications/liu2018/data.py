@@ -142,20 +142,20 @@ class NotSoClevr(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Training positions in an endless shuffled stream."""
-        rank, environment = self._world()
-        if self.batch_size < 1 or self.batch_size % environment:
-            raise InputError(f"data.batch_size={self.batch_size}: a multiple of {environment} processes")
+        rank, world_size = self._world()
+        if self.batch_size < 1 or self.batch_size % world_size:
+            raise InputError(f"data.batch_size={self.batch_size}: a multiple of {world_size} processes")
         sampler = BlockSampler(
-            len(self.training), self.batch_size, seed=self.seed, rank=rank, environment=environment
+            len(self.training), self.batch_size, seed=self.seed, rank=rank, world_size=world_size
         )
         sampler.seek(self._position)
         return self._loader(_Positions(self.training), sampler)
 
     def val_dataloader(self) -> list[DataLoader[Tensor]]:
         """All held-out positions, and all training positions."""
-        rank, environment = self._world()
+        rank, world_size = self._world()
         parts = (self.held_out, self.training)
-        batches: list[Any] = [part[rank::environment].split(EVALUATED) for part in parts]
+        batches: list[Any] = [part[rank::world_size].split(EVALUATED) for part in parts]
         return [self._loader(part) for part in batches]
 
     def _loader(self, dataset: Any, sampler: Any = None) -> DataLoader[Tensor]:

@@ -103,7 +103,7 @@ class FrameBatches(Dataset[WindowBatch]):
         Frames of each session that are used.
     batch : int
         Frames in a batch, over all ranks.
-    rank, environment : int
+    rank, world_size : int
         This process, which gets its share of each batch, and how many there are.
     """
 
@@ -113,13 +113,13 @@ class FrameBatches(Dataset[WindowBatch]):
         ranges: Sequence[range],
         batch: int,
         rank: int = 0,
-        environment: int = 1,
+        world_size: int = 1,
     ) -> None:
         self.frames = frames
         self.batches: list[tuple[int, int, int]] = []
         for session, used in enumerate(ranges):
             count = min(batch, len(used))
-            share = max(1, count // environment)
+            share = max(1, count // world_size)
             for start in range(used.start, used.stop, batch):
                 first = min(start, used.stop - count) + rank * share
                 self.batches.append((session, min(first, used.stop - share), share))
