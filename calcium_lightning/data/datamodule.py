@@ -274,7 +274,7 @@ class SessionData(L.LightningDataModule):
             rank=rank,
             world_size=world_size,
             segments=None if self.in_memory else segments.numbers(blocks),
-            capacity=self.buffer_mb * 2**20 // segments.unit_bytes,
+            capacity=self.buffer_mb * 2**20 // segments.segment_bytes,
         )
         segments.capacity = sampler.held
         return self._torch_loader(dataset, sampler)

@@ -151,7 +151,7 @@ class FrameCache:
         return [before[block.session] + self.layouts[block.session].segment(block) for block in blocks]
 
     @property
-    def unit_bytes(self) -> int:
+    def segment_bytes(self) -> int:
         """Size of the largest segment."""
         return max(
             (layout.lead + min(layout.frames, layout.n_frames))

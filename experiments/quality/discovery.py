@@ -34,7 +34,7 @@ def main() -> None:
         path, _, other = pair.partition("=")
         cells = read_cells(path)
         false, twin = beside(cells, Path(other)) if other else ("", "")
-        accepted, chance = int(cells.accepted.sum()), cells.false_discoveries
+        accepted, chance = int(cells.accepted.sum()), cells.false_discovery
         told = (
             ("", "", "") if chance is None else (chance.decoys, f"{chance.expected_false:.1f}", chance.basis)
         )
