@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.inputs import run_folder, training_sessions
+from calcium_lightning.command.inputs import run_folder
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.metrics.table import meaning_of
@@ -37,6 +37,7 @@ def main(cfg: DictConfig) -> Any:
     from calcium_lightning.processes.rendezvous import leader
     from calcium_lightning.runs.identity import identify
     from calcium_lightning.runs.run import run_job
+    from calcium_lightning.runs.sessions import training_sessions
     from calcium_lightning.training.task import train_job
 
     sessions = training_sessions(cfg)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import ListConfig
 
 from calcium_lightning.core.atomic import guard
 from calcium_lightning.core.errors import InputError
@@ -107,24 +107,6 @@ def find_inputs(
         raise InputError("an empty list of inputs; give a path, or a list [A.h5,B.h5]")
     guard(item.path for item in inputs)
     return _told_apart(inputs)
-
-
-def training_sessions(cfg: DictConfig) -> list[Path]:
-    """The sessions of ``data.sessions=``, whose folders and globs are written out in the config.
-
-    Raises
-    ------
-    InputError
-        As :func:`find_inputs`.
-    """
-    from calcium_lightning.io.kind import may_be_session
-
-    given = cfg.data.get("sessions")
-    if not given:
-        return []
-    paths = [item.path for item in find_inputs("data.sessions", given, may_be_session)]
-    cfg.data.sessions = [str(path) for path in paths]
-    return paths
 
 
 def _expanded(

@@ -90,9 +90,9 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     from hydra.core.global_hydra import GlobalHydra
 
     from calcium_lightning.command.config_keys import conf_dir
-    from calcium_lightning.command.inputs import training_sessions
     from calcium_lightning.command.own import leave_out
     from calcium_lightning.command.schemas import SCHEMAS
+    from calcium_lightning.runs.sessions import training_sessions
 
     ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
     GlobalHydra.instance().clear()

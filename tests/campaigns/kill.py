@@ -13,6 +13,7 @@ imports are interrupted too).
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import os
@@ -104,12 +105,22 @@ def digest(path: Path) -> str:
         return _digest_hdf5(path)
     if path.suffix == ".ckpt":
         return _digest_checkpoint(path)
+    if path.name == "metrics.csv":
+        return _digest_metrics(path)
     if path.suffix in (".json", ".html", ".csv"):
         text = VOLATILE.sub("", path.read_text(errors="replace"))
         if path.suffix == ".html":
             text = re.sub(r"[\d.]+ s\b", "", text)
         return hashlib.sha256(text.encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_metrics(path: Path) -> str:
+    """A run's figures but those of training, which are means over what was left of a resumed epoch."""
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    kept = [{name: value for name, value in row.items() if not name.startswith("train/")} for row in rows]
+    return hashlib.sha256(json.dumps([row for row in kept if any(row.values())]).encode()).hexdigest()
 
 
 def _digest_hdf5(path: Path) -> str:
