@@ -36,6 +36,7 @@ def main(cfg: DictConfig) -> None:
     pixel_size_um = None if cfg.pixel_size_um is None else positive("pixel_size_um", cfg.pixel_size_um)
 
     from calcium_lightning.core.atomic import check_output, steady
+    from calcium_lightning.io.curation_file import check_undecided
     from calcium_lightning.io.kind import may_be_session
     from calcium_lightning.io.origin import is_current, noted_config
     from calcium_lightning.io.session import Session
@@ -50,6 +51,7 @@ def main(cfg: DictConfig) -> None:
         Session(source.path).close()
         if cfg.overwrite or not output.is_file() or not is_current(output, source.path, cfg):
             check_output(output, cfg.overwrite)
+            check_undecided(output)
 
     if len(jobs) == 1:  # told at once, before Torch is loaded
         look(jobs[0])

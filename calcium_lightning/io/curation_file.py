@@ -34,7 +34,7 @@ from calcium_lightning.io.cells_stream import (
     stream,
     write_rows,
 )
-from calcium_lightning.io.journal import read_journal
+from calcium_lightning.io.journal import journal_of, read_journal
 
 CURATION, CURATION_VERSION = "curation", 1
 #: one value for each cell
@@ -107,6 +107,25 @@ def open_original(path: Path | str) -> Iterator[Original]:
             for number, place in journal.remade.items():
                 remade[number] = read_remade(stack.enter_context(h5py.File(place, "r")))
         yield Original(cells, log, remade, folded)
+
+
+def check_undecided(path: Path) -> None:
+    """Refuse to replace cells that a person has decided about: that work can't be made anew.
+
+    Raises
+    ------
+    InputError
+        Saying how decisions are taken over.
+    """
+    decided_cells = journal_of(path).exists()
+    if path.is_file() and h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            decided_cells |= CURATION in file
+    if decided_cells:
+        raise InputError(
+            f"{path}: holds decisions by hand, which overwrite=true would lose; give another output=, and "
+            f"take them over with curate cells=OUTPUT from={path} serve=false"
+        )
 
 
 def fingerprint(found: StreamedCells) -> str:

@@ -53,6 +53,20 @@ def test_what_was_decided_is_in_the_file_afterwards(copied):
     np.testing.assert_array_equal(after.traces, before.traces)
 
 
+def test_extracting_anew_never_drops_decisions(copied, run_command):
+    """Neither those in the file nor those in the journal beside it; and the advice is right."""
+    command = ("extract", f"session={copied.session}", f"output={copied.cells}", "overwrite=true")
+    with opened(copied.cells) as ledger:
+        ledger.decide(Verdict((0,), False))
+        shown = run_command(*command)
+        assert (shown.status, shown.stderr.count("\n")) == (2, 1)
+        assert "holds decisions by hand" in shown.stderr
+    before = copied.cells.read_bytes()
+    again = run_command(*command)
+    assert (again.status, again.stderr) == (2, shown.stderr)
+    assert copied.cells.read_bytes() == before
+
+
 def test_merged_cells_are_rows_of_the_file(copied):
     before = read_cells(copied.cells)
     first, second = copied.halves

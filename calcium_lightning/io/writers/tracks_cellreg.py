@@ -1,6 +1,6 @@
 """Tracks as CellReg writes them: ``cell_to_index_map`` and the footprints of each session, for MATLAB.
 
-Knows :class:`~calcium_lightning.core.tracks.Tracks` and HDF5 (a ``.mat`` of version 7.3 is HDF5).
+Knows :class:`~calcium_lightning.core.tracks.Tracks`; all sessions' footprints are dense in memory.
 """
 
 from __future__ import annotations
@@ -8,18 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import Tracks
-from calcium_lightning.core.version import __version__
-
-#: what a MATLAB file of version 7.3 begins with, in a block of 512 bytes before the HDF5
-BLOCK = 512
-HEADER = b"MATLAB 7.3 MAT-file, written by calcium-lightning " + __version__.encode()
-VERSION = b"\x00\x02IM"
+from calcium_lightning.io.writers.matlab import save
 
 
 def export_cellreg(
@@ -37,30 +30,15 @@ def export_cellreg(
     InputError
         If the target exists.
     """
-    with atomic_path(path, overwrite) as temporary:
-        with h5py.File(temporary, "w", userblock_size=BLOCK) as file:
-            group = file.create_group("cell_registered_struct")
-            group.attrs["MATLAB_class"] = np.bytes_("struct")
-            _matrix(group, "cell_to_index_map", _index_map(tracks, fields))
-            probability = np.where(np.isnan(tracks.probability), 0, tracks.probability)
-            score = probability.sum(1) / np.maximum(tracks.days, 1)
-            _matrix(group, "cell_scores", score[:, None])
-            hidden = file.create_group("#refs#")
-            images, rows = [], []
-            for number, field in enumerate(fields):
-                height, width = field.frame_shape
-                dense = np.zeros((len(field), height * width), np.float32)
-                # A session at a time is dense.
-                dense[:] = field.footprints.toarray()
-                name = f"footprints_{number}"
-                _matrix(hidden, name, dense.reshape(-1, height, width))
-                images.append(hidden[name].ref)
-                _matrix(hidden, f"rows_{number}", field.rows[:, None] + 1.0)
-                rows.append(hidden[f"rows_{number}"].ref)
-            _cells(group, "spatial_footprints", images)
-            _cells(group, "rows", rows)
-        with temporary.open("r+b") as stream:
-            stream.write(HEADER.ljust(124) + VERSION)
+    probability = np.where(np.isnan(tracks.probability), 0, tracks.probability)
+    images = [field.footprints.toarray().reshape(-1, *field.frame_shape) for field in fields]
+    struct = {
+        "cell_to_index_map": _index_map(tracks, fields),
+        "cell_scores": (probability.sum(1) / np.maximum(tracks.days, 1))[:, None],
+        "spatial_footprints": _cell_array([image.astype(np.float32) for image in images]),
+        "rows": _cell_array([field.rows[:, None] + 1.0 for field in fields]),
+    }
+    save(Path(path), {"cell_registered_struct": struct}, overwrite)
 
 
 def _index_map(tracks: Tracks, fields: Sequence[FootprintSet]) -> np.ndarray:
@@ -72,17 +50,9 @@ def _index_map(tracks: Tracks, fields: Sequence[FootprintSet]) -> np.ndarray:
     return result
 
 
-def _matrix(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """A MATLAB array: HDF5 sees its axes reversed."""
-    kind = "single" if values.dtype == np.float32 else "double"
-    turned = np.ascontiguousarray(values.T)
-    node = group.create_dataset(name, data=turned, compression="gzip" if turned.size > 4096 else None)
-    node.attrs["MATLAB_class"] = np.bytes_(kind)
-
-
-def _cells(group: h5py.Group, name: str, references: list[h5py.Reference]) -> None:
+def _cell_array(parts: Sequence[np.ndarray]) -> np.ndarray:
     """A MATLAB cell array, one row."""
-    node = group.create_dataset(name, (len(references), 1), h5py.ref_dtype)
-    for row, reference in enumerate(references):
-        node[row, 0] = reference
-    node.attrs["MATLAB_class"] = np.bytes_("cell")
+    cells = np.empty((1, len(parts)), object)
+    for column, part in enumerate(parts):
+        cells[0, column] = part
+    return cells
