@@ -145,7 +145,7 @@ def _tiles(cells: Cells, diameters: np.ndarray) -> list[Fact]:
     tiles = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
     if cells.false_discovery is not None and accepted.any():
         expected = cells.false_discovery.expected_false
-        told = "fewer than 1" if expected < 1 else f"about {expected:.0f}"
+        told = "< 1" if expected < 1 else f"{expected:.0f}"
         tiles.append(Fact("expected to be false", told, cells.false_discovery.in_words(int(accepted.sum()))))
     if "snr" in cells.quality and accepted.any():
         snr = np.nanmedian(cells.quality["snr"][accepted])
