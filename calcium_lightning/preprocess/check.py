@@ -13,6 +13,7 @@ import numpy as np
 from calcium_lightning.io.findings import SMALL
 from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps
 from calcium_lightning.preprocess.bands import Bands
+from calcium_lightning.preprocess.dust import Dust
 from calcium_lightning.preprocess.field import FieldOfView
 from calcium_lightning.preprocess.levels import Levels
 from calcium_lightning.preprocess.survey import RUN, Survey
@@ -76,6 +77,8 @@ class Findings:
         Moving bands that are taken off.
     gaps : Gaps, optional
         Of the time stamps.
+    dust : Dust, optional
+        Spots that are cleared.
     """
 
     survey: Survey
@@ -85,6 +88,7 @@ class Findings:
     levels: Levels | None = None
     bands: Bands | None = None
     gaps: Gaps | None = None
+    dust: Dust | None = None
 
     def lines(self) -> tuple[str, ...]:
         """What a person should know, the most important first, and how noisy it is."""
@@ -98,6 +102,7 @@ class Findings:
             self._frames(),
             self._gaps(),
             self._field(),
+            self._dust(),
             self._bands(),
             self._levels(),
             self._lossy(),
@@ -133,6 +138,15 @@ class Findings:
         share = float(self.view.field.mean())
         return (
             f"{share:.1%} of the pixels show tissue ({self.view}): the rest is left out" if share < 1 else ""
+        )
+
+    def _dust(self) -> str:
+        if not self.dust:
+            return ""
+        spots = f"{len(self.dust)} spot{'s' * (len(self.dust) != 1)}"
+        return (
+            f"{spots} of dust on the optics (up to {self.dust.strongest:.0%} darker or brighter): levelled; "
+            "clean the lens, and look twice at cells there"
         )
 
     def _bands(self) -> str:

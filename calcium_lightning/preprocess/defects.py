@@ -95,7 +95,23 @@ class Defects:
         flat[:, self.pixels] = np.rint(filled) if frames.dtype.kind in "iu" else filled
 
 
-def find_defects(session: Frames) -> Defects:
+@dataclass(frozen=True)
+class Detail:
+    """What pixels show that is sharper than optics.
+
+    Attributes
+    ----------
+    mean : ndarray, float64 (H, W)
+        Over a sample of the frames.
+    noise : ndarray, float64 (H, W)
+        Standard deviation over time of what a pixel has beyond the mean of 3 x 3.
+    """
+
+    mean: np.ndarray
+    noise: np.ndarray
+
+
+def find_defects(session: Frames, detail: Detail | None = None) -> Defects:
     """Find pixels that stand out from all their neighbours, in brightness or in noise.
 
     Cells, vessels and dust are blurred, and shot noise is averaged away: next to nothing else is one pixel
@@ -105,6 +121,8 @@ def find_defects(session: Frames) -> Defects:
     ----------
     session : Frames
         As the sensor saw them; a sample of them is looked at.
+    detail : Detail, optional
+        :func:`fine_detail` of them, where it is known.
 
     Returns
     -------
@@ -115,7 +133,8 @@ def find_defects(session: Frames) -> Defects:
     count, *field = session.shape
     if count < LEAST_FRAMES:
         return Defects.at(np.zeros(field, bool))
-    mean, noise = _mean_and_noise(session)
+    detail = fine_detail(session) if detail is None else detail
+    mean, noise = detail.mean, detail.noise
     typical = float(np.median(noise))
     least = max(LEAST_NOISE * typical, LEAST_LIGHT * float(np.median(np.abs(mean))))
     if session.dtype.kind in "iu":
@@ -130,8 +149,8 @@ def find_defects(session: Frames) -> Defects:
     return Defects.at(defective)
 
 
-def _mean_and_noise(session: Frames) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over time, and standard deviation of what a pixel has beyond its neighbours, float64 (H, W)."""
+def fine_detail(session: Frames) -> Detail:
+    """Look at a sample of the frames; there must be :data:`RUN` of them."""
     count, *field = session.shape
     total, beyond, squares = (np.zeros(field) for _ in range(3))
     looked = 0
@@ -142,7 +161,7 @@ def _mean_and_noise(session: Frames) -> tuple[np.ndarray, np.ndarray]:
         beyond += detail.sum(0)
         squares += (detail**2).sum(0)
         looked += len(frames)
-    return total / looked, np.sqrt((squares / looked - (beyond / looked) ** 2).clip(0))
+    return Detail(total / looked, np.sqrt((squares / looked - (beyond / looked) ** 2).clip(0)))
 
 
 def _smoothed(frames: np.ndarray) -> np.ndarray:

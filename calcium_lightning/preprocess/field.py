@@ -47,6 +47,8 @@ LEAST_PLAIN = 0.002
 LEAST_RISE, EDGE_WIDTH = 0.35, 0.14
 #: an edge is so many times as steep as the plain before it
 STEEPNESS = 12.0
+#: behind a shining rim the brightness rises again: flat, then steep, as shares of the steepest
+RIM_FLAT, RIM_SLOPE = 0.1, 0.35
 #: the field begins so far behind the steepest place of the edge, pixels
 EDGE_BLUR = 1.5
 #: less than this share of the pixels can't be a field
@@ -60,7 +62,8 @@ class FieldOfView:
     Attributes
     ----------
     kinds : dict of str to ndarray, bool (H, W)
-        ``no data``, ``outside the lens``, ``lines``, ``masked``: which pixels don't, and why.
+        ``no data``, ``outside the lens``, ``lines``, ``changing marks``, ``masked``: which pixels don't, and
+        why.
     """
 
     kinds: dict[str, np.ndarray] = field(default_factory=dict)
@@ -74,6 +77,11 @@ class FieldOfView:
     def outside(self) -> np.ndarray:
         """Pixels outside a lens, whose edge is soft and stands still, bool (H, W)."""
         return self.kinds.get("outside the lens", np.zeros_like(self.field))
+
+    def without(self, kind: str, pixels: np.ndarray) -> FieldOfView:
+        """The same without further pixels, bool (H, W), that show no tissue; all of it if none were left."""
+        smaller = FieldOfView({**self.kinds, kind: pixels & self.field})
+        return smaller if smaller.field.any() else self
 
     def __str__(self) -> str:
         """Shares by kind; empty where every pixel shows tissue."""
@@ -216,9 +224,19 @@ def dark_surround(mean: np.ndarray, ignored: np.ndarray) -> np.ndarray:
     # A dark corner of the picture slopes like the rest of it.
     if slopes[steepest] < STEEPNESS * np.median(slope[deep]):
         return none
-    edge = 1 + steepest + EDGE_BLUR
+    edge = 1 + _last_rise(slopes[:width], steepest) + EDGE_BLUR
     outside = distance < edge
     return binary_closing(outside, np.ones((3, 3))) | outside
+
+
+def _last_rise(slopes: np.ndarray, steepest: int) -> int:
+    """Where the edge ends: a lens's rim may shine, and the picture begins only behind the rim."""
+    flat = np.flatnonzero(slopes[steepest:] < RIM_FLAT * slopes[steepest])
+    if not len(flat):
+        return steepest
+    behind = steepest + int(flat[0])
+    second = behind + int(np.argmax(slopes[behind:]))
+    return second if slopes[second] > RIM_SLOPE * slopes[steepest] else steepest
 
 
 def thin_parts(missing: np.ndarray) -> np.ndarray:

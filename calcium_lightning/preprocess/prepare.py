@@ -175,7 +175,8 @@ def prepare(
     else:
         motion = _motion(session, cell_diameter, settings, device)
     if isinstance(session, RepairedSession):
-        session = session.knowing_motion(motion if isinstance(motion, np.ndarray) else motion.shifts)
+        shifts = motion if isinstance(motion, np.ndarray) else motion.shifts
+        session = session.knowing_motion(shifts, cell_diameter)
     bare = Prepared(
         session=session,
         scale=scale,

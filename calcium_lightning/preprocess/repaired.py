@@ -20,9 +20,11 @@ from calcium_lightning.io.base_session import BaseSession, DerivedSession
 from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
 from calcium_lightning.preprocess.bands import Bands, find_bands
 from calcium_lightning.preprocess.check import Findings
-from calcium_lightning.preprocess.defects import Defects, find_defects
+from calcium_lightning.preprocess.defects import LEAST_FRAMES, Defects, find_defects, fine_detail
+from calcium_lightning.preprocess.dust import Dust, find_dust
 from calcium_lightning.preprocess.field import find_field
 from calcium_lightning.preprocess.levels import Levels, find_levels
+from calcium_lightning.preprocess.marks import changing_marks
 from calcium_lightning.preprocess.surround import Surround
 from calcium_lightning.preprocess.survey import Survey, survey
 
@@ -58,6 +60,8 @@ class RepairedSession(DerivedSession):
         Steps of brightness that are levelled.
     bands : Bands or None
         Moving bands that are taken off.
+    dust : Dust
+        Spots that stand still and are cleared; once the motion is known.
     """
 
     def __init__(self, original: BaseSession, mask: np.ndarray | None = None) -> None:
@@ -88,7 +92,12 @@ class RepairedSession(DerivedSession):
         self._fill = Surround.of(np.zeros(original.shape[1:], bool), nothing)
         self.levels = Levels.none(len(self.kept))
         self.bands: Bands | None = None
-        self.defects = find_defects(self) if sensor else nothing
+        self.dust = Dust.none()
+        self.defects = nothing
+        if sensor and len(self.kept) >= LEAST_FRAMES:
+            detail = fine_detail(self)
+            self.view = self.view.without("changing marks", changing_marks(detail))
+            self.defects = find_defects(self, detail)
         self._fill = Surround.of(~self.view.field, self.defects)
         self.usable = self._fill.usable
         if raw:
@@ -130,6 +139,7 @@ class RepairedSession(DerivedSession):
             self.levels,
             self.bands,
             None if stamps is None else Gaps.of(stamps),
+            self.dust,
         )
 
     def read_into(self, start: int, out: np.ndarray) -> None:
@@ -148,14 +158,24 @@ class RepairedSession(DerivedSession):
                 out /= gain[:, None, None]
             if self.bands is not None:
                 self.bands.take_off(out, start)
+        self.dust.clear(out)
 
-    def knowing_motion(self, shifts: np.ndarray) -> RepairedSession:
-        """The same with bands taken off better, once the motion (T', 2) is known; the original is shared."""
-        if self.bands is None:
-            return self
+    def knowing_motion(self, shifts: np.ndarray, diameter: float) -> RepairedSession:
+        """The same with bands taken off better, and dust cleared; the original is shared.
+
+        Parameters
+        ----------
+        shifts : ndarray, float32 (T', 2)
+            The motion, pixels.
+        diameter : float
+            Of a cell, pixels.
+        """
         better = copy.copy(self)
         better.original = self.original  # which would be open twice
-        better.bands = self.bands.after_motion(self, shifts)
+        if self.bands is not None:
+            better.bands = self.bands.after_motion(self, shifts)
+        if self.kind == "raw" and not self.original.motion_corrected:
+            better.dust = find_dust(better, shifts, self.usable, diameter)
         return better
 
     @property

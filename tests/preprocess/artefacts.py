@@ -135,6 +135,41 @@ def stuck_block(made: Made) -> np.ndarray:
     return hit
 
 
+def clock(made: Made) -> np.ndarray:
+    """Digits in a corner that change every second; where, bool (H, W)."""
+    hit = np.zeros(made.size, bool)
+    hit[3:13, 4:46] = True
+    made.frames[:, hit] = 16
+    for second in range(0, len(made.frames), 20):
+        ink = np.kron(made.random.random((8, 10)) < 0.5, np.ones((1, 4))) > 0
+        made.frames[second : second + 20, 4:12, 5:45] = np.where(ink, 235, 16)
+    return hit
+
+
+def rim(made: Made) -> np.ndarray:
+    """A lens whose rim shines; its inside, bool (H, W)."""
+    height, width = made.size
+    y, x = np.mgrid[:height, :width]
+    distance = np.hypot(y - height / 2, x - width / 2) - 0.4 * min(height, width)
+    made.frames[:] = 12 + made.frames / (1 + np.exp(distance / 1.25))
+    made.frames += 60 * np.exp(-(((distance - 4) / 2) ** 2))
+    made.frames += made.random.normal(size=made.frames.shape).astype(np.float32) * 1.5
+    return distance < -1
+
+
+def dust(made: Made, spots: int = 4) -> np.ndarray:
+    """Dark spots that stand still; what is left of the light, (H, W)."""
+    height, width = made.size
+    y, x = np.mgrid[:height, :width]
+    left = np.ones(made.size)
+    for row, column in zip(
+        np.linspace(24, height - 24, spots), made.random.uniform(24, width - 24, spots), strict=True
+    ):
+        left -= 0.35 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * 2.5**2))
+    made.frames *= left.astype(np.float32)
+    return left
+
+
 def torn(made: Made, kind: str) -> np.ndarray:
     """Frames that are torn: rolled, moved sideways from some line on, or with lines of noise; which, bool (T,)."""
     random, (height, _) = made.random, made.size

@@ -52,6 +52,15 @@ def test_what_is_no_tissue_is_left_out_and_nothing_else(seed, spoil, how):
     assert (~field & ~hit).mean() <= 0.01
 
 
+@pytest.mark.parametrize("seed", [11, 12])
+def test_the_field_begins_behind_a_rim_that_shines(seed):
+    made = artefacts.make(seed)
+    inside = artefacts.rim(made)
+    field = field_of(made)
+    assert (field & ~binary_dilation(inside, iterations=2)).sum() < 0.01 * (~inside).sum()
+    assert (field & inside).sum() > 0.75 * inside.sum()
+
+
 def test_a_known_field_is_kept_and_the_lens_is_not_sought_in_it():
     made = artefacts.make(11)
     artefacts.lens(made, 2)

@@ -53,6 +53,16 @@ def test_dead_lines_are_filled_and_stay_out_of_the_field(tmp_path):
     assert np.sqrt((error[:, hit] ** 2).mean()) < 3.5  # noise of 2, and half of it from the neighbours
 
 
+@pytest.mark.parametrize("seed", [36, 37])
+def test_a_clock_stays_out_of_the_field_and_nothing_else(tmp_path, seed):
+    made = artefacts.make(seed)
+    hit = artefacts.clock(made)
+    repaired = RepairedSession.of(session(tmp_path, made))
+    assert repaired.field[hit].mean() < 0.05
+    assert repaired.field[~hit].mean() > 0.98
+    assert "changing marks" in str(repaired.view)
+
+
 def test_around_a_black_frame_goes_on_what_is_inside(tmp_path):
     made = artefacts.make(33)
     hit = artefacts.frame(made)
@@ -110,7 +120,7 @@ def test_moving_bands_are_taken_off(tmp_path, axis):
         return float((profile - profile.mean(1, keepdims=True)).std())
 
     before, rest = left(made.frames), left(repaired.frames())
-    repaired = repaired.knowing_motion(made.shifts.astype(np.float32))
+    repaired = repaired.knowing_motion(made.shifts.astype(np.float32), 8.0)
     known = left(repaired.frames())
     assert known < rest < 0.2 * before
     assert known < 0.08 * before

@@ -1,0 +1,174 @@
+"""Dust on the optics: spots that stand still while the tissue moves, and blink once its motion is undone.
+
+The mean of the frames as they are shows the dust sharply, and the tissue blurred by its motion; the mean of
+the registered frames shows the tissue sharply, and the dust blurred. Two images, two unknowns: each wave of
+both is solved for. Light that passes dust is dimmed by a factor, so this is done with logarithms. Knows
+frames and their motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import maximum as greatest
+
+from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.motion.registration import shift_frames
+
+#: places in the recording that are looked at, and neighbouring frames at each
+PLACES, RUN = 8, 8
+#: tissue that moves less than this (root mean square, pixels) can't be told from dust, nor does dust harm it
+LEAST_MOTION = 0.4
+#: prior size of what stands still, standard deviation, as a share of the brightness
+PRIOR = 0.02
+#: a spot dims or brightens by this share somewhere, and by so many times what is usual; and reaches as far as
+#: by this share
+LEAST, SCORE, REACH = 0.08, 6.0, 0.02
+#: no factor is smaller than this: behind such dust nothing is seen
+DARKEST = 0.2
+#: more than this share of the field isn't dust
+MOST = 0.1
+
+
+@dataclass(frozen=True)
+class Dust:
+    """Spots that stand still.
+
+    Attributes
+    ----------
+    pixels : ndarray of int (M,)
+        Flat indices into a frame.
+    gain : ndarray, float32 (M,)
+        What the tissue's light is multiplied by there.
+    spots : int
+        How many there are.
+    """
+
+    pixels: np.ndarray
+    gain: np.ndarray
+    spots: int
+
+    @classmethod
+    def none(cls) -> Dust:
+        """No spot."""
+        return cls(np.zeros(0, np.intp), np.zeros(0, np.float32), 0)
+
+    def __len__(self) -> int:
+        return self.spots
+
+    @property
+    def strongest(self) -> float:
+        """The share by which the strongest spot dims, or brightens."""
+        return float(np.abs(self.gain - 1).max(initial=0.0))
+
+    def clear(self, frames: np.ndarray) -> None:
+        """Undo what the spots do to frames (n, H, W), contiguous, of any type, in place."""
+        if not self.spots:
+            return
+        flat = frames.reshape(len(frames), -1)
+        clear = flat[:, self.pixels] / self.gain
+        if frames.dtype.kind in "iu":
+            clear = np.rint(clear).clip(0, np.iinfo(frames.dtype).max)
+        flat[:, self.pixels] = clear
+
+
+def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter: float) -> Dust:
+    """Find what stands still in a recording whose tissue moves.
+
+    Parameters
+    ----------
+    session : Frames
+        Frames of light (T, H, W), not registered; a sample of them is looked at.
+    shifts : ndarray, float32 (T, 2)
+        Their motion, pixels.
+    usable : ndarray, bool (H, W)
+        Pixels that show tissue.
+    diameter : float
+        Of a cell, pixels: a spot is about as large, or smaller.
+    """
+    index = _sample(len(shifts))
+    moved = shifts[index] - np.median(shifts[index], 0)
+    if np.sqrt((moved**2).sum(1).mean()) < LEAST_MOTION:
+        return Dust.none()
+    still, registered = _means(session, index, shifts)
+    noise = _noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
+    detail = standing_detail(still, registered, shifts[index], diameter, noise)
+    # Next to what shows no tissue, and to the border, motion mixes both.
+    margin = float(np.abs(moved).max()) + diameter
+    known = distance_transform_edt(np.pad(usable, 1))[1:-1, 1:-1] > margin
+    if not known.any():
+        return Dust.none()
+    usual = MAD_TO_STD * float(np.median(np.abs(detail[known])))
+    size = np.abs(detail) * known
+    parts, count = label(size > max(REACH, 3 * usual), np.ones((3, 3)))
+    if not count:
+        return Dust.none()
+    peak = np.asarray(greatest(size, parts, np.arange(count + 1)))
+    dusty = peak > max(LEAST, SCORE * usual)
+    dusty[0] = False
+    spots = dusty[parts]
+    if not spots.any() or spots.mean() > MOST:
+        return Dust.none()
+    gain = np.exp(detail[spots]).clip(DARKEST, 1 / DARKEST).astype(np.float32)
+    return Dust(np.flatnonzero(spots), gain, int(dusty.sum()))
+
+
+def standing_detail(
+    still: np.ndarray, registered: np.ndarray, shifts: np.ndarray, diameter: float, noise: float
+) -> np.ndarray:
+    """Logarithm of what stands still and is no larger than a cell, (H, W).
+
+    Parameters
+    ----------
+    still, registered : ndarray (H, W)
+        Mean of the frames as they are, and with their motion undone.
+    shifts : ndarray (n, 2)
+        Of those frames, pixels.
+    diameter : float
+        Of a cell, pixels.
+    noise : float
+        Of those means, as a share of the brightness.
+    """
+    pad = int(np.ceil(2 * diameter))
+    waves = []
+    for image in (still, registered):
+        smooth = gaussian_filter(image, 1.5 * diameter, mode="nearest")
+        relative = np.log(np.maximum(image, 1e-3 * smooth + 1e-9) / np.maximum(smooth, 1e-9))
+        waves.append(np.fft.rfft2(np.pad(relative, pad, mode="reflect")))
+    size = [length + 2 * pad for length in still.shape]
+    rows = np.exp(-2j * np.pi * np.fft.fftfreq(size[0])[:, None] * shifts[:, 0])
+    columns = np.exp(-2j * np.pi * np.fft.rfftfreq(size[1])[:, None] * shifts[:, 1])
+    blur = rows @ columns.T / len(shifts)  # by which motion blurs the tissue
+    detail = np.fft.irfft2(
+        (waves[0] - blur * waves[1]) / (1 - np.abs(blur) ** 2 + (noise / PRIOR) ** 2), size
+    )
+    detail = detail[pad:-pad, pad:-pad]
+    result: np.ndarray = detail - gaussian_filter(detail, diameter, mode="nearest")
+    return result
+
+
+def _sample(count: int) -> np.ndarray:
+    starts = np.unique(np.linspace(0, max(0, count - RUN), PLACES).astype(int))
+    return np.unique((starts[:, None] + np.arange(RUN)).clip(max=count - 1))
+
+
+def _means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of some frames as they are, and registered, float64 (H, W)."""
+    still, registered = np.zeros(session.shape[1:]), np.zeros(session.shape[1:])
+    for run in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1):
+        frames = torch.from_numpy(session.frames(int(run[0]), int(run[-1]) + 1).astype(np.float32))
+        still += frames.sum(0).numpy()
+        registered += shift_frames(frames, torch.from_numpy(shifts[run]).float()).sum(0).numpy()
+    return still / len(index), registered / len(index)
+
+
+def _noise_of_mean(session: Frames, index: np.ndarray) -> float:
+    """Standard error of a pixel's mean over some frames."""
+    first = session.frames(int(index[0]), int(index[0]) + 2).astype(np.float32)
+    if len(first) < 2:
+        return 0.0
+    return float(MAD_TO_STD * np.median(np.abs(first[1] - first[0])) / (2 * len(index)) ** 0.5)

@@ -1,0 +1,66 @@
+"""Dust stands still while the tissue moves: it is found, cleared, and nothing else is taken for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calcium_lightning.io.array_session import ArraySession
+from calcium_lightning.preprocess.dust import Dust, find_dust
+from calcium_lightning.preprocess.repaired import RepairedSession
+
+from . import artefacts
+
+
+def dust_of(made: artefacts.Made) -> Dust:
+    session = ArraySession(made.stored(), 20.0)
+    everywhere = np.ones(made.size, bool)
+    return find_dust(session, made.shifts.astype(np.float32), everywhere, 8.0)
+
+
+@pytest.mark.parametrize("seed", [41, 42, 43])
+def test_spots_that_stand_still_are_found_and_cleared(seed: int) -> None:
+    made = artefacts.make(seed)
+    clean = made.frames.copy()
+    left = artefacts.dust(made)
+    found = dust_of(made)
+    dark = np.flatnonzero(left.ravel() < 0.85)
+    assert len(found) == 4
+    assert np.isin(dark, found.pixels).mean() > 0.9
+    assert found.strongest == pytest.approx(0.35, abs=0.12)
+    cleared = made.frames.copy()
+    found.clear(cleared)
+    before, after = (
+        (part - clean).reshape(len(clean), -1)[:, dark].mean() for part in (made.frames, cleared)
+    )
+    assert abs(after) < 0.35 * abs(before)
+
+
+@pytest.mark.parametrize("seed", [41, 42, 43])
+def test_tissue_that_moves_is_no_dust(seed: int) -> None:
+    assert not dust_of(artefacts.make(seed, motion=2.0))
+
+
+def test_what_does_not_move_cannot_be_told_from_dust() -> None:
+    made = artefacts.make(41, motion=0.05)
+    artefacts.dust(made)
+    assert not dust_of(made)
+
+
+def test_frames_of_whole_numbers_stay_so_and_within_their_range() -> None:
+    frames = np.full((2, 3, 3), 200, np.uint8)
+    Dust(np.array([4]), np.array([0.5], np.float32), 1).clear(frames)
+    assert frames.dtype == np.uint8
+    assert (frames[:, 1, 1] == 255).all()
+    assert (frames.sum((1, 2)) == 8 * 200 + 255).all()
+
+
+def test_a_recording_is_prepared_without_its_dust() -> None:
+    made = artefacts.make(44)
+    artefacts.dust(made)
+    session = RepairedSession.of(ArraySession(made.stored(), 20.0))
+    assert not session.dust
+    cleared = session.knowing_motion(made.shifts.astype(np.float32), 8.0)
+    assert len(cleared.dust) == 4
+    assert "4 spots of dust" in " ".join(cleared.findings.warnings())
+    assert cleared.frames(0, 40).mean() > session.frames(0, 40).mean()
