@@ -197,7 +197,7 @@ def test_footprints_of_others(animal, tmp_path) -> None:
 
 
 def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
-    from calcium_lightning.export import export
+    from calcium_lightning.exports import export
 
     assert run(listed(files), f"output={tmp_path}/t.h5")[0] == 0
     tracks = read_tracks(tmp_path / "t.h5")
@@ -215,7 +215,7 @@ def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
 def test_nwb_has_a_column_of_tracks(run, files, tmp_path) -> None:
     from pynwb import NWBHDF5IO
 
-    from calcium_lightning.export import export
+    from calcium_lightning.exports import export
 
     assert run(listed(files), f"output={tmp_path}/t.h5")[0] == 0
     export(files[1], tmp_path / "one.nwb", tracks=tmp_path / "t.h5")

@@ -11,7 +11,6 @@ import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.io import hdf5

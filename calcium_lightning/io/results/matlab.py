@@ -116,8 +116,9 @@ def _where(
         if isinstance(holder, Mapping) and layout[1] in holder:
             matrix, frame_shape = _footprints(path, holder, layout[1])
             valid = next((content[name] for name in VALID if name in content), None)
-            known = valid is not None and np.size(valid) == matrix.shape[0]
-            return Footprints(matrix, frame_shape, np.ravel(valid) > 0 if known else None), layout, holder
+            if valid is None or np.size(valid) != matrix.shape[0]:
+                return Footprints(matrix, frame_shape), layout, holder
+            return Footprints(matrix, frame_shape, np.ravel(valid) > 0), layout, holder
     arrays = [np.asarray(value) for value in content.values() if np.ndim(value) == 3]
     if len(arrays) == 1:
         return _cellreg(path, arrays[0]), None, content

@@ -42,7 +42,7 @@ class Program:
         return cells
 
     def footprints(self, path: Path) -> Footprints:
-        """Where the cells in it are; their traces needn't be there, and aren't read where that can be helped."""
+        """Where the cells in it are; their traces needn't be there."""
         found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
         return found
 
