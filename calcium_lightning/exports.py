@@ -47,7 +47,7 @@ def export(
     overwrite : bool
         Replace an existing target.
     nwb : mapping, optional
-        Fields of :class:`calcium_lightning.io.writers.nwb_settings.NwbSettings`.
+        Fields of :class:`calcium_lightning.io.writers.nwb_session.NwbSettings`.
     tracks : path-like, optional
         A tracks file that has these cells: adds ``track`` and ``track_probability`` of each.
     behavior : sequence of path-like

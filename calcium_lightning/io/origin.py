@@ -41,7 +41,7 @@ READING = (
 )
 #: keys that say where things are and not what they are
 PLACES = ("session", "output", "overwrite", "checkpoint")
-INGEST_PLACES = ("input", "output", "overwrite", "truth", "field")
+INGEST_PLACES = ("input", "output", "overwrite", "truth", "field", "behavior")
 
 
 @cache

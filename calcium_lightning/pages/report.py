@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from calcium_lightning.core.atomic import atomic_path, check_output
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.events import find_events, rates_per_minute
 from calcium_lightning.core.gaps import without_gaps
 from calcium_lightning.core.glossary import described
 from calcium_lightning.core.motion_summary import MotionSummary
+from calcium_lightning.io.results.table import read_cells
+from calcium_lightning.metrics.evaluation import read_figures
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import figures, pictures
 from calcium_lightning.pages.page import Fact, render_template
@@ -29,6 +33,35 @@ DIAMETERS = 3.0  # side of a thumbnail, in median diameters
 
 #: figures of ``evaluate`` that the page leaves to the table of the command
 UNSHOWN = ("cells", "mask_cells", "offset_y", "offset_x")
+
+
+def write_report(cells: Path, output: Path, metrics: Path | None = None, *, overwrite: bool = False) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    cells : Path
+        The cells file.
+    output : Path
+        The page to make, HTML; everything is inside it.
+    metrics : Path, optional
+        Figures that ``evaluate`` wrote, of these cells among others.
+    overwrite : bool
+        Replace an existing page.
+
+    Raises
+    ------
+    InputError
+        If a file can't be read or the page exists.
+    """
+    check_output(output, overwrite)
+    found = read_cells(cells)
+    if not found.n_frames:
+        raise InputError(f"{cells}: footprints without traces; a report needs both")
+    measured = None if metrics is None else read_figures(metrics, cells)
+    page = render(found, str(cells), measured)
+    with atomic_path(output, overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def render(cells: Cells, source: str = "", measured: Mapping[str, Any] | None = None) -> str:
