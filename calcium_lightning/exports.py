@@ -15,7 +15,7 @@ from typing import Any
 from calcium_lightning.core.atomic import check_output
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.table import read_cells
+from calcium_lightning.io.results.table import find_program, read_cells
 from calcium_lightning.io.writers.table import Export, Movie, Writer, choose_writer, chosen_cells, find_writer
 
 
@@ -80,7 +80,7 @@ def export(
         if source is None:
             raise InputError("tracks=: are of cells files; give the file in place of its cells")
         whole = with_tracks(whole, source, Path(tracks))
-    chosen, rows = chosen_cells(whole, rejected)
+    chosen, rows = chosen_cells(whole, rejected or writer.whole)
     told = Export(
         source,
         rows,
@@ -108,6 +108,31 @@ def _movie(cells: Cells, session: Path | str | None, opened: ExitStack) -> Movie
     if recording.shape != wanted:
         raise InputError(f"{path}: {recording.shape} frames; the cells are of {wanted}")
     return CorrectedMovie(recording, cells.shifts)
+
+
+def own_file(path: Path) -> Path:
+    """A cells file of ours for what a person gave, so that decisions can be kept in it.
+
+    Parameters
+    ----------
+    path : Path
+        A cells file, or another program's results: those are written as ``NAME.cells.h5`` in the folder that
+        the user stands in, once; later calls find that file again.
+
+    Raises
+    ------
+    InputError
+        If they can't be read, or such a file is there and holds other cells.
+    """
+    program = find_program(path)
+    if program is None:
+        return path
+    target = Path(f"{path.stem or path.resolve().name}.cells.h5")
+    if not target.exists():
+        export(path, target, "cells")
+    elif read_cells(target).session != str(path):
+        raise InputError(f"{target}: is there, and isn't made of {path}; move it, or go on with it itself")
+    return target
 
 
 def writer_of(target: Path | None, format: str | None) -> Writer:

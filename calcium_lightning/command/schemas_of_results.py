@@ -166,7 +166,14 @@ class TrackConfig:
 class CompareConfig:
     """Runs side by side."""
 
-    runs: Any = option(MISSING, "folder of a sweep or of runs, a glob of them, or a list", path="input")
+    runs: Any = option(None, "folder of a sweep or of runs, a glob of them, or a list", path="input")
+    cells: Any = option(
+        None,
+        "in place of runs: several programs' cells of one recording, [OURS.h5,suite2p/plane0,CAIMAN.hdf5]",
+        path="input",
+    )
+    truth: Any = option(None, "for cells: a session file with /truth, or an annotator's mask", path="input")
+    radius: float = option(6.0, "for cells: how far centres of one cell may lie apart, pixels", unit="pixels")
     metric: str | None = option(None, "what to order by; default: what chose the best checkpoints")
     mode: str | None = option(None, "what of it is best: min | max; default: by the metric")
     output: Any = option(None, "page (.html) or a folder for it; default: here", path="output")

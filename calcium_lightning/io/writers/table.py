@@ -103,6 +103,8 @@ class Writer:
         Further endings that choose it.
     movie : bool
         It is the motion-corrected recording, which needs the session too.
+    whole : bool
+        It holds rejected cells too, whatever was asked for.
     """
 
     format: str
@@ -113,6 +115,7 @@ class Writer:
     by_ending: bool = True
     also: tuple[str, ...] = ()
     movie: bool = False
+    whole: bool = False
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -152,6 +155,9 @@ WRITERS = (
     Writer("netcdf", ".nc", "netcdf:write", meaning="xarray, and whoever reads netCDF-4"),
     Writer("imagej", ".zip", "imagej:write", meaning="outlines for ImageJ's ROI manager"),
     Writer("napari", "", "napari:write", folder=True, meaning="a folder whose files napari opens as layers"),
+    Writer(
+        "cells", ".h5", "own:write", meaning="a cells file of ours, to curate what others found", whole=True
+    ),
     Writer("mp4", ".mp4", "movie:write_mp4", meaning="the corrected movie to look at", movie=True),
     Writer(
         "tiff",
