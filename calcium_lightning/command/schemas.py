@@ -64,6 +64,7 @@ class ExtractConfig:
     overwrite: bool = option(False, "replace an existing output")
     seed: int = option(0, "seed of everything random")
     preprocess: Any = option({}, "motion, flat field, baseline, foreground")
+    logger: Any = option({}, "wandb: the cells as an artifact of W&B, with what they were made of")
     localize: Any = option({}, "from localisations to cells")
 
 

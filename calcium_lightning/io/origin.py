@@ -66,6 +66,7 @@ def noted_config(cfg: DictConfig, session: Path) -> str:
         YAML.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    plain.pop("logger", None)  # where it is told of
     if cfg.checkpoint is not None:
         plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
     return OmegaConf.to_yaml(
