@@ -19,6 +19,7 @@ class Fact:
     name: str
     value: str
     note: str = ""
+    meaning: str = ""
 
 
 def render_template(name: str, context: Mapping[str, Any]) -> str:
@@ -47,3 +48,10 @@ def inline_module(name: str) -> str:
 
     text = resources.files("calcium_lightning.pages").joinpath(name).read_text("utf-8")
     return Markup(re.sub(r"^export (?=class |const |function |let )", "", text, flags=re.MULTILINE))
+
+
+def vendored(name: str) -> str:
+    """A file of ``vendor``, as text for a ``<script>`` or ``<style>``."""
+    from markupsafe import Markup
+
+    return Markup(resources.files("calcium_lightning.pages").joinpath("vendor", name).read_text("utf-8"))
