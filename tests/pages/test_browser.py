@@ -163,7 +163,7 @@ def test_traces_zoom_and_have_an_axis_of_their_own_for_ratios(visit):
     visit.mouse.down()
     visit.mouse.move(box["x"] + 120, box["y"] + 50, steps=4)
     visit.mouse.up()
-    visit.wait_for_function("document.getElementById('cell-course').dataset.span")
+    visit.wait_for_selector('#cell-course[data-span]:not([data-span=""])')
     low, high = map(float, visit.locator("#cell-course").get_attribute("data-span").split())
     assert 0 < low < high < 15
     visit.keyboard.press("Escape")
