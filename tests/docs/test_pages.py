@@ -26,7 +26,7 @@ PAGES = {"README.md": (ROOT / "README.md").read_text(encoding="utf-8")} | {
     for page in sorted(DOCS.rglob("*.md"))
     if "generated" not in page.parts and page.name != "parts.md"
 }
-LANGUAGES = {"bash", "python", "matlab", "text"}
+LANGUAGES = {"bash", "python", "yaml", "matlab", "text"}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -35,7 +35,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 def test_no_block_escapes_the_tests() -> None:
     for name, text in PAGES.items():
-        opened = re.findall(r"^```([\w{][^\n]*)$", text, re.MULTILINE)
+        opened = re.findall(r"^```([\w{][^\n ]*)[^\n]*$", text, re.MULTILINE)
         assert {word for word in opened if not word.startswith("{")} <= LANGUAGES, name
 
 
@@ -63,7 +63,10 @@ def test_every_block_runs(
         (tmp_path / file.name).symlink_to(file)
     monkeypatch.chdir(tmp_path)
     for number, step in enumerate(steps(PAGES[name])):
-        if step.kind == "python":
+        if step.kind == "file":
+            Path(step.path).parent.mkdir(parents=True, exist_ok=True)
+            Path(step.path).write_text(step.text)
+        elif step.kind == "python":
             names: dict = {}
             exec(compile(step.text, f"{name}, step {number}", "exec"), names)
             for variable, value in names.items():

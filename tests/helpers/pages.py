@@ -1,7 +1,7 @@
 """Pages as a reader follows them: their blocks, in order, in one folder.
 
 A line below a comment ``# needs ...`` wants something that a test machine doesn't have, and says so to the reader;
-it is composed, not run. Trainings are run with so little to do that they take a second.
+it is composed, not run. Simulations are small, and trainings have so little to do that they take a second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from calcium_lightning.command import start as cli
 INSTALLS = ("make", "pip", "source")
 #: what is asked of each training besides what a page types
 LITTLE = (*TINY[1:], "trainer.max_epochs=1", "hydra.sweeper.n_trials=2")
-BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+#: and of each simulation
+SMALL = (
+    "simulation.seconds=12",
+    "simulation.height_px=96",
+    "simulation.width_px=112",
+    "simulation.brightness=0.8",
+)
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -33,23 +40,28 @@ class Step:
 
     Attributes
     ----------
-    kind : {"python", "command", "other"}
-        ``other`` are lines that don't begin with a command of ours.
+    kind : {"python", "file", "command", "other"}
+        ``file`` is one to be written; ``other`` are lines that don't begin with a command of ours.
     text : str
         As it stands in the page.
     needs : str
         What it needs that isn't here; empty where it is run.
+    path : str
+        Of a file.
     """
 
     kind: str
     text: str
     needs: str = ""
+    path: str = ""
 
 
 def steps(page: str) -> Iterator[Step]:
     """What a reader does, in order; blocks of text and of MATLAB are looked at elsewhere."""
-    for language, body in BLOCK.findall(page):
-        if language == "python":
+    for language, title, body in BLOCK.findall(page):
+        if title:
+            yield Step("file", body, path=title)
+        elif language == "python":
             yield Step("python", body)
         elif language == "bash":
             yield from _lines(body)
@@ -93,9 +105,13 @@ def run_line(line: str) -> str:
         arguments += [
             item
             for item in little
-            if item.partition("=")[0] not in typed and (optuna or not item.startswith("hydra."))
+            if item.partition("=")[0] not in typed
+            and not ("loss" in typed and item.startswith("loss."))
+            and (optuna or not item.startswith("hydra."))
         ]
         arguments += ["trainer.max_epochs=1", *(["hydra.sweeper.n_trials=2"] if optuna else [])]
+    if name == "simulate":
+        arguments += [item for item in SMALL if not any(item.split("=")[0] in given for given in arguments)]
     for argument in arguments:  # what the page makes isn't there yet
         key, _, value = argument.partition("=")
         made = Path(value.strip("\"'"))
