@@ -74,12 +74,10 @@ def tiles(cells: Cells, sizes: np.ndarray) -> list[Fact]:
     accepted = np.asarray(cells.accepted, bool)
     found = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
     if cells.false_discovery is not None and accepted.any():
-        expected = cells.false_discovery.expected_false
-        told = "< 1" if expected < 1 else f"{expected:.0f}"
-        rate = cells.false_discovery
-        found.append(Fact("expected to be false", told, rate.in_words(int(accepted.sum())), FALSE))
-        share = f"{expected / max(int(accepted.sum()), 1):.1%}"
-        found.append(Fact("false-discovery rate", share, f"at most {rate.fdr:.0%} was asked for", FALSE))
+        known, count = cells.false_discovery, int(accepted.sum())
+        share = known.expected_false / count
+        told = f"{share:.1%}" if share >= 0.0005 or not share else "< 0.1%"
+        found.append(Fact("false-discovery rate", told, known.in_words(count), FALSE))
     if "snr" in cells.quality and accepted.any():
         snr = np.nanmedian(cells.quality["snr"][accepted])
         found.append(Fact("median SNR", f"{snr:.1f}", "of accepted cells"))

@@ -1,4 +1,4 @@
-"""Makes the pictures of the tutorials by following them: their blocks, as they stand, then what one sees in a browser.
+"""Makes the tutorials' pictures by following them: their blocks as they stand, then what a browser shows.
 
     python docs/tutorials/pictures.py [NAME ...]
 

@@ -133,3 +133,45 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         timeout=500,
     )
     assert done.returncode == 0, done.stderr
+
+
+#: what a lab asks -> the page that answers
+QUESTIONS = {
+    "how do I remove a cell": "how-to/remove-cells.md",
+    "how do I merge two": "how-to/decide-by-hand.md",
+    "what does each quality word mean, and why was this one rejected": "how-to/why-rejected.md",
+    "how do I get ΔF/F and events into MATLAB": "how-to/matlab.md",
+    "how do I see the corrected movie": "how-to/corrected-movie.md",
+    "which folder of my session do I pass": "how-to/which-folder.md",
+    "how do I run fifty": "how-to/fifty.md",
+    "when should I train and how do I know that it helped": "how-to/train-or-not.md",
+    "what is the unit of activity": "how-to/unit-of-activity.md",
+}
+
+
+def links(name: str) -> set[str]:
+    """Pages that a page leads to: links, cards and tables of contents."""
+    text, place = PAGES[name], (DOCS / name).parent
+    found = re.findall(r"\]\(([^)#]+\.md)[^)]*\)", text) + [
+        f"{entry}.md" for entry in re.findall(r"^:link: (\S+)$", text, re.MULTILINE)
+    ]
+    for body in re.findall(r"^```\{toctree\}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        found += [f"{entry}.md" for entry in re.findall(r"^(?!:)(\S+)$", body, re.MULTILINE)]
+    paths = (Path(os.path.normpath(place / target)) for target in found)
+    return {path.relative_to(DOCS).as_posix() for path in paths if path.is_relative_to(DOCS)}
+
+
+def test_every_question_is_answered_within_two_clicks_of_the_first_page() -> None:
+    one = links("index.md")
+    two = one.union(*(links(page) for page in one if page in PAGES))
+    for question, page in QUESTIONS.items():
+        assert page in two, question
+    told = {page for page in PAGES if page.startswith("how-to/") and page != "how-to/index.md"}
+    assert told <= two  # no page is an island
+
+
+def test_pages_show_pictures_that_exist_and_say_what_is_on_them() -> None:
+    for name, text in PAGES.items():
+        for path, options in re.findall(r"^```\{image\} (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            assert ((DOCS / name).parent / path).is_file(), f"{name}: {path}"
+            assert ":alt: " in options, f"{name}: {path}"
