@@ -3,7 +3,7 @@
     cells = calcium_lightning.extract(frames, fps=20)
 
 Importing the package imports none of its rooms: commands start fast, and each name of the face loads what
-it needs when it is first used. ``extract``, ``evaluate`` and ``track`` are commands too
+it needs when it is first used. ``extract``, ``evaluate``, ``export`` and ``track`` are commands too
 (``python -m calcium_lightning.extract``).
 
 The rooms, in the direction in which data flow: ``io`` (recordings, sessions) → ``preprocess`` (frames) →
@@ -20,6 +20,7 @@ from calcium_lightning.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from calcium_lightning.core.cells import Cells
+    from calcium_lightning.exports import export
     from calcium_lightning.io.array_session import ArraySession
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.results.table import read_cells
@@ -36,6 +37,7 @@ __all__ = [
     "Scene",
     "Session",
     "evaluate",
+    "export",
     "extract",
     "load_model",
     "open_recording",
@@ -63,7 +65,7 @@ _CONVENIENCES = {
     "to_nwb": ("io.writers.nwb", "to_nwb"),
 }
 #: modules that are commands and, called, functions of the face
-_COMMANDS = ("evaluate", "extract", "track")
+_COMMANDS = ("evaluate", "export", "extract", "track")
 
 
 def _later(room: str, name: str) -> Callable[..., Any]:

@@ -36,15 +36,19 @@ def main(cfg: DictConfig) -> None:
     merged, split or drawn are regressed on it. Every decision is kept at once, can be undone, and counts for
     whatever reads the cells file afterwards. from= takes decisions over to cells that were extracted anew.
     """
-    path = _one("cells", cfg.cells)
+    given_cells = _one("cells", cfg.cells)
     given = None if cfg["from"] is None else _one("from", cfg["from"])
 
     from calcium_lightning.curation.ledger import open_ledger
     from calcium_lightning.curation.serve import Page
     from calcium_lightning.curation.server import Curator
     from calcium_lightning.curation.transfer import read_decisions, transfer
+    from calcium_lightning.exports import own_file
     from calcium_lightning.io.session import Session
 
+    path = own_file(given_cells)
+    if path != given_cells:
+        print(f"{given_cells}: another program's results; decisions are kept in {path}", flush=True)
     with ExitStack() as stack:
         decisions = None if given is None else read_decisions(given)
         ledger = stack.enter_context(open_ledger(path, cfg.who or _user()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from calcium_lightning.command.start import entry_point
@@ -15,6 +17,7 @@ def main(cfg: DictConfig) -> None:
     python -m calcium_lightning.dashboard project=calcium-lightning 'parameters=[seed,optimizer.lr]'
 
     conf/dashboard.yaml says which panels there are; dry_run=true prints the workspace and sends nothing.
+    With report=TITLE it is a draft of a report on these runs: the panels, and the questions to answer.
     """
     if cfg.url is not None and not cfg.overwrite:
         raise InputError(f"url={cfg.url}: overwrite=true replaces this view; without url= a new one is made")
@@ -25,27 +28,31 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     from calcium_lightning.loggers.make import has_wandb_key
-    from calcium_lightning.loggers.wandb_workspace import as_plain, make_workspace, save
+    from calcium_lightning.loggers.wandb_workspace import as_plain, make_report, make_workspace, save
+
+    def made(entity: str) -> Any:
+        sections = instantiate(cfg.sections, _convert_="all")
+        of = {"entity": entity, "group": cfg.group}
+        if cfg.report is not None:
+            return make_report(cfg.project, sections, title=cfg.report, questions=cfg.questions, **of)
+        return make_workspace(cfg.project, sections, name=cfg.name, columns=cfg.columns, **of)
 
     try:
-        workspace = make_workspace(
-            cfg.project,
-            instantiate(cfg.sections, _convert_="all"),
-            name=cfg.name,
-            entity=cfg.entity or "",
-            columns=cfg.columns,
-            group=cfg.group,
-        )
+        view = made("")
     except ValueError as error:
         raise InputError(f"no workspace can be made of it: {error}") from error
     if cfg.dry_run:
-        print(json.dumps(as_plain(workspace), indent=2))
+        print(json.dumps(as_plain(view), indent=2))
         return
     if not has_wandb_key():
         raise InputError("no W&B API key: `wandb login` stores one; dry_run=true prints the workspace")
     try:
-        workspace.entity = cfg.entity or str(wandb.Api().default_entity)
-        print(f"workspace: {save(workspace, cfg.url)}")
+        view = made(cfg.entity or str(wandb.Api().default_entity))
+        if cfg.report is not None:
+            view.save(draft=True)
+            print(f"draft of a report: {view.url}")
+        else:
+            print(f"workspace: {save(view, cfg.url)}")
     except (wandb.Error, ValueError, OSError) as error:
         raise InputError(f"W&B: {error}; dry_run=true prints the workspace") from error
 

@@ -41,7 +41,9 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.origin import is_current, noted_config
     from calcium_lightning.io.session import Session
     from calcium_lightning.io.stored import files_beside
+    from calcium_lightning.loggers.extraction import check_logger, log_extraction, plain_settings
 
+    logged = check_logger(cfg.logger)
     inputs = find_inputs("session", cfg.session, may_be_session)
     named = len(inputs) == 1 and not inputs[0].found and cfg.output is not None
     jobs = list(zip(inputs, output_paths(inputs, cfg.output, ".h5" if named else ".cells.h5"), strict=True))
@@ -72,6 +74,11 @@ def main(cfg: DictConfig) -> None:
     mask = None if cfg.field is None else read_mask(as_paths(cfg.field)[0])
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
     preprocess = None if isinstance(chain, SessionChain) else chain
+
+    def log(output: Path) -> None:
+        if logged:
+            checkpoint = None if cfg.checkpoint is None else as_paths(cfg.checkpoint)[0]
+            log_extraction(cfg.logger, output, checkpoint, plain_settings(cfg))
 
     def work(job: tuple[Input, Path]) -> Row:
         source, output = job
@@ -109,6 +116,7 @@ def main(cfg: DictConfig) -> None:
                 )
                 write_cells(output, extraction.cells, cfg.overwrite)
                 print(f"{output}: {extraction}")
+                log(output)
                 cells = extraction.cells
                 return {
                     "cells": f"{int(cells.accepted.sum())} of {len(cells)}",
@@ -121,6 +129,7 @@ def main(cfg: DictConfig) -> None:
             found_cells = detector.find_cells(session, **common)
             write_cells(output, found_cells, cfg.overwrite)
             print(f"{output}: {detector.summary(found_cells)}")
+            log(output)
             return {"cells": str(len(found_cells))}
 
     run_batch(

@@ -55,13 +55,15 @@ def main(cfg: DictConfig) -> None:
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
         )
     settings, told = _settings(cfg), _told(cfg)
+    if settings.behavior and len(inputs) > 1 and not cfg.join:
+        raise InputError("behavior= is of one recording; ingest them one by one")
     chain = _chain(cfg.preprocess) if cfg.preprocess else None
     sources = [inputs] if cfg.join else [[item] for item in inputs]
     outputs = output_paths([group[0] for group in sources], cfg.output, ".h5")
 
     def stamp_of(job: Job) -> str:
         group, truth, _ = job
-        beside = [truth, None if cfg.field is None else as_paths(cfg.field)[0]]
+        beside = [truth, None if cfg.field is None else as_paths(cfg.field)[0], *settings.behavior]
         return recording_stamp([item.path for item in group], [path for path in beside if path], cfg)
 
     @contextmanager
@@ -89,7 +91,7 @@ def main(cfg: DictConfig) -> None:
             line = summary(job[2])
             print(f"{line}; there already, of this recording with these settings (overwrite=true)")
             return {"session": line.removeprefix(f"{job[2]}: "), NOTES: "there already"}
-        read = [item.path for item in job[0]] + ([] if job[1] is None else [job[1]])
+        read = [item.path for item in job[0]] + ([] if job[1] is None else [job[1]]) + [*settings.behavior]
         with steady(read), opened(job) as (recording, known):
             examiner = Examiner()
             ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner, stamp)
@@ -133,6 +135,7 @@ def _settings(cfg: DictConfig) -> IngestSettings:
         timestamps=cfg.timestamps,
         compression=cfg.compression,
         field=None if cfg.field is None else read_mask(as_paths(cfg.field)[0]),
+        behavior=() if cfg.behavior is None else tuple(as_paths(cfg.behavior)),
     )
 
 

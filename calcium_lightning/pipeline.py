@@ -236,6 +236,7 @@ def extract_streamed(
         session=str(session.path),
         session_sha256=session.sha256(),
         about=session.about,
+        behavior=session.behavior,
         fps=prepared.fps,
         kind=session.kind,
         pixel_size_um=pixel_size or session.pixel_size_um,

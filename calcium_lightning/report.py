@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -14,93 +14,50 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
 
 
-def write_report(cells: Path, output: Path, metrics: Path | None = None, *, overwrite: bool = False) -> None:
-    """Write the page.
-
-    Parameters
-    ----------
-    cells : Path
-        The cells file.
-    output : Path
-        The page to make, HTML; everything is inside it.
-    metrics : Path, optional
-        Figures that ``evaluate`` wrote, of these cells among others.
-    overwrite : bool
-        Replace an existing page.
-
-    Raises
-    ------
-    InputError
-        If a file can't be read or the page exists.
-    """
-    from calcium_lightning.core.atomic import atomic_path, check_output
-    from calcium_lightning.io.results.table import read_cells
-    from calcium_lightning.pages.report import render
-
-    check_output(output, overwrite)
-    found = read_cells(cells)
-    if not found.n_frames:
-        raise InputError(f"{cells}: footprints without traces; a report needs both")
-    measured = None if metrics is None else read_figures(metrics, cells)
-    page = render(found, str(cells), measured)
-    with atomic_path(output, overwrite) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
-    """The figures of one cells file from a file that ``evaluate`` wrote.
-
-    Raises
-    ------
-    InputError
-        If it isn't such a file, or has several recordings and none of them is this one.
-    """
-    from calcium_lightning.core.plain import mapping, read_json
-    from calcium_lightning.metrics.evaluation import FORMAT, VERSION
-
-    content = read_json(metrics)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{metrics}: not the figures that evaluate output=METRICS.json writes")
-    if content.get("version") != VERSION:
-        version = content.get("version")
-        raise InputError(f"{metrics}: version {version}, this package reads {VERSION}; evaluate again")
-    given = content.get("recordings")
-    recordings = [item for item in given if mapping(item, "figures")] if isinstance(given, list) else []
-    same = [item for item in recordings if Path(str(item.get("cells"))).resolve() == cells.resolve()]
-    if not same and len(recordings) == 1:
-        same = recordings  # moved since then, or named otherwise
-    if not same:
-        raise InputError(f"{metrics}: has {len(recordings)} recordings, and none of them is {cells}")
-    figures = mapping(same[0], "figures")
-    wrong = [name for name, value in figures.items() if not isinstance(value, int | float | None)]
-    if wrong:
-        raise InputError(f"{metrics}: its figure {wrong[0][:80]} is no number; evaluate again")
-    return figures
-
-
 @entry_point("report", plugins=register)
 def main(cfg: DictConfig) -> None:
     """Show cells on one page that needs no network.
 
     The field of view with its cells, footprints, the most and the least certain traces, qualities, motion and
-    localisations; figures against the truth with metrics=.
+    localisations; figures against the truth with metrics=. Several cells files have a page each, and one of
+    them all, index.html.
     """
-    from calcium_lightning.core.atomic import steady
+    from calcium_lightning.core.atomic import check_output, steady
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.results.table import is_foreign
+    from calcium_lightning.pages.batch import INDEX, Entry, write_batch
+    from calcium_lightning.pages.report import write_report
 
     inputs = find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)
     metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
-
-    def work(job: tuple[Path, Path]) -> Row:
-        with steady([job[0], *([] if metrics is None else [metrics])]):
-            write_report(*job, metrics, overwrite=cfg.overwrite)
-        print(f"report: {job[1]}")
-        return {"page": str(job[1])}
-
     targets = output_paths(inputs, cfg.output, ".html")
-    jobs = [(str(item.stem), (item.path, target)) for item, target in zip(inputs, targets, strict=True)]
-    run_batch("report", jobs, work, unit="cells files")
+    index = Path(os.path.commonpath([target.absolute().parent for target in targets])) / INDEX
+    several, entries = len(inputs) > 1, dict[str, Entry]()
+    if several:
+        if index in [target.absolute() for target in targets]:
+            raise InputError(f"{index}: the page of them all; call the cells file of this name otherwise")
+        check_output(index, cfg.overwrite)
+
+    def work(job: tuple[str, Path, Path]) -> Row:
+        name, source, target = job
+        with steady([source, *([] if metrics is None else [metrics])]):
+            cells = write_report(source, target, metrics, overwrite=cfg.overwrite)
+        if several:
+            entries[name] = Entry.of(cells, name, target.absolute(), index.parent)
+        print(f"report: {target}")
+        return {"page": str(target)}
+
+    names = [str(item.stem) for item in inputs]
+    jobs = [
+        (name, (name, item.path, target)) for name, item, target in zip(names, inputs, targets, strict=True)
+    ]
+    try:
+        run_batch("report", jobs, work, unit="cells files")
+    finally:
+        if entries:
+            missing = [name for name in names if name not in entries]
+            write_batch(list(entries.values()), index, missing, overwrite=cfg.overwrite)
+            print(f"all of them: {os.path.relpath(index)}")
 
 
 if __name__ == "__main__":

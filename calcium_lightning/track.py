@@ -28,8 +28,9 @@ def main(cfg: DictConfig) -> None:
     """
     from calcium_lightning.core.atomic import atomic_path, check_output
     from calcium_lightning.io.kind import may_be_cells
+    from calcium_lightning.io.results.table import is_foreign
 
-    inputs = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells)]
+    inputs = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
     outputs = {
         key: as_paths(cfg[key])[0] for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
     }

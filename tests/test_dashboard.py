@@ -64,6 +64,22 @@ def test_it_is_saved(run_command, monkeypatch):
     assert outcome.stdout.startswith(f"workspace: {server.url}/team/mine?nw=")
 
 
+def test_a_report_to_fill_in_is_a_draft_with_the_same_panels(run_command, monkeypatch):
+    with wandb_server() as server:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        outcome = run_command("dashboard", "report=Two encoders", "entity=me", "group=multirun/x")
+    assert outcome.status == 0, outcome.stderr
+    (view,) = server.views
+    assert (view["type"], view["displayName"]) == ("runs/draft", "Two encoders")
+    blocks = json.loads(view["spec"])["blocks"]
+    titles = [part["text"] for block in blocks if block["type"] == "heading" for part in block["children"]]
+    assert titles[0] == "What was asked"
+    assert {"Held-out frames", "Sweep", "What came out", "What follows"} <= set(titles)
+    assert "multirun/x" in view["spec"]
+    assert "val/reconstruction" in view["spec"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

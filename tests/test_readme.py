@@ -1,16 +1,11 @@
-"""What the README says works: its commands compose, its Python runs, its links and targets exist."""
+"""What the README says is there: its links and targets exist. Its blocks are run with those of the docs."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import matplotlib
-import numpy as np
-import pytest
-from helpers.typed import PREFIX, compose_line, typed_lines
-
-from calcium_lightning.simulation import SceneSession, SceneSettings
+from helpers.typed import PREFIX, typed_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,23 +22,6 @@ def examples() -> list[str]:
 def test_there_are_examples_of_the_tour() -> None:
     names = [line.removeprefix(PREFIX).split()[0] for line in examples()]
     assert {"ingest", "extract", "report", "export", "train"} <= set(names)
-
-
-@pytest.mark.parametrize("line", examples())
-def test_commands_compose(line: str) -> None:
-    compose_line(line)
-
-
-def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = SceneSettings(height_px=60, width_px=84, seconds=8, cell_diameter_px=(9.0, 11.0), brightness=0.6)
-    np.save(tmp_path / "frames.npy", SceneSession(scene, seed=4).frames())
-    matplotlib.use("agg")
-    monkeypatch.chdir(tmp_path)
-    (block,) = blocks("python")
-    names: dict = {}
-    exec(compile(block, "README.md", "exec"), names)
-    assert names["cells"].accepted.any()
-    assert (tmp_path / "from_python.nwb").is_file()
 
 
 def test_it_is_a_screen_and_a_half() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +15,11 @@ from helpers.example_cells import HOSTILE, make_example, take, write_truth
 from helpers.html_page import Page
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.core.cells import Cells, Localizations
+from calcium_lightning.core.cells import Cells, FalseDiscovery, Localizations
 from calcium_lightning.core.events import find_events
+from calcium_lightning.core.glossary import QUALITIES
 from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.pages.field import layers
 from calcium_lightning.pages.report import context, render
 
 
@@ -33,14 +38,21 @@ def page(text) -> Page:
     return Page(text)
 
 
-def test_every_cell_is_outlined_shown_and_listed(cells, page):
+def data_of(text: str) -> dict:
+    """What the page's script draws."""
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1]
+    )
+
+
+def test_every_cell_is_outlined_shown_and_listed(cells, page, text):
     accepted = int(cells.accepted.sum())
     assert 0 < accepted < len(cells)
-    assert page.count("g", **{"class": "cell accepted"}) == accepted
-    assert page.count("g", **{"class": "cell rejected"}) == len(cells) - accepted
+    assert [cell["accepted"] for cell in data_of(text)["outlines"]] == cells.accepted.tolist()
     assert page.count("tr") == len(cells) + 1
     for k in range(len(cells)):
         assert page.count("button", **{"data-cell": str(k)}) == 1
+        assert page.count("tr", **{"data-cell": str(k)}) == 1
     assert f"{accepted}" in page.texts
 
 
@@ -52,7 +64,7 @@ def test_sections_are_there(page):
 
 def test_names_from_files_are_text(page):
     assert f"/data/{HOSTILE}" in page.texts
-    assert page.count("script") == 2
+    assert page.count("script") == 3  # the numbers, uPlot, and ours
     assert any("<b>bold</b>" in text for text in page.texts)
 
 
@@ -63,20 +75,39 @@ def test_nothing_comes_from_elsewhere(page):
     assert page.count("link", rel="stylesheet") == 0
 
 
-def test_outlines_lie_where_the_footprints_are(cells, page):
-    """The outline at half the peak of a Gaussian has its centre at the cell's, with x first."""
-    paths = {}
-    group = None
-    for tag, attributes in page.elements:
-        if tag == "g":
-            group = int(attributes["data-cell"])
-        elif tag == "path":
-            places = [tuple(map(float, pair.split())) for pair in attributes["d"].strip("MZ").split("L")]
-            paths[group] = np.array(places)
-    assert len(paths) == len(cells)
-    for k, places in paths.items():
-        middle = (places.min(0) + places.max(0)) / 2
-        np.testing.assert_allclose(middle[::-1], cells.centers[k], atol=0.6)
+def test_outlines_lie_where_the_footprints_are(cells, text):
+    """The outline at half the peak of a Gaussian has its centre at the cell's."""
+    for k, cell in enumerate(data_of(text)["outlines"]):
+        (line,) = cell["lines"]
+        places = np.reshape(line, (-1, 2))
+        np.testing.assert_allclose((places.min(0) + places.max(0)) / 2, cells.centers[k], atol=0.6)
+        np.testing.assert_allclose(cell["center"], cells.centers[k], atol=0.01)
+
+
+def test_pictures_keep_their_numbers_and_outliers_do_not_make_them_dark(cells):
+    """Many hot pixels: brightness goes by the tissue, and the numbers are all there."""
+    rng = np.random.default_rng(0)
+    hot = rng.random(cells.frame_shape) < 0.01
+    image = np.where(hot, 5000, cells.max_image).astype(np.float32)
+    shown, *_ = layers(replace(cells, max_image=image))
+    usual, *_ = layers(cells)
+    assert shown["shown"][1] < 1.2 * usual["shown"][1] < 100
+    numbers = np.frombuffer(zlib.decompress(base64.b64decode(shown["numbers"])), "<u2").reshape(
+        cells.frame_shape
+    )
+    restored = shown["low"] + numbers / 65535 * (shown["high"] - shown["low"])
+    np.testing.assert_allclose(restored, image - cells.mean_image, atol=0.1)
+
+
+def test_what_is_to_be_known_is_said_first_and_false_cells_are_counted(cells):
+    known = FalseDiscovery(0.05, 1.4, "learned", 20, 8)
+    text = render(replace(cells, notes=("12 frames hold no picture",), false_discovery=known))
+    page = Page(text)
+    assert text.index("12 frames hold no picture") < text.index('id="overview"') < text.index('id="field"')
+    assert "14.0%" in page.texts
+    explained = {given["title"] for _, given in page.elements if "title" in given}
+    assert {QUALITIES["snr"].title, QUALITIES["score"].title} <= explained
+    assert any("upside down" in words for words in explained)
 
 
 def test_the_same_cells_give_the_same_page(cells, text):
@@ -103,7 +134,7 @@ def test_unusual_cells_have_a_page(cells, change):
     else:
         odd = make_example(count=3, length=30_000)[0]
     text = render(odd)
-    assert Page(text).count("svg") == 1
+    assert Page(text).count("canvas") == 1
     assert len(text) < 3e6
 
 
@@ -123,12 +154,28 @@ def test_the_command_with_figures(cells, tmp_path, run_command):
     assert "overwrite=true" in again.stderr
 
 
-def test_several_cells_files_make_a_folder(cells, tmp_path, run_command):
-    for name in "ab":
-        write_cells(tmp_path / f"{name}.h5", cells)
-    result = run_command("report", "cells=[a.h5,b.h5]", "output=pages")
-    assert result.status == 0, result.stderr
-    assert sorted(file.name for file in (tmp_path / "pages").iterdir()) == ["a.html", "b.html"]
+def test_several_cells_files_make_a_folder_and_one_page_of_them_all(cells, tmp_path, run_command):
+    known = FalseDiscovery(0.05, 1.4, "learned", 20, 8)
+    write_cells(tmp_path / "a b.h5", replace(cells, notes=("a warning <i>",), false_discovery=known))
+    write_cells(tmp_path / "c.h5", cells)
+    (tmp_path / "d.h5").write_bytes(b"no HDF5")
+    result = run_command("report", "cells=['a b.h5',c.h5,d.h5]", "output=pages")
+    assert (result.status, "d" in result.stderr) == (2, True), result.stderr
+    assert sorted(file.name for file in (tmp_path / "pages").iterdir()) == [
+        "a b.html",
+        "c.html",
+        "index.html",
+    ]
+    assert "all of them: pages/index.html" in result.stdout
+    page = Page((tmp_path / "pages/index.html").read_text("utf-8"))
+    assert page.count("tr") == 3
+    assert page.count("a", href="a%20b.html") == 2
+    assert {"a warning <i>", "d", f"{2 * cells.accepted.sum()}"} <= set(page.texts)
+    again = run_command("report", "cells=['a b.h5',c.h5]", "output=pages")
+    assert (again.status, "index.html" in again.stderr) == (2, True)
+    write_cells(tmp_path / "index.h5", cells)
+    refused = run_command("report", "cells=[c.h5,index.h5]", "output=other")
+    assert (refused.status, "page of them all" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -180,9 +180,12 @@ def test_footprints_of_others(animal, tmp_path) -> None:
     np.save(suite2p / "stat.npy", stat)
     np.save(suite2p / "ops.npy", {"Ly": SIZE[0], "Lx": SIZE[1]})
     np.save(suite2p / "iscell.npy", np.ones((len(dense), 2)))
-    import zarr
+    import xarray as xr
 
-    zarr.save_array(tmp_path / "minian" / "A.zarr", dense)
+    array = xr.DataArray(dense, dims=("unit_id", "height", "width"), name="A")
+    array.assign_coords(unit_id=np.arange(len(dense))).to_dataset().to_zarr(
+        tmp_path / "minian" / "A.zarr", zarr_format=2
+    )
     for name, skipped in (("cellreg.mat", 0), ("caiman.hdf5", 1), ("suite2p/plane0", 0), ("minian", 0)):
         (found,) = read_footprints(tmp_path / name)
         assert found.frame_shape == SIZE
@@ -194,7 +197,7 @@ def test_footprints_of_others(animal, tmp_path) -> None:
 
 
 def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
-    from calcium_lightning.export import export
+    from calcium_lightning.exports import export
 
     assert run(listed(files), f"output={tmp_path}/t.h5")[0] == 0
     tracks = read_tracks(tmp_path / "t.h5")
@@ -212,7 +215,7 @@ def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
 def test_nwb_has_a_column_of_tracks(run, files, tmp_path) -> None:
     from pynwb import NWBHDF5IO
 
-    from calcium_lightning.export import export
+    from calcium_lightning.exports import export
 
     assert run(listed(files), f"output={tmp_path}/t.h5")[0] == 0
     export(files[1], tmp_path / "one.nwb", tracks=tmp_path / "t.h5")

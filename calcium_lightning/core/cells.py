@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from calcium_lightning.core.behavior import Behavior
 from calcium_lightning.core.conveniences import convenience
 from calcium_lightning.core.scale import CENTROID_LEVEL
 from calcium_lightning.core.standing import Standing
@@ -185,6 +186,8 @@ class CellTable:
         What a person should know of the recording before trusting the cells.
     curation : Standing or None
         What a person decided; ``accepted`` follows it. None where nobody has.
+    behavior : tuple of Behavior
+        Times of a camera or of events, in the clock of ``timestamps``.
     """
 
     centers: np.ndarray
@@ -214,6 +217,7 @@ class CellTable:
     bad_frames: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     curation: Standing | None = None
+    behavior: tuple[Behavior, ...] = ()
 
     def __len__(self) -> int:
         return len(self.centers)

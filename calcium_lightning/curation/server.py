@@ -34,8 +34,10 @@ from calcium_lightning.curation.words import MEANINGS, thresholds
 from calcium_lightning.curation.worker import News, Worker
 from calcium_lightning.io.base_session import BaseSession
 
-#: folders whose files are served, and under which name
-FOLDERS = {"": Path(__file__).parent / "static", "vendor/": Path(pages.__file__).parent / "vendor"}
+#: files that are served, and under which name: folders, and the drawing code that reports hold too
+PAGES = Path(pages.__file__).parent
+FOLDERS = {"": Path(__file__).parent / "static", "vendor/": PAGES / "vendor"}
+DRAWING = {"drawing.js": PAGES / "drawing.js"}
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 #: seconds after which a silent stream of events says that it is still there
 ALIVE_S = 15.0
@@ -159,7 +161,7 @@ class Curator:
             for prefix, folder in FOLDERS.items()
             for path in folder.rglob("*")
             if path.is_file()
-        }
+        } | DRAWING
         if name not in known:
             return Response("no such file", 404)
         kind = TYPES.get(known[name].suffix, "text/plain")

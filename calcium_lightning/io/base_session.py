@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from calcium_lightning.core.behavior import Behavior
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.truth import Truth
 
@@ -132,6 +133,11 @@ class BaseSession(abc.ABC):
         return {}
 
     @property
+    def behavior(self) -> tuple[Behavior, ...]:
+        """Times of behaviour in the clock of the time stamps; none where it isn't known."""
+        return ()
+
+    @property
     def truth(self) -> Truth | None:
         """The truth, where there is any. For evaluation and the labels of pretraining only."""
         return None
@@ -207,6 +213,11 @@ class DerivedSession(BaseSession):
     def about(self) -> dict[str, str]:
         """The original's."""
         return self.original.about
+
+    @property
+    def behavior(self) -> tuple[Behavior, ...]:
+        """The original's."""
+        return self.original.behavior
 
     @property
     def truth(self) -> Truth | None:

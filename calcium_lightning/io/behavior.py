@@ -1,46 +1,30 @@
-"""When an animal was filmed or did something: time stamps of a behaviour camera, or of a TTL table.
+"""Time stamps of a behaviour camera, or of a TTL table: read from tables, and kept in our files.
 
 Times are brought into the recording's clock: recorders stamp the scope and its cameras with one clock, and
-Unix times are counted from the recording's start. Knows tables of time stamps; nothing of poses.
+Unix times are counted from the recording's start. Knows tables of time stamps and the group ``/behavior``;
+nothing of poses.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import h5py
 import numpy as np
 
+from calcium_lightning.core.behavior import Behavior, distinct
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
 from calcium_lightning.io.readers.miniscope import STAMPS
 from calcium_lightning.io.readers.stamps import read_rows
 
 #: seconds beyond this are counted from 1970
 UNIX = 1e8
-
-
-@dataclass(frozen=True)
-class Behavior:
-    """Times, and what was noted at them.
-
-    Attributes
-    ----------
-    name : str
-        Of the camera or the table.
-    times : ndarray, float64 (N,)
-        Seconds in the recording's clock, rising.
-    values : ndarray, float64 (N, C)
-        The table's other columns.
-    columns : tuple of str
-        Their names; empty where the table has no header.
-    """
-
-    name: str
-    times: np.ndarray
-    values: np.ndarray
-    columns: tuple[str, ...]
+#: where our files keep it
+GROUP = "behavior"
 
 
 def read_behavior(path: Path, began: str = "") -> Behavior:
@@ -82,3 +66,29 @@ def _start(path: Path, began: str) -> float:
             f"{path}: Unix times, and when the recording began isn't known; nwb.session_start_time= says it"
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def write_group(file: h5py.File, found: Iterable[Behavior]) -> None:
+    """Keep behaviour in a session or cells file: a group of ``times`` and ``values`` for each."""
+    for one in distinct(found):
+        group = file.create_group(f"{GROUP}/{one.name}")
+        group["times"] = np.asarray(one.times, np.float64)
+        group["values"] = np.asarray(one.values, np.float64)
+        group.attrs.create("columns", list(one.columns), dtype=h5py.string_dtype())
+
+
+def read_group(file: h5py.File) -> tuple[Behavior, ...]:
+    """What :func:`write_group` wrote; nothing where there is none.
+
+    Raises
+    ------
+    InputError
+        If what is there isn't that.
+    """
+    found = []
+    for name in file.get(GROUP, ()):
+        times = hdf5.read(file, f"{GROUP}/{name}/times", (None,), np.float64, True)
+        values = hdf5.read(file, f"{GROUP}/{name}/values", (len(times), None), np.float64)
+        columns = file[f"{GROUP}/{name}"].attrs.get("columns", ())
+        found.append(Behavior(name, times, values, tuple(hdf5.text(column) for column in columns)))
+    return tuple(found)

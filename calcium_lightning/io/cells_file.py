@@ -21,6 +21,7 @@ from calcium_lightning.core.cells import (
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.behavior import write_group
 from calcium_lightning.io.cells_stream import FORMAT, PATCHES, VERSION, check_claims, write_rows
 from calcium_lightning.io.curation_file import open_decided
 
@@ -69,6 +70,7 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             file["bad_frames"] = np.asarray(cells.bad_frames, bool)
         if cells.notes:
             file.create_dataset("check", data=list(cells.notes), dtype=h5py.string_dtype())
+        write_group(file, cells.behavior)
         file["images/mean"] = np.asarray(cells.mean_image, np.float32)
         file["images/max"] = np.asarray(cells.max_image, np.float32)
         _write_localizations(file.create_group("localizations"), cells)

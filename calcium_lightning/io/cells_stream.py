@@ -24,6 +24,7 @@ from calcium_lightning.core.cells import (
 from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.behavior import read_group
 from calcium_lightning.io.stored import check_stored
 
 FORMAT, VERSION = "calcium-lightning-cells", 1
@@ -177,6 +178,7 @@ def stream(file: h5py.File) -> StreamedCells:
         max_image=read("images/max", *frame_shape),
         timestamps=read("timestamps", length, dtype=np.float64, finite=True),
         about=hdf5.texts(file.get("metadata")),
+        behavior=read_group(file),
         localizations=StoredBlocks(file["localizations"], count),
         fps=fps,
         pixel_size_um=pixel_size(f"{path}: pixel_size_um", size) if size > 0 else None,

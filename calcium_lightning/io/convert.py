@@ -12,6 +12,7 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.truth import Truth
+from calcium_lightning.io.behavior import read_behavior
 from calcium_lightning.io.blocks import session_blocks
 from calcium_lightning.io.findings import Constancy, note_missing, tell_kind
 from calcium_lightning.io.geometry import Cut
@@ -102,6 +103,11 @@ def ingest_recording(
             f"{recording.path}: {len(stamps)} time stamps for {recording.n_frames} frames; timestamps=false "
             "ingests without them"
         )
+    began = recording.about.get("session_start_time", "")
+    behavior = [
+        *getattr(recording, "behavior", ()),  # of a session that is cut anew
+        *(read_behavior(path, began) for path in settings.behavior),
+    ]
     pixel_size = settings.pixel_size_um if settings.pixel_size_um is not None else recording.pixel_size_um
     dtype = session_dtype(recording, settings)
     if stamps is not None and (measured := rate_of(stamps)) and abs(fps / measured - 1) > SAID:
@@ -153,6 +159,7 @@ def ingest_recording(
         )
         _write_known(writer, known, watcher)
         writer.set_about(recording.about)
+        writer.set_behavior(behavior)
         if stamp:
             writer.set_stamp(stamp)
         if stamps is not None:

@@ -1,21 +1,23 @@
-"""Footprints of a session from any file that holds some: our cells files, and other people's results.
+"""Footprints of a session from any file that holds some: our cells files, and other programs' results.
 
-Knows which reader a path is for. Traces aren't read.
+For: tracking, which needs no traces. What others' files look like :mod:`calcium_lightning.io.results` knows.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
+from scipy.sparse import csr_matrix
 
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, VERSION
-from calcium_lightning.io.kind import may_be_cells
-from calcium_lightning.io.readers import footprints as others
+from calcium_lightning.io.kind import is_cells
+from calcium_lightning.io.results.build import Footprints
+from calcium_lightning.io.results.table import find_program
 
 
 def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintSet]:
@@ -24,8 +26,8 @@ def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintS
     Parameters
     ----------
     path : path-like
-        A cells file; a CaImAn result (.hdf5), a Suite2p folder (stat.npy), Minian's A (.zarr), CellReg's
-        spatial footprints (.mat), or an HDF5 file of sparse footprints.
+        A cells file; other programs' results, as :func:`~calcium_lightning.io.results.table.read_cells` takes
+        them; or an HDF5 file of sparse footprints, a group with the attribute ``shape`` (K, H, W) each.
     rejected : bool
         Take what the file says isn't a cell, too.
 
@@ -35,11 +37,60 @@ def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintS
         If there is nothing of the kind.
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_file() and path.suffix.lower() in (".h5", ".hdf5", "") and may_be_cells(path):
+    program = find_program(path)
+    if program is not None:
+        return [_others(path, program.footprints(path), rejected)]
+    if is_cells(path) or not (groups := _groups(path)):
         return [_ours(path, rejected)]
-    return others.read(path, rejected)
+    return [_group(path, name) for name in groups]
+
+
+def _others(path: Path, found: Footprints, rejected: bool) -> FootprintSet:
+    matrix = found.checked(path)
+    rows = np.arange(matrix.shape[0])
+    if found.accepted is not None and not rejected:
+        rows = np.flatnonzero(found.accepted)
+    inner = path / "stat.npy" if path.is_dir() else path  # Suite2p's planes all have the same name
+    folder = path.parent if path.name == "stat.npy" else path
+    named = folder.parent.parent.name if folder.name.startswith("plane") else folder.stem
+    return FootprintSet(
+        csr_matrix(matrix[rows]),
+        found.frame_shape,
+        rows,
+        name=named,
+        path=str(path),
+        sha256=sha256_of(inner) if inner.is_file() else "",
+        total=matrix.shape[0],
+    )
+
+
+def _groups(path: Path) -> list[str]:
+    """Groups of sparse footprints in a file that isn't a cells file."""
+    try:
+        with h5py.File(path, "r") as file:
+            if "format" in file.attrs or "footprints" in file:
+                return []
+            return [
+                name for name, node in file.items() if isinstance(node, h5py.Group) and "shape" in node.attrs
+            ]
+    except OSError:
+        return []
+
+
+def _group(path: Path, name: str) -> FootprintSet:
+    """One session of several in a file, none of whose cells is rejected."""
+    with h5py.File(path, "r") as file:
+        footprints, frame_shape = hdf5.read_footprints(file, name)
+    count = footprints.shape[0]
+    return FootprintSet(
+        footprints,
+        frame_shape,
+        np.arange(count),
+        name=f"{path.stem}/{name}",
+        path=str(path),
+        sha256=f"{sha256_of(path)}/{name}",
+        total=count,
+    )
 
 
 def _ours(path: Path, rejected: bool) -> FootprintSet:

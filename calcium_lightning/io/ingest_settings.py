@@ -6,6 +6,7 @@ Must not know: recordings, files.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class IngestSettings:
         Of the frames.
     field : ndarray, bool (H, W), optional
         Which pixels of the recording show tissue; default: found.
+    behavior : tuple of Path
+        Time stamps of behaviour cameras, or tables of events, to keep beside the frames.
     """
 
     fps: float | None = None
@@ -53,3 +56,4 @@ class IngestSettings:
     timestamps: bool = True
     compression: str = "none"
     field: np.ndarray | None = None
+    behavior: tuple[Path, ...] = ()

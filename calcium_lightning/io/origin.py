@@ -41,7 +41,7 @@ READING = (
 )
 #: keys that say where things are and not what they are
 PLACES = ("session", "output", "overwrite", "checkpoint")
-INGEST_PLACES = ("input", "output", "overwrite", "truth", "field")
+INGEST_PLACES = ("input", "output", "overwrite", "truth", "field", "behavior")
 
 
 @cache
@@ -66,6 +66,7 @@ def noted_config(cfg: DictConfig, session: Path) -> str:
         YAML.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    plain.pop("logger", None)  # where it is told of
     if cfg.checkpoint is not None:
         plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
     return OmegaConf.to_yaml(

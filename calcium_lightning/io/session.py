@@ -13,12 +13,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+from calcium_lightning.core.behavior import Behavior
 from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.reading import reading
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
+from calcium_lightning.io.behavior import read_group
 from calcium_lightning.io.stored import check_frame, files_beside, frames_stored
 
 FORMAT, VERSION = "calcium-lightning-session", 1
@@ -163,6 +165,13 @@ class Session(BaseSession):
         file = self._open()
         with reading(self.path):
             return hdf5.texts(file.get("metadata"))
+
+    @property
+    def behavior(self) -> tuple[Behavior, ...]:
+        """Times of behaviour in the clock of the time stamps, where the file has any."""
+        file = self._open()
+        with reading(self.path):
+            return read_group(file)
 
     @property
     def truth(self) -> Truth | None:

@@ -5,7 +5,7 @@ Knows the paths inside a session's HDF5, as its reader does. Knows nothing of wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.behavior import Behavior
 from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS
+from calcium_lightning.io.behavior import write_group
 from calcium_lightning.io.session import FORMAT, VERSION
 
 
@@ -184,6 +186,10 @@ class SessionWriter:
         """Write who, what and when, as :attr:`calcium_lightning.session.Session.about` has it."""
         if about:
             self._file.require_group("metadata").attrs.update(dict(about))
+
+    def set_behavior(self, found: Iterable[Behavior]) -> None:
+        """Write times of behaviour, in the clock of the time stamps."""
+        write_group(self._file, found)
 
     def set_stamp(self, stamp: str) -> None:
         """Write what the session was made of, as one digest."""

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.loggers.wandb_job import WandbIdentity
 
 #: W&B's own server, by its names of before and since 2026
 HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
@@ -46,6 +47,7 @@ def wandb_logger(
     mode: str | None = None,
     init_timeout: float = 30.0,
     finish_timeout: float = 300.0,
+    identity: WandbIdentity | None = None,
 ) -> Any:
     """W&B's logger for the job of a run's folder.
 
@@ -60,6 +62,8 @@ def wandb_logger(
         See :func:`wandb_mode`.
     init_timeout, finish_timeout : float
         How long to wait for W&B at the beginning and for uploads at the end, seconds.
+    identity : WandbIdentity, optional
+        Who the run is; default: read from the folder.
     """
     try:
         import wandb  # noqa: F401
@@ -73,6 +77,7 @@ def wandb_logger(
         wandb_mode(mode),
         init_timeout=init_timeout,
         finish_timeout=finish_timeout,
+        identity=identity,
         project=project,
         entity=entity,
         name=name,

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.nn.checkpoint import DEFAULT
 from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.jobs import read_job
 
 
 def log_checkpoints(run: Any, folder: RunFolder) -> None:
@@ -32,6 +35,47 @@ def log_checkpoints(run: Any, folder: RunFolder) -> None:
             artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata={"file": str(path)})
             artifact.add_file(str(path), name="model.ckpt", policy="immutable", skip_cache=True)
             run.log_artifact(artifact, aliases=[path.stem])
+
+
+def use_model(run: Any, checkpoint: Path | None) -> None:
+    """Note which weights a run used: those of a training's run where they are one's, else the file's own.
+
+    The same content under the same name is the same version, so that this leads to the run that made it.
+
+    Parameters
+    ----------
+    run : wandb.Run
+        Online; offline W&B can't.
+    checkpoint : Path or None
+        The file; None for the weights in the package.
+    """
+    import wandb
+
+    path = DEFAULT if checkpoint is None else checkpoint
+    job = None if checkpoint is None else read_job(checkpoint.resolve().parent.parent)
+    name = f"model-{job.id}" if job is not None and job.id else f"weights-{sha256_of(path)[:16]}"
+    artifact = wandb.Artifact(name, type="model", metadata={"file": str(path)})
+    artifact.add_file(str(path), name="model.ckpt", policy="immutable", skip_cache=True)
+    run.use_artifact(artifact)
+
+
+def log_cells(run: Any, path: Path, facts: Mapping[str, Any]) -> None:
+    """Log a cells file as a version of the cells of its session.
+
+    Parameters
+    ----------
+    run : wandb.Run
+        Offline or online.
+    path : Path
+        The cells file.
+    facts : mapping
+        Its metadata; ``session_sha256`` names it.
+    """
+    import wandb
+
+    artifact = wandb.Artifact(f"cells-{facts['session_sha256'][:16]}", type="cells", metadata=dict(facts))
+    artifact.add_file(str(path), name="cells.h5", policy="immutable", skip_cache=True)
+    run.log_artifact(artifact)
 
 
 def use_sessions(run: Any, data: Mapping[str, str]) -> None:

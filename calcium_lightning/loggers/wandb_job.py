@@ -35,6 +35,10 @@ class WandbIdentity:
         ``choices``, the chosen config groups, so that a sweep over ``encoder=a,b`` has its column.
     data : dict of str to str
         SHA-256 of each session file, by its path.
+    uses_model : bool
+        It was made with weights rather than to make some.
+    checkpoint : Path or None
+        Which; None for those in the package.
     """
 
     name: str
@@ -43,6 +47,8 @@ class WandbIdentity:
     tags: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
+    uses_model: bool = False
+    checkpoint: Path | None = None
 
 
 def identify(folder: Path) -> WandbIdentity:

@@ -22,7 +22,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.core.errors import Pruned
-from calcium_lightning.loggers.wandb_artifacts import log_checkpoints, use_sessions
+from calcium_lightning.core.objective import OBJECTIVE
+from calcium_lightning.loggers.wandb_artifacts import log_cells, log_checkpoints, use_model, use_sessions
 from calcium_lightning.loggers.wandb_job import WandbIdentity, identify
 from calcium_lightning.loggers.wandb_summary import best_so_far, better
 from calcium_lightning.metrics.table import better_of
@@ -34,6 +35,8 @@ FLUSH_S = 0.5
 GRACE_S = 5.0
 #: where W&B keeps what is to be uploaded; the home folder by default, which a cluster's node may not share
 DATA_DIR = "WANDB_DATA_DIR"
+#: set by ``wandb agent``: the run is of its sweep, and has the name that the sweep gave it
+SWEEP = "WANDB_SWEEP_ID"
 #: the x-axis of every curve
 STEP = "trainer/global_step"
 
@@ -65,6 +68,8 @@ class WandbRun(WandbLogger):
         Where the figures go.
     init_timeout, finish_timeout : float
         How long to wait for W&B at the beginning and for uploads at the end, seconds.
+    identity : WandbIdentity, optional
+        Who the run is; default: read from the folder.
     project, entity, name, group, tags, job_type
         As in ``wandb.init``; name and group are the job's where they aren't given, and tags are added to the
         job's own.
@@ -82,6 +87,7 @@ class WandbRun(WandbLogger):
         *,
         init_timeout: float = 30.0,
         finish_timeout: float = 300.0,
+        identity: WandbIdentity | None = None,
         project: str = "calcium-lightning",
         entity: str | None = None,
         name: str | None = None,
@@ -96,9 +102,12 @@ class WandbRun(WandbLogger):
         self._timeouts: dict[str, Any] = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
         self._given = {"entity": entity, "name": name, "group": group, "job_type": job_type}
         self._tags = tuple(tags)
+        self._identity = identity
         self._defined: set[str] = set()
         self._before: dict[str, float] = {}
         self._lineage: threading.Thread | None = None
+        self._monitor: str | None = None
+        self._objective: float | None = None
 
     @property
     @rank_zero_experiment
@@ -111,7 +120,7 @@ class WandbRun(WandbLogger):
     def _begin(self) -> Any:
         if DATA_DIR not in os.environ:  # what tables and artifacts are uploaded from lies with the run
             os.environ[DATA_DIR] = str(self.folder / "wandb")
-        identity = identify(self.folder)
+        identity = self._identity or identify(self.folder)
         self._before = best_so_far(RunFolder(self.folder).metrics)
         if self.mode == "online" and self._waiting(identity.id):
             _tell("W&B: this run began offline and isn't synced yet, so it stays offline, in order")
@@ -123,14 +132,16 @@ class WandbRun(WandbLogger):
         if self.mode == "online" and identity.data:
             # W&B answers when it has stored the reference, and that may be never: nobody waits for it.
             self._lineage = threading.Thread(
-                target=self._use_sessions, args=(run, identity.data), daemon=True
+                target=self._use_what_it_is_made_of, args=(run, identity), daemon=True
             )
             self._lineage.start()
         return run
 
     @_harmless
-    def _use_sessions(self, run: Any, data: Mapping[str, str]) -> None:
-        use_sessions(run, data)
+    def _use_what_it_is_made_of(self, run: Any, identity: WandbIdentity) -> None:
+        use_sessions(run, identity.data)
+        if identity.uses_model:
+            use_model(run, identity.checkpoint)
 
     def _init(self, identity: WandbIdentity) -> Any:
         """Begin a run online, else offline, else one that does nothing."""
@@ -177,6 +188,9 @@ class WandbRun(WandbLogger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Add a job's resolved config to the run's."""
         super().log_hyperparams(params)
+        best = params.get("callbacks", {}).get("best") if isinstance(params, Mapping) else None
+        if os.environ.get(SWEEP) and best:
+            self._monitor = best.get("monitor")
 
     @rank_zero_only
     @_harmless
@@ -187,7 +201,17 @@ class WandbRun(WandbLogger):
             if kept and name not in self._defined:
                 self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=kept)
                 self._defined.add(name)
+        metrics = {**metrics, **self._best_so_far(metrics)}
         super().log_metrics(metrics, step)
+
+    def _best_so_far(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """What a sweep of W&B's optimises, where this run is of one: a plain number, in every row."""
+        name = self._monitor
+        if name is None or name not in metrics or not better_of(name):
+            return {}
+        value = float(metrics[name])
+        self._objective = value if self._objective is None else better(name, value, self._objective)
+        return {OBJECTIVE: self._objective}
 
     @rank_zero_only
     @_harmless
@@ -216,6 +240,12 @@ class WandbRun(WandbLogger):
         super().log_table(key, columns, rows, dataframe, step)
 
     @rank_zero_only
+    @_harmless
+    def log_cells(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Log a cells file as an artifact; ``facts`` are its metadata."""
+        log_cells(self.experiment, path, facts)
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         """End the run; Lightning calls it after a training, whether it ``"success"`` or ``"failed"``."""
         if self._experiment is None:
@@ -224,7 +254,7 @@ class WandbRun(WandbLogger):
         if self.mode != "disabled":
             if self._lineage is not None:
                 self._lineage.join(timeout=self._timeouts["init_timeout"])
-            if outcome == "finished":
+            if outcome == "finished" and self._identity is None:
                 self._log_checkpoints()
             self._keep_best(outcome)
         self._end(0 if outcome in ("finished", "pruned") else 1)

@@ -5,10 +5,10 @@ Knows wandb-workspaces; which panels there are stands in ``conf/dashboard.yaml``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import wandb_workspaces.reports.v2 as panels
+import wandb_workspaces.reports.v2 as reports
 import wandb_workspaces.workspaces as workspaces
 
 
@@ -28,11 +28,11 @@ def parallel_coordinates(parameters: Sequence[str], figures: Sequence[str], titl
     -------
     wandb_workspaces.reports.v2.ParallelCoordinatesPlot
     """
-    metrics: list[Any] = [*map(panels.Config, parameters), *map(panels.SummaryMetric, figures)]
+    metrics: list[Any] = [*map(reports.Config, parameters), *map(reports.SummaryMetric, figures)]
     columns = [
-        panels.ParallelCoordinatesPlotColumn(metric=metric, display_name=metric.name) for metric in metrics
+        reports.ParallelCoordinatesPlotColumn(metric=metric, display_name=metric.name) for metric in metrics
     ]
-    return panels.ParallelCoordinatesPlot(columns=columns, title=title)
+    return reports.ParallelCoordinatesPlot(columns=columns, title=title)
 
 
 def make_workspace(
@@ -69,9 +69,48 @@ def make_workspace(
     )
 
 
-def as_plain(workspace: workspaces.Workspace) -> dict[str, Any]:
+def make_report(
+    project: str,
+    sections: Sequence[Any],
+    *,
+    title: str,
+    entity: str = "",
+    questions: Mapping[str, str],
+    group: str | None = None,
+) -> reports.Report:
+    """A report to fill in: what was asked, the runs' panels, and room for what they say; nothing is sent.
+
+    Parameters
+    ----------
+    project, entity : str
+        Whose runs.
+    sections : sequence of wandb_workspaces.workspaces.Section
+        The panels, those of the workspace.
+    title : str
+        Of the report.
+    questions : mapping of str to str
+        Heading -> what belongs there. The panels stand after the first.
+    group : str, optional
+        Only the runs of this sweep.
+    """
+    only = "" if group is None else f"Metric('Group') = {group!r}"
+    blocks: list[Any] = [reports.TableOfContents()]
+    for number, (heading, text) in enumerate(questions.items()):
+        blocks += [reports.H1(heading), reports.P(text)]
+        if number:
+            continue
+        for section in sections:
+            runs = reports.Runset(entity=entity, project=project, filters=only)
+            blocks += [
+                reports.H2(section.name),
+                reports.PanelGrid(runsets=[runs], panels=list(section.panels)),
+            ]
+    return reports.Report(entity=entity, project=project, title=title, width="fluid", blocks=blocks)
+
+
+def as_plain(view: workspaces.Workspace | reports.Report) -> dict[str, Any]:
     """What W&B would be sent, in plain containers."""
-    return dict(workspace._to_model().model_dump(by_alias=True, exclude_none=True, mode="json"))
+    return dict(view._to_model().model_dump(by_alias=True, exclude_none=True, mode="json"))
 
 
 def save(workspace: workspaces.Workspace, url: str | None = None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import mapping, read_json
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.results.table import read_cells
@@ -98,6 +99,34 @@ def evaluate(
         "recordings": recordings,
         "together": card.together(),
     }
+
+
+def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
+    """The figures of one cells file from a file that ``evaluate`` wrote.
+
+    Raises
+    ------
+    InputError
+        If it isn't such a file, or has several recordings and none of them is this one.
+    """
+    content = read_json(metrics)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{metrics}: not the figures that evaluate output=METRICS.json writes")
+    if content.get("version") != VERSION:
+        version = content.get("version")
+        raise InputError(f"{metrics}: version {version}, this package reads {VERSION}; evaluate again")
+    given = content.get("recordings")
+    recordings = [item for item in given if mapping(item, "figures")] if isinstance(given, list) else []
+    same = [item for item in recordings if Path(str(item.get("cells"))).resolve() == cells.resolve()]
+    if not same and len(recordings) == 1:
+        same = recordings  # moved since then, or named otherwise
+    if not same:
+        raise InputError(f"{metrics}: has {len(recordings)} recordings, and none of them is {cells}")
+    figures = mapping(same[0], "figures")
+    wrong = [name for name, value in figures.items() if not isinstance(value, int | float | None)]
+    if wrong:
+        raise InputError(f"{metrics}: its figure {wrong[0][:80]} is no number; evaluate again")
+    return figures
 
 
 def _figures(card: Scorecard, cells: CellsLike, truth: TruthLike, unknown: Any) -> dict[str, float]:

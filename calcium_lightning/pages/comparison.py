@@ -7,6 +7,7 @@ Names of folders, settings and errors are data: the template escapes them.
 from __future__ import annotations
 
 import base64
+import csv
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any
 
 from calcium_lightning.comparison.compare import Comparison, command_of
 from calcium_lightning.comparison.ranking import course
+from calcium_lightning.core.atomic import atomic_path, check_output
+from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.metrics.table import meaning_of
 from calcium_lightning.pages import comparison_figures as figures
 from calcium_lightning.pages.page import Fact, render_template
@@ -27,6 +30,40 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def render(comparison: Comparison, title: str) -> str:
     """The page as HTML, everything inside it."""
     return render_template("comparison.html.j2", context(comparison, title))
+
+
+def write(
+    comparison: Comparison, page: Path, table: Path, title: str = "", *, overwrite: bool = False
+) -> None:
+    """Write a comparison as one HTML page, everything inside it, and as a CSV file: both or none.
+
+    Columns of the table, the best run first: ``run``, ``folder``, ``status``, ``seconds``, then the settings
+    that differ, the results, and ``error``.
+
+    Raises
+    ------
+    InputError
+        If one of the files exists.
+    """
+    for target in (page, table):
+        check_output(target, overwrite)
+    text = render(comparison, title or page.stem)
+    with atomic_path(page, overwrite) as page_now, atomic_path(table, overwrite) as table_now:
+        page_now.write_text(text, encoding="utf-8")
+        _write_csv(comparison, table_now)
+
+
+def _write_csv(comparison: Comparison, output: Path) -> None:
+    metrics = comparison.metrics
+    settings = [parameter.name for parameter in comparison.parameters]
+    with output.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["run", "folder", "status", "seconds", *settings, *metrics, "error"])
+        for row, run in enumerate(comparison.runs):
+            values = [parameter.values[row] for parameter in comparison.parameters]
+            results = [comparison.results[row].get(name) for name in metrics]
+            about = [comparison.names[row], run.folder, run.status, run.seconds]
+            writer.writerow(map(plain_cell, [*about, *values, *results, run.error]))
 
 
 def context(comparison: Comparison, title: str) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from calcium_lightning.core.plain import without_nan
@@ -17,6 +19,7 @@ class Fact:
     name: str
     value: str
     note: str = ""
+    meaning: str = ""
 
 
 def render_template(name: str, context: Mapping[str, Any]) -> str:
@@ -28,8 +31,27 @@ def render_template(name: str, context: Mapping[str, Any]) -> str:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.policies["json.dumps_function"] = _dumps
+    environment.globals["drawing"] = inline_module("drawing.js")
     return environment.get_template(name).render(context)
 
 
 def _dumps(value: Any, **how: Any) -> str:
     return json.dumps(without_nan(value), **how)  # a browser takes no NaN
+
+
+def inline_module(name: str) -> str:
+    """A script of this folder that others import, as text for a ``<script>`` of a page that is one file.
+
+    It may import nothing; what it exports is in the names of the script that holds it.
+    """
+    from markupsafe import Markup
+
+    text = resources.files("calcium_lightning.pages").joinpath(name).read_text("utf-8")
+    return Markup(re.sub(r"^export (?=class |const |function |let )", "", text, flags=re.MULTILINE))
+
+
+def vendored(name: str) -> str:
+    """A file of ``vendor``, as text for a ``<script>`` or ``<style>``."""
+    from markupsafe import Markup
+
+    return Markup(resources.files("calcium_lightning.pages").joinpath("vendor", name).read_text("utf-8"))

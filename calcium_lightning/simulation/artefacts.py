@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation.limits import Range
 
 #: codecs that frames may have gone through
 CODECS = ("none", "h264", "mpeg4", "mjpeg")
+#: effects on the sensor's own frames
+RAW_ONLY = (
+    "demosaicked",
+    "black_frames_per_minute",
+    "white_frames_per_minute",
+    "torn_frames_per_minute",
+    "duplicated_frames_per_minute",
+)
 
 
 @dataclass(frozen=True)
@@ -66,3 +77,35 @@ class ArtefactSettings:
     white_frames_per_minute: float = 0.0
     torn_frames_per_minute: float = 0.0
     duplicated_frames_per_minute: float = 0.0
+
+    @property
+    def has_bad_frames(self) -> bool:
+        """Whether any frame may be bad."""
+        return any(getattr(self, name) for name in RAW_ONLY if name.endswith("frames_per_minute"))
+
+    def check_artefacts(self, kind: str, dtype: np.dtype) -> None:
+        """Refuse effects that the frames can't have; each one's own range is checked with the scene's.
+
+        Parameters
+        ----------
+        kind : {"raw", "dff"}
+            Of the frames.
+        dtype : dtype
+            Of the frames.
+
+        Raises
+        ------
+        InputError
+            Naming the setting.
+        """
+        if self.codec not in CODECS:
+            raise InputError(f"simulation.codec={self.codec}: {', '.join(CODECS)}")
+        if self.codec != "none" and dtype != np.uint8:
+            raise InputError(f"simulation.codec={self.codec}: for frames of 8 bit only")
+        if self.codec in ("mpeg4", "mjpeg") and not 1 <= self.codec_quality <= 31:
+            raise InputError(
+                f"simulation.codec_quality={self.codec_quality:g}: of {self.codec} between 1 and 31"
+            )
+        rates = [name for name in RAW_ONLY if getattr(self, name)]
+        if rates and kind != "raw":
+            raise InputError(f"simulation.{rates[0]}={getattr(self, rates[0])}: for simulation.kind=raw only")

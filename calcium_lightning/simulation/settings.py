@@ -13,17 +13,8 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.simulation.artefacts import CODECS, ArtefactSettings
+from calcium_lightning.simulation.artefacts import ArtefactSettings
 from calcium_lightning.simulation.limits import LIMITS, Range, checked
-
-#: effects on the sensor's own frames
-RAW_ONLY = (
-    "demosaicked",
-    "black_frames_per_minute",
-    "white_frames_per_minute",
-    "torn_frames_per_minute",
-    "duplicated_frames_per_minute",
-)
 
 
 @dataclass(frozen=True)
@@ -237,31 +228,13 @@ class SceneSettings(ArtefactSettings):
             raise InputError(f"simulation.kind={self.kind}: raw or dff")
         if self.stretch_each_frame and self.kind != "dff":
             raise InputError("simulation.stretch_each_frame=true: for simulation.kind=dff only")
-        self._check_artefacts()
+        self.check_artefacts(self.kind, self.dtype)
         if self.mean_level + self.black_level >= 1:
             raise InputError("simulation.mean_level + simulation.black_level: must stay below 1, full scale")
         if self.decay_s[0] <= self.rise_s[1]:
             raise InputError(
                 f"simulation.decay_s={self.decay_s} must lie above simulation.rise_s={self.rise_s}, seconds"
             )
-
-    def _check_artefacts(self) -> None:
-        if self.codec not in CODECS:
-            raise InputError(f"simulation.codec={self.codec}: {', '.join(CODECS)}")
-        if self.codec != "none" and self.dtype != np.uint8:
-            raise InputError(f"simulation.codec={self.codec}: for frames of 8 bit only")
-        if self.codec in ("mpeg4", "mjpeg") and not 1 <= self.codec_quality <= 31:
-            raise InputError(
-                f"simulation.codec_quality={self.codec_quality:g}: of {self.codec} between 1 and 31"
-            )
-        rates = [name for name in RAW_ONLY if getattr(self, name)]
-        if rates and self.kind != "raw":
-            raise InputError(f"simulation.{rates[0]}={getattr(self, rates[0])}: for simulation.kind=raw only")
-
-    @property
-    def has_bad_frames(self) -> bool:
-        """Whether any frame may be bad."""
-        return any(getattr(self, name) for name in RAW_ONLY if name.endswith("frames_per_minute"))
 
     @property
     def n_frames(self) -> int:

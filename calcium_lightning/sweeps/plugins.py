@@ -38,6 +38,21 @@ class OptunaConfig:
     params: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class AgentConfig:
+    """``sweep=wandb``: a file for W&B's agents; ``conf/sweep/wandb.yaml`` explains the keys."""
+
+    _target_: str = f"{PLUGINS}.AgentSweeper"
+    _recursive_: bool = False
+    method: str = "bayes"
+    project: str | None = "calcium-lightning"
+    entity: str | None = None
+    name: str | None = None
+    run_cap: int | None = 20
+    early_terminate: dict[str, Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
 def register() -> None:
     """Make them known.
 
@@ -46,11 +61,16 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
     from hydra.core.plugins import Plugins
 
+    from calcium_lightning.sweeps.agent import AgentSweeper
     from calcium_lightning.sweeps.grid import GridSweeper
     from calcium_lightning.sweeps.search import OptunaSweeper
 
     known = Plugins.instance().class_name_to_class  # asked first: it stores Hydra's own nodes
     store = ConfigStore.instance()
-    for sweeper, name, node in ((GridSweeper, "basic", GridConfig), (OptunaSweeper, "study", OptunaConfig)):
+    for sweeper, name, node in (
+        (GridSweeper, "basic", GridConfig),
+        (OptunaSweeper, "study", OptunaConfig),
+        (AgentSweeper, "agent", AgentConfig),
+    ):
         known[f"{PLUGINS}.{sweeper.__name__}"] = sweeper
         store.store(group="hydra/sweeper", name=name, node=node, provider="calcium-lightning")

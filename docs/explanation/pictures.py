@@ -22,7 +22,9 @@ from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize import stages
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.metrics.cells import match_cells
 from calcium_lightning.nn.splat import splat
+from calcium_lightning.pages.pictures import contours, patch
 from calcium_lightning.simulation import SceneSession, SceneSettings
 
 HERE = Path(__file__).resolve().parent / "pictures"
@@ -142,6 +144,40 @@ def results(cells, truth) -> None:
     save(figure, "results")
 
 
+def trust() -> None:
+    """The same tissue as it was recorded, under blobs out of focus, squeezed, searched for another size."""
+    settings = SCENE.replace(seconds=30.0, brightness=0.25)
+    kinds = (
+        ("as it was recorded", settings, 10.0),
+        (
+            "blobs out of focus brighten, too",
+            settings.replace(blobs_per_1000_px2=1.5, blob_brightness=1.5),
+            10.0,
+        ),
+        ("squeezed hard by H.264", settings.replace(codec="h264", codec_quality=40.0), 10.0),
+        ("searched with half the diameter", settings, 5.0),
+    )
+    figure, axes = panels(len(kinds), 3.1, 3.0)
+    for ax, (title, scene, diameter) in zip(axes, kinds, strict=True):
+        session = SceneSession(scene, seed=5)
+        cells = calcium_lightning.extract(session, cell_diameter=diameter)
+        lit = cells.max_image - cells.mean_image
+        ax.imshow(lit, cmap="gray", vmin=0, vmax=float(np.quantile(lit, 0.997)))
+        centers = footprint_centers(session.truth.footprints, cells.frame_shape)
+        match = match_cells(cells.centers[cells.accepted], centers)
+        false = np.ones(int(cells.accepted.sum()), bool)
+        false[match.found] = False
+        for row, wrong in zip(np.flatnonzero(cells.accepted), false, strict=True):
+            for line in contours(patch(cells.footprints, row, cells.frame_shape[1])):
+                ax.plot(line[:, 1], line[:, 0], color=ORANGE if wrong else "#56b4e9", linewidth=1)
+        told = cells.false_discovery
+        expected = "" if told is None else f", {told.expected_false:.0f} expected to be"
+        ax.set_title(f"{title}\n{len(false)} accepted: {false.sum()} false{expected}", fontsize=8.5)
+        ax.set_xlim(-0.5, cells.frame_shape[1] - 0.5)
+        ax.set_ylim(cells.frame_shape[0] - 0.5, -0.5)
+    save(figure, "trust")
+
+
 def main() -> None:
     """Make all of them."""
     HERE.mkdir(exist_ok=True)
@@ -155,6 +191,7 @@ def main() -> None:
     synthesis(frames, movie, table)
     gathering(frames, movie, table, stages.gather(localizations, prepared.fps))
     twins(movie, model, prepared, images)
+    trust()
     results(calcium_lightning.extract(frames, fps=SCENE.fps, cell_diameter=10, detector=model), scene.truth)
 
 

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.example_cells import make_example
-from helpers.typed import PREFIX, compose_line, typed_lines
+from helpers.pages import check_unrun, run_line, steps
+from helpers.pages_world import make_world
+from helpers.typed import PREFIX
 
 from calcium_lightning.command.schemas import SCHEMAS
-from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.writers.matlab import variables
-from calcium_lightning.simulation import SceneSession, SceneSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 #: parts.md has tests of its own, which make what it shows (tests/test_parts.py)
-PAGES = {
+PAGES = {"README.md": (ROOT / "README.md").read_text(encoding="utf-8")} | {
     page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8")
     for page in sorted(DOCS.rglob("*.md"))
     if "generated" not in page.parts and page.name != "parts.md"
 }
-LANGUAGES = {"bash", "python", "matlab", "text"}
+LANGUAGES = {"bash", "python", "yaml", "matlab", "text"}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -35,59 +35,51 @@ def blocks(text: str, language: str) -> list[str]:
 
 def test_no_block_escapes_the_tests() -> None:
     for name, text in PAGES.items():
-        opened = re.findall(r"^```([\w{][^\n]*)$", text, re.MULTILINE)
+        opened = re.findall(r"^```([\w{][^\n ]*)[^\n]*$", text, re.MULTILINE)
         assert {word for word in opened if not word.startswith("{")} <= LANGUAGES, name
 
 
-@pytest.mark.parametrize(
-    ("page", "line"),
-    [
-        (name, line)
-        for name, text in PAGES.items()
-        for block in blocks(text, "bash")
-        for line in typed_lines(block)
-    ],
-)
-def test_commands_compose(page: str, line: str) -> None:
-    compose_line(line)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pages' Python runs: with cells of a recording, and frames."""
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that pages speak of."""
     place = tmp_path_factory.mktemp("docs")
-    cells, _ = make_example()
-    write_cells(place / "cells.h5", cells)
-    scene = SceneSettings(height_px=60, width_px=84, seconds=8, cell_diameter_px=(9.0, 11.0), brightness=0.6)
-    np.save(place / "frames.npy", SceneSession(scene, seed=4).frames())
+    make_world(place)
     return place
 
 
-@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if blocks(text, "python")])
-def test_python_runs(
-    page: str,
-    folder: Path,
+@pytest.mark.parametrize("name", [name for name, text in PAGES.items() if list(steps(text))])
+def test_every_block_runs(
+    name: str,
+    world: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Commands as they are typed and Python as it stands, in order, in one folder of the page's own."""
     import matplotlib
 
     matplotlib.use("agg")
-    for file in folder.iterdir():
+    for file in world.iterdir():
         (tmp_path / file.name).symlink_to(file)
     monkeypatch.chdir(tmp_path)
-    for number, block in enumerate(blocks(PAGES[page], "python")):
-        names: dict = {}
-        exec(compile(block, f"{page}, block {number}", "exec"), names)
-        for name, value in names.items():
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                assert value.size, f"{page}: {name} is empty"
-                assert np.isfinite(value).all(), f"{page}: {name}"
-
-    if page == "tutorials/python.md":
+    for number, step in enumerate(steps(PAGES[name])):
+        if step.kind == "file":
+            Path(step.path).parent.mkdir(parents=True, exist_ok=True)
+            Path(step.path).write_text(step.text)
+        elif step.kind == "python":
+            names: dict = {}
+            exec(compile(step.text, f"{name}, step {number}", "exec"), names)
+            for variable, value in names.items():
+                if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                    assert value.size, f"{name}: {variable} is empty"
+                    assert np.isfinite(value).all(), f"{name}: {variable}"
+        elif step.kind == "command" and not step.needs:
+            run_line(step.text)
+        else:
+            check_unrun(step)
+    if name == "tutorials/python.md":
         printed = capsys.readouterr().out
-        assert "of 12 cells accepted, 300 frames at 20 Hz" in printed
+        assert "cells accepted, 100 frames at 10 Hz" in printed
         assert "localisations, the first at y" in printed
         assert (tmp_path / "from_python.nwb").is_file()
 
@@ -141,3 +133,45 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         timeout=500,
     )
     assert done.returncode == 0, done.stderr
+
+
+#: what a lab asks -> the page that answers
+QUESTIONS = {
+    "how do I remove a cell": "how-to/remove-cells.md",
+    "how do I merge two": "how-to/decide-by-hand.md",
+    "what does each quality word mean, and why was this one rejected": "how-to/why-rejected.md",
+    "how do I get ΔF/F and events into MATLAB": "how-to/matlab.md",
+    "how do I see the corrected movie": "how-to/corrected-movie.md",
+    "which folder of my session do I pass": "how-to/which-folder.md",
+    "how do I run fifty": "how-to/fifty.md",
+    "when should I train and how do I know that it helped": "how-to/train-or-not.md",
+    "what is the unit of activity": "how-to/unit-of-activity.md",
+}
+
+
+def links(name: str) -> set[str]:
+    """Pages that a page leads to: links, cards and tables of contents."""
+    text, place = PAGES[name], (DOCS / name).parent
+    found = re.findall(r"\]\(([^)#]+\.md)[^)]*\)", text) + [
+        f"{entry}.md" for entry in re.findall(r"^:link: (\S+)$", text, re.MULTILINE)
+    ]
+    for body in re.findall(r"^```\{toctree\}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        found += [f"{entry}.md" for entry in re.findall(r"^(?!:)(\S+)$", body, re.MULTILINE)]
+    paths = (Path(os.path.normpath(place / target)) for target in found)
+    return {path.relative_to(DOCS).as_posix() for path in paths if path.is_relative_to(DOCS)}
+
+
+def test_every_question_is_answered_within_two_clicks_of_the_first_page() -> None:
+    one = links("index.md")
+    two = one.union(*(links(page) for page in one if page in PAGES))
+    for question, page in QUESTIONS.items():
+        assert page in two, question
+    told = {page for page in PAGES if page.startswith("how-to/") and page != "how-to/index.md"}
+    assert told <= two  # no page is an island
+
+
+def test_pages_show_pictures_that_exist_and_say_what_is_on_them() -> None:
+    for name, text in PAGES.items():
+        for path, options in re.findall(r"^```\{image\} (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            assert ((DOCS / name).parent / path).is_file(), f"{name}: {path}"
+            assert ":alt: " in options, f"{name}: {path}"

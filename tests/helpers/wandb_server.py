@@ -22,7 +22,8 @@ class Received:
     """What has arrived.
 
     ``runs`` by id: ``config``, ``summary``, ``history`` (rows), and what the run was created with; ``artifacts``
-    by id: name, type, aliases, metadata and the ids of runs that used it; ``views``: saved workspaces.
+    by id: name, type, aliases, metadata and the ids of runs that used it; ``views``: saved workspaces and
+    reports; ``sweep``: the file of the one sweep; ``orders``: what its agent is told to run, one run at a time.
     """
 
     url: str = ""
@@ -30,6 +31,8 @@ class Received:
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     views: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
+    sweep: str = ""
+    orders: list[dict[str, Any]] = field(default_factory=list)
 
 
 def answer(name: str, values: dict[str, Any], received: Received) -> dict[str, Any]:
@@ -97,10 +100,36 @@ def answer(name: str, values: dict[str, Any], received: Received) -> dict[str, A
         return {"useArtifact": {"artifact": {"id": given["artifactID"]}}}
     if name == "ArtifactByID":
         return {"artifact": _artifact(values["id"], received.artifacts[values["id"]])}
+    if name == "UpsertSweep":
+        received.sweep = values["config"]
+        sweep = {"name": "s1", "project": PROJECT}
+        return {"upsertSweep": {"sweep": sweep, "configValidationWarnings": []}}
+    if name == "SweepWithRuns":
+        sweep = {"id": "s", "name": "s1", "config": received.sweep, "runs": {"edges": []}}
+        return {"project": {"sweep": sweep}}
+    if name == "CreateAgent":
+        return {"createAgent": {"agent": {"id": "a"}}}
+    if name == "Heartbeat":
+        busy = json.loads(values["runState"])
+        commands = []
+        if not busy:
+            commands = [received.orders.pop(0)] if received.orders else [{"type": "exit"}]
+        return {"agentHeartbeat": {"agent": {"id": "a"}, "commands": json.dumps(commands)}}
     if name == "Viewer":
         return {
             "viewer": {"id": "u", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}
         }
+    if name == "GetProjects":
+        page = {"__typename": "PageInfo", "hasNextPage": False, "endCursor": None}
+        known = {"__typename": "Project", "entityName": "me", "createdAt": "", "isBenchmark": False}
+        node = {**PROJECT, **known, "user": None}
+        return {"models": {"edges": [{"node": node, "cursor": "c"}], "pageInfo": page}}
+    if name == "ProjectInternalId":
+        return {"project": PROJECT}
+    if name == "upsertView":
+        received.views.append(values)
+        view = {**values, "id": "v", "project": {**PROJECT, "entityName": "me"}, "updatedAt": None}
+        return {"upsertView": {"view": view, "inserted": True}}
     if name == "UpsertView2":
         received.views.append(values)
         return {"upsertView": {"view": {"id": "v", "name": values.get("name")}, "inserted": True}}

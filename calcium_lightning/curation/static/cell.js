@@ -1,7 +1,7 @@
 // The chosen cell: its fate in words, its pictures, neighbours, qualities, note and labels. Text is only ever text.
 
 import { getJson, getPacked } from "./api.js";
-import { NEIGHBOURS } from "./colours.js";
+import { NEIGHBOURS } from "./drawing.js";
 import { text } from "./list.js";
 import { choose, count, decide, emit, mark, on, present, say, setFrame, state, statusOf, timeOf } from "./store.js";
 

@@ -2,64 +2,41 @@
 // Two panes share one view. Knows what to draw where; what a click means, the tool in use says (tools.js).
 
 import { getPacked } from "./api.js";
-import { FIELD, NEIGHBOURS, scale } from "./colours.js";
+import { FIELD, NEIGHBOURS, Picture, View, pathOf, pointers, scale, stroke } from "./drawing.js";
 import { movie } from "./movie.js";
-import { Picture } from "./picture.js";
 import { byHand, choose, count, emit, mark, on, present, score, state, statusOf } from "./store.js";
 import { tools } from "./tools.js";
 
 const find = (id) => document.getElementById(id);
 const panes = [{ canvas: find("field"), picture: null }, { canvas: find("second"), picture: null }];
-const view = { scale: 1, y: 0, x: 0, fitted: true };
+const view = new View();
 const layers = new Map(), windows = new Map();
 let paths = [], drawn = [], waiting = false, stale = true, activity = null;
 const overlay = new OffscreenCanvas(1, 1);
 
-export const field = { view, toPixels, redraw, fit, zoom, centre };
-
-// Pixel (0, 0) has its middle at 0, so the picture begins at -0.5.
-function toPixels(pane, event) {
-  const box = pane.canvas.getBoundingClientRect();
-  return [(event.clientY - box.top - view.y) / view.scale - 0.5, (event.clientX - box.left - view.x) / view.scale - 0.5];
-}
+export const field = { view, fit, zoom };
 
 const size = () => ({ height: panes[0].canvas.clientHeight, width: panes[0].canvas.clientWidth });
 
 function fit() {
   const { height, width } = size(), { facts } = state;
-  view.scale = Math.max(0.05, Math.min(height / facts.height, width / facts.width));
-  view.y = (height - view.scale * facts.height) / 2;
-  view.x = (width - view.scale * facts.width) / 2;
-  view.fitted = true;
+  view.fit(facts.height, facts.width, height, width);
   redraw();
 }
 
-function zoom(factor, y = size().height / 2, x = size().width / 2) {
-  const next = Math.max(0.1, Math.min(60, view.scale * factor)), change = next / view.scale;
-  view.y = y - (y - view.y) * change;
-  view.x = x - (x - view.x) * change;
-  view.scale = next;
-  view.fitted = false;
+function zoom(factor) {
+  const { height, width } = size();
+  view.zoom(factor, height / 2, width / 2);
   redraw();
 }
 
 function centre(cell) {
   const [y, x] = state.rows.centers[cell];
   if (y === null) return;
-  const { height, width } = size(), top = view.y + y * view.scale, left = view.x + x * view.scale, edge = 30;
+  const { height, width } = size(), [top, left] = view.toBox(y, x), edge = 30;
   if (top > edge && top < height - edge && left > edge && left < width - edge) return;
-  view.y = height / 2 - y * view.scale;
-  view.x = width / 2 - x * view.scale;
+  view.pan(height / 2 - top, width / 2 - left);
   redraw();
-}
-
-function pathOf(cell) {
-  const path = new Path2D();
-  for (const line of state.rows.outlines[cell]) {
-    for (let i = 0; i < line.length; i += 2) path.lineTo(line[i + 1], line[i]);
-    path.closePath();
-  }
-  return path;
 }
 
 // Outlines are drawn when they or the view have changed, not with each frame of the movie.
@@ -69,68 +46,48 @@ function redraw({ picture = false } = {}) {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
+    if (!state.facts) return;
     if (stale) drawOverlay();
     stale = false;
-    for (const pane of panes) if (!pane.canvas.hidden) draw(pane);
+    for (const pane of panes) if (!pane.canvas.hidden) view.show(pane.canvas, pane.picture, state.facts.height, state.facts.width, overlay);
   });
 }
 
 function drawOverlay() {
-  const { canvas } = panes[0], ratio = devicePixelRatio || 1, step = view.scale * ratio;
+  const { canvas } = panes[0], ratio = devicePixelRatio || 1;
   Object.assign(overlay, { height: Math.max(1, Math.round(canvas.clientHeight * ratio)), width: Math.max(1, Math.round(canvas.clientWidth * ratio)) });
-  const pen = overlay.getContext("2d");
-  pen.setTransform(step, 0, 0, step, (view.x + view.scale / 2) * ratio, (view.y + view.scale / 2) * ratio);
-  if (state.colour !== "none") outlines(pen, 1 / view.scale);
-  tools.draw(pen, 1 / view.scale);
-}
-
-function draw(pane) {
-  const { canvas } = pane, ratio = devicePixelRatio || 1;
-  const height = Math.round(canvas.clientHeight * ratio), width = Math.round(canvas.clientWidth * ratio);
-  if (canvas.height !== height || canvas.width !== width) Object.assign(canvas, { height, width });
-  const pen = canvas.getContext("2d");
-  pen.setTransform(1, 0, 0, 1, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  const step = view.scale * ratio;
-  if (pane.picture) {
-    pen.imageSmoothingEnabled = pane.picture.width < state.facts.width;
-    pen.drawImage(pane.picture.canvas, view.x * ratio, view.y * ratio, state.facts.width * step, state.facts.height * step);
-  }
-  pen.drawImage(overlay, 0, 0);
+  const pen = overlay.getContext("2d"), unit = view.transform(pen, ratio);
+  if (state.colour !== "none") outlines(pen, unit);
+  tools.draw(pen, unit);
 }
 
 function outlines(pen, unit) {
-  const dashes = [4 * unit, 3 * unit];
   for (const cell of drawn) {
     const status = statusOf(cell);
     if (cell === state.chosen || (status === "replaced" && state.filter !== "replaced") || !inView(cell)) continue;
-    stroke(pen, cell, colourOf(cell, status), (byHand(cell) ? 2.4 : 1.3) * unit, status === "accepted" ? [] : dashes);
+    stroke(pen, path(cell), colourOf(cell, status), byHand(cell) ? 2.4 : 1.3, unit, status !== "accepted");
   }
   state.neighbours.forEach((cell, i) => {
-    if (cell < count() && present(cell)) stroke(pen, cell, NEIGHBOURS[i], 2.4 * unit, statusOf(cell) === "accepted" ? [] : dashes);
+    if (cell < count() && present(cell)) stroke(pen, path(cell), NEIGHBOURS[i], 2.4, unit, statusOf(cell) !== "accepted");
   });
   for (const cell of state.marked) {
-    stroke(pen, cell, "#05080b", 4.5 * unit, []);
-    stroke(pen, cell, FIELD.marked, 3 * unit, [2 * unit, 2 * unit]);
+    stroke(pen, path(cell), FIELD.edge, 4.5, unit);
+    stroke(pen, path(cell), FIELD.marked, 3, unit, true);
   }
   if (state.chosen !== null && state.chosen < count()) {
-    stroke(pen, state.chosen, "#05080b", 5 * unit, []);
-    stroke(pen, state.chosen, FIELD.chosen, 2.6 * unit, statusOf(state.chosen) === "rejected" ? dashes : []);
+    stroke(pen, path(state.chosen), FIELD.edge, 5, unit);
+    stroke(pen, path(state.chosen), FIELD.chosen, 2.6, unit, statusOf(state.chosen) === "rejected");
   }
+}
+
+function path(cell) {
+  return (paths[cell] ||= pathOf(state.rows.outlines[cell]));
 }
 
 function inView(cell) {
   const [y, x] = state.rows.centers[cell], { height, width } = size(), room = 2 * state.facts.diameter * view.scale;
-  const top = view.y + y * view.scale, left = view.x + x * view.scale;
+  const [top, left] = view.toBox(y, x);
   return top > -room && left > -room && top < height + room && left < width + room;
-}
-
-function stroke(pen, cell, colour, width, dashes) {
-  paths[cell] ||= pathOf(cell);
-  pen.strokeStyle = colour;
-  pen.lineWidth = width;
-  pen.setLineDash(dashes);
-  pen.stroke(paths[cell]);
 }
 
 function colourOf(cell, status) {
@@ -155,7 +112,7 @@ async function wantActivity() {
 }
 
 // The cell under a place: the smallest outline that holds it.
-export function cellAt(y, x) {
+function cellAt(y, x) {
   const pen = panes[0].canvas.getContext("2d");
   pen.save();
   pen.setTransform(1, 0, 0, 1, 0, 0);
@@ -165,8 +122,7 @@ export function cellAt(y, x) {
     if (cy === null || (!present(cell) && state.filter !== "replaced")) continue;
     const distance = Math.hypot(cy - y, cx - x);
     if (distance > 3 * state.facts.diameter) continue;
-    paths[cell] ||= pathOf(cell);
-    const inside = pen.isPointInPath(paths[cell], x, y);
+    const inside = pen.isPointInPath(path(cell), x, y);
     if ((inside || distance < 6 / view.scale) && distance < nearest) [best, nearest] = [cell, distance];
   }
   pen.restore();
@@ -260,68 +216,36 @@ const shownModes = () => panes.map((_, i) => find(i ? "beside" : "picture").valu
 
 // Pointers
 
-function pointers(pane) {
-  const { canvas } = pane, down = new Map();
-  let drag = null;
-  canvas.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    const box = canvas.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), event.clientY - box.top, event.clientX - box.left);
-  }, { passive: false });
-  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-  canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, [event.clientY, event.clientX]);
-    const light = event.button === 2 || event.altKey;
-    drag = { moved: 0, y: event.clientY, x: event.clientX, window: light && pane.picture ? [...windowOf(pane)] : null, tool: !light && event.button === 0 && down.size === 1 && tools.down(toPixels(pane, event)) };
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    tell(pane, event);
-    const before = down.get(event.pointerId);
-    if (!before || !drag) return;
-    const dy = event.clientY - before[0], dx = event.clientX - before[1];
-    if (down.size === 2) {
-      const other = [...down].find(([id]) => id !== event.pointerId)[1], box = canvas.getBoundingClientRect();
-      const apart = (place) => Math.hypot(place[0] - other[0], place[1] - other[1]);
-      zoom(apart([event.clientY, event.clientX]) / Math.max(apart(before), 1), other[0] - box.top, other[1] - box.left);
-    } else if (drag.window) {
-      const { picture } = pane, span = (picture.high - picture.low) / 400;
-      const brighter = (drag.y - event.clientY) * span, steeper = Math.exp((drag.x - event.clientX) / 200);
-      const middle = (drag.window[0] + drag.window[1]) / 2 - brighter, half = ((drag.window[1] - drag.window[0]) / 2) * steeper;
-      setWindow(pane, middle - half, middle + half);
-    } else if (drag.tool) tools.move(toPixels(pane, event));
-    else {
-      view.y += dy;
-      view.x += dx;
-      if (drag.moved + Math.abs(dy) + Math.abs(dx) > 4) view.fitted = false;
-      redraw();
-    }
-    drag.moved += Math.abs(dy) + Math.abs(dx);
-    down.set(event.pointerId, [event.clientY, event.clientX]);
-  });
-  const up = (event) => {
-    if (!down.delete(event.pointerId) || !drag || down.size) return;
-    if (drag.tool) tools.up(toPixels(pane, event));
-    else if (!drag.window && drag.moved <= 4 && event.type === "pointerup") {
-      const cell = cellAt(...toPixels(pane, event));
+function listen(pane) {
+  pointers(pane.canvas, view, {
+    moved: redraw,
+    hover: (place) => tell(pane, place),
+    light: () => {
+      if (!pane.picture?.values) return null;
+      const [black, white] = windowOf(pane);
+      return { black, white, span: pane.picture.high - pane.picture.low };
+    },
+    setLight: (black, white) => setWindow(pane, black, white),
+    down: tools.down,
+    move: tools.move,
+    up: tools.up,
+    click: (place, event) => {
+      const cell = cellAt(...place);
       if (cell !== null && (event.shiftKey || event.ctrlKey || event.metaKey)) mark(cell);
       else if (cell !== null) choose(cell);
-    }
-    drag = null;
-  };
-  canvas.addEventListener("pointerup", up);
-  canvas.addEventListener("pointercancel", up);
+    },
+  });
 }
 
-function tell(pane, event) {
-  const [y, x] = toPixels(pane, event), { picture } = pane;
+function tell(pane, [y, x]) {
+  const { picture } = pane;
   if (!picture?.values) return;
   const value = picture.at(((y + 0.5) * picture.height) / state.facts.height, ((x + 0.5) * picture.width) / state.facts.width);
   find("pointer").textContent = value === null ? "" : `y ${y.toFixed(1)}, x ${x.toFixed(1)}: ${Number(value.toPrecision(4))} ${picture.unit}`;
 }
 
 export function start() {
-  panes.forEach(pointers);
+  panes.forEach(listen);
   const keys = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   panes[0].canvas.addEventListener("keydown", (event) => {
     if (tools.busy() || !(event.key in keys) || event.altKey) return;

@@ -2,7 +2,7 @@
 // Knows frames and time, nothing of how they are drawn.
 
 import { getPacked } from "./api.js";
-import { Picture } from "./picture.js";
+import { Picture } from "./drawing.js";
 import { emit, on, setFrame, state, timeOf, trouble } from "./store.js";
 
 const CHUNK_BYTES = 8 << 20, KEPT = 6, MOST_SHOWN = 30;

@@ -1,58 +1,18 @@
 // Traces of the chosen cell and its neighbours, on uPlot. Knows time courses, nothing of cells' fate.
 
 import { getPacked } from "./api.js";
-import { NEIGHBOURS, themed } from "./colours.js";
+import { NEIGHBOURS, courseOptions, themed } from "./drawing.js";
 import { frameAt, on, setFrame, state, timeOf } from "./store.js";
 
 const find = (id) => document.getElementById(id);
 let plot = null, span = null, waiting = null;
 
-const number = (value) => (value === 0 ? "0" : Math.abs(value) >= 1e4 || Math.abs(value) < 1e-2 ? value.toExponential(1) : String(Number(value.toPrecision(3))));
-
-function axes(baseline) {
-  const line = { stroke: themed("soft"), grid: { stroke: themed("line"), width: 1 }, ticks: { stroke: themed("line"), width: 1 }, font: "11px system-ui, sans-serif" };
-  const long = state.facts.end - state.facts.start > 600;
-  const relative = state.facts.kind === "raw" && baseline > 0;
-  return [
-    { ...line, size: 28, values: (_, ticks) => ticks.map((value) => (long ? `${number(value / 60)} min` : `${number(value)} s`)) },
-    { ...line, size: 54, values: (_, ticks) => ticks.map(number) },
-    { ...line, scale: "y", side: 1, size: 54, grid: { show: false }, show: relative, values: (_, ticks) => ticks.map((value) => `${number((100 * value) / baseline)}%`) },
-  ];
-}
-
 function options(baseline, cells) {
-  const box = find("plot"), series = [{}];
-  series.push({ label: "trace", stroke: themed("trace"), width: 1, points: { show: false } });
-  series.push({ label: "denoised", stroke: themed("denoised"), width: 1.8, points: { show: false } });
-  series.push({ label: "spikes", scale: "spikes", stroke: themed("spikes"), width: 1, points: { show: false }, paths: sticks });
-  cells.slice(1).forEach((_, i) => series.push({ label: `cell ${cells[i + 1]}`, stroke: NEIGHBOURS[i], width: 1.2, dash: [6, 3], points: { show: false } }));
-  return {
-    width: box.clientWidth, height: box.clientHeight, padding: [8, 6, 0, 4], legend: { show: false }, series, axes: axes(baseline),
-    cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
-    scales: { x: { time: false }, y: { range: limits }, spikes: { range: (_, low, high) => [0, 5 * Math.max(high, 1e-9)] } },
-    hooks: { setSelect: [zoomed], draw: [now], ready: [listen] },
-  };
-}
-
-// The chosen cell's own range; a brighter neighbour may fill it up to three times.
-function limits(u) {
-  const ends = [Infinity, -Infinity, -Infinity];
-  for (const value of u.data[1]) if (value !== null) [ends[0], ends[1]] = [Math.min(ends[0], value), Math.max(ends[1], value)];
-  for (const row of u.data.slice(4)) for (const value of row) if (value !== null) ends[2] = Math.max(ends[2], value);
-  if (!Number.isFinite(ends[0])) return [0, 1];
-  const top = Math.max(ends[1], Math.min(ends[2], 3 * ends[1])), room = 0.06 * (top - ends[0] || 1);
-  return [ends[0] - room, top + room];
-}
-
-function sticks(u, index, from, to) {
-  const path = new Path2D(), floor = u.valToPos(0, "spikes", true), values = u.data[index];
-  for (let i = from; i <= to; i++) {
-    if (!(values[i] > 0)) continue;
-    const x = u.valToPos(u.data[0][i], "x", true);
-    path.moveTo(x, floor);
-    path.lineTo(x, u.valToPos(values[i], "spikes", true));
-  }
-  return { stroke: path };
+  const box = find("plot"), { facts } = state;
+  return courseOptions({
+    width: box.clientWidth, height: box.clientHeight, seconds: facts.end - facts.start,
+    baseline: facts.kind === "raw" ? baseline : 0, others: cells.slice(1).map((cell) => `cell ${cell}`),
+  }, { setSelect: [zoomed], draw: [now], ready: [listen] });
 }
 
 function zoomed(u) {

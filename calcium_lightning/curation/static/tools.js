@@ -1,8 +1,8 @@
 // What is drawn by hand: the outline of a missed cell, and the line across one that is two. By pointer, or by keys:
 // a circle that is moved and sized, a line that is turned and moved. Knows places, and sends actions.
 
-import { FIELD } from "./colours.js";
 import { decide, emit, on, say, state, trouble } from "./store.js";
+import { FIELD } from "./drawing.js";
 
 const find = (id) => document.getElementById(id);
 let tool = null; // { kind: "draw" | "cut", points, shape }
@@ -94,7 +94,7 @@ function key(event) {
 function draw(pen, unit) {
   if (!tool) return;
   const points = tool.points.length ? tool.points : shaped();
-  for (const [colour, width] of [["#05080b", 4.5], [FIELD.tool, 2.2]]) {
+  for (const [colour, width] of [[FIELD.edge, 4.5], [FIELD.tool, 2.2]]) {
     pen.beginPath();
     for (const [y, x] of points) pen.lineTo(x, y);
     if (tool.kind === "draw" && !tool.points.length) pen.closePath();

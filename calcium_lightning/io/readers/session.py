@@ -36,7 +36,7 @@ class SessionRecording(Recording):
         self.timestamps = self._session.timestamps
         self.field, self.bad_frames = self._session.field, self._session.bad_frames
         self.field_given = self._session.field_given
-        self.about = self._session.about
+        self.about, self.behavior = self._session.about, self._session.behavior
         self.shifts: np.ndarray | None = self._session.shifts
         self.truth: Truth | None = self._session.truth
 

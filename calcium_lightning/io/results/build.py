@@ -6,6 +6,7 @@ Knows :class:`~calcium_lightning.core.cells.Cells` and arrays; no file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,53 @@ from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.errors import InputError
 
 
+@dataclass(frozen=True)
+class Footprints:
+    """What a program says of where its cells are, which is all that tracking reads.
+
+    Attributes
+    ----------
+    matrix : csr_matrix (K, H*W)
+        Rows of pixels, row by row of the picture; of any scale.
+    frame_shape : (int, int)
+        (H, W).
+    accepted : ndarray, bool (K,), or None
+        What counts as a cell; all of them where it is None.
+    """
+
+    matrix: csr_matrix
+    frame_shape: tuple[int, int]
+    accepted: np.ndarray | None = None
+
+    def checked(self, path: Path) -> csr_matrix:
+        """The same, float32, where NaN and negative values are nothing.
+
+        Raises
+        ------
+        InputError
+            If they don't fit the field.
+        """
+        matrix = csr_matrix(self.matrix, dtype=np.float32)
+        matrix.data = np.nan_to_num(np.maximum(matrix.data, 0), posinf=0)
+        matrix.eliminate_zeros()
+        matrix.sum_duplicates()
+        height, width = self.frame_shape
+        if matrix.shape[1] != height * width:
+            raise InputError(
+                f"{path}: footprints of {matrix.shape[1]} pixels don't fit a field of {height} x {width}"
+            )
+        return matrix
+
+
 def cells_of(
     path: Path,
     program: str,
-    footprints: csr_matrix,
-    frame_shape: tuple[int, int],
+    footprints: Footprints,
     traces: np.ndarray | None,
     *,
     denoised: np.ndarray | None = None,
     spikes: np.ndarray | None = None,
     baseline: np.ndarray | None = None,
-    accepted: np.ndarray | None = None,
     quality: Mapping[str, np.ndarray] | None = None,
     fps: float | None = None,
     timestamps: np.ndarray | None = None,
@@ -46,16 +83,12 @@ def cells_of(
         Of the results, for messages and as the cells' ``session``.
     program : str
         Whose they are.
-    footprints : csr_matrix (K, H*W)
-        Rows of pixels, row by row of the picture; of any scale, NaN and negative values are nothing.
-    frame_shape : (int, int)
-        (H, W).
+    footprints : Footprints
+        Where its cells are, and which it counts.
     traces, denoised, spikes : ndarray (K, T), optional
         For footprints as they were given. Without ``denoised`` it is the trace; without ``spikes`` none.
     baseline : ndarray (K,), optional
         F0, scaled as the traces.
-    accepted : ndarray, bool (K,), optional
-        Default: all.
     quality : mapping of str to ndarray (K,), optional
     fps, timestamps : float and ndarray (T,), optional
         One follows from the other; without both 1 Hz, which is noted.
@@ -70,16 +103,8 @@ def cells_of(
     InputError
         If the parts don't fit each other.
     """
-    matrix = csr_matrix(footprints, dtype=np.float32)
-    matrix.data = np.nan_to_num(np.maximum(matrix.data, 0), posinf=0)
-    matrix.eliminate_zeros()
-    matrix.sum_duplicates()
+    matrix, frame_shape = footprints.checked(path), footprints.frame_shape
     count = matrix.shape[0]
-    if matrix.shape[1] != frame_shape[0] * frame_shape[1]:
-        raise InputError(
-            f"{path}: footprints of {matrix.shape[1]} pixels don't fit a field of "
-            f"{frame_shape[0]} x {frame_shape[1]}"
-        )
     peaks = matrix.max(1).toarray().ravel() if matrix.nnz else np.zeros(count)
     scale = np.where(peaks > 0, peaks, 1).astype(np.float32)
     matrix = csr_matrix(diags(1 / scale) @ matrix, dtype=np.float32)
@@ -115,7 +140,9 @@ def cells_of(
         traces=shown,
         denoised=course("denoised traces", denoised, shown),
         spikes=course("spikes", spikes),
-        accepted=np.ones(count, bool) if accepted is None else np.asarray(accepted, bool),
+        accepted=np.ones(count, bool)
+        if footprints.accepted is None
+        else np.asarray(footprints.accepted, bool),
         quality={name: np.asarray(values, np.float32) for name, values in (quality or {}).items()},
         shifts=np.zeros((length, 2), np.float32) if shifts is None else np.asarray(shifts, np.float32),
         baseline=np.zeros(count, np.float32)

@@ -14,7 +14,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of
 
 #: CaImAn's name of a quality -> ours
 QUALITY = {"SNR_comp": "snr", "r_values": "r_values", "cnn_preds": "cnn"}
@@ -31,8 +31,8 @@ def suits(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Cells:
-    """The cells of CaImAn's results.
+def footprints(path: Path) -> Footprints:
+    """Where CaImAn's cells are.
 
     Raises
     ------
@@ -48,27 +48,37 @@ def read(path: Path) -> Cells:
             )
         height, width = (int(size) for size in dims.ravel())
         parts = [_array(estimates, f"A/{name}") for name in ("data", "indices", "indptr", "shape")]
-        if any(part is None for part in parts):
-            raise InputError(f"{path}: CaImAn's results without footprints (estimates/A)")
-        data, indices, indptr, shape = parts
-        try:
-            columns = csc_matrix((data, indices, indptr), tuple(np.asarray(shape).ravel()))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: footprints (estimates/A) that don't fit together ({error})") from error
-        count = columns.shape[1]
-        if columns.shape[0] != height * width:
-            raise InputError(
-                f"{path}: footprints of {columns.shape[0]} pixels in a field of {height} x {width}"
-            )
+        kept = _array(estimates, "idx_components")
+    if any(part is None for part in parts):
+        raise InputError(f"{path}: CaImAn's results without footprints (estimates/A)")
+    data, indices, indptr, shape = parts
+    try:
+        columns = csc_matrix((data, indices, indptr), tuple(np.asarray(shape).ravel()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: footprints (estimates/A) that don't fit together ({error})") from error
+    count = columns.shape[1]
+    if columns.shape[0] != height * width:
+        raise InputError(f"{path}: footprints of {columns.shape[0]} pixels in a field of {height} x {width}")
+    accepted = None if kept is None else np.isin(np.arange(count), kept)
+    return Footprints(by_rows(columns, height, width), (height, width), accepted)
+
+
+def read(path: Path) -> Cells:
+    """The cells of CaImAn's results.
+
+    Raises
+    ------
+    InputError
+        As :func:`footprints`.
+    """
+    where = footprints(path)
+    count = where.matrix.shape[0]
+    with h5py.File(path, "r") as file:
+        estimates = file["estimates"]
         denoised, rest = _array(estimates, "C"), _array(estimates, "YrA")
         traces = (
             denoised if denoised is None or rest is None or rest.shape != denoised.shape else denoised + rest
         )
-        kept = _array(estimates, "idx_components")
-        accepted = np.ones(count, bool)
-        if kept is not None:
-            accepted[:] = False
-            accepted[kept[kept < count].astype(int)] = True
         rate = _array(file, "params/data/fr")
         quality = {
             ours: values
@@ -78,12 +88,10 @@ def read(path: Path) -> Cells:
         return cells_of(
             path,
             "CaImAn",
-            by_rows(columns, height, width),
-            (height, width),
+            where,
             traces,
             denoised=denoised,
             spikes=_array(estimates, "S"),
-            accepted=accepted,
             quality=quality,
             fps=None if rate is None else float(rate.ravel()[0]),
             max_image=_array(estimates, "Cn"),

@@ -5,6 +5,7 @@ A footprint is float32 pixels, row by row, a trace float32 samples; so Inscopix'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.inscopix import fraction, read_any_footer
-from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of
 
 #: of the footer's CellStatuses
 ACCEPTED, REJECTED = 0, 2
@@ -27,6 +28,34 @@ def suits(path: Path) -> bool:
     return found is not None and "CellNames" in found[0]
 
 
+@dataclass(frozen=True)
+class _CellSet:
+    """What is read of a file: a row of numbers per cell, footprint and trace, and what its footer says."""
+
+    values: np.ndarray
+    frame_shape: tuple[int, int]
+    accepted: np.ndarray
+    fps: float | None
+    pixel_size_um: float | None
+
+    @property
+    def footprints(self) -> Footprints:
+        """The first part of each row."""
+        height, width = self.frame_shape
+        return Footprints(csr_matrix(self.values[:, : height * width]), self.frame_shape, self.accepted)
+
+
+def footprints(path: Path) -> Footprints:
+    """Where the cells of a cell set are.
+
+    Raises
+    ------
+    InputError
+        If it is of a layout that isn't known.
+    """
+    return _cell_set(path).footprints
+
+
 def read(path: Path) -> Cells:
     """The cells of a cell set.
 
@@ -35,6 +64,19 @@ def read(path: Path) -> Cells:
     InputError
         If it is of a layout that isn't known.
     """
+    found = _cell_set(path)
+    height, width = found.frame_shape
+    return cells_of(
+        path,
+        "Inscopix",
+        found.footprints,
+        found.values[:, height * width :],
+        fps=found.fps,
+        pixel_size_um=found.pixel_size_um,
+    )
+
+
+def _cell_set(path: Path) -> _CellSet:
     found = read_any_footer(path)
     assert found is not None
     footer, size = found
@@ -55,15 +97,11 @@ def read(path: Path) -> Cells:
     if len(names) * each > size:
         raise InputError(f"{path}: {size} bytes for {len(names)} cells of {each}; cut off, or another layout")
     values = np.fromfile(path, "<f4", len(names) * each // 4).reshape(len(names), -1)
-    images, traces = values[:, : height * width], values[:, height * width :]
-    return cells_of(
-        path,
-        "Inscopix",
-        csr_matrix(images),
+    return _CellSet(
+        values,
         (height, width),
-        traces,
         # where nobody has accepted any, those that nobody rejected count
-        accepted=statuses == ACCEPTED if (statuses == ACCEPTED).any() else statuses != REJECTED,
-        fps=1 / period if period > 0 else None,
-        pixel_size_um=pixel_size if pixel_size > 0 else None,
+        statuses == ACCEPTED if (statuses == ACCEPTED).any() else statuses != REJECTED,
+        1 / period if period > 0 else None,
+        pixel_size if pixel_size > 0 else None,
     )

@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix, issparse
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of
 from calcium_lightning.io.results.caiman import by_rows
 from calcium_lightning.io.results.mat_file import read_mat
 
@@ -59,6 +59,17 @@ def suits(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() == ".mat"
 
 
+def footprints(path: Path) -> Footprints:
+    """Where the cells of a ``.mat`` file are; CellReg's hold nothing else.
+
+    Raises
+    ------
+    InputError
+        If it holds none of the known layouts.
+    """
+    return _where(path, read_mat(path))[0]
+
+
 def read(path: Path) -> Cells:
     """The cells in a ``.mat`` file.
 
@@ -68,39 +79,23 @@ def read(path: Path) -> Cells:
         If it holds none of the known layouts.
     """
     content = read_mat(path)
-    for name, (program, *fields) in LAYOUTS.items():
-        holder = content.get(name) if name else content
-        if isinstance(holder, Mapping) and fields[0] in holder:
-            return _named(path, content, holder, program, fields)
-    arrays = {key: value for key, value in content.items() if np.ndim(value) == 3}
-    if len(arrays) == 1 and len(content) == 1:
-        (array,) = arrays.values()
-        return _cellreg(path, np.asarray(array))
-    known = ", ".join(name for name in LAYOUTS if name)
-    raise InputError(f"{path}: no footprints as {known}, A, or one array of cells x rows x columns have them")
-
-
-def _named(
-    path: Path, content: Mapping[str, Any], holder: Mapping[str, Any], program: str, fields: list[str]
-) -> Cells:
-    footprints, frame_shape = _footprints(path, holder, fields[0])
-    count = footprints.shape[0]
+    where, layout, holder = _where(path, content)
+    if layout is None:
+        return cells_of(path, "CellReg's input", where, None)
+    program, *fields = layout
+    count = where.matrix.shape[0]
     traces, denoised, spikes = (_course(holder.get(name), count) for name in fields[1:])
     rate = holder.get("fs", content.get("fs"))
-    valid = next((content[name] for name in VALID if name in content), None)
-    accepted = None if valid is None or np.size(valid) != count else np.ravel(valid) > 0
     quality = content.get("quality")
     base = content.get("F0")
     return cells_of(
         path,
         program,
-        footprints,
-        frame_shape,
+        where,
         denoised if traces is None else traces,
         denoised=denoised,
         spikes=spikes,
         baseline=np.ravel(base) if base is not None and np.size(base) == count else None,
-        accepted=accepted,
         quality={
             str(name): np.ravel(values)
             for name, values in (quality.items() if isinstance(quality, Mapping) else ())
@@ -109,6 +104,28 @@ def _named(
         fps=float(np.ravel(rate)[0]) if rate is not None and np.size(rate) == 1 else None,
         mean_image=content.get("mean_image"),
         max_image=content.get("max_image", holder.get("Cn")),
+    )
+
+
+def _where(
+    path: Path, content: Mapping[str, Any]
+) -> tuple[Footprints, tuple[str, ...] | None, Mapping[str, Any]]:
+    """Footprints, the layout that they are in (None: CellReg's), and what holds it."""
+    for name, layout in LAYOUTS.items():
+        holder = content.get(name) if name else content
+        if isinstance(holder, Mapping) and layout[1] in holder:
+            matrix, frame_shape = _footprints(path, holder, layout[1])
+            valid = next((content[name] for name in VALID if name in content), None)
+            if valid is None or np.size(valid) != matrix.shape[0]:
+                return Footprints(matrix, frame_shape), layout, holder
+            return Footprints(matrix, frame_shape, np.ravel(valid) > 0), layout, holder
+    arrays = [np.asarray(value) for value in content.values() if np.ndim(value) == 3]
+    if len(arrays) == 1:
+        return _cellreg(path, arrays[0]), None, content
+    names = ", ".join(name for name in LAYOUTS if name)
+    raise InputError(
+        f"{path}: no footprints as {names}, A, or one array of cells x rows x columns have them "
+        f"({len(arrays)} arrays of three dimensions)"
     )
 
 
@@ -146,8 +163,8 @@ def _course(values: Any, count: int) -> np.ndarray | None:
     return array
 
 
-def _cellreg(path: Path, array: np.ndarray) -> Cells:
+def _cellreg(path: Path, array: np.ndarray) -> Footprints:
     count, height, width = array.shape
-    if np.count_nonzero(array) > MOST_FILLED * array.size:
+    if np.count_nonzero(np.nan_to_num(array)) > MOST_FILLED * array.size:
         raise InputError(f"{path}: its array of {array.shape} is no footprints: most of it isn't 0")
-    return cells_of(path, "CellReg's input", csr_matrix(array.reshape(count, -1)), (height, width), None)
+    return Footprints(csr_matrix(np.nan_to_num(array).reshape(count, -1)), (height, width))

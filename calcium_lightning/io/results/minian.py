@@ -13,7 +13,10 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of
+
+#: what is read of Minian's arrays
+ARRAYS = ("A", "C", "S", "YrA", "motion", "max_proj")
 
 
 def suits(path: Path) -> bool:
@@ -29,6 +32,17 @@ def suits(path: Path) -> bool:
     return _folder(path) is not None
 
 
+def footprints(path: Path) -> Footprints:
+    """Where Minian's cells are; its other arrays needn't be there.
+
+    Raises
+    ------
+    InputError
+        If the footprints are missing, or can't be read.
+    """
+    return _footprints(path, _arrays(path, ("A",)))
+
+
 def read(path: Path) -> Cells:
     """The cells of Minian's results.
 
@@ -37,17 +51,16 @@ def read(path: Path) -> Cells:
     InputError
         If an array is missing, or can't be read.
     """
-    found = _arrays(path)
+    found = _arrays(path, ARRAYS)
+    where = _footprints(path, found)
     try:
-        shown = found["A"].transpose("unit_id", "height", "width")
-        units = shown["unit_id"].values
+        units = found["A"]["unit_id"].values
 
         def course(name: str) -> np.ndarray | None:
             if name not in found:
                 return None
             return np.asarray(found[name].sel(unit_id=units).transpose("unit_id", "frame").values)
 
-        values = np.nan_to_num(np.asarray(shown.values, np.float32))
         motion = found.get("motion")
         shifts = None
         if motion is not None and "shift_dim" in motion.dims:
@@ -55,14 +68,12 @@ def read(path: Path) -> Cells:
         denoised = course("C")
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: not Minian's results ({' '.join(str(error).split())})") from error
-    height, width = values.shape[1:]
     if shifts is not None and denoised is not None and len(shifts) != denoised.shape[1]:
         shifts = None  # of frames that were left out since
     return cells_of(
         path,
         "Minian",
-        csr_matrix(values.reshape(len(values), -1)),
-        (height, width),
+        where,
         course("YrA"),
         denoised=denoised,
         spikes=course("S"),
@@ -71,17 +82,26 @@ def read(path: Path) -> Cells:
     )
 
 
+def _footprints(path: Path, found: dict[str, Any]) -> Footprints:
+    try:
+        shown = found["A"].transpose("unit_id", "height", "width")
+        values = np.nan_to_num(np.asarray(shown.values, np.float32))
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: not Minian's results ({' '.join(str(error).split())})") from error
+    height, width = values.shape[1:]
+    return Footprints(csr_matrix(values.reshape(len(values), -1)), (height, width))
+
+
 def _folder(path: Path) -> Path | None:
     if not path.is_dir():
         return None
     return next((place for place in (path, path / "minian") if (place / "A.zarr").is_dir()), None)
 
 
-def _arrays(path: Path) -> dict[str, Any]:
-    """The labelled arrays by name."""
+def _arrays(path: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """The labelled arrays by name, as far as they are there."""
     import xarray as xr
 
-    wanted = ("A", "C", "S", "YrA", "motion", "max_proj")
     folder = _folder(path)
     try:
         if folder is None:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of
 
 #: series that hold each course, by our name and by those of others
 TRACES = ("traces", "RoiResponseSeries", "Fluorescence", "raw", "dff", "DfOverF")
@@ -32,8 +32,8 @@ def suits(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Cells:
-    """The cells of an NWB file's first segmentation.
+def footprints(path: Path) -> Footprints:
+    """Where the cells of an NWB file's first segmentation are.
 
     Raises
     ------
@@ -41,12 +41,26 @@ def read(path: Path) -> Cells:
         If there are several segmentations, or none of the masks can be read.
     """
     with h5py.File(path, "r") as file:
-        tables = _of_type(file, "PlaneSegmentation")
-        if len(tables) != 1:
-            raise InputError(f"{path}: {len(tables)} segmentations ({', '.join(tables)}); one is read")
-        table = file[tables[0]]
-        footprints, frame_shape = _masks(path, file, table)
-        count = footprints.shape[0]
+        table = _table(path, file)
+        matrix, frame_shape = _masks(path, file, table)
+        accepted = next(
+            (table[name][()].ravel() for name in ("accepted", "Accepted", "keep") if name in table), None
+        )
+    return Footprints(matrix, frame_shape, None if accepted is None else accepted.astype(bool))
+
+
+def read(path: Path) -> Cells:
+    """The cells of an NWB file's first segmentation.
+
+    Raises
+    ------
+    InputError
+        As :func:`footprints`.
+    """
+    where = footprints(path)
+    count = where.matrix.shape[0]
+    with h5py.File(path, "r") as file:
+        table = _table(path, file)
         series = {name.rpartition("/")[2]: file[name] for name in _of_type(file, "RoiResponseSeries")}
 
         def course(names: tuple[str, ...]) -> np.ndarray | None:
@@ -59,25 +73,27 @@ def read(path: Path) -> Cells:
 
         clock = next((node for name in TRACES if (node := series.get(name)) is not None), None)
         rate, times = _clock(clock)
-        accepted = next(
-            (table[name][()].ravel() for name in ("accepted", "Accepted", "keep") if name in table), None
-        )
         base = table["baseline"][()] if "baseline" in table else None
         traces = course(TRACES)
         return cells_of(
             path,
             "NWB",
-            footprints,
-            frame_shape,
+            where,
             course(DENOISED) if traces is None else traces,
             denoised=course(DENOISED),
             spikes=course(SPIKES),
             baseline=base,
-            accepted=None if accepted is None else accepted.astype(bool),
             quality={name: table[name][()] for name in ("snr", "score") if name in table},
             fps=rate,
             timestamps=times,
         )
+
+
+def _table(path: Path, file: h5py.File) -> h5py.Group:
+    tables = _of_type(file, "PlaneSegmentation")
+    if len(tables) != 1:
+        raise InputError(f"{path}: {len(tables)} segmentations ({', '.join(tables)}); one is read")
+    return file[tables[0]]
 
 
 def _masks(path: Path, file: h5py.File, table: h5py.Group) -> tuple[csr_matrix, tuple[int, int]]:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.suite2p import read_object, read_ops
-from calcium_lightning.io.results.build import cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of
 
 #: where Suite2p puts a plane, below the folder that it was given
 PLACES = (".", "plane0", "suite2p/plane0")
@@ -29,8 +29,8 @@ def suits(path: Path) -> bool:
     return _folder(path) is not None
 
 
-def read(path: Path) -> Cells:
-    """The cells of a plane.
+def footprints(path: Path) -> Footprints:
+    """Where a plane's cells are; traces needn't be there.
 
     Raises
     ------
@@ -46,14 +46,28 @@ def read(path: Path) -> Cells:
         height, width = int(ops["Ly"]), int(ops["Lx"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / 'ops.npy'}: doesn't say the frames' size (Ly, Lx)") from error
-    footprints = _footprints(folder / "stat.npy", height, width)
+    matrix = _footprints(folder / "stat.npy", height, width)
+    decided = _decided(folder)
+    return Footprints(matrix, (height, width), None if decided is None else decided[:, 0] > 0)
+
+
+def read(path: Path) -> Cells:
+    """The cells of a plane.
+
+    Raises
+    ------
+    InputError
+        As :func:`footprints`.
+    """
+    folder, where = _folder(path), footprints(path)
+    assert folder is not None
+    ops, decided = read_ops(folder / "ops.npy"), _decided(folder)
     fluorescence = _numbers(folder / "F.npy")
     neuropil = _numbers(folder / "Fneu.npy") if (folder / "Fneu.npy").is_file() else None
     if neuropil is not None and neuropil.shape == fluorescence.shape:
         share = ops.get("neucoeff", NEUROPIL)
         fluorescence = fluorescence - np.float32(share) * neuropil
     baseline = np.median(fluorescence, axis=1) if fluorescence.size else np.zeros(len(fluorescence))
-    decided = _numbers(folder / "iscell.npy") if (folder / "iscell.npy").is_file() else None
     moved = [np.atleast_1d(ops.get(name, 0)) for name in ("yoff", "xoff")]
     shifts = np.stack(moved, 1) if all(part.shape == fluorescence.shape[1:] for part in moved) else None
     rate = ops.get("fs")
@@ -61,18 +75,25 @@ def read(path: Path) -> Cells:
     return cells_of(
         path,
         "Suite2p",
-        footprints,
-        (height, width),
+        where,
         fluorescence - baseline[:, None],
         spikes=_numbers(folder / "spks.npy") if (folder / "spks.npy").is_file() else None,
         baseline=baseline,
-        accepted=None if decided is None else decided.reshape(len(decided), -1)[:, 0] > 0,
-        quality={} if decided is None or decided.ndim < 2 else {"score": decided[:, 1]},
+        quality={} if decided is None or decided.shape[1] < 2 else {"score": decided[:, 1]},
         fps=float(rate) if isinstance(rate, int | float | np.number) and rate > 0 else None,
         shifts=shifts,
         mean_image=ops.get("meanImg"),
-        max_image=_placed(ops, height, width),
+        max_image=_placed(ops, *where.frame_shape),
     )
+
+
+def _decided(folder: Path) -> np.ndarray | None:
+    """``iscell.npy``: what counts, and mostly how probable that was (K, 1 or 2); None without it."""
+    path = folder / "iscell.npy"
+    if not path.is_file():
+        return None
+    decided = _numbers(path)
+    return decided.reshape(len(decided), -1)
 
 
 def _folder(path: Path) -> Path | None:

@@ -13,6 +13,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io import cells_file
 from calcium_lightning.io.kind import is_cells
+from calcium_lightning.io.results.build import Footprints
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Program:
     name : str
         For people.
     module : str
-        Of this folder. It has ``suits(path) -> bool``, which looks at names and at little more, and
-        ``read(path) -> Cells``.
+        Of this folder. It has ``suits(path) -> bool``, which looks at names and at little more,
+        ``footprints(path) -> Footprints`` and ``read(path) -> Cells``.
     """
 
     name: str
@@ -39,6 +40,11 @@ class Program:
         """The cells in it."""
         cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
         return cells
+
+    def footprints(self, path: Path) -> Footprints:
+        """Where the cells in it are; their traces needn't be there."""
+        found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
+        return found
 
 
 PROGRAMS = (
@@ -73,7 +79,7 @@ def read_cells(path: Path | str) -> Cells:
         If it can't be read, or is of none of these.
     """
     path = Path(path)
-    program = _program(path)
+    program = find_program(path)
     return cells_file.read_cells(path) if program is None else program.read(path)
 
 
@@ -82,7 +88,7 @@ def is_foreign(path: Path) -> bool:
     return path.exists() and not (path.is_file() and is_cells(path)) and _suiting(path) is not None
 
 
-def _program(path: Path) -> Program | None:
+def find_program(path: Path) -> Program | None:
     """Whose results they are; None for a cells file of ours, or what could only be a damaged one."""
     if not path.exists():
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -6,7 +6,7 @@ here, and is imported when it is first used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,24 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.parts import describe, register, registered
 from calcium_lightning.core.selection import select
+
+
+class Movie(Protocol):
+    """A recording whose motion is undone, in pieces: what a writer of movies needs of it."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    fps: float
+    #: which pixels show tissue, bool (H, W)
+    field: np.ndarray
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Frames (n, H, W), float32, in order."""
+        ...
+
+    def sample(self, count: int) -> np.ndarray:
+        """So many frames from all over it as they were recorded, (n, H, W)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,10 @@ class Export:
         Of the writer, by the name of its format in the command's config.
     behavior : tuple of Path
         Time stamps of behaviour, for the formats that hold them.
+    movie : Movie or None
+        The cells' recording, for the formats that are one.
+    outlines : bool
+        Draw the cells into it.
     """
 
     source: Path | None = None
@@ -44,6 +66,8 @@ class Export:
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     behavior: tuple[Path, ...] = ()
+    movie: Movie | None = None
+    outlines: bool = False
 
     def numbers(self, cells: Cells) -> np.ndarray:
         """The cells' numbers, int64 (K,)."""
@@ -75,6 +99,12 @@ class Writer:
         For whom it is.
     by_ending : bool
         Whether a target's ending alone chooses it.
+    also : tuple of str
+        Further endings that choose it.
+    movie : bool
+        It is the motion-corrected recording, which needs the session too.
+    whole : bool
+        It holds rejected cells too, whatever was asked for.
     """
 
     format: str
@@ -83,6 +113,19 @@ class Writer:
     folder: bool = False
     meaning: str = ""
     by_ending: bool = True
+    also: tuple[str, ...] = ()
+    movie: bool = False
+    whole: bool = False
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The endings that choose it."""
+        return (self.ending, *self.also) if self.by_ending and self.ending else ()
+
+    @property
+    def suffix(self) -> str:
+        """What a name that is made for such an export ends in."""
+        return f"_{self.format}" if self.folder and not self.movie else self.ending
 
     def write(self, cells: Cells, target: Path, export: Export) -> None:
         """Write cells; the module is imported now.
@@ -112,11 +155,22 @@ WRITERS = (
     Writer("netcdf", ".nc", "netcdf:write", meaning="xarray, and whoever reads netCDF-4"),
     Writer("imagej", ".zip", "imagej:write", meaning="outlines for ImageJ's ROI manager"),
     Writer("napari", "", "napari:write", folder=True, meaning="a folder whose files napari opens as layers"),
+    Writer(
+        "cells", ".h5", "own:write", meaning="a cells file of ours, to curate what others found", whole=True
+    ),
+    Writer("mp4", ".mp4", "movie:write_mp4", meaning="the corrected movie to look at", movie=True),
+    Writer(
+        "tiff",
+        ".tif",
+        "movie:write_tiff",
+        meaning="the corrected movie, every level",
+        also=(".tiff",),
+        movie=True,
+    ),
+    Writer(
+        "zarr", ".zarr", "movie:write_zarr", folder=True, meaning="the same in chunks, for xarray", movie=True
+    ),
 )
-
-
-#: endings of a motion-corrected movie -> format; these need the recording too (``pages.movie``)
-MOVIES = {".mp4": "mp4", ".tif": "tiff", ".tiff": "tiff", ".zarr": "zarr"}
 
 
 def chosen_cells(cells: Cells, rejected: bool) -> tuple[Cells, np.ndarray]:
@@ -182,8 +236,7 @@ def find_writer(format: str) -> Writer:
     """
     known = writers()
     if format not in known:
-        every = dict.fromkeys([*known, *MOVIES.values()])
-        raise InputError(f"format={format}: {' or '.join(every)}{nearest(format, every)}")
+        raise InputError(f"format={format}: {' or '.join(known)}{nearest(format, known)}")
     return known[format]
 
 
@@ -197,11 +250,11 @@ def choose_writer(target: Path) -> Writer:
     """
     known = writers().values()
     ending = target.suffix.lower()
-    if not ending or target.is_dir():
+    suiting = [item for item in known if ending in item.endings]
+    if not ending or (target.is_dir() and not any(item.folder for item in suiting)):
         return find_writer("csv")
-    for item in known:
-        if item.by_ending and item.ending == ending:
-            return item
-    endings = ", ".join([*(item.ending for item in known if item.by_ending and item.ending), *MOVIES])
-    formats = "|".join([*(item.format for item in known), *dict.fromkeys(MOVIES.values())])
+    if suiting:
+        return suiting[0]
+    endings = ", ".join(end for item in known for end in item.endings)
+    formats = "|".join(item.format for item in known)
     raise InputError(f"output={target}: no export ends in {ending}; {endings}, a folder, or format={formats}")

@@ -77,11 +77,12 @@ def as_table(cells: Cells) -> tuple[list[str], list[list[Any]]]:
     rows : list of list
         The footprint is a picture, uint8 (side, side).
     """
-    columns = ["cell", "footprint", "accepted", "y", "x", "y_std", "x_std", *cells.quality]
+    columns = ["session", "cell", "footprint", "accepted", "y", "x", "y_std", "x_std", *cells.quality]
     patches = [patch(cells.footprints, row, cells.frame_shape[1]) for row in range(len(cells))]
     side = max([15, *(max(part.image.shape) for part in patches)])
     rows = [
         [
+            Path(cells.session).name,
             row,
             np.rint(255 * np.clip(thumbnail(part, cells.centers[row], side), 0, 1)).astype(np.uint8),
             bool(cells.accepted[row]),

@@ -13,15 +13,21 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from calcium_lightning.nn.windows import WindowBatch
-from calcium_lightning.training.callbacks.media import is_due, show_figure
+from calcium_lightning.training.callbacks.media import is_due, show_figure, show_table, takes_tables
 
 COLUMNS = ("input", "foreground", "coordinates", "reconstruction", "residual")
+#: of the table: a row is a crop of one held-out frame, the same in every run with these sessions, so that
+#: runs can be laid side by side by ``id``
+TABLE = ("id", "session", "frame", "error", "coordinates", *COLUMNS[1:2], *COLUMNS[3:])
 #: what is painted black and white, units of the noise
 RANGE = (-3.0, 8.0)
 
 
 class Pictures(Callback):
     """Draw a few validation frames every few epochs, and after the last.
+
+    Logs ``pictures``, and ``held_out``, a table of the same frames: error (mean square, units of the noise's
+    variance), number of coordinates, and the pictures one by one.
 
     Parameters
     ----------
@@ -59,6 +65,11 @@ class Pictures(Callback):
         batch, self._batch = self._batch, None
         figure = draw(pl_module, batch, self.samples, self.threshold, _inputs(trainer, batch))
         show_figure(trainer, figure, "pictures", f"epoch_{trainer.current_epoch + 1:04d}.png")
+        if takes_tables(trainer):
+            prepared = getattr(getattr(trainer, "datamodule", None), "prepared", None)
+            names = [part.session.path.name for part in prepared] if prepared else None
+            rows = table_rows(pl_module, batch, self.samples, self.threshold, names)
+            show_table(trainer, "held_out", list(TABLE), rows)
 
 
 def draw(
@@ -90,16 +101,7 @@ def draw(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from calcium_lightning.nn.coordinates import find_peaks
-
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        prediction, terms = model.evaluate(batch)
-        found = find_peaks(prediction.maps, threshold)
-    model.train(was_training)
-    target = batch.target.float().cpu().numpy()
-    picture = target * 0 if terms.reconstruction is None else terms.reconstruction.float().cpu().numpy()
+    target, picture, found = _evaluated(model, batch, threshold)
     rows = _brightest(target, samples, batch)
     figure = Figure(figsize=(2.4 * len(COLUMNS), 2.5 * len(rows)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
@@ -123,6 +125,50 @@ def draw(
             )
         _coordinates(line[2], found, row, batch)
     return figure
+
+
+def _evaluated(model: Any, batch: WindowBatch, threshold: float) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Frames (B, h, w), what the model makes of them, and its coordinates."""
+    from calcium_lightning.nn.coordinates import find_peaks
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        prediction, terms = model.evaluate(batch)
+        found = find_peaks(prediction.maps, threshold)
+    model.train(was_training)
+    target = batch.target.float().cpu().numpy()
+    picture = target * 0 if terms.reconstruction is None else terms.reconstruction.float().cpu().numpy()
+    return target, picture, found
+
+
+def table_rows(
+    model: Any, batch: WindowBatch, samples: int, threshold: float, names: list[str] | None = None
+) -> list[list[Any]]:
+    """The frames that :func:`draw` draws, a row each (:data:`TABLE`); pictures are uint8 (h, w).
+
+    Parameters
+    ----------
+    model, batch, samples, threshold
+        As for :func:`draw`.
+    names : list of str, optional
+        Of the sessions; without them, their numbers.
+    """
+    target, picture, found = _evaluated(model, batch, threshold)
+    rows: list[list[Any]] = []
+    for row in _brightest(target, samples, batch):
+        number, frame = int(batch.session[row]), int(batch.frame[row])
+        name, rest = names[number] if names else str(number), target[row] - picture[row]
+        images = [_grey(image) for image in (target[row], picture[row], rest)]
+        error, count = float((rest**2).mean()), int(found.valid[row].sum())
+        top, left = (float(value) for value in batch.extent[row][::2])  # of the crop, -1 to 1
+        rows.append([f"{name} {frame} ({top:.2f}, {left:.2f})", name, frame, error, count, *images])
+    return rows
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    low, high = RANGE
+    return np.rint(255 * np.clip((image - low) / (high - low), 0, 1)).astype(np.uint8)
 
 
 def _coordinates(axis: Any, found: Any, row: int, batch: WindowBatch) -> None:

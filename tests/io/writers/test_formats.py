@@ -19,7 +19,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.writers.table import WRITERS, Export, chosen_cells, find_writer
 
-FORMATS = [item.format for item in WRITERS]
+FORMATS = [item.format for item in WRITERS if not item.movie]
 OTHERS = [name for name in FORMATS if name not in ("csv", "parquet", "nwb")]
 ENDING = {"mat": ".mat", "cellreg": ".mat", "caiman": ".hdf5", "netcdf": ".nc", "imagej": ".zip"}
 

@@ -13,6 +13,7 @@ from pynwb import NWBHDF5IO
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.behavior import read_behavior
 from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.session import Session
 from calcium_lightning.io.writers.nwb import NwbSettings, export_nwb
 
 pynwb = pytest.importorskip("pynwb")
@@ -228,6 +229,36 @@ def test_behaviour_is_in_the_same_clock(cells, tmp_path, run_command):
         refused = run_command("export", "cells=cells.h5", *overrides)
         assert (refused.status, complaint in refused.stderr) == (2, True), refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_behaviour_goes_with_the_session_and_its_cells(cells, tmp_path, run_command):
+    """Kept when the recording is ingested, and cut anew; in the cells, and exported without being asked for."""
+    np.save(tmp_path / "rec.npy", np.random.default_rng(0).integers(9, 99, (20, 24, 30), np.uint8))
+    pulses = np.array([0.25, 0.5, 0.75])
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lever.csv").write_text("time (s),state\n0.25,1\n0.5,0\n0.75,1\n")
+    done = run_command(
+        "ingest", "input=rec.npy", "output=s.h5", "fps=20", "behavior=[a/lever.csv,b/lever.csv]"
+    )
+    assert done.status == 0, done.stderr
+    assert run_command("ingest", "input=s.h5", "output=part.h5", "start=5").status == 0
+    with Session(tmp_path / "part.h5") as session:
+        kept = session.behavior
+    assert [one.name for one in kept] == ["lever", "lever_2"]
+    write_cells(tmp_path / "cells.h5", replace(cells, behavior=kept))
+    done = run_command("export", "cells=cells.h5", "output=a.nwb", "behavior=a/lever.csv")
+    assert done.status == 0, done.stderr
+    with NWBHDF5IO(tmp_path / "a.nwb", "r") as stream:
+        events = stream.read().processing["behavior"]
+        for name in ("lever", "lever_2", "lever_3"):
+            series = events[name]
+            assert series.starting_time == pytest.approx(pulses[0])
+            assert series.rate == pytest.approx(4)
+            assert series.data[:].tolist() == [1, 0, 1]
+            assert "state" in series.description
+    refused = run_command("ingest", "input=[rec.npy,s.h5]", "output=both", "fps=20", "behavior=a/lever.csv")
+    assert (refused.status, "one by one" in refused.stderr) == (2, True)
 
 
 def test_unix_times_count_from_the_recordings_start(tmp_path):
