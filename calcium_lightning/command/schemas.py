@@ -380,6 +380,16 @@ class TrackConfig:
     )
     p: float = option(0.5, "least probability that a cell belongs to its track")
     rejected: bool = option(False, "take the cells that failed the quality tests too")
+    search: Any = option(
+        None,
+        "folder: look for cells that a session lacks in its recording; cells files with those go there",
+        path="output",
+    )
+    sessions: Any = option(
+        None,
+        "recordings for search=, in the order of cells=; default: as the cells files say",
+        path="input",
+    )
     overwrite: bool = option(False, "replace existing outputs")
 
 

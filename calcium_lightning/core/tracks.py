@@ -113,16 +113,28 @@ class Tracks:
         """Members of tracks of two sessions or more, less one a track."""
         return int(np.maximum(self.days - 1, 0).sum())
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A line for each session that was left out, and why."""
+        return tuple(
+            f"{session.name}: matches no other session and is left out (its cells' places agree by "
+            f"{max(session.agreement, 0):.0f} nats at best, a mirror image's by {session.chance:.0f})"
+            for session in self.sessions
+            if session.transform is None
+        )
+
     def in_words(self) -> str:
         """One line: how many on how many days, and how sure."""
         several = self.days > 1
         members = int(self.days[several].sum())
         aligned = len(self.sessions) - len(self.left_out)
+        looked = 0 if self.searched is None else int(self.searched[several].sum())
+        more = f"; {looked} of them were looked for" if looked else ""
         everywhere = int((self.days == aligned).sum())
         return (
             f"{int(several.sum())} cells in two sessions or more, {everywhere} in all {aligned}, "
             f"{int((self.days == 1).sum())} in one; about {self.expected_false:.1f} of {members} members "
-            f"false, {self.expected_missed:.1f} missed"
+            f"false, {self.expected_missed:.1f} missed{more}"
         )
 
     def of(self, session: int) -> tuple[np.ndarray, np.ndarray]:

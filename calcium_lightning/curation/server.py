@@ -26,13 +26,14 @@ from starlette.routing import Route
 from calcium_lightning import pages
 from calcium_lightning.core.decisions import LONGEST_NAME, Draw, action_as_json, action_of
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.glossary import described
 from calcium_lightning.curation import views
 from calcium_lightning.curation.frames import RawMovie
 from calcium_lightning.curation.ledger import Ledger, Stale
 from calcium_lightning.curation.regressor import Regressor
-from calcium_lightning.curation.words import MEANINGS, thresholds
 from calcium_lightning.curation.worker import News, Worker
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.localize.own_test import settings_of
 
 #: files that are served, and under which name: folders, and the drawing code that reports hold too
 PAGES = Path(pages.__file__).parent
@@ -73,7 +74,7 @@ class Curator:
             self.raw = RawMovie(session)
             self.worker = Worker(ledger.path, session.path)
             self.regressor = Regressor(ledger, self.worker, self.changed)
-        self.settings = thresholds(ledger.found)
+        self.settings = settings_of(ledger.found)
         self.facts = views.facts(ledger.found)
         self._found_rows = views.rows_of(ledger.found, range(len(ledger.found)))
         self._peaks: np.ndarray | None = None
@@ -175,7 +176,7 @@ class Curator:
             {
                 "file": ledger.path.name,
                 "facts": self.facts,
-                "meanings": MEANINGS,
+                "meanings": {name: described(name) for name in ledger.found.quality},
                 "layers": layers,
                 "rows": self._found_rows,
                 **self._state(),

@@ -3,7 +3,7 @@
 It prepares the session, gives frames of all movies but the raw one, and regresses what was merged, split or
 drawn. It learns how things stand from the cells file and its journal, as anybody does, and what it makes it
 writes beside them; numbers of entries, and frames, go through the pipes. Knows processes and files; what is
-done in it is :mod:`~calcium_lightning.curation.recording` and :mod:`~calcium_lightning.curation.regress`.
+done in it is :mod:`~calcium_lightning.curation.recording` and :mod:`~calcium_lightning.localize.regress`.
 """
 
 from __future__ import annotations
@@ -169,8 +169,7 @@ def serve(cells: Path, session: Path, frames: Connection, jobs: Connection) -> N
                 jobs.send(what)
 
         def news() -> None:
-            images = {} if recording.ready is None else recording.ready.images
-            tell(News(recording.progress, recording.modes(), images))
+            tell(News(recording.progress, recording.modes(), recording.images))
 
         recording = Recording(stack.enter_context(Session(session)), found, news)
         threading.Thread(target=_work, args=(cells, recording, jobs, tell, news), daemon=True).start()
@@ -181,9 +180,9 @@ def _work(
     cells: Path, recording: Any, jobs: Connection, tell: Callable[[Any], None], news: Callable[[], None]
 ) -> None:
     """Prepare, then regress what is asked for."""
-    from calcium_lightning.core.decisions import in_force
+    from calcium_lightning.core.decisions import in_force, replaced
     from calcium_lightning.core.progress import quiet
-    from calcium_lightning.curation.regress import regress
+    from calcium_lightning.localize.regress import regress
 
     with quiet():
         try:
@@ -204,7 +203,9 @@ def _work(
                 with open_original(cells) as original:
                     entry = next(item for item in in_force(original.log) if item.number == number)
                     before = original.before(number)
-                    part = regress(before, entry.action, original.remade[number], recording.ready)
+                    drawn = original.remade[number]
+                    shapes = drawn.footprints[drawn.rows >= len(before)]
+                    part = regress(before, replaced(entry.action), shapes, recording.ready)
                     with h5py.File(target, "w") as file:
                         write_remade(file, part, before.frame_shape)
             except (InputError, StopIteration, OSError, ArithmeticError, RuntimeError, ValueError) as error:

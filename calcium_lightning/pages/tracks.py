@@ -7,10 +7,12 @@ escapes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.pages.drawing import new_figure, styled, svg
@@ -38,6 +40,20 @@ def render(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> str:
         Name of the tracks' file.
     """
     return render_template("tracks.html.j2", context(tracks, fields, title))
+
+
+def write_page(
+    path: Path | str, tracks: Tracks, fields: Sequence[FootprintSet], title: str, overwrite: bool = False
+) -> None:
+    """Write the page, atomically.
+
+    Raises
+    ------
+    InputError
+        If the target exists.
+    """
+    with atomic_path(path, overwrite) as temporary:
+        temporary.write_text(render(tracks, fields, title), encoding="utf-8")
 
 
 def context(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> dict[str, Any]:

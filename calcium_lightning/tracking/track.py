@@ -6,6 +6,7 @@ Puts the room together: fields onto each other, pairs of cells, tracks. Reads ce
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,9 @@ def track(
     *,
     p: float = 0.5,
     rejected: bool = False,
+    search: Path | str | None = None,
+    sessions: Sequence[Path | str] | None = None,
+    overwrite: bool = False,
     config: str = "",
 ) -> Tracks:
     """Find the same cells in several sessions.
@@ -47,6 +51,13 @@ def track(
         Least probability of a member of a track, 0 to 1.
     rejected : bool
         Take the cells that failed the quality tests too.
+    search : path-like, optional
+        Look for cells that a session lacks in its recording, and write cells files that hold those that are
+        found, too, into this folder; the tracks are of these (:mod:`~calcium_lightning.tracking.search`).
+    sessions : sequence of path-like, optional
+        The recordings for that, in the order of ``cells``; default: those that the cells files name.
+    overwrite : bool
+        Replace cells files in that folder.
     config : str
         Kept with the tracks, YAML.
 
@@ -62,9 +73,38 @@ def track(
     """
     if isinstance(cells, str | Path) or not isinstance(cells, Sequence):
         raise InputError("cells: a list of several sessions' cells is wanted")
+    tracks, _ = track_with_fields(
+        cells, p=p, rejected=rejected, search=search, sessions=sessions, overwrite=overwrite, config=config
+    )
+    return tracks
+
+
+def track_with_fields(
+    cells: Sequence[Trackable],
+    *,
+    p: float = 0.5,
+    rejected: bool = False,
+    search: Path | str | None = None,
+    sessions: Sequence[Path | str] | None = None,
+    overwrite: bool = False,
+    config: str = "",
+) -> tuple[Tracks, list[FootprintSet]]:
+    """As :func:`track`, with the footprints of the tracks' sessions: pages and exports show them."""
     if not 0 <= p < 1:
         raise InputError(f"p={p}: a probability from 0 to 1")
-    return track_fields(read_fields(cells, rejected), p=p, config=config)
+    if sessions is not None and search is None:
+        raise InputError("sessions=: recordings are for search=, which isn't asked for")
+    fields = read_fields(cells, rejected)
+    tracks = track_fields(fields, p=p, config=config)
+    if search is None:
+        return tracks, fields
+    from calcium_lightning.tracking import search as searching  # it needs all of localize, and torch
+
+    before = [field.total for field in fields]
+    paths = searching.search(tracks, fields, search, sessions, overwrite)
+    fields = read_fields(paths, rejected)
+    tracks = track_fields(fields, p=p, config=config)
+    return replace(tracks, searched=(tracks.cell >= np.array(before))), fields
 
 
 def read_fields(cells: Sequence[Trackable], rejected: bool = False) -> list[FootprintSet]:
