@@ -262,7 +262,9 @@ class IngestConfig:
 class SimulateConfig:
     """A synthetic session with ground truth."""
 
-    output: Any = option(None, "session file (.h5), or a folder for it; default: here", path="output")
+    output: Any = option(
+        None, "session file (.h5), or a folder for it or for several days; default: here", path="output"
+    )
     seed: int = option(0, "the same seed and settings give the same file")
     fps: float | None = option(None, "frame rate, Hz, in place of the preset's", unit="Hz")
     pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's", unit="µm")
@@ -276,6 +278,9 @@ class SimulateConfig:
     overwrite: bool = option(False, "replace an existing output")
     simulation: Any = option(
         {}, "the scene: simulation.seconds=, .height_px=, .brightness=, ... (--cfg job shows all)"
+    )
+    days: Any = option(
+        {}, "several: days of one animal, a session each; days.count=, .turnover=, .drift_px=, ..."
     )
 
 

@@ -56,7 +56,7 @@ def draw(kind: Kind, seed: int) -> tuple[list[DrawnDay], list[FootprintSet]]:
     scene = SceneSettings(height_px=kind.size, width_px=kind.size, density_per_1000_px2=kind.cells)
     days = draw_days(scene, kind.days, seed)
     if kind.stranger:
-        other = draw_days(scene, replace(kind.days, days=1), seed + 5000)[0]
+        other = draw_days(scene, replace(kind.days, count=1), seed + 5000)[0]
         days[2] = replace(other, identity=np.full(len(other.identity), -1))
     if kind.stripes:
         days[3] = _striped(days[3], kind.size, seed)
