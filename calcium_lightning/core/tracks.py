@@ -33,10 +33,17 @@ class TrackedSession:
         What is left over: standard deviation of a cell's distance to its partners along an axis, pixels of
         the reference; NaN for a session that was left out.
     agreement, chance : float
-        How much better its cells' places agree with the session it fits best than places drawn at random
-        would, and how much better a mirror image does, nats.
+        How much better its cells' places, and its picture, agree with the session it fits best than those of
+        another field would, and how much better chance does, nats: a mirror image, or the next best way.
     pixel_size_um : float or None
         Micrometres per pixel.
+    pictures : float
+        The pictures' part in that; 0 where they tell nothing.
+    closure_px : float
+        How far it lies from where each session that it matches would put it by itself, their median, pixels;
+        NaN where there are no two others.
+    doubted : bool
+        It was left out since the sessions that it matches don't agree where it lies.
     """
 
     name: str
@@ -50,6 +57,9 @@ class TrackedSession:
     agreement: float
     chance: float
     pixel_size_um: float | None = None
+    pictures: float = 0.0
+    closure_px: float = float("nan")
+    doubted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -116,12 +126,7 @@ class Tracks:
     @property
     def warnings(self) -> tuple[str, ...]:
         """A line for each session that was left out, and why."""
-        return tuple(
-            f"{session.name}: matches no other session and is left out (its cells' places agree by "
-            f"{max(session.agreement, 0):.0f} nats at best, a mirror image's by {session.chance:.0f})"
-            for session in self.sessions
-            if session.transform is None
-        )
+        return tuple(_why(session) for session in self.sessions if session.transform is None)
 
     def in_words(self) -> str:
         """One line: how many on how many days, and how sure."""
@@ -154,3 +159,11 @@ class Tracks:
         track[self.cell[rows, session]] = rows
         probability[self.cell[rows, session]] = self.probability[rows, session]
         return track, probability
+
+
+def _why(session: TrackedSession) -> str:
+    """Why a session was left out."""
+    agree = f"agree by {max(session.agreement, 0):.0f} nats at best, chance gives {session.chance:.0f}"
+    if session.doubted:
+        return f"{session.name}: those that it matches don't agree where it lies, it is left out ({agree})"
+    return f"{session.name}: matches no other session and is left out (its cells' places {agree})"

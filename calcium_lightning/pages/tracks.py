@@ -69,7 +69,7 @@ def context(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> dict[
             Fact("version", tracks.package_version),
         ],
         "tiles": _tiles(tracks, len(aligned)),
-        "left_out": [tracks.sessions[row].name for row in tracks.left_out],
+        "warnings": tracks.warnings,
         "sessions": list(_sessions(tracks)),
         "width": width,
         "height": height,
@@ -107,6 +107,8 @@ def _sessions(tracks: Tracks) -> Iterator[dict[str, Any]]:
             "bending": "",
             "left": "",
             "sure": f"{max(session.agreement, 0):.0f} : {session.chance:.0f}",
+            "closure": "" if np.isnan(session.closure_px) else f"{session.closure_px:.2f} px",
+            "pictures": f"{session.pictures:+.0f}" if session.pictures else "",
             "tracked": int(((tracks.cell[:, row] >= 0) & (tracks.days > 1)).sum()),
         }
         if session.transform is not None:

@@ -20,6 +20,7 @@ from calcium_lightning.io.footprints import read_footprints
 from calcium_lightning.tracking.alignment import FEWEST, Alignment, align
 from calcium_lightning.tracking.clusters import Clustering
 from calcium_lightning.tracking.pairs import model_pairs
+from calcium_lightning.tracking.pictures import Picture
 from calcium_lightning.tracking.shapes import Shapes
 
 #: pixel sizes that differ by more than this share are of different optics
@@ -161,7 +162,16 @@ def track_fields(fields: Sequence[FootprintSet], *, p: float = 0.5, config: str 
     """The same as :func:`track`, of footprints that are checked already."""
     kept = [field.nonempty() for field in fields]
     diameter = float(np.median([field.diameter for field in kept]))
-    alignment = align([field.centers for field in kept], diameter, [field.frame_shape for field in kept])
+    pictures = [
+        None if field.mean_image is None else Picture.of(field.mean_image, field.visible, diameter)
+        for field in kept
+    ]
+    alignment = align(
+        [field.centers for field in kept],
+        diameter,
+        [field.frame_shape for field in kept],
+        pictures=pictures,
+    )
     if not alignment.aligned:
         raise InputError(_no_match(kept, alignment))
     chosen = alignment.aligned
@@ -202,7 +212,7 @@ def _session(
     row: int, field: FootprintSet, kept: Sequence[FootprintSet], alignment: Alignment
 ) -> TrackedSession:
     pairs = [pair for pair in alignment.pairs if row in (pair.first, pair.second) and pair.fit is not None]
-    best = max(pairs, key=lambda pair: pair.fit.score if pair.fit else 0.0, default=None)
+    best = max(pairs, key=lambda pair: pair.score, default=None)
     return TrackedSession(
         name=field.name,
         path=field.path,
@@ -212,8 +222,11 @@ def _session(
         used=len(kept[row]),
         transform=alignment.transforms[row],
         residual_px=alignment.sigma[row],
-        agreement=best.fit.score if best is not None and best.fit is not None else 0.0,
-        chance=best.chance if best is not None else 0.0,
+        agreement=0.0 if best is None else best.score,
+        chance=0.0 if best is None else best.chance,
+        pictures=0.0 if best is None else best.pictures,
+        closure_px=alignment.closure[row],
+        doubted=row in alignment.doubted,
         pixel_size_um=field.pixel_size_um,
     )
 
@@ -223,9 +236,8 @@ def _no_match(fields: Sequence[FootprintSet], alignment: Alignment) -> str:
     few = [field for field in fields if len(field) < FEWEST]
     if few:
         return f"{names}: these can't be matched: {few[0].name} has {len(few[0])} cells, {FEWEST} are needed"
-    best = max(alignment.pairs, key=lambda pair: pair.fit.score - pair.chance if pair.fit else -np.inf)
-    assert best.fit is not None
+    best = max(alignment.pairs, key=lambda pair: pair.score - pair.chance)
     return (
-        f"{names}: these don't match: their cells' places agree by {max(best.fit.score, 0):.0f} nats at "
-        f"best, and those of a mirror image by {best.chance:.0f}; are they of one animal, and the same field?"
+        f"{names}: these don't match: their cells' places agree by {max(best.score, 0):.0f} nats at "
+        f"best, chance gives {best.chance:.0f}; are they of one animal, and the same field?"
     )
