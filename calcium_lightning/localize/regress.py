@@ -88,6 +88,7 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
     under = shapes @ before.mean_image.ravel() / mass
     lit = np.asarray(shapes.multiply(shapes).sum(1)).ravel() / mass
     lit *= activity.statistics.mean[: len(new)] * peaks
+    unknown, none = np.full(len(new), np.nan), np.full(len(before), np.nan)
     # Frames without a picture are as in the file: nan, or bridged.
     missing = np.isnan(before.traces[slice(0, 1)]).any(0)
 
@@ -107,10 +108,10 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
         spikes=in_time(activity.spikes.rows(rows), unit * gain),
         baseline=np.concatenate([(under - lit).astype(np.float32), before.baseline[beside]]),
         quality={
-            name: np.concatenate([quality.get(name, np.full(len(new), np.nan)), values[beside]]).astype(
+            name: np.concatenate([quality.get(name, unknown), before.quality.get(name, none)[beside]]).astype(
                 np.float32
             )
-            for name, values in before.quality.items()
+            for name in {**before.quality, **quality}
         },
         regressed=True,
     )

@@ -139,25 +139,25 @@ def search(
     given = sessions if sessions is not None else [None] * len(fields)
     if len(given) != len(fields):
         raise InputError(
-            f"sessions: {len(given)} recordings for {len(fields)} cells files; give one for each"
+            f"sessions: {len(given)} recordings for {len(fields)} cells files; give one recording for each"
         )
     names = [Path(item.path).name for item in tracks.sessions]
     if len(set(names)) < len(names):
         raise InputError("search=: two of the cells files have one name; give them others first")
-    recordings = [_recording(tracks, row, item) for row, item in enumerate(given)]  # all of them, before work
-    made: list[Path] = []
-    with progress("looking for cells", len(fields), "sessions") as advance:
-        for row, recording in enumerate(recordings):
-            source, target = Path(tracks.sessions[row].path), folder / names[row]
-            found = None if recording is None else _search_one(source, recording, wanted(tracks, fields, row))
-            if found is None:
-                made.append(source)
-            else:
-                folder.mkdir(parents=True, exist_ok=True)
-                with atomic_path(target, overwrite) as temporary:
-                    shutil.copyfile(source, temporary)
-                    fold(temporary, found)
-                made.append(target)
+    lacking = {
+        row: wanted(tracks, fields, row)
+        for row, session in enumerate(tracks.sessions)
+        if session.transform is not None
+    }
+    recordings = {  # all of them, before work
+        row: _recording(tracks, row, given[row]) for row, item in lacking.items() if len(item.tracks)
+    }
+    made = [Path(session.path) for session in tracks.sessions]
+    with progress("looking for cells", len(recordings), "sessions") as advance:
+        for row, recording in recordings.items():
+            target = folder / names[row]
+            if _search_one(made[row], recording, lacking[row], target, overwrite):
+                made[row] = target
             advance(1)
     return made
 
@@ -197,11 +197,9 @@ def _brought(
     return whole.reshape(1, -1)
 
 
-def _recording(tracks: Tracks, row: int, given: Path | str | None) -> Path | None:
-    """Where a session's recording is; None for a session that was left out."""
+def _recording(tracks: Tracks, row: int, given: Path | str | None) -> Path:
+    """Where a session's recording is."""
     item = tracks.sessions[row]
-    if item.transform is None:
-        return None
     if not item.path:
         raise InputError(f"{item.name}: only cells from a cells file can be looked for in their recording")
     with open_original(item.path) as original:
@@ -213,10 +211,8 @@ def _recording(tracks: Tracks, row: int, given: Path | str | None) -> Path | Non
     raise InputError(f"{item.path}: its recording {missing} isn't there; name all of them by sessions=[...]")
 
 
-def _search_one(cells_path: Path, recording: Path, lacking: Wanted) -> Original | None:
-    """The cells of one session with those that were found, or None where none was."""
-    if not len(lacking.tracks):
-        return None
+def _search_one(cells_path: Path, recording: Path, lacking: Wanted, target: Path, overwrite: bool) -> bool:
+    """Look through one session; whether a cells file was written that holds what was found."""
     with open_original(cells_path) as original, Session(recording) as session:
         before = original.decided()
         if session.shape != (before.n_frames, *before.frame_shape):
@@ -235,7 +231,7 @@ def _search_one(cells_path: Path, recording: Path, lacking: Wanted) -> Original 
         off = np.linalg.norm(tried.centers[new] - lacking.places, axis=1)
         passed &= off < STAYS * diameter
         if not passed.any():
-            return None
+            return False
         kept = np.flatnonzero(passed)
         found = regress(before, gone, csr_matrix(lacking.footprints[kept]), ready)
         judged, _ = judge_more(before, {name: values[: len(kept)] for name, values in found.quality.items()})
@@ -243,7 +239,11 @@ def _search_one(cells_path: Path, recording: Path, lacking: Wanted) -> Original 
         for name in ("score", "fdr"):
             quality[name][: len(kept)] = judged[name]
         found = replace(found, quality=quality)
-        return _drawn(original, before.frame_shape, len(before), found, len(kept))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(target, overwrite) as temporary:
+            shutil.copyfile(cells_path, temporary)
+            fold(temporary, _drawn(original, before.frame_shape, len(before), found, len(kept)))
+    return True
 
 
 def _drawn(
