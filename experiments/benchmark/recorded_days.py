@@ -7,8 +7,8 @@
 Each cell that was found is the nearest true one of its day within half a diameter, or none. Pairs are right
 where they are the same cell of the animal. Of the places that were looked through: how many hold a cell that
 was active that day and that extraction had missed, how many of those were found, and how many were found
-where the animal's cell was silent or gone. --drop takes a share of each day's accepted cells out before, as if
-extraction had missed them.
+where the animal's cell was silent or gone. --drop takes a share of each day's accepted cells out before, as
+if extraction had missed them.
 """
 
 from __future__ import annotations
