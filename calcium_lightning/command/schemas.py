@@ -88,6 +88,9 @@ class ExtractConfig:
         False, "bridge traces over frames that hold no picture, where they are nan otherwise"
     )
     fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
+    curated: Any = option(
+        None, "cells files that a person has curated: the score learns from the decisions", path="input"
+    )
     detector: Any = option({}, "what finds cells in a frame")
     device: str = option("auto", "auto | cpu | cuda | mps")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
