@@ -357,6 +357,9 @@ class CurateConfig:
 
     cells: Any = option(MISSING, "cells file; what is decided is kept in it", path="either")
     session: Any = option(None, "its session file: for the movie, and to regress new cells on", path="input")
+    tracks: Any = option(
+        None, "tracks file: what these cells are on other days; decisions about that go there", path="either"
+    )
     __annotations__["from"] = "Any"
     vars()["from"] = option(
         None,

@@ -6,10 +6,11 @@ Knows arrays and transforms; nothing of how they were found, nor of the file tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 
 
@@ -89,6 +90,8 @@ class Tracks:
         them. None where nothing was looked for.
     config, package_version : str
         The settings, YAML, and the version that made them.
+    decided : ndarray, bool (N, S), or None
+        Members that a person has confirmed, joined or set apart. None where nobody has.
     """
 
     cell: np.ndarray
@@ -101,6 +104,7 @@ class Tracks:
     searched: np.ndarray | None = field(default=None)
     config: str = ""
     package_version: str = ""
+    decided: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.cell)
@@ -122,6 +126,65 @@ class Tracks:
     def links(self) -> int:
         """Members of tracks of two sessions or more, less one a track."""
         return int(np.maximum(self.days - 1, 0).sum())
+
+    def confirmed(self, session: int, cell: int) -> Tracks:
+        """A person says that a cell belongs to its track."""
+        return self._moved(session, cell, self._track_of(session, cell))
+
+    def apart(self, session: int, cell: int) -> Tracks:
+        """A person says that a cell is another one than the rest of its track: it gets a track of its own."""
+        return self._moved(session, cell, len(self))
+
+    def joined(self, session: int, cell: int, track: int) -> Tracks:
+        """A person says that a cell belongs to another track.
+
+        Raises
+        ------
+        InputError
+            If there is no such track, or it has another cell of that session.
+        """
+        if not 0 <= track < len(self):
+            raise InputError(f"track {track}: there are {len(self)}, from 0")
+        there = int(self.cell[track, session])
+        if there not in (-1, cell):
+            raise InputError(f"track {track}: has cell {there} of this session; set that apart first")
+        return self._moved(session, cell, track)
+
+    def _track_of(self, session: int, cell: int) -> int:
+        rows = np.flatnonzero(self.cell[:, session] == cell)
+        if not len(rows):
+            raise InputError(f"cell {cell}: was not looked at when these sessions were tracked; track again")
+        return int(rows[0])
+
+    def _moved(self, session: int, cell: int, track: int) -> Tracks:
+        """With a cell in a track, the one after the last for a new one; tracks without a cell are dropped."""
+        before = self._track_of(session, cell)
+        grown = max(len(self), track + 1)
+        members = np.full((grown, len(self.sessions)), -1, np.int32)
+        share = np.full(members.shape, np.nan, np.float32)
+        by_hand = np.zeros(members.shape, bool)
+        members[: len(self)], share[: len(self)] = self.cell, self.probability
+        if self.decided is not None:
+            by_hand[: len(self)] = self.decided
+        members[before, session], share[before, session], by_hand[before, session] = -1, np.nan, False
+        members[track, session], share[track, session], by_hand[track, session] = cell, 1, True
+        alone = (members >= 0).sum(1) == 1
+        share[alone] = np.where(members[alone] >= 0, 1, np.nan)  # an only member is sure to be itself
+        kept = (members >= 0).any(1)
+        several = (members >= 0).sum(1) > 1
+        searched = self.searched
+        if searched is not None:
+            searched = np.concatenate([searched, np.zeros((grown - len(self), members.shape[1]), bool)])
+            searched[track, session], searched[before, session] = searched[before, session], False
+            searched = searched[kept]
+        return replace(
+            self,
+            cell=members[kept],
+            probability=share[kept],
+            decided=by_hand[kept],
+            searched=searched,
+            expected_false=float(np.nansum(1 - share[several])),
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
         file["probability"] = np.asarray(tracks.probability, np.float32)
         if tracks.searched is not None:
             file["searched"] = np.asarray(tracks.searched, bool)
+        if tracks.decided is not None:
+            file["decided"] = np.asarray(tracks.decided, bool)
         text = h5py.string_dtype()
         for name in ("path", "sha256", "name"):
             values = [getattr(session, name) for session in tracks.sessions]
@@ -116,6 +118,7 @@ def read_tracks(path: Path | str) -> Tracks:
             sessions=tuple(sessions),
             reference=int(hdf5.number(file.attrs.get("reference", 0))),
             searched=hdf5.read(file, "searched", cell.shape, bool) if "searched" in file else None,
+            decided=hdf5.read(file, "decided", cell.shape, bool) if "decided" in file else None,
             **{name: hdf5.number(file.attrs.get(name)) for name in TOGETHER},
             config=hdf5.text(file.attrs.get("config", "")),
             package_version=hdf5.text(file.attrs.get("package_version", "")),

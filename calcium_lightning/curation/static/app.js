@@ -9,6 +9,7 @@ import * as movie from "./movie.js";
 import * as plots from "./plots.js";
 import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, state, statusOf, trouble } from "./store.js";
 import * as tools from "./tools.js";
+import * as tracks from "./tracks.js";
 
 let source = null;
 const find = (id) => document.getElementById(id);
@@ -69,7 +70,7 @@ function theme(name) {
 }
 
 async function begin() {
-  for (const part of [field, list, cell, movie, plots, tools, keys]) part.start();
+  for (const part of [field, list, cell, movie, plots, tools, tracks, keys]) part.start();
   const wish = new URLSearchParams(location.search).get("theme");
   const dark = wish ? wish === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   theme(dark ? "dark" : "light");

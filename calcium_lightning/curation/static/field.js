@@ -6,6 +6,7 @@ import { FIELD, NEIGHBOURS, Picture, View, pathOf, pointers, scale, stroke } fro
 import { movie } from "./movie.js";
 import { byHand, choose, count, emit, mark, on, present, score, state, statusOf } from "./store.js";
 import { tools } from "./tools.js";
+import { trackColour } from "./tracks.js";
 
 const find = (id) => document.getElementById(id);
 const panes = [{ canvas: find("field"), picture: null }, { canvas: find("second"), picture: null }];
@@ -92,6 +93,7 @@ function inView(cell) {
 
 function colourOf(cell, status) {
   if (state.colour === "score") return scale(score(cell) ?? 0);
+  if (state.colour === "track") return trackColour(cell);
   if (state.colour === "activity") return scale(activityOf(cell));
   return FIELD[status];
 }
