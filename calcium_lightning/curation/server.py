@@ -226,6 +226,7 @@ class Curator:
             "recording": None if self.raw is None else vars(told.progress),
             "regressing": 0 if regressor is None else len(regressor.waiting()),
             "busy": None if regressor is None else regressor.busy,
+            "failures": [] if regressor is None else sorted(regressor.failures),
         }
 
     def cell(self, request: Request) -> Response:
@@ -233,7 +234,23 @@ class Curator:
         cells, row = self.ledger.cells, request.path_params["cell"]
         if row >= len(cells):
             raise InputError(f"cell {row}: there are {len(cells)} cells, from 0")
-        return JSONResponse(views.details(cells, row, self.settings, self.facts["diameter"]))
+        told = views.details(cells, row, self.settings, self.facts["diameter"])
+        return JSONResponse({**told, "regression": self._regression(row)})
+
+    def _regression(self, row: int) -> str:
+        """What became of a cell that was made by hand, where it isn't regressed; empty otherwise."""
+        number = int(self.ledger.standing.made_by[row])
+        if number not in {entry.number for entry in self.ledger.unregressed()}:
+            return ""
+        if self.regressor is None:
+            return "Not regressed: its recording isn't here, start the page with session=."
+        why = self.regressor.failures.get(number)
+        if why is not None:
+            return f"Not regressed, its trace is no measurement: {why}."
+        state = self.news_of_worker().progress
+        if state.state == "failed":
+            return f"Not regressed, its trace is no measurement: {state.words}."
+        return "Not regressed yet: its trace is put together from what was known."
 
     def traces(self, request: Request) -> Response:
         """Traces of some cells, thinned."""

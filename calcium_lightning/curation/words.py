@@ -80,7 +80,8 @@ def in_words(cells: CellTable, row: int, settings: QualitySettings) -> str:
         by = f" by {who}" if who else " by hand"
         return f"{'Accepted' if verdict > 0 else 'Rejected'}{by}."
     if standing is not None and standing.origin[row] > 0:
-        return "Made by hand, and accepted for that."
+        doubt = f" The tests would reject it: {'; '.join(failed)}." if failed else ""
+        return f"Made by hand, and accepted for that.{doubt}"
     if cells.accepted[row]:
         return "Accepted by the tests."
     why = "; ".join(failed) if failed else "it lies where no tissue shows, or too little is known of it"

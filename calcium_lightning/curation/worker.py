@@ -27,6 +27,9 @@ from calcium_lightning.core.remade import Remade
 from calcium_lightning.curation.frames import Frames
 from calcium_lightning.io.curation_file import open_original, read_remade, write_remade
 
+#: why nothing is regressed any more
+ENDED = "the process that works on the recording has ended; start again"
+
 
 @dataclass
 class Progress:
@@ -109,7 +112,7 @@ class Worker:
                         self._answered.notify_all()
             self._ended = True
             if self.news.progress.state != "failed":
-                self.news = News(Progress("failed", "the process that works on it has ended; start again"))
+                self.news = News(Progress("failed", ENDED))
             with self._answered:
                 self._answered.notify_all()
             changed()
@@ -138,19 +141,19 @@ class Worker:
                     raise InputError(about["error"])
                 values = np.frombuffer(self._frames.recv_bytes(), np.uint8)
             except (EOFError, OSError) as error:
-                raise InputError("the process that works on the recording has ended; start again") from error
+                raise InputError(ENDED) from error
         return about, values.reshape(-1, about["height"], about["width"])
 
-    def regress(self, number: int, target: Path) -> Remade | None:
-        """Regress what an action made; None where nothing comes of it. Waits for it."""
+    def regress(self, number: int, target: Path) -> Remade | str:
+        """Regress what an action made; in words why, where nothing comes of it. Waits for it."""
         try:
             self._jobs.send((number, target))
         except OSError:
-            return None
+            return ENDED
         with self._answered:
             self._answered.wait_for(lambda: number in self._done or self._ended)
-            failure = self._done.pop(number, "ended")
-        return None if failure else read_remade(h5py.File(target, "r"))
+            failure = self._done.pop(number, ENDED)
+        return failure or read_remade(h5py.File(target, "r"))
 
 
 def serve(cells: Path, session: Path, frames: Connection, jobs: Connection) -> None:
@@ -206,6 +209,8 @@ def _work(
                     drawn = original.remade[number]
                     shapes = drawn.footprints[drawn.rows >= len(before)]
                     part = regress(before, replaced(entry.action), shapes, recording.ready)
+                    if not (part.quality["consistency"][: shapes.shape[0]] > 0).all():
+                        raise InputError("no frame shows a cell there")
                     with h5py.File(target, "w") as file:
                         write_remade(file, part, before.frame_shape)
             except (InputError, StopIteration, OSError, ArithmeticError, RuntimeError, ValueError) as error:

@@ -52,7 +52,9 @@ function listen() {
   source.addEventListener("message", async (event) => {
     const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
     const other = told.revision > state.revision;
-    Object.assign(state, { folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
+    const failed = told.failures.filter((number) => !state.failures.includes(number));
+    if (failed.length) trouble("A cell that was made by hand can't be regressed on the recording: choose it to see why, or undo.");
+    Object.assign(state, { failures: told.failures, folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
     news();
     emit("news");
     if (other || ended || told.modes.length !== modes) await refresh();
