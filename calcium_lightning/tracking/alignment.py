@@ -1,9 +1,8 @@
 """All fields onto one: every two sessions laid on each other, what doesn't match left out, the rest fitted.
 
-Knows places of cells, and pictures as evidence that comes second. Whether two fields match at all is judged
-against chance: mirror images, since a field turned over holds as many cells, as dense, and can't match by any
-rotation; and the next best way of laying the fields themselves. Whether it holds is judged by the others: a
-session that lies elsewhere by the sessions that it matches is left out, and not forced.
+Knows places of cells. Whether two fields match at all is judged by themselves
+(:mod:`~calcium_lightning.tracking.pair_alignment`); whether it holds, by the others: a session that lies
+elsewhere by each of the sessions that it matches is left out, and not forced.
 """
 
 from __future__ import annotations
@@ -18,63 +17,21 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.progress import progress
-from calcium_lightning.tracking.coarse import coarse_candidates
-from calcium_lightning.tracking.pictures import Picture, agreement
-from calcium_lightning.tracking.refine import Fit, refine
+from calcium_lightning.tracking.pair_alignment import (
+    MIRRORS,
+    PairAlignment,
+    align_pair,
+    judged_by_all,
+    mirrored,
+)
+from calcium_lightning.tracking.pictures import Picture
+from calcium_lightning.tracking.refine import refine
 from calcium_lightning.tracking.spline import fit_through
 
-#: rotations tried at first and, where nothing matches, at last, degrees; and scales
-NARROW, WIDE, STEP = 20.0, 180.0, 2.0
-SCALES, MORE_SCALES = (1.0,), (0.93, 1.0, 1.07)
-#: candidates that are refined: so many, of those whose correlation is such a share of the best one's
-TRIED, CLOSE = 3, 0.6
-#: mirror images in all, at least one a pair
-MIRRORS = 8
-#: two fields match where they agree so many times better than the best mirror image, and by so many nats
-RATIO, LEAST = 1.6, 12.0
-#: fewest cells that two fields can be matched by
-FEWEST = 6
 #: rounds of fitting every session to all others
 TOGETHER = 2
-#: pictures count no more than this share of what the cells' places tell
-SECOND = 0.5
-#: ways of laying a field are different ones from so many cell diameters apart, and two sessions disagree from
-#: so many
-ELSEWHERE, DISAGREE = 1.0, 0.5
-
-
-@dataclass(frozen=True)
-class PairAlignment:
-    """Two sessions laid on each other.
-
-    Attributes
-    ----------
-    first, second : int
-        The sessions; the second was brought onto the first.
-    fit : Fit or None
-        How; None where there are too few cells.
-    chance : float
-        The score of the best mirror image, or of the next best way, nats.
-    matches : bool
-        Whether it is more than chance.
-    pictures : float
-        How much the fields' pictures speak for it, nats; 0 where they tell nothing.
-    """
-
-    first: int
-    second: int
-    fit: Fit | None
-    chance: float
-    matches: bool
-    pictures: float = 0.0
-
-    @property
-    def score(self) -> float:
-        """What places and pictures tell together, nats."""
-        if self.fit is None:
-            return float("-inf")
-        most = SECOND * max(self.fit.score, 0.0)
-        return self.fit.score + float(np.clip(self.pictures, -most, most))
+#: two sessions disagree where a third lies from so many cell diameters
+DISAGREE = 0.5
 
 
 @dataclass(frozen=True)
@@ -141,95 +98,11 @@ def align(
     pairs: list[PairAlignment] = []
     with progress("aligning fields", len(couples), "pairs") as advance:
         for first, second in couples:
-            decoys = [_mirrored(places[second], extents[second], rng) for _ in range(mirrors)]
-            pairs.append(_align_pair(first, second, places, decoys, diameter, seen))
+            decoys = [mirrored(places[second], extents[second], rng) for _ in range(mirrors)]
+            pairs.append(align_pair(first, second, places, decoys, diameter, seen))
             advance(1)
-    pairs = _judged(pairs)
+    pairs = judged_by_all(pairs)
     return checked(places, diameter, pairs)
-
-
-def lay(source: np.ndarray, target: np.ndarray, diameter: float, wide: bool = False) -> list[Fit]:
-    """Ways of laying one field's cells onto another's, the best first; none where there are too few cells.
-
-    Parameters
-    ----------
-    source, target : ndarray (M, 2), (N, 2)
-        Places, pixels.
-    diameter : float
-        Of a cell, pixels.
-    wide : bool
-        Try every rotation, and other scales.
-    """
-    if min(len(source), len(target)) < FEWEST:
-        return []
-    limit = WIDE if wide else NARROW
-    angles = np.radians(np.arange(-limit, limit if wide else limit + STEP, STEP))
-    scales = np.array(MORE_SCALES if wide else SCALES)
-    starts = coarse_candidates(source, target, diameter, angles=angles, scales=scales, count=TRIED)
-    starts = [start for start in starts if start.score > CLOSE * starts[0].score]
-    fits = [refine(source, [target], FieldTransform(start.matrix), diameter) for start in starts]
-    return sorted(fits, key=lambda fit: -fit.score)
-
-
-def _mirrored(places: np.ndarray, extent: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """The field turned over, and cut anew: what leaves on one side comes in on the other."""
-    turned = places * [1, -1] + [0, extent[1] - 1]
-    return (turned + rng.uniform(0, extent)) % extent
-
-
-def _align_pair(
-    first: int,
-    second: int,
-    places: Sequence[np.ndarray],
-    decoys: Sequence[np.ndarray],
-    diameter: float,
-    pictures: Sequence[Picture | None],
-) -> PairAlignment:
-    best = PairAlignment(first, second, None, 0.0, False)
-    one, other = pictures[first], pictures[second]
-
-    def seen(fit: Fit) -> float:
-        if one is None or other is None:
-            return 0.0
-        return agreement(one, other, fit.transform, diameter)
-
-    for wide in (False, True):
-        ways = lay(places[second], places[first], diameter, wide)
-        if not ways:
-            return best
-        mirrored = [laid[0].score for decoy in decoys if (laid := lay(decoy, places[first], diameter, wide))]
-        told = [PairAlignment(first, second, fit, 0.0, False, seen(fit)) for fit in ways]
-        told = sorted(told, key=lambda pair: -pair.score)
-        others = [
-            pair.score for pair in told[1:] if _apart(told[0], pair, places[second]) > ELSEWHERE * diameter
-        ]
-        chance = max([*mirrored, *others], default=0.0)
-        best = replace(told[0], chance=chance, matches=_more(told[0].score, chance))
-        if best.matches:
-            return best
-    return best
-
-
-def _more(score: float, chance: float) -> bool:
-    return score > max(RATIO * chance, chance + LEAST)
-
-
-def _apart(one: PairAlignment, other: PairAlignment, places: np.ndarray) -> float:
-    """Median distance of where two ways of laying a field bring its cells, pixels."""
-    if one.fit is None or other.fit is None:
-        return 0.0
-    ends = one.fit.transform.apply(places) - other.fit.transform.apply(places)
-    return float(np.median(np.linalg.norm(ends, axis=1)))
-
-
-def _judged(pairs: list[PairAlignment]) -> list[PairAlignment]:
-    """Judge each pair by the mirror images of all: one alone may be lucky."""
-    judged = []
-    for pair in pairs:
-        beside = [other.chance for other in pairs if {other.first, other.second} & {pair.first, pair.second}]
-        chance = max(pair.chance, float(np.median(beside)))
-        judged.append(replace(pair, chance=chance, matches=pair.matches and _more(pair.score, chance)))
-    return judged
 
 
 def checked(places: Sequence[np.ndarray], diameter: float, pairs: Sequence[PairAlignment]) -> Alignment:

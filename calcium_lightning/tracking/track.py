@@ -17,8 +17,9 @@ from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.footprints import read_footprints
-from calcium_lightning.tracking.alignment import FEWEST, Alignment, align
+from calcium_lightning.tracking.alignment import Alignment, align
 from calcium_lightning.tracking.clusters import Clustering
+from calcium_lightning.tracking.pair_alignment import FEWEST
 from calcium_lightning.tracking.pairs import model_pairs
 from calcium_lightning.tracking.pictures import Picture
 from calcium_lightning.tracking.shapes import Shapes
