@@ -34,12 +34,15 @@ def main(cfg: DictConfig) -> None:
 
     Opens a page in the browser, for this machine only. With session= there is the movie, and cells that are
     merged, split or drawn are regressed on it. Every decision is kept at once, can be undone, and counts for
-    whatever reads the cells file afterwards. from= takes decisions over to cells that were extracted anew.
+    whatever reads the cells file afterwards. With tracks= outlines can be coloured by track, and what is the
+    same cell on other days can be confirmed, set apart and joined. from= takes decisions over to cells that
+    were extracted anew.
     """
     given_cells = _one("cells", cfg.cells)
     given = None if cfg["from"] is None else _one("from", cfg["from"])
 
     from calcium_lightning.curation.ledger import open_ledger
+    from calcium_lightning.curation.links import Links
     from calcium_lightning.curation.serve import Page
     from calcium_lightning.curation.server import Curator
     from calcium_lightning.curation.transfer import read_decisions, transfer
@@ -55,7 +58,8 @@ def main(cfg: DictConfig) -> None:
         session = None
         if cfg.session is not None:
             session = stack.enter_context(Session(_one("session", cfg.session)))
-        curator = Curator(ledger, session)
+        links = None if cfg.tracks is None else Links(_one("tracks", cfg.tracks), path)
+        curator = Curator(ledger, session, links=links)
         if decisions is not None:
             found = transfer(decisions, ledger.cells, draw=session is not None)
             if found.actions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def main(cfg: DictConfig) -> None:
 
     The one setting that matters is cell_diameter=, the full width at half maximum of a typical cell in pixels
     (or cell_diameter_um=); without it, it is estimated from the session. fdr= says which share of the
-    accepted cells may be false; how many are is estimated from the recording upside down.
+    accepted cells may be false; how many are is estimated from the recording upside down. curated= takes
+    cells files that a person has curated: the score learns from these decisions.
 
     With a checkpoint of model=published, the cells are the pixels that held one of its coordinates. With
     preprocess=published, the recording goes through the published chain first; what comes out of it is kept
@@ -37,7 +39,7 @@ def main(cfg: DictConfig) -> None:
 
     from calcium_lightning.core.atomic import check_output, steady
     from calcium_lightning.io.curation_file import check_undecided
-    from calcium_lightning.io.kind import may_be_session
+    from calcium_lightning.io.kind import may_be_cells, may_be_session
     from calcium_lightning.io.origin import is_current, noted_config
     from calcium_lightning.io.session import Session
     from calcium_lightning.io.stored import files_beside
@@ -66,6 +68,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.cells_file import count_cells, write_cells
     from calcium_lightning.io.mask import read_mask
     from calcium_lightning.localize.detectors.base import WindowDetector, ready
+    from calcium_lightning.localize.lab import LabScore
     from calcium_lightning.pipeline import extract_streamed
     from calcium_lightning.preprocess.chain import SessionChain
 
@@ -73,6 +76,10 @@ def main(cfg: DictConfig) -> None:
     detector = ready(instantiate(cfg.detector, _convert_="all"), device)
     mask = None if cfg.field is None else read_mask(as_paths(cfg.field)[0])
     chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
+    if cfg.curated is not None:
+        lab = LabScore.read([item.path for item in find_inputs("curated", cfg.curated, may_be_cells)])
+        localize = replace(localize, lab=lab)
+        print(f"score: learned from {lab.accepted} cells accepted by hand and {lab.rejected} rejected")
     preprocess = None if isinstance(chain, SessionChain) else chain
 
     def log(output: Path) -> None:

@@ -24,9 +24,11 @@ def main(cfg: DictConfig) -> None:
 
     Fields are turned, shifted, scaled and bent onto one, by the cells' places; a session that matches no
     other is said and left out. Which cells are the same is a matter of probability: p= is the least of a
-    track's member. page=, csv= and cellreg= write a page, a table, and what CellReg writes.
+    track's member. page=, csv= and cellreg= write a page, a table, and what CellReg writes. search=FOLDER
+    looks for cells that a session lacks in its recording; cells files with those that are found, marked, go
+    into the folder, and the tracks are of these.
     """
-    from calcium_lightning.core.atomic import atomic_path, check_output
+    from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.results.table import is_foreign
 
@@ -41,18 +43,19 @@ def main(cfg: DictConfig) -> None:
         raise InputError("output=, page=, csv= and cellreg=: two of them are one file")
 
     from calcium_lightning.io.tracks_file import write_tracks
-    from calcium_lightning.tracking.track import read_fields, track_fields
+    from calcium_lightning.tracking.track import track_with_fields
 
-    fields = read_fields(inputs, cfg.rejected)
-    settings = OmegaConf.to_yaml(cfg, resolve=True)
-    tracks = track_fields(fields, p=cfg.p, config=settings)
-    for row in tracks.left_out:
-        session = tracks.sessions[row]
-        print(
-            f"{session.name}: matches no other session and is left out (its cells' places agree by "
-            f"{max(session.agreement, 0):.0f} nats at best, a mirror image's by {session.chance:.0f})",
-            file=sys.stderr,
-        )
+    tracks, fields = track_with_fields(
+        inputs,
+        p=cfg.p,
+        rejected=cfg.rejected,
+        search=None if cfg.search is None else as_paths(cfg.search)[0],
+        sessions=None if cfg.sessions is None else as_paths(cfg.sessions),
+        overwrite=cfg.overwrite,
+        config=OmegaConf.to_yaml(cfg, resolve=True),
+    )
+    for line in tracks.warnings:
+        print(line, file=sys.stderr)
     write_tracks(outputs["output"], tracks, cfg.overwrite)
     print(f"{outputs['output']}: {tracks.in_words()}")
     if "csv" in outputs:
@@ -66,10 +69,9 @@ def main(cfg: DictConfig) -> None:
         export_cellreg(tracks, fields, outputs["cellreg"], overwrite=cfg.overwrite)
         print(f"CellReg: {outputs['cellreg']}")
     if "page" in outputs:
-        from calcium_lightning.pages.tracks import render
+        from calcium_lightning.pages.tracks import write_page
 
-        with atomic_path(outputs["page"], cfg.overwrite) as temporary:
-            temporary.write_text(render(tracks, fields, str(outputs["output"])), encoding="utf-8")
+        write_page(outputs["page"], tracks, fields, str(outputs["output"]), cfg.overwrite)
         print(f"page: {outputs['page']}")
 
 

@@ -104,3 +104,23 @@ def test_help_is_quick_and_lists_the_presets(tmp_path):
     assert time.monotonic() - begin < 10  # a second on an idle machine
     assert "miniscope_ca1 | miniscope_cortex" in result.stdout
     assert "torch" not in result.stderr
+
+
+def test_days_of_one_animal_go_into_a_folder(run_command, tmp_path):
+    days = ("days=several", "days.count=2", "days.drift_px=3", "days.turnover=0")
+    days = (*days, "simulation.density_per_1000_px2=12")
+    outcome = run_command("simulate", "output=animal", *days, *TINY)
+    assert outcome.status == 0, outcome.stderr
+    identities = []
+    for number in (1, 2):
+        with Session(tmp_path / "animal" / f"day{number}.h5") as session:
+            assert session.shape[1:] == (40, 56)
+            identities.append(session.truth.identity)
+            assert len(identities[-1]) == session.truth.footprints.shape[0]
+    assert len(set(identities[0]) & set(identities[1]))
+    again = run_command("simulate", "output=animal", *days, *TINY)
+    assert (again.status, "day1.h5: exists" in again.stderr) == (2, True)
+    for wrong in ("days.count=0", "days.turnover=2", "days.drift_px=-1"):
+        outcome = run_command("simulate", "output=other", "days=several", wrong, *TINY)
+        assert (outcome.status, wrong.split("=")[0] in outcome.stderr) == (2, True)
+    assert not (tmp_path / "other").exists()

@@ -96,6 +96,7 @@ def test_everything_is_written(run, files, tmp_path) -> None:
     assert [int(row["day 1"]) for row in rows] == tracks.cell[:, 1].tolist()
     page = Page((tmp_path / "t.html").read_text())
     assert page.count("g", **{"class": "layer"}) == 3
+    assert page.count("svg", **{"class": "course"}) > 3
     assert page.count("tr", **{"data-track": "0"}) <= 1
     for tag, attributes in page.elements:
         for name in ("src", "href"):

@@ -58,6 +58,9 @@ class ExtractConfig:
         False, "bridge traces over frames that hold no picture, where they are nan otherwise"
     )
     fdr: Any = option(0.05, "greatest share of false cells among the accepted, by the recording's twin")
+    curated: Any = option(
+        None, "cells files that a person has curated: the score learns from the decisions", path="input"
+    )
     detector: Any = option({}, "what finds cells in a frame")
     device: str = option("auto", "auto | cpu | cuda | mps")
     parts: Any = option([], "modules of parts of one's own, by name or file: [my_parts]")
@@ -139,7 +142,9 @@ class IngestConfig:
 class SimulateConfig:
     """A synthetic session with ground truth."""
 
-    output: Any = option(None, "session file (.h5), or a folder for it; default: here", path="output")
+    output: Any = option(
+        None, "session file (.h5), or a folder for it or for several days; default: here", path="output"
+    )
     seed: int = option(0, "the same seed and settings give the same file")
     fps: float | None = option(None, "frame rate, Hz, in place of the preset's", unit="Hz")
     pixel_size_um: float | None = option(None, "micrometres per pixel, in place of the preset's", unit="µm")
@@ -153,6 +158,9 @@ class SimulateConfig:
     overwrite: bool = option(False, "replace an existing output")
     simulation: Any = option(
         {}, "the scene: simulation.seconds=, .height_px=, .brightness=, ... (--cfg job shows all)"
+    )
+    days: Any = option(
+        {}, "several: days of one animal, a session each; days.count=, .turnover=, .drift_px=, ..."
     )
 
 

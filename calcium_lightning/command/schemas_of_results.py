@@ -129,6 +129,9 @@ class CurateConfig:
 
     cells: Any = option(MISSING, "cells file; what is decided is kept in it", path="either")
     session: Any = option(None, "its session file: for the movie, and to regress new cells on", path="input")
+    tracks: Any = option(
+        None, "tracks file: what these cells are on other days; decisions about that go there", path="either"
+    )
     __annotations__["from"] = "Any"
     vars()["from"] = option(
         None,
@@ -159,6 +162,16 @@ class TrackConfig:
     )
     p: float = option(0.5, "least probability that a cell belongs to its track")
     rejected: bool = option(False, "take the cells that failed the quality tests too")
+    search: Any = option(
+        None,
+        "folder: look for cells that a session lacks in its recording; cells files with those go there",
+        path="output",
+    )
+    sessions: Any = option(
+        None,
+        "recordings for search=, in the order of cells=; default: as the cells files say",
+        path="input",
+    )
     overwrite: bool = option(False, "replace existing outputs")
 
 

@@ -6,7 +6,7 @@ made how is nobody's business here: knows arrays only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -55,6 +55,26 @@ class Remade:
     baseline: np.ndarray
     quality: dict[str, np.ndarray]
     regressed: bool
+
+    def take(self, index: Sequence[int]) -> Remade:
+        """Some of the rows."""
+
+        def some(rows: Rows) -> np.ndarray:
+            return np.concatenate([rows[slice(row, row + 1)] for row in index])
+
+        kept = list(index)
+        return Remade(
+            self.rows[kept],
+            self.centers[kept],
+            self.center_std[kept],
+            self.footprints[kept],
+            some(self.traces),
+            some(self.denoised),
+            some(self.spikes),
+            self.baseline[kept],
+            {name: values[kept] for name, values in self.quality.items()},
+            self.regressed,
+        )
 
 
 @runtime_checkable

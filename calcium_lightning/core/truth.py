@@ -28,6 +28,8 @@ class Truth:
         Peak brightness of each cell.
     mask : ndarray, uint8 (H', W')
         An annotator's mask of all cells at its own resolution.
+    identity : ndarray, int64 (K,)
+        Which of the animal's cells each is, the same number on every day.
     """
 
     shifts: np.ndarray | None = None
@@ -36,6 +38,7 @@ class Truth:
     spikes: np.ndarray | None = None
     amplitude: np.ndarray | None = None
     mask: np.ndarray | None = None
+    identity: np.ndarray | None = None
 
     def beginning(self, frames: int) -> Truth:
         """The truth of the first frames only."""

@@ -6,7 +6,7 @@
 
 :mod:`~calcium_lightning.curation.ledger` is the one place that decides; it knows no recording and no page.
 :mod:`~calcium_lightning.curation.combine` makes the rows of new cells from what the file holds, at once;
-:mod:`~calcium_lightning.curation.regress` makes them again from the recording, with the functions of
+:mod:`~calcium_lightning.localize.regress` makes them again from the recording, with the functions of
 ``localize``, in a process of its own (:mod:`~calcium_lightning.curation.worker`).
 :mod:`~calcium_lightning.curation.server` gives the page its files, numbers and frames and takes its actions;
 the page draws.

@@ -2,7 +2,7 @@
 
 What was found of two cells is the movie of both, so their merger is the best single footprint and trace for
 that movie. A part of a cell has its trace until the recording tells more
-(:mod:`~calcium_lightning.curation.regress`). Knows arrays.
+(:mod:`~calcium_lightning.localize.regress`). Knows arrays.
 """
 
 from __future__ import annotations

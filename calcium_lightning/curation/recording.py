@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from calcium_lightning.core.cells import StreamedCells
 from calcium_lightning.core.errors import InputError
@@ -23,61 +21,17 @@ from calcium_lightning.core.remade import Columns
 from calcium_lightning.curation.frames import Frames, RawMovie, in_bytes, in_range, range_of, stored
 from calcium_lightning.curation.images import MovieImages
 from calcium_lightning.curation.worker import Progress
-from calcium_lightning.io.base_session import BaseSession, DerivedSession
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.localize.demix import Demixer, Model
-from calcium_lightning.localize.finder import LocalizeSettings
-from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.patches import Surround
+from calcium_lightning.localize.ready import Ready, motion_of
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.upscale import from_session
-from calcium_lightning.nn.checkpoint import load_network
-from calcium_lightning.preprocess.diameter import guess_diameter
-from calcium_lightning.preprocess.motion.types import PatchShifts
-from calcium_lightning.preprocess.prepare import Known, PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared, Scale
-from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
 
 #: kinds of movie: those of the session's pixels, and those at the network's scale in units of the noise
 OF_SESSION, OF_NOISE = ("corrected",), ("foreground", "reconstruction", "residual")
 MODES = (*OF_SESSION, *OF_NOISE)
-
-
-class Counted(DerivedSession):
-    """A session that says how many of its frames were read: how far work on it has come."""
-
-    def __init__(self, original: BaseSession, read: Callable[[int], None]) -> None:
-        super().__init__(original)
-        self._read = read
-
-    def read_into(self, start: int, out: np.ndarray) -> None:
-        """Read, and say so."""
-        self.original.read_into(start, out)
-        self._read(len(out))
-
-
-@dataclass
-class Ready:
-    """A session that is prepared.
-
-    Attributes
-    ----------
-    prepared : Prepared
-        Its background, noise, scale.
-    movie : ScratchMovie
-        Its foreground, frames that hold a picture only.
-    kept : ndarray of int (T',)
-        Which frames those are.
-    place : ndarray of int (T,)
-        Where each frame of the recording is among them, -1 for those without a picture.
-    images : dict of str to ndarray (H, W)
-        Local correlation, peak to noise.
-    """
-
-    prepared: Prepared
-    movie: ScratchMovie
-    kept: np.ndarray
-    place: np.ndarray
-    images: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Recording:
@@ -99,15 +53,13 @@ class Recording:
         self.session, self.found = session, cells
         self.progress = Progress()
         self.ready: Ready | None = None
+        self.images: dict[str, np.ndarray] = {}
         self._changed = changed
         self._raw = RawMovie(session)
         self._range: tuple[float, float] | None = None
         self._model: tuple[Any, Model] | None = None
         self._lock = threading.Lock()
-        patches = None
-        if cells.patch_shifts is not None and cells.patch_std is not None:
-            patches = PatchShifts(cells.patch_shifts, cells.patch_std)
-        self._motion = Known(cells.shifts, patches, cells.nonrigid)
+        motion = motion_of(cells)
         count, size = session.n_frames, cells.frame_shape
         #: undoes the motion, and nothing else
         self._still = Prepared(
@@ -123,7 +75,7 @@ class Recording:
             knots=torch.zeros(1),
             noise=torch.ones(1, 1),
             seen=torch.ones(1, 1),
-            patches=patches,
+            patches=motion.patches,
         )
 
     def modes(self) -> list[str]:
@@ -141,30 +93,16 @@ class Recording:
             if int(100 * self.progress.share) != before:
                 self._changed()
 
+        def foreground() -> None:
+            self.progress.words = "taking background off"
+
         self.progress = Progress("preparing", "reading the recording")
-        settings, diameter = settings_of(cells.config)
-        settings = settings.for_background(load_network(None)[1].background_diameters)
-        session: BaseSession = Counted(self.session, read)
-        if settings.repair_defects:
-            session = RepairedSession.of(session, cells.field)
-        diameter = diameter or guess_diameter(session).diameter
-        prepared = prepare(session, diameter, settings, fps=cells.fps, known=self._motion)
-        self.progress.words = "taking background off"
-        movie = ScratchMovie(prepared.scale.size)
-        write_foreground(prepared, movie, "cpu", LocalizeSettings().neuropil)
-        kept = kept_frames(prepared.session)
-        place = np.full(cells.n_frames, -1)
-        place[kept] = np.arange(len(kept))
-        images = MovieImages.of(movie)
-        self.ready = Ready(
-            prepared,
-            movie,
-            kept,
-            place,
-            {"local correlation": images.correlation, "peak to noise": images.peak},
-        )
+        ready = Ready.of(self.session, cells, read, foreground)
+        images = MovieImages.of(ready.movie)
+        self.images = {"local correlation": images.correlation, "peak to noise": images.peak}
+        self.ready = ready
         self.progress = Progress("ready", "", 1.0)
-        return self.ready
+        return ready
 
     def frames(self, mode: str, index: np.ndarray, cells: StreamedCells) -> Frames:
         """Frames as 8-bit numbers.
@@ -259,32 +197,3 @@ class Recording:
                 lambda index: self._values("foreground", index, cells), self.session.n_frames
             )
         return self._range
-
-
-def settings_of(config: str) -> tuple[PreprocessSettings, float | None]:
-    """How a cells file says that its session was prepared, and the cells' diameter where it was given.
-
-    Numbers and switches only: nothing that a file names is imported.
-    """
-    try:
-        given = yaml.safe_load(config)
-        chosen = given["preprocess"]
-        diameter = given.get("cell_diameter")
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return PreprocessSettings(), None
-    names = (
-        "background_diameters",
-        "baseline_seconds",
-        "baseline_frames",
-        "noise_floor",
-        "repair_defects",
-        "repair_stretch",
-        "correlated_noise",
-    )
-    plain = {
-        name: chosen[name]
-        for name in names
-        if isinstance(chosen, dict) and isinstance(chosen.get(name), int | float | bool)
-    }
-    known = float(diameter) if isinstance(diameter, int | float) and diameter > 0 else None
-    return PreprocessSettings(**plain), known

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
+from calcium_lightning.core.remade import Remade
 from calcium_lightning.curation.ledger import Ledger
-from calcium_lightning.curation.worker import Worker
+
+
+class Regresses(Protocol):
+    """What can regress an action's cells: :class:`~calcium_lightning.curation.worker.Worker`."""
+
+    def regress(self, number: int, target: Path) -> Remade | str:
+        """Regress what an action made; in words why, where nothing comes of it."""
+        ...
 
 
 class Regressor:
@@ -16,16 +26,17 @@ class Regressor:
     ----------
     ledger : Ledger
         What was decided; it gets the results.
-    worker : Worker
+    worker : Regresses
         Does it.
     changed : callable
         Called when it begins or ends something.
     """
 
-    def __init__(self, ledger: Ledger, worker: Worker, changed: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, worker: Regresses, changed: Callable[[], None]) -> None:
         self.ledger, self.worker, self._changed = ledger, worker, changed
         self.busy: int | None = None
-        self._failed: set[int] = set()
+        #: why actions can't be regressed, by their numbers
+        self.failures: dict[int, str] = {}
         self._wake, self._ended = threading.Event(), False
         self._stop: Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
@@ -48,7 +59,7 @@ class Regressor:
     def waiting(self) -> list[int]:
         """Numbers of the actions that are to be regressed."""
         numbers = (entry.number for entry in self.ledger.unregressed())
-        return [number for number in numbers if number not in self._failed]
+        return [number for number in numbers if number not in self.failures]
 
     def _run(self) -> None:
         while not self._ended:
@@ -65,9 +76,9 @@ class Regressor:
         """Have one action regressed."""
         target = self.ledger.scratch(number)
         part = self.worker.regress(number, target)
-        if part is None:
+        if isinstance(part, str):
             if not self._ended:
-                self._failed.add(number)
+                self.failures[number] = part
         else:
             self.ledger.replace(number, part)
         target.unlink(missing_ok=True)

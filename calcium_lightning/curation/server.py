@@ -26,13 +26,15 @@ from starlette.routing import Route
 from calcium_lightning import pages
 from calcium_lightning.core.decisions import LONGEST_NAME, Draw, action_as_json, action_of
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.glossary import described
 from calcium_lightning.curation import views
 from calcium_lightning.curation.frames import RawMovie
 from calcium_lightning.curation.ledger import Ledger, Stale
+from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.regressor import Regressor
-from calcium_lightning.curation.words import MEANINGS, thresholds
 from calcium_lightning.curation.worker import News, Worker
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.localize.own_test import settings_of
 
 #: files that are served, and under which name: folders, and the drawing code that reports hold too
 PAGES = Path(pages.__file__).parent
@@ -54,14 +56,20 @@ class Curator:
         What is decided.
     session : BaseSession, optional
         For the movie and the regression.
+    links : Links, optional
+        Which cells of other days these are.
     ended : callable, optional
         Called when the page says that it is done.
     """
 
     def __init__(
-        self, ledger: Ledger, session: BaseSession | None = None, ended: Callable[[], None] | None = None
+        self,
+        ledger: Ledger,
+        session: BaseSession | None = None,
+        ended: Callable[[], None] | None = None,
+        links: Links | None = None,
     ) -> None:
-        self.ledger = ledger
+        self.ledger, self.links = ledger, links
         self.ended = ended or (lambda: None)
         self.raw: RawMovie | None = None
         self.worker: Worker | None = None
@@ -73,7 +81,7 @@ class Curator:
             self.raw = RawMovie(session)
             self.worker = Worker(ledger.path, session.path)
             self.regressor = Regressor(ledger, self.worker, self.changed)
-        self.settings = thresholds(ledger.found)
+        self.settings = settings_of(ledger.found)
         self.facts = views.facts(ledger.found)
         self._found_rows = views.rows_of(ledger.found, range(len(ledger.found)))
         self._peaks: np.ndarray | None = None
@@ -141,6 +149,8 @@ class Curator:
                 Route("/api/frames/{mode}", self.frames),
                 Route("/api/events", self.events),
                 Route("/api/decide", self.decide, methods=["POST"]),
+                Route("/api/tracks/{cell:int}", self.track),
+                Route("/api/link", self.link, methods=["POST"]),
                 Route("/api/decisions.json", self.decisions),
                 Route("/api/end", self.finish, methods=["POST"]),
             ],
@@ -175,9 +185,10 @@ class Curator:
             {
                 "file": ledger.path.name,
                 "facts": self.facts,
-                "meanings": MEANINGS,
+                "meanings": {name: described(name) for name in ledger.found.quality},
                 "layers": layers,
                 "rows": self._found_rows,
+                "tracks": None if self.links is None else self.links.state(),
                 **self._state(),
             }
         )
@@ -215,6 +226,7 @@ class Curator:
             "recording": None if self.raw is None else vars(told.progress),
             "regressing": 0 if regressor is None else len(regressor.waiting()),
             "busy": None if regressor is None else regressor.busy,
+            "failures": [] if regressor is None else sorted(regressor.failures),
         }
 
     def cell(self, request: Request) -> Response:
@@ -222,7 +234,23 @@ class Curator:
         cells, row = self.ledger.cells, request.path_params["cell"]
         if row >= len(cells):
             raise InputError(f"cell {row}: there are {len(cells)} cells, from 0")
-        return JSONResponse(views.details(cells, row, self.settings, self.facts["diameter"]))
+        told = views.details(cells, row, self.settings, self.facts["diameter"])
+        return JSONResponse({**told, "regression": self._regression(row)})
+
+    def _regression(self, row: int) -> str:
+        """What became of a cell that was made by hand, where it isn't regressed; empty otherwise."""
+        number = int(self.ledger.standing.made_by[row])
+        if number not in {entry.number for entry in self.ledger.unregressed()}:
+            return ""
+        if self.regressor is None:
+            return "Not regressed: its recording isn't here, start the page with session=."
+        why = self.regressor.failures.get(number)
+        if why is not None:
+            return f"Not regressed, its trace is no measurement: {why}."
+        state = self.news_of_worker().progress
+        if state.state == "failed":
+            return f"Not regressed, its trace is no measurement: {state.words}."
+        return "Not regressed yet: its trace is put together from what was known."
 
     def traces(self, request: Request) -> Response:
         """Traces of some cells, thinned."""
@@ -279,11 +307,8 @@ class Curator:
 
     async def decide(self, request: Request) -> Response:
         """Take actions."""
-        try:
-            body = json.loads(await request.body())
-        except ValueError:
-            raise InputError("no JSON") from None
-        if not isinstance(body, dict) or not isinstance(body.get("actions"), list):
+        body = await _json(request)
+        if not isinstance(body.get("actions"), list):
             raise InputError("actions: a list is wanted")
         actions = [action_of(item) for item in body["actions"][:MOST_ACTIONS] if isinstance(item, dict)]
         if self.raw is None and any(isinstance(action, Draw) for action in actions):
@@ -302,6 +327,25 @@ class Curator:
             words = "another page has decided meanwhile; nothing was changed, look and decide again"
             return JSONResponse({"error": words, **state}, 409)
         return JSONResponse(await run_in_threadpool(self._state))
+
+    def track(self, request: Request) -> Response:
+        """What a cell is on other days, and what else it might be."""
+        if self.links is None:
+            raise InputError("no tracks: start the page with tracks=")
+        return JSONResponse(self.links.of(request.path_params["cell"]))
+
+    async def link(self, request: Request) -> Response:
+        """Take a decision about who is who on other days."""
+        if self.links is None:
+            raise InputError("no tracks: start the page with tracks=")
+        body = await _json(request)
+        do, cell, track, known = (body.get(name) for name in ("do", "cell", "track", "known"))
+        if not isinstance(do, str) or not isinstance(cell, int) or not _whole(cell):
+            raise InputError("do and cell: a word and a number are wanted")
+        if any(item is not None and not _whole(item) for item in (track, known)):
+            raise InputError("track and known: numbers are wanted")
+        await run_in_threadpool(self.links.decide, do, cell, track, known)
+        return JSONResponse(self.links.state())
 
     def decisions(self, request: Request) -> Response:
         """All decisions, to be kept elsewhere or applied to cells that were extracted anew."""
@@ -350,6 +394,20 @@ def _broken(request: Request, error: Exception) -> Response:
     traceback.print_exception(error)
     words = f"{type(error).__name__}: {error}; the terminal tells more, and what was decided is kept"
     return JSONResponse({"error": words}, 500)
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        raise InputError("no JSON") from None
+    if not isinstance(body, dict):
+        raise InputError("a JSON object is wanted")
+    return body
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _integer(request: Request, name: str, default: int) -> int:

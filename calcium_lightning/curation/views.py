@@ -14,7 +14,8 @@ import numpy as np
 from calcium_lightning.core.cells import TRACES, CellTable, Rows, StreamedCells
 from calcium_lightning.core.remade import Columns, OverlaidRows
 from calcium_lightning.core.standing import ORIGINS, Standing
-from calcium_lightning.curation.words import as_json, in_words, tests_of, thresholds
+from calcium_lightning.curation.words import as_json, in_words, tests_of
+from calcium_lightning.localize.own_test import settings_of
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.pages import pictures
 
@@ -264,6 +265,7 @@ def packed(about: dict[str, Any], data: bytes) -> bytes:
 
 def facts(cells: CellTable) -> dict[str, Any]:
     """Of the whole file."""
+    settings = settings_of(cells)
     return {
         "height": cells.frame_shape[0],
         "width": cells.frame_shape[1],
@@ -275,7 +277,7 @@ def facts(cells: CellTable) -> dict[str, Any]:
         "start": float(cells.timestamps[0]) if cells.n_frames else 0.0,
         "end": float(cells.timestamps[-1]) if cells.n_frames else 0.0,
         "notes": list(cells.notes),
-        "thresholds": {"score": thresholds(cells).score, "fdr": thresholds(cells).fdr},
+        "thresholds": {"score": settings.score, "fdr": settings.fdr},
     }
 
 

@@ -5,36 +5,14 @@ Knows qualities and thresholds; must not know how either came about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import yaml
 
 from calcium_lightning.core.cells import CellTable
-from calcium_lightning.localize.quality import LEAST_CONTRAST, QualitySettings
-
-#: quality -> what it is, in few words
-MEANINGS = {
-    "score": "probability of being a cell",
-    "fdr": "false-discovery rate among cells as good as this",
-    "snr": "peak over noise",
-    "contrast": "brightest moment over the darkest of a typical cell",
-    "consistency": "likeness of footprint and frames",
-    "width": "width, in cell diameters",
-    "localizations": "localisations that it claims",
-    "evidence": "signal over noise of the whole trace",
-    "asymmetry": "brightest over darkest moment",
-    "skewness": "skewness of the trace",
-    "moments": "seconds that hold its energy",
-    "focus": "strength within over strength around it",
-    "elongation": "length over width",
-    "compactness": "likeness to a round cell",
-    "localized": "localisations per frame",
-    "seen": "share of the frames in which it was seen",
-    "vessel": "share of it that lies on a vessel",
-}
+from calcium_lightning.core.glossary import described
+from calcium_lightning.localize.quality import QualitySettings
 
 
 @dataclass(frozen=True)
@@ -59,29 +37,6 @@ class Test:
     words: str
 
 
-def thresholds(cells: CellTable) -> QualitySettings:
-    """The tests that the cells went through, as far as their file tells; numbers only are taken from it."""
-    settings = QualitySettings()
-    try:
-        config = yaml.safe_load(cells.config)
-        given = config["localize"]["quality"]
-        fdr = config.get("fdr", settings.fdr)
-    except (yaml.YAMLError, KeyError, TypeError):
-        given, fdr = {}, settings.fdr
-    known = {
-        name: float(given[name])
-        for name in ("score", "contrast", "snr", "consistency", "localizations")
-        if isinstance(given, Mapping) and isinstance(given.get(name), int | float)
-    }
-    if isinstance(fdr, int | float) and 0 < fdr <= 1:
-        known["fdr"] = float(fdr)
-    width = given.get("width") if isinstance(given, Mapping) else None
-    if isinstance(width, list) and len(width) == 2 and all(isinstance(item, int | float) for item in width):
-        settings = replace(settings, width=(float(width[0]), float(width[1])))
-    contrast = known.pop("contrast", LEAST_CONTRAST.get(cells.kind, LEAST_CONTRAST["raw"]))
-    return replace(settings, contrast=contrast, **known)  # type: ignore[arg-type]
-
-
 def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test]:
     """What the tests say of one cell, those that it fails first."""
     low, high = settings.width
@@ -91,6 +46,7 @@ def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test
         "contrast": (settings.contrast or 0.0, np.inf),
         "snr": (settings.snr, np.inf),
         "consistency": (settings.consistency, np.inf),
+        "focus": (settings.focus, np.inf),
         "width": (low, high),
         "localizations": (settings.localizations, np.inf),
     }
@@ -103,13 +59,13 @@ def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test
 
 
 def _test(name: str, value: float, least: float, most: float) -> Test:
-    meaning = MEANINGS[name]
+    meaning = described(name)
     if not np.isfinite(value):
         return Test(name, value, True, f"{meaning}: not known")
     # Single precision keeps what the double was tested with.
     passed = bool(least - 1e-6 <= value <= most + 1e-6)
     wanted = f"at most {most:.3g}" if value > most or not np.isfinite(least) else f"at least {least:.3g}"
-    return Test(name, value, passed, f"{meaning} {value:.3g}, {wanted} is wanted")
+    return Test(name, value, passed, f"{meaning}: {value:.3g}; {wanted} is wanted")
 
 
 def in_words(cells: CellTable, row: int, settings: QualitySettings) -> str:
@@ -124,7 +80,8 @@ def in_words(cells: CellTable, row: int, settings: QualitySettings) -> str:
         by = f" by {who}" if who else " by hand"
         return f"{'Accepted' if verdict > 0 else 'Rejected'}{by}."
     if standing is not None and standing.origin[row] > 0:
-        return "Made by hand, and accepted for that."
+        doubt = f" The tests would reject it: {'; '.join(failed)}." if failed else ""
+        return f"Made by hand, and accepted for that.{doubt}"
     if cells.accepted[row]:
         return "Accepted by the tests."
     why = "; ".join(failed) if failed else "it lies where no tissue shows, or too little is known of it"

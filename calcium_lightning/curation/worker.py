@@ -3,7 +3,7 @@
 It prepares the session, gives frames of all movies but the raw one, and regresses what was merged, split or
 drawn. It learns how things stand from the cells file and its journal, as anybody does, and what it makes it
 writes beside them; numbers of entries, and frames, go through the pipes. Knows processes and files; what is
-done in it is :mod:`~calcium_lightning.curation.recording` and :mod:`~calcium_lightning.curation.regress`.
+done in it is :mod:`~calcium_lightning.curation.recording` and :mod:`~calcium_lightning.localize.regress`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.curation.frames import Frames
 from calcium_lightning.io.curation_file import open_original, read_remade, write_remade
+
+#: why nothing is regressed any more
+ENDED = "the process that works on the recording has ended; start again"
 
 
 @dataclass
@@ -109,7 +112,7 @@ class Worker:
                         self._answered.notify_all()
             self._ended = True
             if self.news.progress.state != "failed":
-                self.news = News(Progress("failed", "the process that works on it has ended; start again"))
+                self.news = News(Progress("failed", ENDED))
             with self._answered:
                 self._answered.notify_all()
             changed()
@@ -138,19 +141,19 @@ class Worker:
                     raise InputError(about["error"])
                 values = np.frombuffer(self._frames.recv_bytes(), np.uint8)
             except (EOFError, OSError) as error:
-                raise InputError("the process that works on the recording has ended; start again") from error
+                raise InputError(ENDED) from error
         return about, values.reshape(-1, about["height"], about["width"])
 
-    def regress(self, number: int, target: Path) -> Remade | None:
-        """Regress what an action made; None where nothing comes of it. Waits for it."""
+    def regress(self, number: int, target: Path) -> Remade | str:
+        """Regress what an action made; in words why, where nothing comes of it. Waits for it."""
         try:
             self._jobs.send((number, target))
         except OSError:
-            return None
+            return ENDED
         with self._answered:
             self._answered.wait_for(lambda: number in self._done or self._ended)
-            failure = self._done.pop(number, "ended")
-        return None if failure else read_remade(h5py.File(target, "r"))
+            failure = self._done.pop(number, ENDED)
+        return failure or read_remade(h5py.File(target, "r"))
 
 
 def serve(cells: Path, session: Path, frames: Connection, jobs: Connection) -> None:
@@ -169,8 +172,7 @@ def serve(cells: Path, session: Path, frames: Connection, jobs: Connection) -> N
                 jobs.send(what)
 
         def news() -> None:
-            images = {} if recording.ready is None else recording.ready.images
-            tell(News(recording.progress, recording.modes(), images))
+            tell(News(recording.progress, recording.modes(), recording.images))
 
         recording = Recording(stack.enter_context(Session(session)), found, news)
         threading.Thread(target=_work, args=(cells, recording, jobs, tell, news), daemon=True).start()
@@ -181,9 +183,9 @@ def _work(
     cells: Path, recording: Any, jobs: Connection, tell: Callable[[Any], None], news: Callable[[], None]
 ) -> None:
     """Prepare, then regress what is asked for."""
-    from calcium_lightning.core.decisions import in_force
+    from calcium_lightning.core.decisions import in_force, replaced
     from calcium_lightning.core.progress import quiet
-    from calcium_lightning.curation.regress import regress
+    from calcium_lightning.localize.regress import regress
 
     with quiet():
         try:
@@ -204,7 +206,11 @@ def _work(
                 with open_original(cells) as original:
                     entry = next(item for item in in_force(original.log) if item.number == number)
                     before = original.before(number)
-                    part = regress(before, entry.action, original.remade[number], recording.ready)
+                    drawn = original.remade[number]
+                    shapes = drawn.footprints[drawn.rows >= len(before)]
+                    part = regress(before, replaced(entry.action), shapes, recording.ready)
+                    if not (part.quality["consistency"][: shapes.shape[0]] > 0).all():
+                        raise InputError("no frame shows a cell there")
                     with h5py.File(target, "w") as file:
                         write_remade(file, part, before.frame_shape)
             except (InputError, StopIteration, OSError, ArithmeticError, RuntimeError, ValueError) as error:

@@ -196,6 +196,7 @@ class Session(BaseSession):
             traces=self._optional("truth/traces", (count, self.n_frames), np.float32, finite=True),
             spikes=self._optional("truth/spikes", (count, self.n_frames), np.float32, finite=True),
             amplitude=self._optional("truth/amplitude", (count,), np.float32, finite=True),
+            identity=self._optional("truth/identity", (count,), np.int64),
             mask=mask,
         )
 

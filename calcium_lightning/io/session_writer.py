@@ -211,6 +211,7 @@ class SessionWriter:
         self._put("truth/spikes", truth.spikes, np.float32, (count, self.n_frames))
         self._put("truth/amplitude", truth.amplitude, np.float32, (count,))
         self._put("truth/mask", truth.mask, np.uint8, (None, None))
+        self._put("truth/identity", truth.identity, np.int64, (count,))
 
     def _put(self, name: str, values: np.ndarray | None, dtype: Any, shape: tuple[int | None, ...]) -> None:
         if values is None:

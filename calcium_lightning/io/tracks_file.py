@@ -23,7 +23,7 @@ FORMAT, VERSION = "calcium-lightning-tracks", 1
 #: arrays of a transform -> their shapes
 ARRAYS = {"matrix": (2, 3), "stretch": (2, 3), "knots": (None, 2), "weights": (None, 2)}
 #: numbers of a session that stand beside its transform
-NUMBERS = ("residual_px", "agreement", "chance")
+NUMBERS = ("residual_px", "agreement", "chance", "pictures", "closure_px")
 #: numbers of all tracks
 TOGETHER = ("least_probability", "expected_false", "expected_missed")
 
@@ -46,6 +46,8 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
         file["probability"] = np.asarray(tracks.probability, np.float32)
         if tracks.searched is not None:
             file["searched"] = np.asarray(tracks.searched, bool)
+        if tracks.decided is not None:
+            file["decided"] = np.asarray(tracks.decided, bool)
         text = h5py.string_dtype()
         for name in ("path", "sha256", "name"):
             values = [getattr(session, name) for session in tracks.sessions]
@@ -59,6 +61,7 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
             group = file.create_group(f"transforms/{row}")
             group.attrs["session"] = session.name
             group.attrs["aligned"] = session.transform is not None
+            group.attrs["doubted"] = session.doubted
             group.attrs.update({name: getattr(session, name) for name in NUMBERS})
             if session.transform is not None:
                 for name in ARRAYS:
@@ -100,9 +103,8 @@ def read_tracks(path: Path | str) -> Tracks:
                     sha256=texts["sha256"][row],
                     cells=int(whole["cells"][row]),
                     used=int(whole["used"][row]),
-                    residual_px=hdf5.number(group.attrs.get("residual_px")),
-                    agreement=hdf5.number(group.attrs.get("agreement")),
-                    chance=hdf5.number(group.attrs.get("chance")),
+                    **{key: hdf5.number(group.attrs.get(key)) for key in NUMBERS},
+                    doubted=bool(group.attrs.get("doubted", False)),
                     frame_shape=(int(shape[row, 0]), int(shape[row, 1])),
                     transform=transform,
                     pixel_size_um=float(sizes[row]) if np.isfinite(sizes[row]) else None,
@@ -116,6 +118,7 @@ def read_tracks(path: Path | str) -> Tracks:
             sessions=tuple(sessions),
             reference=int(hdf5.number(file.attrs.get("reference", 0))),
             searched=hdf5.read(file, "searched", cell.shape, bool) if "searched" in file else None,
+            decided=hdf5.read(file, "decided", cell.shape, bool) if "decided" in file else None,
             **{name: hdf5.number(file.attrs.get(name)) for name in TOGETHER},
             config=hdf5.text(file.attrs.get("config", "")),
             package_version=hdf5.text(file.attrs.get("package_version", "")),

@@ -195,6 +195,7 @@ def assemble(
         settings.quality,
         prepared.session.kind,
         prepared.shows(centers),
+        settings.lab,
     )
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)

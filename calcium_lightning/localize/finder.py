@@ -22,6 +22,7 @@ from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.gather import GatherSettings, gather
+from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
@@ -67,6 +68,8 @@ class LocalizeSettings:
         Search the recording upside down, too: what is found there tells how much is chance.
     quality : QualitySettings
         The tests of acceptance.
+    lab : LabScore, optional
+        What a lab's own decisions have taught: moves the score.
     """
 
     threshold: float = 0.3
@@ -82,6 +85,7 @@ class LocalizeSettings:
     decay_s: float | None = None
     twin: bool = True
     quality: QualitySettings = field(default_factory=QualitySettings)
+    lab: LabScore | None = None
 
     def __post_init__(self) -> None:
         """Refuse a threshold that is no probability.

@@ -10,6 +10,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import FalseDiscovery
 from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
+from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.quality import (
     QualitySettings,
     accept,
@@ -32,6 +33,7 @@ def judge(
     settings: QualitySettings | None = None,
     kind: str = "raw",
     shown: np.ndarray | None = None,
+    lab: LabScore | None = None,
 ) -> tuple[Quality, np.ndarray, FalseDiscovery]:
     """Add ``fdr`` and ``score`` to the properties of N candidates, and accept.
 
@@ -51,6 +53,8 @@ def judge(
         Of the session.
     shown : ndarray, bool (N,), optional
         Which candidates lie where tissue shows: no other one is accepted. All of them where it isn't given.
+    lab : LabScore, optional
+        What a lab's own decisions have taught.
 
     Returns
     -------
@@ -79,6 +83,8 @@ def judge(
         )
         basis = "learned" if found.learned else "twin"
     quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
+    if lab is not None:
+        quality["score"] = lab.rescored(quality)
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown

@@ -7,25 +7,33 @@ escapes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.cells import Rows
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import Tracks
+from calcium_lightning.io.curation_file import open_decided
+from calcium_lightning.io.kind import may_be_cells
 from calcium_lightning.pages.drawing import new_figure, styled, svg
 from calcium_lightning.pages.page import Fact, render_template
-from calcium_lightning.pages.pictures import contours, patch, png, thumbnail
+from calcium_lightning.pages.pictures import bins, contours, patch, png, thumbnail
 
 #: colours of sessions, told apart by those who see few colours too (Okabe and Ito)
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a", "#404040")
 #: tracks that are shown one by one: so many doubtful ones, and so many of the best
 DOUBTFUL, CLEAR = 40, 20
-#: a cell's picture is so many diameters wide
-WIDE = 2.6
+#: a cell's picture is so many diameters wide, and its time course has so many points
+WIDE, POINTS = 2.6, 120
 
 
-def render(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> str:
+def render(
+    tracks: Tracks, fields: Sequence[FootprintSet], title: str, traces: Sequence[Rows | None] = ()
+) -> str:
     """The page as HTML, everything inside it.
 
     Parameters
@@ -36,11 +44,36 @@ def render(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> str:
         The sessions' footprints, in the tracks' order.
     title : str
         Name of the tracks' file.
+    traces : sequence of Rows or None
+        Of each session, the denoised traces of all rows of its file; without them, none are shown.
     """
-    return render_template("tracks.html.j2", context(tracks, fields, title))
+    return render_template("tracks.html.j2", context(tracks, fields, title, traces))
 
 
-def context(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> dict[str, Any]:
+def write_page(
+    path: Path | str, tracks: Tracks, fields: Sequence[FootprintSet], title: str, overwrite: bool = False
+) -> None:
+    """Write the page, atomically; traces are those of the sessions' cells files that are still there.
+
+    Raises
+    ------
+    InputError
+        If the target exists.
+    """
+    with ExitStack() as stack:
+        traces: list[Rows | None] = []
+        for session in tracks.sessions:
+            source = Path(session.path)
+            there = bool(session.path) and source.is_file() and may_be_cells(source)
+            traces.append(stack.enter_context(open_decided(source)).denoised if there else None)
+        page = render(tracks, fields, title, traces)
+    with atomic_path(path, overwrite) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def context(
+    tracks: Tracks, fields: Sequence[FootprintSet], title: str, traces: Sequence[Rows | None] = ()
+) -> dict[str, Any]:
     """Everything that the template shows; values are plain text, numbers and data URIs."""
     aligned = [row for row, session in enumerate(tracks.sessions) if session.transform is not None]
     height, width = tracks.sessions[tracks.reference].frame_shape
@@ -53,7 +86,7 @@ def context(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> dict[
             Fact("version", tracks.package_version),
         ],
         "tiles": _tiles(tracks, len(aligned)),
-        "left_out": [tracks.sessions[row].name for row in tracks.left_out],
+        "warnings": tracks.warnings,
         "sessions": list(_sessions(tracks)),
         "width": width,
         "height": height,
@@ -62,8 +95,8 @@ def context(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> dict[
         "counts": counts(tracks, len(aligned)),
         "certainty": certainty(tracks),
         "names": [tracks.sessions[row].name for row in aligned],
-        "doubtful": list(_rows(tracks, fields, aligned, doubtful)),
-        "clear": list(_rows(tracks, fields, aligned, clear)),
+        "doubtful": list(_rows(tracks, fields, aligned, doubtful, traces)),
+        "clear": list(_rows(tracks, fields, aligned, clear, traces)),
     }
 
 
@@ -91,6 +124,8 @@ def _sessions(tracks: Tracks) -> Iterator[dict[str, Any]]:
             "bending": "",
             "left": "",
             "sure": f"{max(session.agreement, 0):.0f} : {session.chance:.0f}",
+            "closure": "" if np.isnan(session.closure_px) else f"{session.closure_px:.2f} px",
+            "pictures": f"{session.pictures:+.0f}" if session.pictures else "",
             "tracked": int(((tracks.cell[:, row] >= 0) & (tracks.days > 1)).sum()),
         }
         if session.transform is not None:
@@ -146,7 +181,11 @@ def _chosen(tracks: Tracks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(
-    tracks: Tracks, fields: Sequence[FootprintSet], aligned: Sequence[int], chosen: np.ndarray
+    tracks: Tracks,
+    fields: Sequence[FootprintSet],
+    aligned: Sequence[int],
+    chosen: np.ndarray,
+    traces: Sequence[Rows | None],
 ) -> Iterator[dict[str, Any]]:
     side = int(np.ceil(WIDE * np.median([fields[row].diameter for row in aligned])))
     places = {row: {int(cell): index for index, cell in enumerate(fields[row].rows)} for row in aligned}
@@ -156,7 +195,8 @@ def _rows(
             cell = int(tracks.cell[track, row])
             index = places[row].get(cell) if cell >= 0 else None
             if index is None:
-                cells.append({"image": "", "cell": "" if cell < 0 else f"#{cell}", "probability": ""})
+                none = {"image": "", "trace": "", "probability": ""}
+                cells.append({**none, "cell": "" if cell < 0 else f"#{cell}"})
                 continue
             window = thumbnail(
                 patch(fields[row].footprints, index, fields[row].frame_shape[1]),
@@ -167,11 +207,23 @@ def _rows(
             cells.append(
                 {
                     "image": png(window, "magma", 0, float(window.max()) or 1.0),
+                    "trace": _course(traces[row] if row < len(traces) else None, cell),
                     "cell": f"#{cell}{' (looked for)' if looked else ''}",
                     "probability": f"{tracks.probability[track, row]:.2f}",
                 }
             )
         yield {"track": track, "cells": cells}
+
+
+def _course(traces: Rows | None, cell: int) -> str:
+    """A cell's time course as an SVG path, 100 wide and 20 high; empty where none is known."""
+    if traces is None or not traces.shape[1]:
+        return ""
+    values = np.nan_to_num(traces[slice(cell, cell + 1)][0])
+    course = np.maximum.reduceat(values, bins(len(values), POINTS))
+    height = 20 * (1 - np.clip(course / max(float(course.max()), 1e-9), 0, 1))
+    places = np.linspace(0, 100, len(height))
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(places, height, strict=True))
 
 
 @styled

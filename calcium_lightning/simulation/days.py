@@ -22,6 +22,15 @@ from calcium_lightning.simulation.streams import stream
 HALF_WAVES = 3
 #: steps of the fixed-point iteration by which a displacement is inverted
 INVERSE_STEPS = 30
+#: settings that are no less than 0
+LENGTHS = (
+    "drift_px",
+    "rotation_deg",
+    "bending_px",
+    "defocus_px",
+    "brightness_log_std",
+    "background_log_std",
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class DaysSettings:
 
     Attributes
     ----------
-    days : int
+    count : int
         How many.
     turnover : float
         Share of a day's cells that aren't active on the next: half of it is silent for a day, half is gone
@@ -54,7 +63,7 @@ class DaysSettings:
         If a value is out of its range.
     """
 
-    days: int = 5
+    count: int = 5
     turnover: float = 0.3
     drift_px: float = 30.0
     rotation_deg: float = 5.0
@@ -65,11 +74,11 @@ class DaysSettings:
     background_log_std: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.days < 1:
-            raise InputError(f"days={self.days}: at least 1")
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= 100:
+            raise InputError(f"days.count={self.count}: a whole number from 1 to 100")
         if not 0 <= self.turnover <= 1:
             raise InputError(f"days.turnover={self.turnover}: from 0 to 1")
-        for name in ("drift_px", "rotation_deg", "bending_px", "defocus_px", "brightness_log_std"):
+        for name in LENGTHS:
             if not 0 <= getattr(self, name) < 1000:
                 raise InputError(f"days.{name}={getattr(self, name)}: from 0 to 1000")
         if not 0 <= self.scale < 0.5:
@@ -156,8 +165,10 @@ class Animal:
 
     Attributes
     ----------
+    there : ndarray, bool (days, K)
+        Which of the animal's cells are there: some come, some go for good.
     active : ndarray, bool (days, K)
-        Which of the animal's cells are active.
+        Which of them are active.
     brightness : ndarray (days, K)
         Of each, relative to its own.
     displacements : tuple of Displacement
@@ -168,6 +179,7 @@ class Animal:
         Haze and neuropil of each day, relative.
     """
 
+    there: np.ndarray
     active: np.ndarray
     brightness: np.ndarray
     displacements: tuple[Displacement, ...]
@@ -178,23 +190,24 @@ class Animal:
 def draw_animal(count: int, days: DaysSettings, size: tuple[int, int], rng: np.random.Generator) -> Animal:
     """Draw the days of an animal with `count` cells, those that are gone or not there yet included."""
     here = rng.random(count) < 0.7
-    there = np.empty((days.days, count), bool)
-    for day in range(days.days):
+    there = np.empty((days.count, count), bool)
+    for day in range(days.count):
         there[day] = here
         leaving = here & (rng.random(count) < days.turnover / 2)
         absent = np.flatnonzero(~here)
         coming = rng.permutation(absent)[: int(leaving.sum())]
         here = here & ~leaving
         here[coming] = True
-    silent = rng.random((days.days, count)) < days.turnover / 2
-    moved = [Displacement.none(size)]
-    moved += [Displacement.draw(days, size, rng) for _ in range(days.days - 1)]
+    silent = rng.random((days.count, count)) < days.turnover / 2
+    lies = [Displacement.none(size)]
+    lies += [Displacement.draw(days, size, rng) for _ in range(days.count - 1)]
     return Animal(
+        there,
         there & ~silent,
-        rng.lognormal(0, days.brightness_log_std, (days.days, count)),
-        tuple(moved),
-        np.concatenate([[0.0], rng.uniform(0, days.defocus_px, days.days - 1)]),
-        rng.lognormal(0, days.background_log_std, days.days),
+        rng.lognormal(0, days.brightness_log_std, (days.count, count)),
+        tuple(lies),
+        np.concatenate([[0.0], rng.uniform(0, days.defocus_px, days.count - 1)]),
+        rng.lognormal(0, days.background_log_std, days.count),
     )
 
 
@@ -246,14 +259,13 @@ def draw_days(
     list of DrawnDay
     """
     size = (settings.height_px, settings.width_px)
-    pad = days.drift_px + 3 * days.bending_px + 0.1 * max(size) + settings.mean_diameter_px
-    cells = draw_cells(settings, pad, stream(seed, "cells"))
+    cells = draw_cells(settings, margin_px(settings, days), stream(seed, "cells"))
     rng = stream(seed, "days")
     animal = draw_animal(len(cells), days, size, rng)
     drawn = []
     for day, displacement in enumerate(animal.displacements):
         seen = np.flatnonzero(animal.active[day] & (rng.random(len(cells)) >= missed))
-        some = _moved(cells, seen, displacement, animal.defocus[day])
+        some = moved(cells, seen, displacement, animal.defocus[day])
         images, _ = draw_footprints(some, (0, 0), size, settings.psf_sigma_px)
         shown = np.flatnonzero(images.max(1).toarray().ravel() > 0.5)
         others = _others(settings, rng.poisson(false * len(shown)), rng)
@@ -266,7 +278,14 @@ def draw_days(
     return drawn
 
 
-def _moved(cells: Shapes, rows: np.ndarray, displacement: Displacement, defocus: float) -> Shapes:
+def margin_px(settings: SceneSettings, days: DaysSettings) -> int:
+    """How much of the tissue around the first day's field other days may show, pixels."""
+    widest = max(settings.height_px, settings.width_px)
+    return math.ceil(days.drift_px + 3 * days.bending_px + 0.1 * widest + settings.mean_diameter_px)
+
+
+def moved(cells: Shapes, rows: np.ndarray, displacement: Displacement, defocus: float) -> Shapes:
+    """Some cells as they lie on a day, and as blurred as that day is."""
     return Shapes(
         displacement.apply(cells.centers[rows]),
         cells.diameter[rows] * displacement.scale,
@@ -281,4 +300,4 @@ def _others(settings: SceneSettings, count: int, rng: np.random.Generator) -> Sh
     """Things that are no cells: as large as cells, anywhere."""
     drawn = draw_cells(settings.replace(clustering=0.0, density_per_1000_px2=10.0), 0.0, rng)
     rows = rng.permutation(len(drawn))[:count]
-    return _moved(drawn, rows, Displacement.none((settings.height_px, settings.width_px)), 0.0)
+    return moved(drawn, rows, Displacement.none((settings.height_px, settings.width_px)), 0.0)

@@ -20,7 +20,7 @@ from calcium_lightning.simulation.bad_frames import BadFrames
 from calcium_lightning.simulation.codec import compressed
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.streams import stream
-from calcium_lightning.simulation.tissue import Tissue
+from calcium_lightning.simulation.tissue import Tissue, TissueOfADay
 
 BLOCK_FRAMES = 32
 VIDEO_FRAMES = 256  # of each video that a codec makes; the first of each is coded whole
@@ -42,6 +42,8 @@ class Scene:
         What the scene is like.
     seed : int
         Everything random follows from it.
+    day : TissueOfADay, optional
+        Cells and vessels that several scenes share (:mod:`~calcium_lightning.simulation.recorded_days`).
 
     Attributes
     ----------
@@ -62,11 +64,11 @@ class Scene:
     (4, 32, 48)
     """
 
-    def __init__(self, settings: SceneSettings, seed: int = 0) -> None:
+    def __init__(self, settings: SceneSettings, seed: int = 0, day: TissueOfADay | None = None) -> None:
         if seed < 0:
             raise InputError(f"seed={seed}: must not be negative")
         self.settings = settings
-        self.seed = seed
+        self.seed, self.day = seed, day
         self.size = (settings.height_px, settings.width_px)
         self._block: tuple[int, np.ndarray] | None = None
         moved = motion.draw_motion(settings, self._rng("motion"))
@@ -77,7 +79,7 @@ class Scene:
             sensor_margin = motion.margin_px(self._sensor_shifts)
         self._bending = motion.Bending.draw(settings, self._rng("bending"))
         reach = self._bending.reach if self._bending else 0.0
-        self._tissue = Tissue(settings, motion.margin_px(self.shifts) + math.ceil(reach), self._rng)
+        self._tissue = Tissue(settings, motion.margin_px(self.shifts) + math.ceil(reach), self._rng, day)
         rng = self._rng("optics")
         self._optics, self._leak = background.draw_optics(self.size, sensor_margin, settings, rng)
         self._lens: np.ndarray | None = None
@@ -248,6 +250,7 @@ class Scene:
             traces=traces,
             spikes=tissue.spikes[seen],
             amplitude=traces.max(1, initial=0.0),
+            identity=None if self.day is None else np.flatnonzero(seen),
         )
 
     @cached_property

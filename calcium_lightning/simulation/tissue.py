@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,9 +15,40 @@ from scipy.sparse import csr_matrix, diags_array, vstack
 
 from calcium_lightning.simulation import background
 from calcium_lightning.simulation.activity import draw_activity, slow_courses, standardized
-from calcium_lightning.simulation.cells import CUT, draw_cells, draw_distractors, draw_footprints
+from calcium_lightning.simulation.cells import (
+    CUT,
+    Shapes,
+    draw_cells,
+    draw_distractors,
+    draw_footprints,
+)
 from calcium_lightning.simulation.flicker import Flicker
 from calcium_lightning.simulation.settings import SceneSettings
+
+
+class TissueOfADay(Protocol):
+    """What several days of one animal have in common, as it is on one of them.
+
+    Attributes
+    ----------
+    cells : Shapes
+        Where they lie.
+    brightness : ndarray (K,)
+        Of each, of a typical burst; 0 for those that aren't there.
+    active : ndarray, bool (K,)
+        Which of them fire at all.
+    background : float
+        Haze and neuropil, relative.
+    """
+
+    cells: Shapes
+    brightness: np.ndarray
+    active: np.ndarray
+    background: float
+
+    def vessels(self, margin: int) -> np.ndarray:
+        """Transmission over the field and `margin` pixels around it, float32."""
+        ...
 
 
 class Tissue:
@@ -30,6 +62,8 @@ class Tissue:
         Pixels around the field that motion may uncover.
     rng : callable
         Gives the random generator of a part by its name.
+    day : TissueOfADay, optional
+        Cells and vessels that are known, of one of several days; default: they are drawn.
 
     Attributes
     ----------
@@ -44,14 +78,22 @@ class Tissue:
     """
 
     def __init__(
-        self, settings: SceneSettings, margin: int, rng: Callable[[str], np.random.Generator]
+        self,
+        settings: SceneSettings,
+        margin: int,
+        rng: Callable[[str], np.random.Generator],
+        day: TissueOfADay | None = None,
     ) -> None:
         self.settings = settings
+        self._day = day
         self.margin = margin
         self.size = (settings.height_px, settings.width_px)
         self._rng = rng
         self._full_size = (self.size[0] + 2 * margin, self.size[1] + 2 * margin)
-        self._vessels = background.draw_vessels(self._full_size, settings, rng("vessels"))
+        if day is None:
+            self._vessels = background.draw_vessels(self._full_size, settings, rng("vessels"))
+        else:
+            self._vessels = day.vessels(margin)
         self._flicker = Flicker(self._vessels, settings, rng) if settings.vessel_flicker else None
         self._draw_cells()
         self._draw_background()
@@ -59,13 +101,18 @@ class Tissue:
     def _draw_cells(self) -> None:
         settings, origin = self.settings, (-self.margin, -self.margin)
         pad = self.margin + settings.mean_diameter_px + settings.defocus_sigma_px[1]
-        cells = draw_cells(settings, pad, self._rng("cells"))
+        cells = draw_cells(settings, pad, self._rng("cells")) if self._day is None else self._day.cells
         images, _ = draw_footprints(cells, origin, self._full_size, settings.psf_sigma_px)
         rng = self._rng("brightness")
         brightness = settings.brightness * rng.lognormal(0, settings.brightness_log_std, len(cells))
+        if self._day is not None:
+            brightness = self._day.brightness
         self._resting = brightness * rng.uniform(*settings.resting_fraction, len(cells))
         activity = draw_activity(len(cells), settings, self._rng("activity"))
         self._cells, self.places, self.spikes = cells, cells.centers, activity.spikes
+        if self._day is not None:
+            activity.calcium[~self._day.active] = 0
+            activity.spikes[~self._day.active] = 0
         self.light = (brightness[:, None] * activity.calcium).astype(np.float32)
 
         others = draw_distractors(settings, pad, self._rng("distractors"))
@@ -95,6 +142,9 @@ class Tissue:
         self._courses = self._neuropil_courses(flat, halos)
         haze = background.draw_haze(self._grid, settings, self._rng("haze"))
         haze_image = self._grid.interpolate(haze.reshape(-1, 1))[0]
+        if self._day is not None:
+            haze_image = haze_image * np.float32(self._day.background)
+            self._courses *= np.float32(self._day.background)
         resting = (self._images.T @ self._resting).reshape(self._full_size)
         self.still = (resting + self._vessels * haze_image).astype(np.float32)
 

@@ -45,6 +45,22 @@ def write_session(
     InputError
         If the file exists.
     """
+    scene = Scene(settings, seed)
+    write_scene(path, scene, overwrite=overwrite, compression=compression)
+    return scene
+
+
+def write_scene(
+    path: Path | str, scene: Scene, *, overwrite: bool = False, compression: str | None = None
+) -> None:
+    """Stream a scene to a session file with its truth.
+
+    Raises
+    ------
+    InputError
+        If the file exists.
+    """
+    settings = scene.settings
     with SessionWriter(
         path,
         settings.height_px,
@@ -57,7 +73,6 @@ def write_session(
         overwrite=overwrite,
         compression=compression,
     ) as writer:
-        scene = Scene(settings, seed)
         with progress("simulating", settings.n_frames) as advance:
             for start in range(0, settings.n_frames, BLOCK_FRAMES):
                 frames = scene.frames(start, start + BLOCK_FRAMES)
@@ -65,4 +80,3 @@ def write_session(
                 advance(len(frames))
         writer.set_timestamps(np.arange(settings.n_frames) / settings.fps)
         writer.set_truth(scene.truth)
-    return scene

@@ -6,6 +6,7 @@ Puts the room together: fields onto each other, pairs of cells, tracks. Reads ce
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.footprints import read_footprints
-from calcium_lightning.tracking.alignment import FEWEST, Alignment, align
+from calcium_lightning.tracking.alignment import Alignment, align
 from calcium_lightning.tracking.clusters import Clustering
+from calcium_lightning.tracking.pair_alignment import FEWEST
 from calcium_lightning.tracking.pairs import model_pairs
+from calcium_lightning.tracking.pictures import Picture
 from calcium_lightning.tracking.shapes import Shapes
 
 #: pixel sizes that differ by more than this share are of different optics
@@ -33,6 +36,9 @@ def track(
     *,
     p: float = 0.5,
     rejected: bool = False,
+    search: Path | str | None = None,
+    sessions: Sequence[Path | str] | None = None,
+    overwrite: bool = False,
     config: str = "",
 ) -> Tracks:
     """Find the same cells in several sessions.
@@ -47,6 +53,13 @@ def track(
         Least probability of a member of a track, 0 to 1.
     rejected : bool
         Take the cells that failed the quality tests too.
+    search : path-like, optional
+        Look for cells that a session lacks in its recording, and write cells files that hold those that are
+        found, too, into this folder; the tracks are of these (:mod:`~calcium_lightning.tracking.search`).
+    sessions : sequence of path-like, optional
+        The recordings for that, in the order of ``cells``; default: those that the cells files name.
+    overwrite : bool
+        Replace cells files in that folder.
     config : str
         Kept with the tracks, YAML.
 
@@ -62,9 +75,38 @@ def track(
     """
     if isinstance(cells, str | Path) or not isinstance(cells, Sequence):
         raise InputError("cells: a list of several sessions' cells is wanted")
+    tracks, _ = track_with_fields(
+        cells, p=p, rejected=rejected, search=search, sessions=sessions, overwrite=overwrite, config=config
+    )
+    return tracks
+
+
+def track_with_fields(
+    cells: Sequence[Trackable],
+    *,
+    p: float = 0.5,
+    rejected: bool = False,
+    search: Path | str | None = None,
+    sessions: Sequence[Path | str] | None = None,
+    overwrite: bool = False,
+    config: str = "",
+) -> tuple[Tracks, list[FootprintSet]]:
+    """As :func:`track`, with the footprints of the tracks' sessions: pages and exports show them."""
     if not 0 <= p < 1:
         raise InputError(f"p={p}: a probability from 0 to 1")
-    return track_fields(read_fields(cells, rejected), p=p, config=config)
+    if sessions is not None and search is None:
+        raise InputError("sessions=: recordings are for search=, which isn't asked for")
+    fields = read_fields(cells, rejected)
+    tracks = track_fields(fields, p=p, config=config)
+    if search is None:
+        return tracks, fields
+    from calcium_lightning.tracking import search as searching  # it needs all of localize, and torch
+
+    before = [field.total for field in fields]
+    paths = searching.search(tracks, fields, search, sessions, overwrite)
+    fields = read_fields(paths, rejected)
+    tracks = track_fields(fields, p=p, config=config)
+    return replace(tracks, searched=(tracks.cell >= np.array(before))), fields
 
 
 def read_fields(cells: Sequence[Trackable], rejected: bool = False) -> list[FootprintSet]:
@@ -121,7 +163,16 @@ def track_fields(fields: Sequence[FootprintSet], *, p: float = 0.5, config: str 
     """The same as :func:`track`, of footprints that are checked already."""
     kept = [field.nonempty() for field in fields]
     diameter = float(np.median([field.diameter for field in kept]))
-    alignment = align([field.centers for field in kept], diameter, [field.frame_shape for field in kept])
+    pictures = [
+        None if field.mean_image is None else Picture.of(field.mean_image, field.visible, diameter)
+        for field in kept
+    ]
+    alignment = align(
+        [field.centers for field in kept],
+        diameter,
+        [field.frame_shape for field in kept],
+        pictures=pictures,
+    )
     if not alignment.aligned:
         raise InputError(_no_match(kept, alignment))
     chosen = alignment.aligned
@@ -162,7 +213,7 @@ def _session(
     row: int, field: FootprintSet, kept: Sequence[FootprintSet], alignment: Alignment
 ) -> TrackedSession:
     pairs = [pair for pair in alignment.pairs if row in (pair.first, pair.second) and pair.fit is not None]
-    best = max(pairs, key=lambda pair: pair.fit.score if pair.fit else 0.0, default=None)
+    best = max(pairs, key=lambda pair: pair.score, default=None)
     return TrackedSession(
         name=field.name,
         path=field.path,
@@ -172,8 +223,11 @@ def _session(
         used=len(kept[row]),
         transform=alignment.transforms[row],
         residual_px=alignment.sigma[row],
-        agreement=best.fit.score if best is not None and best.fit is not None else 0.0,
-        chance=best.chance if best is not None else 0.0,
+        agreement=0.0 if best is None else best.score,
+        chance=0.0 if best is None else best.chance,
+        pictures=0.0 if best is None else best.pictures,
+        closure_px=alignment.closure[row],
+        doubted=row in alignment.doubted,
         pixel_size_um=field.pixel_size_um,
     )
 
@@ -183,9 +237,8 @@ def _no_match(fields: Sequence[FootprintSet], alignment: Alignment) -> str:
     few = [field for field in fields if len(field) < FEWEST]
     if few:
         return f"{names}: these can't be matched: {few[0].name} has {len(few[0])} cells, {FEWEST} are needed"
-    best = max(alignment.pairs, key=lambda pair: pair.fit.score - pair.chance if pair.fit else -np.inf)
-    assert best.fit is not None
+    best = max(alignment.pairs, key=lambda pair: pair.score - pair.chance)
     return (
-        f"{names}: these don't match: their cells' places agree by {max(best.fit.score, 0):.0f} nats at "
-        f"best, and those of a mirror image by {best.chance:.0f}; are they of one animal, and the same field?"
+        f"{names}: these don't match: their cells' places agree by {max(best.score, 0):.0f} nats at "
+        f"best, chance gives {best.chance:.0f}; are they of one animal, and the same field?"
     )

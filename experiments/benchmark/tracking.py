@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cellreg_rule
 import numpy as np
@@ -56,7 +57,7 @@ def draw(kind: Kind, seed: int) -> tuple[list[DrawnDay], list[FootprintSet]]:
     scene = SceneSettings(height_px=kind.size, width_px=kind.size, density_per_1000_px2=kind.cells)
     days = draw_days(scene, kind.days, seed)
     if kind.stranger:
-        other = draw_days(scene, replace(kind.days, days=1), seed + 5000)[0]
+        other = draw_days(scene, replace(kind.days, count=1), seed + 5000)[0]
         days[2] = replace(other, identity=np.full(len(other.identity), -1))
     if kind.stripes:
         days[3] = _striped(days[3], kind.size, seed)
@@ -150,7 +151,8 @@ def run_peer(script: str, python: str) -> Callable[..., dict[str, float]]:
             np.savez(source, shape=fields[0].frame_shape, counts=counts, **parts)
             command = [python, str(PEERS / script), str(source), str(target)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            return {**score(np.load(target), days), "seconds": float(done.stdout.split()[-1])}
+            seconds, cpu = (float(item) for item in done.stdout.split()[-2:])
+            return {**score(np.load(target), days), "seconds": seconds, "cpu": cpu}
 
     return run
 
@@ -167,7 +169,7 @@ def main() -> None:
     methods = {"ours": run_ours, "CellReg's rule": run_cellreg}
     if options.caiman:
         methods["CaImAn"] = run_peer("caiman_tracks.py", options.caiman)
-    figures: list[dict[str, object]] = []
+    figures: list[dict[str, Any]] = []
     for name in options.kinds:
         for seed in options.seeds:
             days, fields = draw(KINDS[name], seed)
@@ -187,7 +189,7 @@ def main() -> None:
     print(table)
 
 
-def markdown(figures: Sequence[dict[str, object]]) -> str:
+def markdown(figures: Sequence[dict[str, Any]]) -> str:
     """A line for each kind and method: means over seeds, and the worst F1."""
     columns = ("precision", "recall", "f1", "told", "right", "seconds", "cpu")
     lines = [
@@ -197,14 +199,14 @@ def markdown(figures: Sequence[dict[str, object]]) -> str:
     keys = dict.fromkeys((item["kind"], item["method"]) for item in figures)
     for kind, method in keys:
         some = [item for item in figures if (item["kind"], item["method"]) == (kind, method)]
-        cells = np.mean([item["cells"] for item in some])  # type: ignore[misc]
+        cells = np.mean([item["cells"] for item in some])
         shown = [
-            f"{np.mean([item[name] for item in some]):.{1 if name in ('seconds', 'cpu') else 3}f}"  # type: ignore[misc]
+            f"{np.mean([item[name] for item in some]):.{1 if name in ('seconds', 'cpu') else 3}f}"
             if all(name in item for item in some)
             else ""
             for name in columns
         ]
-        worst = min(item["f1"] for item in some)  # type: ignore[type-var]
+        worst = min(item["f1"] for item in some)
         lines.append(f"| {kind} | {method} | {cells:.0f} | " + " | ".join(shown) + f" | {worst:.3f} |")
     return "\n".join(lines) + "\n"
 

@@ -125,6 +125,6 @@ def test_what_cannot_be_meant_is_told(text, line):
 
 
 def test_which_keys_are_paths():
-    assert path_keys("extract") == ["session", "output", "checkpoint", "field"]
+    assert path_keys("extract") == ["session", "output", "checkpoint", "field", "curated"]
     assert path_keys("extract", "output") == ["output"]
     assert {"data.sessions", "weights"} <= set(path_keys("train", "input"))

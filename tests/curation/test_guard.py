@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from calcium_lightning.curation.guard import Guard, new_token
 from calcium_lightning.curation.ledger import open_ledger
+from calcium_lightning.curation.serve import Page
 from calcium_lightning.curation.server import Curator
 
 HOST, TOKEN = "127.0.0.1:8123", "t" * 43
@@ -103,7 +105,8 @@ def test_every_answer_forbids_what_pages_could_load(client):
     ("body", "complaint"),
     [
         (b"no", "no JSON"),
-        (b"[]", "a list is wanted"),
+        (b"[]", "a JSON object is wanted"),
+        (b"{}", "a list is wanted"),
         (b'{"actions": [{"do": "accept", "cells": [0]}]}', "revision"),
         (b'{"revision": 0, "actions": [{"do": "accept", "cells": [99]}]}', "there are 8 cells"),
         (b'{"revision": 0, "actions": [{"do": "accept", "cells": "all"}]}', "a list of numbers"),
@@ -133,6 +136,18 @@ def test_what_is_not_there_is_told_in_words(client, path):
     answer = client.get(f"/{TOKEN}/api/{path}")
     assert answer.status_code == 400
     assert answer.json()["error"]
+
+
+def test_only_this_machine_can_reach_it(copied: Made):
+    """Bound to the loopback interface; and as TCP by name, without which each answer waits for an acknowledgement."""
+    with open_ledger(copied.cells, "Ada", background=False) as ledger:
+        pages = [Page(Curator(ledger)) for _ in range(2)]
+        for page in pages:
+            assert page.socket.getsockname() == ("127.0.0.1", page.port)
+            assert page.address.startswith(f"http://127.0.0.1:{page.port}/")
+            assert page.socket.proto == socket.IPPROTO_TCP
+            page.socket.close()
+        assert pages[0].address.split("/")[3] != pages[1].address.split("/")[3]
 
 
 def test_tokens_are_long_and_differ():

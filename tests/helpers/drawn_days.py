@@ -26,7 +26,7 @@ def draw(days: int = 3, seed: int = 0, density: float = 5.0, name: str = "day", 
     """Days of one animal; `changes` are of :class:`DaysSettings`."""
     scene = SceneSettings(height_px=SIZE[0], width_px=SIZE[1], density_per_1000_px2=density)
     settings = {"drift_px": 15.0, "turnover": 0.3, "bending_px": 2.0, **changes}
-    drawn = draw_days(scene, DaysSettings(days=days, **settings), seed)  # type: ignore[arg-type]
+    drawn = draw_days(scene, DaysSettings(count=days, **settings), seed)  # type: ignore[arg-type]
     fields = [
         FootprintSet(
             day.footprints,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation.days import DaysSettings, Displacement, draw_animal, draw_days
+from calcium_lightning.simulation.recorded_days import recorded_days
 from calcium_lightning.simulation.settings import SceneSettings
 
 SIZE = (120, 150)
@@ -38,14 +39,14 @@ def test_turnover_is_what_was_asked_for(turnover: float) -> None:
 
 
 def test_the_same_seed_gives_the_same_days() -> None:
-    one, again = (draw_days(SCENE, DaysSettings(days=2), seed=3) for _ in range(2))
+    one, again = (draw_days(SCENE, DaysSettings(count=2), seed=3) for _ in range(2))
     for a, b in zip(one, again, strict=True):
         assert (a.footprints != b.footprints).nnz == 0
         np.testing.assert_array_equal(a.identity, b.identity)
 
 
 def test_the_same_cell_lies_where_its_day_lies() -> None:
-    first, second = draw_days(SCENE, DaysSettings(days=2, drift_px=8.0), seed=4, noise=0.0)
+    first, second = draw_days(SCENE, DaysSettings(count=2, drift_px=8.0), seed=4, noise=0.0)
     common, a, b = np.intersect1d(first.identity, second.identity, return_indices=True)
     a, b = a[common >= 0], b[common >= 0]
     assert len(a) > 10
@@ -55,7 +56,28 @@ def test_the_same_cell_lies_where_its_day_lies() -> None:
     assert np.median(np.linalg.norm(before - after, axis=1)[inner]) < 0.5
 
 
-@pytest.mark.parametrize("change", [{"days": 0}, {"turnover": 1.5}, {"drift_px": -1.0}, {"scale": 0.9}])
+@pytest.mark.parametrize("change", [{"count": 0}, {"turnover": 1.5}, {"drift_px": -1.0}, {"scale": 0.9}])
 def test_values_out_of_range_are_refused(change) -> None:
     with pytest.raises(InputError, match=next(iter(change))):
         DaysSettings(**change)
+
+
+def test_recordings_of_days_share_cells_that_lie_where_each_day_lies() -> None:
+    quiet = {"motion_std_px": (0.1, 0.1), "motion_jumps_per_minute": 0.0, "truth_min_detectability": 2.0}
+    scene = SceneSettings(height_px=110, width_px=130, seconds=8.0, bursts_per_second=(0.3, 0.6), **quiet)
+    days = DaysSettings(count=2, drift_px=10.0, turnover=0.3)
+    first, second = recorded_days(scene, days, seed=5)
+    one, other = first.truth.identity, second.truth.identity
+    common, a, b = np.intersect1d(one, other, return_indices=True)
+    assert 0.4 < len(common) / min(len(one), len(other)) < 1
+    assert len(np.setxor1d(one, other)) > 3
+    size = (110, 130)
+    before = footprint_centers(first.truth.footprints, size)[a]
+    after = second.day.displacement.invert(footprint_centers(second.truth.footprints, size)[b])
+    inner = ((before > 15) & (before < np.array(size) - 15)).all(1)
+    assert np.median(np.linalg.norm(before - after, axis=1)[inner]) < 0.7
+    # What isn't the animal's is drawn anew: activity, motion, noise.
+    assert np.abs(first.truth.spikes[a] - second.truth.spikes[b]).max() > 0
+    assert (first.frames(0, 1) != second.frames(0, 1)).mean() > 0.5
+    again = recorded_days(scene, days, seed=5)[1]
+    np.testing.assert_array_equal(again.frames(3, 5), second.frames(3, 5))

@@ -9,6 +9,7 @@ import * as movie from "./movie.js";
 import * as plots from "./plots.js";
 import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, state, statusOf, trouble } from "./store.js";
 import * as tools from "./tools.js";
+import * as tracks from "./tracks.js";
 
 let source = null;
 const find = (id) => document.getElementById(id);
@@ -51,7 +52,9 @@ function listen() {
   source.addEventListener("message", async (event) => {
     const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
     const other = told.revision > state.revision;
-    Object.assign(state, { folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
+    const failed = told.failures.filter((number) => !state.failures.includes(number));
+    if (failed.length) trouble("A cell that was made by hand can't be regressed on the recording: choose it to see why, or undo.");
+    Object.assign(state, { failures: told.failures, folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
     news();
     emit("news");
     if (other || ended || told.modes.length !== modes) await refresh();
@@ -69,7 +72,7 @@ function theme(name) {
 }
 
 async function begin() {
-  for (const part of [field, list, cell, movie, plots, tools, keys]) part.start();
+  for (const part of [field, list, cell, movie, plots, tools, tracks, keys]) part.start();
   const wish = new URLSearchParams(location.search).get("theme");
   const dark = wish ? wish === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   theme(dark ? "dark" : "light");

@@ -50,10 +50,10 @@ function head() {
 }
 
 function words() {
-  find("words").textContent = details.words;
+  find("words").textContent = `${details.words} ${details.regression}`.trim();
   if (details.when) find("words").title = `${details.who}, ${new Date(details.when).toLocaleString()}`;
   else find("words").removeAttribute("title");
-  say(`Cell ${details.cell}. ${details.words}`);
+  say(`Cell ${details.cell}. ${details.words} ${details.regression}`);
 }
 
 function footprint() {

@@ -6,13 +6,14 @@ import { FIELD, NEIGHBOURS, Picture, View, pathOf, pointers, scale, stroke } fro
 import { movie } from "./movie.js";
 import { byHand, choose, count, emit, mark, on, present, score, state, statusOf } from "./store.js";
 import { tools } from "./tools.js";
+import { trackColour } from "./tracks.js";
 
 const find = (id) => document.getElementById(id);
 const panes = [{ canvas: find("field"), picture: null }, { canvas: find("second"), picture: null }];
 const view = new View();
 const layers = new Map(), windows = new Map();
-let paths = [], drawn = [], waiting = false, stale = true, activity = null;
-const overlay = new OffscreenCanvas(1, 1);
+let paths = [], drawn = [], waiting = false, stale = true, staleOutlines = true, activity = null;
+const overlay = new OffscreenCanvas(1, 1), everybody = new OffscreenCanvas(1, 1);
 
 export const field = { view, fit, zoom };
 
@@ -39,34 +40,47 @@ function centre(cell) {
   redraw();
 }
 
-// Outlines are drawn when they or the view have changed, not with each frame of the movie.
-function redraw({ picture = false } = {}) {
+// Outlines of all cells are drawn when they or the view have changed; what is chosen or marked, over a copy of them,
+// when that has; neither with each frame of the movie.
+function redraw({ picture = false, choice = false } = {}) {
   if (!picture || state.colour === "activity") stale = true;
+  if (!choice && (!picture || state.colour === "activity")) staleOutlines = true;
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
     if (!state.facts) return;
     if (stale) drawOverlay();
-    stale = false;
+    stale = staleOutlines = false;
     for (const pane of panes) if (!pane.canvas.hidden) view.show(pane.canvas, pane.picture, state.facts.height, state.facts.width, overlay);
   });
 }
 
 function drawOverlay() {
   const { canvas } = panes[0], ratio = devicePixelRatio || 1;
-  Object.assign(overlay, { height: Math.max(1, Math.round(canvas.clientHeight * ratio)), width: Math.max(1, Math.round(canvas.clientWidth * ratio)) });
-  const pen = overlay.getContext("2d"), unit = view.transform(pen, ratio);
-  if (state.colour !== "none") outlines(pen, unit);
+  const size_ = { height: Math.max(1, Math.round(canvas.clientHeight * ratio)), width: Math.max(1, Math.round(canvas.clientWidth * ratio)) };
+  if (staleOutlines || everybody.height !== size_.height || everybody.width !== size_.width) {
+    Object.assign(everybody, size_);
+    const pen = everybody.getContext("2d"), unit = view.transform(pen, ratio);
+    if (state.colour !== "none") outlines(pen, unit);
+  }
+  Object.assign(overlay, size_);
+  const pen = overlay.getContext("2d");
+  if (state.colour !== "none") pen.drawImage(everybody, 0, 0);
+  const unit = view.transform(pen, ratio);
+  if (state.colour !== "none") choice(pen, unit);
   tools.draw(pen, unit);
 }
 
 function outlines(pen, unit) {
   for (const cell of drawn) {
     const status = statusOf(cell);
-    if (cell === state.chosen || (status === "replaced" && state.filter !== "replaced") || !inView(cell)) continue;
+    if ((status === "replaced" && state.filter !== "replaced") || !inView(cell)) continue;
     stroke(pen, path(cell), colourOf(cell, status), byHand(cell) ? 2.4 : 1.3, unit, status !== "accepted");
   }
+}
+
+function choice(pen, unit) {
   state.neighbours.forEach((cell, i) => {
     if (cell < count() && present(cell)) stroke(pen, path(cell), NEIGHBOURS[i], 2.4, unit, statusOf(cell) !== "accepted");
   });
@@ -92,6 +106,7 @@ function inView(cell) {
 
 function colourOf(cell, status) {
   if (state.colour === "score") return scale(score(cell) ?? 0);
+  if (state.colour === "track") return trackColour(cell);
   if (state.colour === "activity") return scale(activityOf(cell));
   return FIELD[status];
 }
@@ -271,10 +286,10 @@ export function start() {
     redraw();
   });
   on("order", () => { drawn = state.filter === "replaced" ? state.order : [...state.order].sort((a, b) => (score(b) ?? 0) - (score(a) ?? 0)); redraw(); });
-  on("chosen", () => { centre(state.chosen); redraw(); });
+  on("chosen", () => { centre(state.chosen); redraw({ choice: true }); });
   on("colour", () => { wantActivity(); redraw(); });
   on("frame", () => { wantActivity(); redraw({ picture: true }); });
-  for (const event of ["marked", "details", "tool"]) on(event, redraw);
+  for (const event of ["marked", "details", "tool"]) on(event, () => redraw({ choice: true }));
   on("pictures", () => movie.want(shownModes()));
   on("need-movie", () => {
     find("picture").value = `movie:${state.modes.includes("corrected") ? "corrected" : state.modes[0]}`;

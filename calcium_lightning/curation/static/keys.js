@@ -6,6 +6,7 @@ import { move } from "./list.js";
 import { movie } from "./movie.js";
 import { choose, decide, emit, mark, nextUncertain, present, say, state, trouble } from "./store.js";
 import { tools } from "./tools.js";
+import { link } from "./tracks.js";
 
 const find = (id) => document.getElementById(id);
 const history = [];
@@ -80,6 +81,9 @@ export const KEYS = {
   draw: [["d"], () => tools.begin("draw"), "draw a missed cell"],
   note: [["e"], () => find("note").focus(), "write a note"],
   label: [["l"], () => find("label").focus(), "add a label"],
+  confirmLink: [["i"], () => link("confirm"), "it is the same cell on other days"],
+  setApart: [["u"], () => link("apart"), "it is another cell than on other days"],
+  joinNearest: [["w"], () => link("join"), "it is the cell of the nearest track"],
   undo: [["z", "Mod+z"], () => history_("undo"), "undo"],
   redo: [["y", "Mod+y", "Mod+Z"], () => history_("redo"), "do again"],
   play: [[" "], () => state.modes.length && movie.toggle(), "play, pause"],

@@ -8,13 +8,14 @@ const FILTERS = {
   decided: (cell) => present(cell) && byHand(cell), made: (cell) => present(cell) && state.standing.origin[cell] !== "found", replaced: (cell) => !present(cell),
 };
 
-const quality = (cell, name) => (name === "cell" ? cell : state.rows.quality[name]?.[cell] ?? null);
+const ACROSS = ["track", "days", "probability"]; // of the track, where there are tracks
+const quality = (cell, name) => (name === "cell" ? cell : (state.tracks && ACROSS.includes(name) ? state.tracks : state.rows.quality)[name]?.[cell] ?? null);
 
 // "snr > 5, label = place cell, note": all of them must hold.
 function parse(text) {
   return text.split(",").map((part) => part.trim()).filter(Boolean).map((part) => {
     const [, name, sign, value] = /^([\w ]+?)\s*(>=|<=|>|<|=)?\s*([^<>=]*)$/.exec(part) || [];
-    const known = name === "label" || name === "note" || name === "cell" || name in state.rows.quality;
+    const known = name === "label" || name === "note" || name === "cell" || name in state.rows.quality || (state.tracks && ACROSS.includes(name));
     if (!known || (sign && value === "")) throw new Error(`“${part}”: a quality, a sign and a number, such as snr > 5; or label = …, note`);
     if (name === "label") return (cell) => (state.standing.labels[cell] || []).some((label) => !value || label === value.trim());
     if (name === "note") return (cell) => (state.standing.notes[cell] || "").includes(value.trim());
@@ -129,7 +130,7 @@ export function start() {
   });
   new ResizeObserver(() => state.facts && draw()).observe(list);
   on("loaded", () => {
-    const names = ["score", "uncertainty", "cell", ...Object.keys(state.rows.quality).filter((name) => name !== "score")];
+    const names = ["score", "uncertainty", "cell", ...(state.tracks ? ACROSS : []), ...Object.keys(state.rows.quality).filter((name) => name !== "score" && !(state.tracks && ACROSS.includes(name)))];
     find("sort").replaceChildren(...names.map((name) => new Option(name, name)));
   });
   on("standing", () => { order(); reveal(); });

@@ -7,7 +7,7 @@ export const state = {
   facts: null, file: "", meanings: {}, layers: [], modes: [], rows: null, standing: null, revision: 0, found: 0,
   chosen: null, marked: new Set(), neighbours: [], frame: 0, writable: true, undo: null, redo: null,
   recording: null, regressing: 0, busy: null, remade: 0, folded: true, colour: "verdict", filter: "present", condition: [],
-  sort: "score", falling: true, order: [],
+  sort: "score", falling: true, order: [], tracks: null, failures: [],
 };
 const listeners = new Map();
 
@@ -52,7 +52,7 @@ function take(answer) {
 
 export async function load() {
   const answer = await getJson("start");
-  Object.assign(state, { facts: answer.facts, file: answer.file, meanings: answer.meanings, rows: answer.rows });
+  Object.assign(state, { facts: answer.facts, file: answer.file, meanings: answer.meanings, rows: answer.rows, tracks: answer.tracks });
   state.found = answer.rows.centers.length;
   take(answer);
   emit("loaded");

@@ -1,4 +1,4 @@
-"""Footprints and traces of cells that a person made, regressed on the recording with their neighbours.
+"""Footprints and traces of cells that come later, regressed on the recording with their neighbours.
 
 The same two regressions as everywhere (:mod:`~calcium_lightning.localize.demix`), on the foreground that the
 whole recording was brought to: traces of the new cells and of all around them at once, then the new cells'
@@ -15,11 +15,9 @@ import torch
 from scipy.sparse import csr_matrix, vstack
 
 from calcium_lightning.core.cells import StreamedCells, footprint_centers
-from calcium_lightning.core.decisions import Action, replaced
 from calcium_lightning.core.gaps import GappedRows
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.curation.recording import Ready
 from calcium_lightning.localize.activity import autocovariance, fit_kernel
 from calcium_lightning.localize.assemble import Images, vessels_of
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
@@ -33,6 +31,7 @@ from calcium_lightning.localize.footprints import (
 from calcium_lightning.localize.gather import GatherSettings
 from calcium_lightning.localize.patches import RADIUS, Patches, Surround, concatenate
 from calcium_lightning.localize.quality import likeness, measure
+from calcium_lightning.localize.ready import Ready
 from calcium_lightning.localize.upscale import from_session, to_session
 from calcium_lightning.localize.vessels import share_on
 
@@ -44,17 +43,17 @@ SHARED = 0.02
 KERNEL_CELLS = 60
 
 
-def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -> Remade:
-    """What an action made, from the recording.
+def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, ready: Ready) -> Remade:
+    """New cells, from the recording.
 
     Parameters
     ----------
     before : StreamedCells
-        The cells before the action.
-    action : Action
-        What was done.
-    part : Remade
-        Its new cells, put together from what the file holds; other rows are left out.
+        The cells so far.
+    gone : sequence of int
+        Rows of those whose place the new ones take.
+    footprints : csr_matrix (n, H*W)
+        Of the new cells, to begin with; they get the rows that follow.
     ready : Ready
         The recording.
 
@@ -65,9 +64,8 @@ def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -
     """
     prepared = ready.prepared
     scale = prepared.scale
-    fresh = np.flatnonzero(part.rows >= len(before))
-    start = from_session(part.footprints[fresh], scale)
-    fixed_rows = _around(before, replaced(action), ready, start)
+    start = from_session(footprints, scale)
+    fixed_rows = _around(before, gone, ready, start)
     fixed = from_session(before.footprints[fixed_rows], scale)
     demixer = Demixer(ready.movie, prepared.noise, Surround(scale.size, prepared.background_sigma))
     deconvolver = _deconvolver(before, ready)
@@ -78,18 +76,19 @@ def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -
     shared = np.asarray(abs(light[len(new) :]) @ abs(light[: len(new)]).sum(0).T).ravel()
     own = np.asarray(light[len(new) :].power(2).sum(1)).ravel()
     changed = np.flatnonzero(shared > SHARED * np.maximum(own, 1e-12))
-    footprints, peaks = to_session(new, scale)
-    centers = footprint_centers(footprints, before.frame_shape)
+    shapes, peaks = to_session(new, scale)
+    centers = footprint_centers(shapes, before.frame_shape)
     std, alike, sharp = measures
     quality = _quality(before, ready, activity, new, centers, alike, sharp)
     rows = np.concatenate([np.arange(len(new)), len(new) + changed])
     unit = np.concatenate([peaks, np.ones(len(changed))])
     gain = activity.statistics.gain[rows]
     beside = fixed_rows[changed]
-    mass = np.maximum(np.asarray(footprints.sum(1)).ravel(), 1e-9)
-    under = footprints @ before.mean_image.ravel() / mass
-    lit = np.asarray(footprints.multiply(footprints).sum(1)).ravel() / mass
+    mass = np.maximum(np.asarray(shapes.sum(1)).ravel(), 1e-9)
+    under = shapes @ before.mean_image.ravel() / mass
+    lit = np.asarray(shapes.multiply(shapes).sum(1)).ravel() / mass
     lit *= activity.statistics.mean[: len(new)] * peaks
+    unknown, none = np.full(len(new), np.nan), np.full(len(before), np.nan)
     # Frames without a picture are as in the file: nan, or bridged.
     missing = np.isnan(before.traces[slice(0, 1)]).any(0)
 
@@ -100,19 +99,19 @@ def regress(before: StreamedCells, action: Action, part: Remade, ready: Ready) -
         return whole
 
     return Remade(
-        rows=np.concatenate([part.rows[fresh], beside]),
+        rows=np.concatenate([len(before) + np.arange(len(new)), beside]),
         centers=np.concatenate([centers, before.centers[beside]]),
         center_std=np.concatenate([(std / scale.factor).astype(np.float32), before.center_std[beside]]),
-        footprints=csr_matrix(vstack([footprints, before.footprints[beside]])),
+        footprints=csr_matrix(vstack([shapes, before.footprints[beside]])),
         traces=in_time(activity.traces.rows(rows), unit),
         denoised=in_time(activity.denoised.rows(rows), unit * gain),
         spikes=in_time(activity.spikes.rows(rows), unit * gain),
         baseline=np.concatenate([(under - lit).astype(np.float32), before.baseline[beside]]),
         quality={
-            name: np.concatenate([quality.get(name, np.full(len(new), np.nan)), values[beside]]).astype(
+            name: np.concatenate([quality.get(name, unknown), before.quality.get(name, none)[beside]]).astype(
                 np.float32
             )
-            for name, values in before.quality.items()
+            for name in {**before.quality, **quality}
         },
         regressed=True,
     )

@@ -1,0 +1,148 @@
+"""Who is who on other days, decided by a person: kept in the tracks file at once, and refused where it can't be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.browser import browser, serving, why_not
+from helpers.curated import Made
+from starlette.testclient import TestClient
+
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.field_transform import FieldTransform
+from calcium_lightning.core.tracks import TrackedSession, Tracks
+from calcium_lightning.curation.ledger import open_ledger
+from calcium_lightning.curation.links import Links
+from calcium_lightning.curation.server import Curator
+from calcium_lightning.io.tracks_file import read_tracks, write_tracks
+
+#: tracks: (this day's cell, the other's)
+CELLS = [(0, 3), (1, 0), (2, -1), (3, 1), (4, -1), (5, -1), (6, -1), (7, -1), (-1, 2)]
+
+
+def with_tracks(copied: Made, other: str = "gone.h5") -> Path:
+    cell = np.array(CELLS, np.int32)
+    probability = np.where(cell >= 0, 1, np.nan).astype(np.float32)
+    probability[0], probability[1] = 0.97, 0.6
+    sessions = tuple(
+        TrackedSession(
+            name=name, path=path, sha256=name, frame_shape=(64, 80), cells=8, used=8,
+            transform=FieldTransform.identity(), residual_px=0.3, agreement=50.0, chance=5.0,
+        )
+        for name, path in (("today", str(copied.cells)), ("tomorrow", other))
+    )  # fmt: skip
+    path = copied.cells.parent / "tracks.h5"
+    write_tracks(path, Tracks(cell=cell, probability=probability, sessions=sessions, reference=0))
+    return path
+
+
+def pairs(path: Path) -> list[tuple[int, ...]]:
+    return sorted(map(tuple, read_tracks(path).cell.tolist()))
+
+
+def test_links_are_confirmed_cut_and_joined(copied: Made) -> None:
+    path = with_tracks(copied)
+    links = Links(path, copied.cells)
+    links.decide("confirm", 1)
+    tracks = read_tracks(path)
+    row = int(np.flatnonzero(tracks.cell[:, 0] == 1)[0])
+    assert tracks.probability[row, 0] == 1
+    assert tracks.decided[row].tolist() == [True, False]
+    links.decide("apart", 0)
+    assert {(0, -1), (-1, 3)} <= set(pairs(path))
+    assert read_tracks(path).probability[read_tracks(path).cell == 3].min() == 1
+    to = int(np.flatnonzero(read_tracks(path).cell[:, 1] == 2)[0])
+    links.decide("join", 2, to)
+    assert (2, 2) in pairs(path)
+    assert (2, -1) not in pairs(path)
+    assert len(pairs(path)) == len(CELLS) + 1 - 1
+    counts = [np.sort(read_tracks(path).cell[:, day]) for day in (0, 1)]
+    assert [row[row >= 0].tolist() for row in counts] == [
+        list(range(8)),
+        [0, 1, 2, 3],
+    ]  # nobody is lost or twice
+
+
+def test_what_can_not_be_is_refused_and_nothing_is_written(copied: Made) -> None:
+    path = with_tracks(copied)
+    links, before = Links(path, copied.cells), path.read_bytes()
+    for arguments, words in (
+        (("join", 4, 0), "has cell 0 of this session"),
+        (("join", 4, 99), "there are 9"),
+        (("join", 4, None), "no decision about tracks"),
+        (("marry", 4, None), "no decision about tracks"),
+        (("confirm", 40, None), "was not looked at"),
+        (("confirm", 1, None, 5), "changed meanwhile"),
+    ):
+        with pytest.raises(InputError, match=words):
+            links.decide(*arguments)
+    assert path.read_bytes() == before
+    with pytest.raises(InputError, match="track again"):
+        Links(path, copied.session)
+
+
+def test_near_tracks_are_offered(copied: Made) -> None:
+    """The other day has the same file under another name: its cell 2 lies where this day's is."""
+    other = copied.cells.parent / "other.h5"
+    other.write_bytes(copied.cells.read_bytes())
+    links = Links(with_tracks(copied, str(other)), copied.cells)
+    offered = links.of(2)["others"]
+    assert offered[0]["track"] == 8
+    assert offered[0]["distance"] == 0
+    assert links.of(0)["members"][1] == {"session": 1, "cell": 3, "probability": 0.97, "byHand": False}
+
+
+def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:
+    path = with_tracks(copied)
+    with open_ledger(copied.cells, "Ada", background=False) as ledger:
+        client = TestClient(Curator(ledger, links=Links(path, copied.cells)).app())
+        assert client.get("/api/start").json()["tracks"]["days"] == [2, 2, 1, 2, 1, 1, 1, 1]
+        answer = client.post("/api/link", content=json.dumps({"do": "apart", "cell": 1, "known": 1}))
+        assert answer.json()["days"][1] == 1
+        for body in (
+            "[]",
+            "{",
+            '{"do": "apart"}',
+            '{"do": 1, "cell": 0}',
+            '{"do": "join", "cell": 0, "track": "x"}',
+        ):
+            assert client.post("/api/link", content=body).status_code == 400
+        plain = TestClient(Curator(ledger).app())
+        assert plain.get("/api/start").json()["tracks"] is None
+        assert "tracks=" in plain.get("/api/tracks/0").json()["error"]
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
+def test_by_keys_in_the_page(copied: Made) -> None:
+    path = with_tracks(copied)
+    with browser() as chromium, serving(copied.cells.parent, "cells=cells.h5", "tracks=tracks.h5") as served:
+        page = chromium.new_page(viewport={"width": 1280, "height": 800})
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(served.address)
+        page.wait_for_selector("html[data-ready=true]")
+        page.select_option("#colour", "track")
+        page.locator("#item-1").click()
+        page.wait_for_selector("#across[data-cell='1']")
+        assert page.locator("#members").inner_text().splitlines() == [
+            "this day: cell 1, 60%",
+            "tomorrow: cell 0, 60%",
+        ]
+        page.keyboard.press("i")
+        page.wait_for_selector("html[data-links='1']")
+        page.locator("#item-0").click()
+        page.wait_for_selector("#across[data-cell='0']")
+        page.keyboard.press("u")
+        page.wait_for_selector("html[data-links='2']")
+        page.wait_for_function(
+            "() => document.getElementById('track-words').textContent.includes('this day only')"
+        )
+        page.locator("#condition").fill("days > 1")
+        page.locator("#condition").press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('#list .item').length === 2")
+        assert faults == []
+    assert {(0, -1), (-1, 3), (1, 0)} <= set(pairs(path))
+    assert read_tracks(path).decided.sum() == 2
