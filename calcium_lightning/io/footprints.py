@@ -12,6 +12,7 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, VERSION
 from calcium_lightning.io.kind import may_be_cells
@@ -37,9 +38,10 @@ def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintS
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    if path.is_file() and path.suffix.lower() in (".h5", ".hdf5", "") and may_be_cells(path):
-        return [_ours(path, rejected)]
-    return others.read(path, rejected)
+    with reading(path):
+        if path.is_file() and path.suffix.lower() in (".h5", ".hdf5", "") and may_be_cells(path):
+            return [_ours(path, rejected)]
+        return others.read(path, rejected)
 
 
 def _ours(path: Path, rejected: bool) -> FootprintSet:
