@@ -36,7 +36,7 @@ def damaged_npy(path: Path, rng: random.Random) -> str:
 def damaged_mat(path: Path, rng: random.Random) -> str:
     import h5py
 
-    if h5py.ishdf5.damaged(path):
+    if h5py.is_hdf5(path):
         return hdf5.damaged(path, rng)
     from scipy.io import loadmat, savemat
 
