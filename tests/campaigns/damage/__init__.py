@@ -36,7 +36,7 @@ def damage(path: Path, rng: random.Random) -> str:
         return f"{path.name}: {raw.flipped(path, rng)}"
     try:
         return f"{path.name}: {chosen(path, rng)}"
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, MemoryError) as error:
         # damaged twice: what was done before can't be opened any more
         return f"{path.name}: {raw.flipped(path, rng)} (after {type(error).__name__})"
 
