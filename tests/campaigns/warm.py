@@ -5,6 +5,7 @@ Importing Torch takes longer than most commands: a fork takes milliseconds. Linu
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import resource
@@ -83,9 +84,14 @@ class Outcome:
 
 
 def warm_up() -> None:
-    """Import what commands import."""
+    """Import what commands import, let Hydra's grammar learn, and keep forks from looking through all of it."""
     for name in (*HEAVY, *(f"calcium_lightning.{command}" for command in COMMANDS)):
         importlib.import_module(name)
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    OverridesParser.create().parse_overrides(["a=b.c", "a.b='c d'", "a=[b,1.5,true,null]", "+a=-1e3", "~a"])
+    gc.collect()
+    gc.freeze()
 
 
 def in_fork(work: Callable[[], object], folder: Path, seconds: float = SECONDS) -> Outcome:
