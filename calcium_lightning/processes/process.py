@@ -60,9 +60,8 @@ class LocalMember:
         listening: socket.socket | None = None,
     ) -> None:
         self.rank = environment.rank
-        self._open = contextlib.ExitStack()
         # without a name: whoever is killed leaves none
-        self._told = self._open.enter_context(tempfile.TemporaryFile())
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         variables = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
         variables |= environment.variables()
         if environment.one_machine:  # nothing listens where others could come in
@@ -109,7 +108,7 @@ class LocalMember:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-        self._open.close()
+        self._told.close()
 
 
 def loopback(port: int = 0) -> socket.socket:
