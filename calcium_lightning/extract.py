@@ -13,7 +13,7 @@ from calcium_lightning.command.batch import NOTES, Row, run_batch
 from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
 from calcium_lightning.command.start import entry_point
-from calcium_lightning.core.errors import positive
+from calcium_lightning.core.errors import expect, positive
 from calcium_lightning.sweeps.plugins import register
 
 call_as(__name__, "calcium_lightning.pipeline", "extract")
@@ -68,19 +68,26 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.cells_file import count_cells, write_cells
     from calcium_lightning.io.mask import read_mask
     from calcium_lightning.localize.detectors.base import WindowDetector, ready
+    from calcium_lightning.localize.finder import LocalizeSettings
     from calcium_lightning.localize.lab import LabScore
     from calcium_lightning.pipeline import extract_streamed
     from calcium_lightning.preprocess.chain import SessionChain
+    from calcium_lightning.preprocess.prepare import PreprocessSettings
 
     device = choose_device(cfg.device)
     detector = ready(instantiate(cfg.detector, _convert_="all"), device)
     mask = None if cfg.field is None else read_mask(as_paths(cfg.field)[0])
-    chain, localize = instantiate(cfg.preprocess), instantiate(cfg.localize)
+    chain = instantiate(cfg.preprocess)
+    preprocess = (
+        None
+        if isinstance(chain, SessionChain)
+        else expect("preprocess", chain, PreprocessSettings, "preprocess=default or =published")
+    )
+    localize = expect("localize", instantiate(cfg.localize), LocalizeSettings, "localize=default")
     if cfg.curated is not None:
         lab = LabScore.read([item.path for item in find_inputs("curated", cfg.curated, may_be_cells)])
         localize = replace(localize, lab=lab)
         print(f"score: learned from {lab.accepted} cells accepted by hand and {lab.rejected} rejected")
-    preprocess = None if isinstance(chain, SessionChain) else chain
 
     def log(output: Path) -> None:
         if logged:

@@ -1,7 +1,7 @@
 """Whether a value of a config is of the type that a component's signature asks for.
 
-Knows the types that YAML can write: numbers, words, true and false, null, and lists of them. Of others it
-says nothing.
+Knows the types that YAML can write: numbers, words, true and false, null, lists and mappings of them, and
+components, which are mappings with a ``_target_``. Of others it says nothing.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Union
 
-from omegaconf import ListConfig
+from omegaconf import DictConfig, ListConfig
 
 WORDS: dict[Any, str] = {
     int: "a whole number",
@@ -36,7 +37,15 @@ def fits(value: Any, hint: Any) -> bool:
     """Whether a value may be given where ``hint`` is asked for; True where that can't be told."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
+        if _is_mapping(value) and not value:  # a group that was left out (scheduler=none)
+            return type(None) in arguments or any(fits(value, part) for part in arguments)
         return any(fits(value, part) for part in arguments)
+    if origin in (dict, Mapping):
+        return _is_mapping(value) and all(fits(value[key], arguments[1]) for key in value)
+    if origin is Callable or _is_component(hint):
+        return not isinstance(value, str | int | float | None) and (
+            "_target_" in value if _is_mapping(value) else not _is_list(value)
+        )
     if origin is tuple:
         return _is_list(value) and _tuple_fits(value, arguments)
     if origin in (list, Sequence):
@@ -56,7 +65,22 @@ def described(hint: Any) -> str:
     if origin in (tuple, list, Sequence):
         length = "" if origin is not tuple or Ellipsis in arguments else f"{len(arguments)} "
         return f"a list of {length}{described(arguments[0]).removeprefix('a ')}s"
+    if origin in (dict, Mapping, Callable) or _is_component(hint):
+        return "a group of keys"
     return WORDS.get(hint, str(getattr(hint, "__name__", hint)))
+
+
+def _is_component(hint: Any) -> bool:
+    """Whether a class is one that a config makes with ``_target_``: neither Python's own nor a path."""
+    return (
+        isinstance(hint, type)
+        and hint.__module__ not in ("builtins", "typing")
+        and not issubclass(hint, PurePath)
+    )
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict | DictConfig)
 
 
 def _is_list(value: Any) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
+Made = TypeVar("Made")
 #: what a frame rate (Hz) and a pixel's size (µm) can be: others are in other units, or damage
 FRAME_RATES, PIXEL_SIZES = (1e-3, 1e5), (1e-3, 1e4)
 
@@ -34,6 +35,34 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """Return ``"; nearest: a, b"`` for the known names that resemble ``name``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
     return f"; nearest: {', '.join(close)}" if close else ""
+
+
+def expect(key: str, made: object, wanted: type[Made], called: str, target: Any = None) -> Made:
+    """What a config's group has made, if it is of the class that is wanted there.
+
+    Parameters
+    ----------
+    key : str
+        The group.
+    made : object
+        What came of it; the group itself where it names no class.
+    wanted : type
+        What it must be.
+    called : str
+        The same in words.
+    target : str, optional
+        What the group says makes it.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if isinstance(made, wanted):
+        return made
+    raise InputError(
+        f"{key}: {f'{target} ' if target else ''}makes a {type(made).__name__}; {called} is wanted"
+    )
 
 
 def positive(name: str, value: Any, least: float = 0.0, most: float = math.inf) -> float:

@@ -11,8 +11,10 @@ import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, VERSION
 from calcium_lightning.io.kind import is_cells
@@ -37,12 +39,15 @@ def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintS
         If there is nothing of the kind.
     """
     path = Path(path).expanduser()
-    program = find_program(path)
-    if program is not None:
-        return [_others(path, program.footprints(path), rejected)]
-    if is_cells(path) or not (groups := _groups(path)):
-        return [_ours(path, rejected)]
-    return [_group(path, name) for name in groups]
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    with reading(path):
+        program = find_program(path)
+        if program is not None:
+            return [_others(path, program.footprints(path), rejected)]
+        if is_cells(path) or not (groups := _groups(path)):
+            return [_ours(path, rejected)]
+        return [_group(path, name) for name in groups]
 
 
 def _others(path: Path, found: Footprints, rejected: bool) -> FootprintSet:

@@ -5,12 +5,17 @@ Knows the attribute that says so; knows nothing of what else is in the files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 
+Seen = TypeVar("Seen")
 SESSION, CELLS = "calcium-lightning-session", "calcium-lightning-cells"
 
 
@@ -38,17 +43,18 @@ def _may_be(path: Path, kind: str, mark: str) -> bool:
     said = _said(path)
     if said:
         return said == kind
-    try:
-        with h5py.File(path, "r") as file:
-            return mark in file
-    except (OSError, RuntimeError):
-        return True
+    return _look(path, lambda file: mark in file, True)
 
 
 def _said(path: Path) -> str:
     """What a file says that it is; empty where it says nothing, or can't be read."""
+    return _look(path, lambda file: hdf5.text(file.attrs.get("format", "")), "")
+
+
+def _look(path: Path, see: Callable[[h5py.File], Seen], otherwise: Seen) -> Seen:
+    """What is seen in a file, or something else where it can't be read: whoever reads it says why."""
     try:
-        with h5py.File(path, "r") as file:
-            return hdf5.text(file.attrs.get("format", ""))
-    except (OSError, RuntimeError):
-        return ""
+        with reading(path), h5py.File(path, "r") as file:
+            return see(file)
+    except (InputError, OSError):
+        return otherwise

@@ -16,6 +16,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.reading import reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
 
@@ -76,7 +77,7 @@ def read_tracks(path: Path | str) -> Tracks:
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file:
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
         cell = hdf5.read(file, "cell", (None, None), np.int32)
         count = cell.shape[1]
         probability = hdf5.read(file, "probability", cell.shape, np.float32)

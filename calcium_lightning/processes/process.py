@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any, Protocol
 
 from calcium_lightning.processes.environment import RankEnvironment
@@ -61,9 +60,8 @@ class LocalMember:
         listening: socket.socket | None = None,
     ) -> None:
         self.rank = environment.rank
-        handle, name = tempfile.mkstemp(prefix="calcium_lightning_", suffix=f".rank{environment.rank}")
-        os.close(handle)
-        self._told = Path(name)
+        # without a name: whoever is killed leaves none
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         variables = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
         variables |= environment.variables()
         if environment.one_machine:  # nothing listens where others could come in
@@ -77,14 +75,15 @@ class LocalMember:
             stderr=None if speaks else subprocess.DEVNULL,
             env=variables,
             text=True,
-            pass_fds=() if descriptor is None else (descriptor,),
+            pass_fds=(self._told.fileno(), *(() if descriptor is None else (descriptor,))),
             start_new_session=True,  # Ctrl-C reaches us alone, and we hand it on once
         )
         if listening is not None:
             listening.close()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which poll() tells
-            self._process.stdin.write(json.dumps({**order, "failure": name, "listening": descriptor}) + "\n")
+            said = {**order, "failure": self._told.fileno(), "listening": descriptor}
+            self._process.stdin.write(json.dumps(said) + "\n")
             self._process.stdin.flush()  # and stays open: its end tells the process that we are gone
 
     def poll(self) -> int | None:
@@ -98,10 +97,8 @@ class LocalMember:
 
     def failure(self) -> Failure | None:
         """What it told before it ended."""
-        try:
-            return Failure.read(self._told.read_bytes())
-        except OSError:
-            return None
+        size = os.fstat(self._told.fileno()).st_size
+        return Failure.read(os.pread(self._told.fileno(), size, 0))
 
     def close(self) -> None:
         """End it, and whatever it has started (workers that read ahead)."""
@@ -111,7 +108,7 @@ class LocalMember:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-        self._told.unlink(missing_ok=True)
+        self._told.close()
 
 
 def loopback(port: int = 0) -> socket.socket:

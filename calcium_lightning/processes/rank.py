@@ -1,7 +1,7 @@
 """One process of a job, as :mod:`~calcium_lightning.processes.launch` starts it.
 
-Reads one line of JSON from standard input: the task, the job's composed config, its folder, where to tell a
-failure. What the task does is not known here.
+Reads one line of JSON from standard input: the task, the job's composed config, its folder, the descriptor
+of the file that a failure is told in. What the task does is not known here.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def _run(order: dict[str, Any]) -> int:
         task = pkgutil.resolve_name(order["task"])
         task(OmegaConf.create(order["config"]), Path(order["folder"]), order["job"], ranked=True)
     except Exception as error:
-        told = Path(order["failure"])
-        with contextlib.suppress(OSError):
-            told.write_bytes(Failure.of(error, rank).written())
+        with contextlib.suppress(OSError), os.fdopen(order["failure"], "wb") as told:
+            told.write(Failure.of(error, rank).written())
         return 1
     return 0
 

@@ -14,11 +14,12 @@ import lightning as L
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, expect
 from calcium_lightning.core.parts import PACKAGE, import_parts, know_target, targets_of
 from calcium_lightning.core.plain import mapping
 from calcium_lightning.core.reading import reason
@@ -67,10 +68,9 @@ def build_data(cfg: DictConfig) -> L.LightningDataModule:
     InputError
         If it is no LightningDataModule, or holds nothing out.
     """
-    data = instantiate(cfg.data, _convert_="all")
     name = cfg.data.get("_target_")
-    if not isinstance(data, L.LightningDataModule):
-        raise InputError(f"data: {name} makes a {type(data).__name__}; a LightningDataModule is wanted")
+    made = instantiate(cfg.data, _convert_="all")
+    data = expect("data", made, L.LightningDataModule, "a LightningDataModule", name)
     for loader in ("train_dataloader", "val_dataloader"):
         if getattr(type(data), loader) is getattr(L.LightningDataModule, loader):
             raise InputError(f"data: {name} has no {loader}(self)")
@@ -103,11 +103,8 @@ def check_parts(cfg: DictConfig, model: L.LightningModule) -> None:
     labels = bool(settings["data"].get("labels", False))
     others = LABEL_FIGURES if labels or _is_foreign(settings["data"]["_target_"]) else ()
     with torch.random.fork_rng(devices=[]):
-        loss = instantiate(cfg.loss, _convert_="all")
-        if not isinstance(loss, torch.nn.Module):
-            raise InputError(
-                f"loss: {cfg.loss.get('_target_')} makes a {type(loss).__name__}; an nn.Module is wanted"
-            )
+        made, target = instantiate(cfg.loss, _convert_="all"), cfg.loss.get("_target_")
+        loss = expect("loss", made, torch.nn.Module, "an nn.Module", target)
         check_model(model.network, loss, model.window, labels, monitors, others)
 
 
@@ -139,10 +136,7 @@ def build_model(cfg: DictConfig) -> L.LightningModule:
     extra = {} if scheduled else {"scheduler": None}
     # Handed over afterwards: Hydra would make modules of the settings.
     model = instantiate(cfg.model, _partial_=True, _convert_="all", **extra)(architecture=parts)
-    if not isinstance(model, L.LightningModule):
-        name = cfg.model.get("_target_")
-        raise InputError(f"model: {name} makes a {type(model).__name__}; a LightningModule is wanted")
-    return model
+    return expect("model", model, L.LightningModule, "a LightningModule", cfg.model.get("_target_"))
 
 
 def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = False) -> dict[str, Any]:
@@ -236,7 +230,11 @@ def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int
 
 
 def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.Trainer:
-    callbacks = [instantiate(part, _convert_="all") for part in cfg.callbacks.values() if part]
+    callbacks = [
+        expect(f"callbacks.{name}", instantiate(part, _convert_="all"), L.Callback, "a Lightning Callback")
+        for name, part in cfg.callbacks.items()
+        if part
+    ]
     terminal = sys.stderr.isatty()
     callbacks += [
         OrderlyStop(),
@@ -245,8 +243,11 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
     ]
     loggers: list[Any] = [MetricsTable(run.metrics)]
     if cfg.logger and "_target_" in cfg.logger:
-        loggers.append(instantiate(cfg.logger, save_dir=run.path, _convert_="all"))
-    return instantiate(
+        logger = instantiate(cfg.logger, save_dir=run.path, _convert_="all")
+        if not isinstance(logger, Logger):
+            raise InputError(f"logger: makes a {type(logger).__name__}; a Lightning Logger is wanted")
+        loggers.append(logger)
+    trainer = instantiate(
         cfg.trainer,
         default_root_dir=str(run.path),
         callbacks=callbacks,
@@ -259,6 +260,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
         enable_progress_bar=terminal,
         _convert_="all",
     )
+    return expect("trainer", trainer, L.Trainer, "a Lightning Trainer", cfg.trainer.get("_target_"))
 
 
 def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:

@@ -1,209 +1,25 @@
-"""Small, whole files of every kind that a command reads, and the commands that read them: what is damaged next."""
+"""Small, whole files of every kind that a command reads: what is damaged next."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from campaigns import made_cells
 from helpers.example_cells import make_example, write_truth
 from helpers.example_runs import make_run
 from helpers.recordings import movie, write_video
 from helpers.tiny_network import make_network
 from helpers.tiny_session import make_session
-from helpers.tiny_training import TINY
 
 from calcium_lightning.io.cells_file import write_cells
 
-#: a training that takes a second
-TRAIN = (*TINY, "callbacks.pictures=null", "trainer=cpu")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A command and the files that it reads.
-
-    Attributes
-    ----------
-    name : str
-    command : str
-        Entry point.
-    arguments : tuple of str
-        As typed in the folder that holds the files.
-    files : tuple of str
-        That are copied into that folder; the first are the ones that are damaged.
-    damaged : int
-        How many of them.
-    output : str
-        What a run that went well leaves; empty for none.
-    weight : int
-        How often it is tried, in proportion: those that take long are tried less.
-    """
-
-    name: str
-    command: str
-    arguments: tuple[str, ...]
-    files: tuple[str, ...]
-    damaged: int = 1
-    output: str = ""
-    weight: int = 2
-
-
-def _ingest(name: str, file: str, *more: str, beside: tuple[str, ...] = (), weight: int = 2) -> Case:
-    arguments = (f"input={file}", "output=out.h5", *more)
-    return Case(f"ingest-{name}", "ingest", arguments, (file, *beside), 1 + len(beside), "out.h5", weight)
-
-
-INGEST = (
-    _ingest("tiff", "stack.tif", "fps=20"),
-    _ingest("imagej", "imagej.tif"),
-    _ingest("ome", "image.ome.tif", "fps=20"),
-    _ingest("deflate-tiff", "packed.tif", "fps=20"),
-    _ingest("ffv1", "ffv1.avi"),
-    _ingest("mjpeg", "mjpeg.avi"),
-    _ingest("h264", "h264.mp4"),
-    _ingest("mkv", "ffv1.mkv"),
-    _ingest("npy", "array.npy", "fps=20"),
-    _ingest("npz", "arrays.npz"),
-    _ingest("mat5", "five.mat", "fps=20"),
-    _ingest("mat73", "seven.mat", "fps=20"),
-    _ingest("hdf5", "chunked.h5", weight=4),
-    _ingest("hdf5-plain", "plain.h5", "fps=20"),
-    _ingest("nwb", "series.nwb", weight=3),
-    _ingest("zarr", "store.zarr", "fps=20", weight=3),
-    _ingest("zarr-zip", "store.zarr.zip", "fps=20"),
-    _ingest("isxd", "movie.isxd"),
-    _ingest("mmap", "Yr_d1_24_d2_38_d3_1_order_C_frames_12.mmap", "fps=20"),
-    _ingest("raw", "numbers.raw", "fps=20", "shape=[12,24,38]", "dtype=uint8"),
-    _ingest("suite2p", "suite2p/data.bin", beside=("suite2p/ops.npy",)),
-    _ingest("pictures", "pictures", "fps=20"),
-    _ingest("miniscope", "miniscope", weight=4),
-    _ingest("session", "session.h5", weight=4),
-    _ingest("caiman", "results.hdf5", beside=("Yr_d1_24_d2_38_d3_1_order_C_frames_12.mmap",)),
-    Case(
-        "ingest-truth",
-        "ingest",
-        ("input=array.npy", "fps=20", "truth=mask.npy", "output=out.h5"),
-        ("mask.npy", "array.npy"),
-        output="out.h5",
-    ),
-    Case(
-        "ingest-truth-mat",
-        "ingest",
-        ("input=array.npy", "fps=20", "truth=mask.mat", "output=out.h5"),
-        ("mask.mat", "array.npy"),
-        output="out.h5",
-    ),
-    Case(
-        "ingest-field",
-        "ingest",
-        ("input=array.npy", "fps=20", "field=mask.png", "output=out.h5"),
-        ("mask.png", "array.npy"),
-        output="out.h5",
-    ),
-)
-_EXTRACT = ("session=session.h5", "output=out.h5", "cell_diameter=6")
-REST = (
-    Case("extract", "extract", _EXTRACT, ("session.h5",), output="out.h5", weight=5),
-    Case(
-        "extract-checkpoint",
-        "extract",
-        (*_EXTRACT, "checkpoint=model.ckpt"),
-        ("model.ckpt", "session.h5"),
-        output="out.h5",
-        weight=3,
-    ),
-    Case(
-        "extract-weights",
-        "extract",
-        (*_EXTRACT, "checkpoint=model.safetensors"),
-        ("model.safetensors", "session.h5"),
-        output="out.h5",
-        weight=3,
-    ),
-    Case(
-        "evaluate",
-        "evaluate",
-        ("cells=cells.h5", "truth=truth.h5", "output=out.json"),
-        ("cells.h5", "truth.h5"),
-        2,
-        "out.json",
-        5,
-    ),
-    Case(
-        "evaluate-mask",
-        "evaluate",
-        ("cells=cells.h5", "truth=cells_mask.npy", "output=out.json"),
-        ("cells_mask.npy", "cells.h5"),
-        output="out.json",
-    ),
-    *(
-        Case(
-            f"export-{ending}",
-            "export",
-            ("cells=cells.h5", f"output=out{ending}"),
-            ("cells.h5",),
-            output=f"out{ending}",
-            weight=2,
-        )
-        for ending in (".nwb", ".csv", "/")
-    ),
-    Case("report", "report", ("cells=cells.h5", "output=out.html"), ("cells.h5",), 1, "out.html", 3),
-    Case(
-        "report-metrics",
-        "report",
-        ("cells=cells.h5", "output=out.html", "metrics=metrics.json"),
-        ("metrics.json", "cells.h5"),
-        output="out.html",
-        weight=4,
-    ),
-    Case("compare", "compare", ("runs=runs", "output=out.html"), ("runs",), 1, "out.html", 10),
-    Case(
-        "train",
-        "train",
-        (*TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=out"),
-        ("session.h5",),
-        output="out",
-        weight=2,
-    ),
-    Case(
-        "train-resume",
-        "train",
-        (*TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=out", "ckpt_path=model.ckpt"),
-        ("model.ckpt", "session.h5"),
-        output="out",
-        weight=2,
-    ),
-    Case(
-        "train-weights",
-        "train",
-        (*TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=out", "weights=model.ckpt"),
-        ("model.ckpt", "session.h5"),
-        output="out",
-        weight=2,
-    ),
-)
-#: what is damaged is in the files
-FILES = (*INGEST, *REST)
-#: what is damaged is on the command line
-SETTINGS = (
-    Case("simulate-settings", "simulate", ("output=out.h5", "simulation=demo"), (), 0, "out.h5", 4),
-    Case("ingest-settings", "ingest", ("input=array.npy", "output=out.h5"), ("array.npy",), 0, "out.h5", 3),
-    Case("extract-settings", "extract", _EXTRACT, ("session.h5",), 0, "out.h5", 2),
-    Case("train-settings", "train", REST[-3].arguments, ("session.h5",), 0, "out", 2),
-    Case(
-        "evaluate-settings", "evaluate", ("cells=cells.h5", "truth=truth.h5"), ("cells.h5", "truth.h5"), 0, ""
-    ),
-    Case("export-settings", "export", ("cells=cells.h5", "output=out.nwb"), ("cells.h5",), 0, "out.nwb"),
-    Case("compare-settings", "compare", ("runs=runs", "output=out.html"), ("runs",), 0, "out.html"),
-)
-
 
 def make(folder: Path, train: Callable[[Path], Path] | None = None) -> Path:
-    """Write all files of the cases into a folder.
+    """Write all files of the cases (:mod:`campaigns.cases`) into a folder.
 
     Parameters
     ----------
@@ -224,6 +40,7 @@ def make(folder: Path, train: Callable[[Path], Path] | None = None) -> Path:
     mask = np.zeros(cells.frame_shape, np.uint8)
     mask[10:20, 12:30] = 1
     np.save(folder / "cells_mask.npy", mask)
+    made_cells.write_all(folder, cells)
     _metrics(folder)
     for number, status in enumerate(("finished", "finished", "failed", None)):
         make_run(folder / f"runs/{number}", [f"optimizer.lr={10**-number}"], [0.5, 0.4 + number / 10], status)

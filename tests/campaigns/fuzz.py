@@ -1,15 +1,16 @@
 """Damaged files and settings for every command that reads: ``make fuzz``.
 
-Hypothesis draws a command and a seed; a mutator that knows the structure of files (``mutate.py``) or of command
+Hypothesis draws a command and a seed; a mutator that knows the structure of files (``damage``) or of command
 lines (``settings.py``) does the damage. Commands run in forks of a process that has imported everything, a
 share of them as users type them. What an input must end in: exit status 0 and a result that can be read, or
 2 and one line; nothing half-written, nothing changed that was read, in a minute and 2 GB.
 
-    make fuzz                                  2,000 inputs
-    make fuzz FUZZ="--count 200 --seed 7"      fewer, others
-    make fuzz FUZZ="--only extract:123456"     one of them again
+    make fuzz                                          2,000 inputs
+    make fuzz FUZZ="--count 200 --seed 7"              fewer, others
+    make fuzz FUZZ="--seed 7 --log 7.jsonl"            stopped and given again, it goes on
+    make fuzz FUZZ="--only extract:123456"             one of them again
 
-Files that failed are kept, with the command beside them.
+Files that failed are kept, with the command beside them; a campaign that is stopped tells its tally.
 """
 
 from __future__ import annotations
@@ -20,64 +21,32 @@ import os
 import random
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
-from campaigns import corpus, mutate, settings, warm
+from campaigns import cases, corpus, damage, settings, warm
+from campaigns.cases import Case
+from campaigns.results import check_result
+from campaigns.tally import Tally, commit
 
 #: commands and files that are tried, in proportion
-CASES = tuple(case for case in (*corpus.FILES, *corpus.SETTINGS) for _ in range(case.weight))
+CASES = tuple(case for case in (*cases.FILES, *cases.SETTINGS) for _ in range(case.weight))
 #: one of so many is run as users type it
 TYPED = 40
+#: inputs that are drawn together: a campaign that is stopped goes on within such a slice
+SLICE = 50
 #: characters of an error's line
 LONGEST = 2200
 #: what a command may leave beside its output
 LEFT = ("out", "multirun", "outputs")
 
 
-@dataclass
-class Tally:
-    """What came of a campaign.
-
-    Attributes
-    ----------
-    tried : Counter
-        Inputs, by exit status.
-    faults : dict of str to list of str
-        Kind of fault -> inputs.
-    seconds, peak : float, int
-        The longest command, and the largest.
-    """
-
-    tried: Counter[int] = field(default_factory=Counter)
-    faults: dict[str, list[str]] = field(default_factory=dict)
-    seconds: float = 0.0
-    peak: int = 0
-
-    def add(self, name: str, outcome: warm.Outcome, faults: Sequence[str]) -> None:
-        """Count one input."""
-        self.tried[outcome.status] += 1
-        self.seconds, self.peak = max(self.seconds, outcome.seconds), max(self.peak, outcome.peak)
-        for fault in faults:
-            self.faults.setdefault(fault, []).append(name)
-
-    def __str__(self) -> str:
-        total = sum(self.tried.values())
-        statuses = ", ".join(f"{count} x {status}" for status, count in sorted(self.tried.items()))
-        lines = [
-            f"{total} inputs; exit statuses {statuses}; longest {self.seconds:.1f} s, largest "
-            f"{self.peak / 1e9:.2f} GB"
-        ]
-        lines += [f"  {fault}: {len(names)} ({', '.join(names[:6])})" for fault, names in self.faults.items()]
-        return "\n".join(lines if self.faults else [*lines, "  no fault"])
-
-
-def try_one(case: corpus.Case, seed: int, whole: Path, work: Path, typed: bool = False) -> tuple:
+def try_one(case: Case, seed: int, whole: Path, work: Path, typed: bool = False) -> tuple:
     """Damage and run one input.
 
     Returns
@@ -101,7 +70,7 @@ def try_one(case: corpus.Case, seed: int, whole: Path, work: Path, typed: bool =
             shutil.copy2(source, target)
     arguments = case.arguments
     if case.damaged:
-        done = mutate.damage(folder / rng.choice(case.files[: case.damaged]), rng)
+        done = damage.damage(folder / rng.choice(case.files[: case.damaged]), rng)
     else:
         arguments, done = settings.typed(case, rng), "settings"
     before = dict(_contents(folder))
@@ -111,14 +80,14 @@ def try_one(case: corpus.Case, seed: int, whole: Path, work: Path, typed: bool =
         process = warm.start_fork(warm.command(case.command, arguments), folder)
     outcome = warm.wait(process, folder)
     faults = list(judge(case, outcome, before, dict(_contents(folder)), arguments))
-    if outcome.status == 0 and case.damaged and case.output:
+    if outcome.status == 0 and case.damaged:
         faults += check_result(case, folder)
     line = f"python -m calcium_lightning.{case.command} {shlex.join(arguments)}"
     return outcome, faults, f"{line}\n# {done}\n# {', '.join(faults)}\n{outcome.stderr[-4000:]}"
 
 
 def judge(
-    case: corpus.Case,
+    case: Case,
     outcome: warm.Outcome,
     before: dict[str, str],
     after: dict[str, str],
@@ -141,49 +110,18 @@ def judge(
     if "owned" in after:
         yield "code ran"
     own = {name: what for name, what in after.items() if name not in before}
-    changed = [name for name, what in before.items() if after.get(name) != what and not name.startswith(LEFT)]
+    may_change = (*LEFT, case.changes) if case.changes and outcome.status == 0 else LEFT
+    changed = [
+        name for name, what in before.items() if after.get(name) != what and not name.startswith(may_change)
+    ]
     if changed:
         yield "input changed"
     results = [name for name in own if name.startswith(LEFT)]
-    strays = [name for name in own if name not in results or "/." in f"/{name}".replace("/.hydra", "")]
+    strays = [name for name in own if name not in results or ".tmp" in name]
     if case.damaged and strays:
         yield "stray"
     if outcome.status == 2 and case.damaged and any(name.startswith("out") for name in results):
         yield "half-written"
-
-
-def check_result(case: corpus.Case, folder: Path) -> list[str]:
-    """Read what a command has written, in a fork too."""
-
-    def read() -> None:
-        import numpy as np
-
-        path = folder / case.output
-        assert path.exists(), f"{path} is missing"
-        if case.command == "ingest":
-            from calcium_lightning.io.session import Session
-
-            with Session(path) as session:
-                for _, frames in session.chunks():
-                    assert np.isfinite(frames).all()
-                assert session.truth is None or session.truth is not None
-        elif case.command == "extract":
-            from calcium_lightning.io.cells_file import read_cells
-
-            read_cells(path)
-        elif path.suffix == ".json":
-            import json
-
-            json.loads(path.read_text(), parse_constant=_no_constant)
-
-    check = folder.with_name("check")
-    check.mkdir(exist_ok=True)
-    outcome = warm.in_fork(read, check)
-    return [] if outcome.status == 0 else [f"bad result: {outcome.stderr.strip().splitlines()[-1][:120]}"]
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} in JSON")
 
 
 def _contents(folder: Path) -> Iterator[tuple[str, str]]:
@@ -206,7 +144,7 @@ def make_corpus(folder: Path) -> Path:
     """The whole files, with a checkpoint that a training of a second has made."""
 
     def train(place: Path) -> Path:
-        arguments = (*corpus.TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=trained")
+        arguments = (*cases.TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=trained")
         outcome = warm.in_fork(warm.command("train", arguments), place, 300)
         assert outcome.status == 0, outcome.stderr
         return place / "trained/checkpoints/last.ckpt"
@@ -221,11 +159,12 @@ def campaign(
     seed: int,
     work: Path,
     keep: Path | None = None,
-    only: Sequence[corpus.Case] = CASES,
+    only: Sequence[Case] = CASES,
     seconds: float | None = None,
     typed: int = TYPED,
+    log: Path | None = None,
 ) -> Tally:
-    """Try many inputs.
+    """Try many inputs, slice by slice.
 
     Parameters
     ----------
@@ -243,16 +182,44 @@ def campaign(
         No more are begun after so long.
     typed : int
         One of so many is typed.
+    log : Path, optional
+        What was tried; an earlier campaign of the same seed goes on from it.
     """
-    import hypothesis
-    from hypothesis import HealthCheck, Phase, given
-    from hypothesis import strategies as st
-
     whole = work / "whole"
     if not whole.is_dir():
         make_corpus(whole)
     (work / "now").mkdir(exist_ok=True)
-    tally, began = Tally(), time.monotonic()
+    tally, until = Tally(log), time.monotonic() + (seconds or 1e9)
+    number = 0
+    try:
+        while len(tally) < count and time.monotonic() < until:
+            for index, (case, drawn) in enumerate(draw(only, f"{seed}/{number}", min(SLICE, count))):
+                key = f"{seed}/{number}/{index}"
+                if key in tally.done or len(tally) >= count or time.monotonic() > until:
+                    continue
+                as_typed = bool(typed) and (number * SLICE + index) % typed == typed - 1
+                outcome, faults, command = try_one(case, drawn, whole, work / "now", as_typed)
+                name = f"{case.name}:{drawn}"
+                tally.add(
+                    key, name, outcome.status, outcome.seconds, outcome.peak, faults, label=case.command
+                )
+                if faults:
+                    print(f"{name}: {', '.join(faults)}", flush=True)
+                    if keep is not None:
+                        _keep(work / "now", keep / name.replace(":", "-").replace("/", "_"), command)
+            number += 1
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    return tally
+
+
+def draw(only: Sequence[Case], seed: str, count: int) -> list[tuple[Case, int]]:
+    """Commands, and what seeds the damage of each."""
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, given
+    from hypothesis import strategies as st
+
+    drawn: list[tuple[Case, int]] = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -263,22 +230,11 @@ def campaign(
         suppress_health_check=list(HealthCheck),
     )
     @given(st.sampled_from(only), st.integers(0, 2**40))
-    def search(case: corpus.Case, number: int) -> None:
-        if seconds is not None and time.monotonic() - began > seconds:
-            return
-        name = f"{case.name}:{number}"
-        tried = sum(tally.tried.values())
-        outcome, faults, command = try_one(
-            case, number, whole, work / "now", bool(typed) and tried % typed == typed - 1
-        )
-        tally.add(name, outcome, faults)
-        if faults:
-            print(f"{name}: {', '.join(faults)}", flush=True)
-            if keep is not None:
-                _keep(work / "now", keep / name.replace(":", "-"), command)
+    def search(case: Case, number: int) -> None:
+        drawn.append((case, number))
 
     search()
-    return tally
+    return drawn
 
 
 def _keep(now: Path, place: Path, command: str) -> None:
@@ -300,29 +256,41 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="default: by the clock")
     parser.add_argument("--seconds", type=float, default=None, help="begin no more after so long")
     parser.add_argument("--only", default=None, help="CASE or CASE:NUMBER")
+    parser.add_argument("--log", type=Path, default=None, help="keep what was tried there, and go on from it")
     parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"), help="where failures are kept")
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     warm.warm_up()
+    signal.signal(signal.SIGTERM, _stop)
     seed = int(time.time()) % 10**6 if asked.seed is None else asked.seed
     keep = asked.keep.absolute()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         work = Path(place)
         if asked.only and ":" in asked.only:
-            name, _, number = asked.only.partition(":")
-            case = next(item for item in CASES if item.name == name)
-            make_corpus(work / "whole")
-            (work / "now").mkdir()
-            outcome, faults, command = try_one(case, int(number), work / "whole", work / "now")
-            print(command)
-            print(outcome.stdout)
-            print(f"status {outcome.status}, {outcome.seconds:.1f} s, {outcome.peak / 1e9:.2f} GB: {faults}")
-            return int(bool(faults))
+            return again(asked.only, work)
         only = [item for item in CASES if not asked.only or item.name.startswith(asked.only)]
-        print(f"seed {seed}", flush=True)
-        tally = campaign(asked.count, seed, work, keep, only, asked.seconds)
-        print(f"seed {seed}: {tally}")
+        print(f"seed {seed}, commit {commit()}", flush=True)
+        log = None if asked.log is None else asked.log.absolute()
+        tally = campaign(asked.count, seed, work, keep, only, asked.seconds, log=log)
+        print(f"seed {seed}, commit {commit()}: {tally}")
     return int(bool(tally.faults))
+
+
+def again(name: str, work: Path) -> int:
+    """Try one input again, and show what it prints."""
+    name, _, number = name.rpartition(":")
+    case = next(item for item in CASES if item.name == name)
+    make_corpus(work / "whole")
+    (work / "now").mkdir()
+    outcome, faults, command = try_one(case, int(number), work / "whole", work / "now")
+    print(command)
+    print(outcome.stdout)
+    print(f"status {outcome.status}, {outcome.seconds:.1f} s, {outcome.peak / 1e9:.2f} GB: {faults}")
+    return int(bool(faults))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from campaigns import corpus, fuzz, warm
+from campaigns import cases, fuzz, warm
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUSES = {signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -53,7 +53,7 @@ JOBS = (
     ("compare", ("runs=runs", "output=out.html"), ("runs",)),
     (
         "train",
-        (*corpus.TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=out", "trainer.max_epochs=4"),
+        (*cases.TRAIN, "data.sessions=[session.h5]", "hydra.run.dir=out", "trainer.max_epochs=4"),
         ("session.h5",),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from campaigns.corpus import Case
+from campaigns.cases import Case
 
 #: what is typed where a number, a choice or a path is wanted; what costs time by right is left out
 VALUES = (
@@ -55,7 +55,21 @@ VALUES = (
     "%s",
 )
 #: settings that make a long job by right: their large values aren't tried, nor are jobs on other machines
-LONG = ("hydra", "trainer", "launcher", "logger", "run", "output", "overwrite")
+LONG = ("hydra", "trainer", "launcher", "logger", "run", "output", "overwrite", "serve", "open", "dry_run")
+#: what keeps a command from waiting for people, or asking others' machines
+KEPT = ("serve=false", "dry_run=true")
+#: groups of parts whose choices are tried as well, none of which takes long
+CHOICES = (
+    "simulation",
+    "detector",
+    "preprocess",
+    "localize",
+    "encoder",
+    "head",
+    "decoder",
+    "background",
+    "loss",
+)
 
 
 @cache
@@ -90,19 +104,33 @@ def keys(command: str) -> tuple[str, ...]:
     return tuple(name for name in found if name.split(".")[0] not in LONG)
 
 
+@cache
+def _groups(command: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The config groups of a command, with their choices where those may be tried."""
+    from calcium_lightning.command.config_keys import choices_of, groups_of
+
+    names = [name for name in groups_of(command) if name not in LONG and "schema" not in name]
+    return tuple((name, tuple(choices_of(name)) if name in CHOICES else ()) for name in names)
+
+
 def typed(case: Case, rng: random.Random) -> tuple[str, ...]:
     """The arguments of a case, with some of them out of place."""
     arguments = list(case.arguments)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        what = rng.choice(("value", "value", "value", "value", "key", "drop", "flag", "plus", "garbage"))
+        what = rng.choice(
+            ("value", "value", "value", "value", "group", "key", "drop", "flag", "plus", "garbage")
+        )
         key = rng.choice(keys(case.command))
         if what == "value":
             arguments.append(f"{key}={rng.choice(VALUES)}")
+        elif what == "group" and (groups := _groups(case.command)):
+            group, choices = rng.choice(groups)
+            arguments.append(f"{group}={rng.choice((*choices, *choices, *VALUES))}")
         elif what == "key":
             place = rng.randrange(len(key))
             arguments.append(f"{key[:place]}{rng.choice('xyz._-=')}{key[place + 1 :]}={rng.choice(VALUES)}")
-        elif what == "drop" and arguments:
-            arguments.pop(rng.randrange(len(arguments)))
+        elif what == "drop" and (spare := [item for item in arguments if item not in KEPT]):
+            arguments.remove(rng.choice(spare))
         elif what == "flag":
             arguments.append(
                 rng.choice(("--help", "--cfg", "--cfg=job", "--nothing", "-h", "--info", "-c", "--resolve"))

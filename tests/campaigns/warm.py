@@ -5,6 +5,7 @@ Importing Torch takes longer than most commands: a fork takes milliseconds. Linu
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import resource
@@ -40,8 +41,22 @@ HEAVY = (
     "natsort",
     "calcium_lightning.pipeline",
     "calcium_lightning.training.fit",
+    "calcium_lightning.curation.server",
+    "calcium_lightning.tracking.track",
 )
-COMMANDS = ("ingest", "simulate", "train", "extract", "evaluate", "export", "report", "compare")
+COMMANDS = (
+    "ingest",
+    "simulate",
+    "train",
+    "extract",
+    "evaluate",
+    "export",
+    "report",
+    "curate",
+    "track",
+    "compare",
+    "dashboard",
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +84,14 @@ class Outcome:
 
 
 def warm_up() -> None:
-    """Import what commands import."""
+    """Import what commands import, let Hydra's grammar learn, and keep forks from looking through all of it."""
     for name in (*HEAVY, *(f"calcium_lightning.{command}" for command in COMMANDS)):
         importlib.import_module(name)
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    OverridesParser.create().parse_overrides(["a=b.c", "a.b='c d'", "a=[b,1.5,true,null]", "+a=-1e3", "~a"])
+    gc.collect()
+    gc.freeze()
 
 
 def in_fork(work: Callable[[], object], folder: Path, seconds: float = SECONDS) -> Outcome:
@@ -89,6 +109,8 @@ def start_fork(work: Callable[[], object], folder: Path) -> int:
     status = 70
     try:
         os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
         _redirect(folder)
         os.chdir(folder)
         _limit()
@@ -112,7 +134,9 @@ def command(name: str, arguments: Sequence[str]) -> Callable[[], object]:
 
     def work() -> object:
         sys.argv = [name, *arguments]
-        return sys.modules[f"calcium_lightning.{name}"].main()
+        # what it spawns imports the command, as where it is typed
+        sys.modules["__main__"] = module = sys.modules[f"calcium_lightning.{name}"]
+        return module.main()
 
     return work
 
@@ -135,15 +159,17 @@ def start_typed(name: str, arguments: Sequence[str], folder: Path) -> int:
 
 def wait(process: int, folder: Path, seconds: float = SECONDS) -> Outcome:
     """Wait for a process that was begun in a folder, and end it and its children when its time is over."""
-    began, hung = time.monotonic(), False
-    while True:
-        found, state, usage = os.wait4(process, os.WNOHANG)
-        if found:
-            break
-        if time.monotonic() - began > seconds and not hung:
-            hung = True
+    began, hung, found = time.monotonic(), False, 0
+    try:
+        while not found:
+            found, state, usage = os.wait4(process, os.WNOHANG)
+            if not found and time.monotonic() - began > seconds and not hung:
+                hung = True
+                os.killpg(process, signal.SIGKILL)
+            time.sleep(0 if found else 0.005)
+    finally:
+        if not found:  # whoever waits was stopped
             os.killpg(process, signal.SIGKILL)
-        time.sleep(0.005)
     scale = 1 if sys.platform == "darwin" else 1024
     out, err = (path.read_text(errors="replace") for path in _files(folder))
     return Outcome(

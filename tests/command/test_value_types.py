@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.tiny_session import make_session
@@ -24,6 +27,12 @@ from calcium_lightning.command.value_types import described, fits, hints
         (Sequence[int] | None, [None, [4]], [["x"], 4]),
         (list[str], [["a"]], ["a", [1]]),
         (complex, ["anything", None], []),
+        (Decimal, [{"_target_": "a.B"}, Decimal(1)], ["a b", 3, None, [1], {}, {"a": 1}, True]),
+        (Decimal | None, [{"_target_": "a.B"}, None, {}], ["a b", 3, [1], {"a": 1}]),
+        (Callable[..., int], [{"_target_": "a.B", "_partial_": True}], ["a b", None, {"a": 1}]),
+        (Mapping[str, Any], [{}, {"a": 1}], ["a b", [1], None]),
+        (dict[str, int], [{"a": 1}], [{"a": "b"}, 3]),
+        (Path | str, ["a"], []),
     ],
 )
 def test_what_fits_and_what_does_not(hint, good, bad):
@@ -55,6 +64,8 @@ def test_what_cannot_be_told_is_not_asked_for():
         ("localize.rounds=abc", "localize.rounds=abc: a whole number is wanted"),
         ("localize.rise_s=true", "localize.rise_s=True: a number or null is wanted"),
         ("localize.quality.width=[1]", "localize.quality.width=[1]: a list of 2 numbers is wanted"),
+        ("localize.quality='a b'", "localize.quality=a b: a group of keys is wanted"),
+        ("localize.split=3", "localize.split=3: a group of keys or null is wanted"),
         ("localize.threshold=2", "localize.threshold=2: a probability above 0"),
         ("preprocess.baseline_frames=1.5", "preprocess.baseline_frames=1.5: a whole number is wanted"),
     ],

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.reading import reading
 from calcium_lightning.io import cells_file
 from calcium_lightning.io.kind import is_cells
 from calcium_lightning.io.results.build import Footprints
+
+ADVICE = "damaged, or not as the program writes it: export it again"
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,17 @@ class Program:
     module: str
 
     def suits(self, path: Path) -> bool:
-        """Whether a file or folder is of this program."""
-        return bool(import_module(f"{__package__}.{self.module}").suits(path))
+        """Whether a file or folder is of this program; one that can't be read is of none."""
+        try:
+            with reading(path):
+                return bool(import_module(f"{__package__}.{self.module}").suits(path))
+        except (InputError, OSError):
+            return False
 
     def read(self, path: Path) -> Cells:
         """The cells in it."""
-        cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
+        with reading(path, advice=ADVICE):
+            cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
         return cells
 
     def footprints(self, path: Path) -> Footprints:
