@@ -17,7 +17,7 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
+from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
@@ -182,6 +182,8 @@ class CellFinder:
         self.merged = False
         self.center_std = torch.zeros(0, 2)
         self.consistency, self.focus = np.zeros(0), np.zeros(0)
+        #: activity of the last alternation, and which of its cells are left
+        self._drafted: tuple[SessionActivity, np.ndarray] | None = None
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
@@ -224,11 +226,18 @@ class CellFinder:
             centers = centers[distance > self.settings.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
+    def _last(self, count: int) -> tuple[SessionActivity | None, np.ndarray | None]:
+        """Activity of the last alternation, and which of its rows each cell (K,) was; -1 for new ones."""
+        if self._drafted is None:
+            return None, None
+        activity, rows = self._drafted
+        return activity, np.concatenate([rows, np.full(count - len(rows), -1)])
+
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
-        activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
+        activity = self.deconvolver.draft(self.demixer.unmix(model, projections), *self._last(len(model)))
         keep = activity.evidence >= self.settings.least_evidence
         merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
         self.merged = bool(merged.any())
@@ -248,4 +257,5 @@ class CellFinder:
         formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
         self.center_std = self.center_std[formed]
         self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
+        self._drafted = activity, np.flatnonzero(formed.numpy())
         return shaped[formed].recentred(moments[formed, :2])

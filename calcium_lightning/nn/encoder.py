@@ -169,8 +169,6 @@ class UShapeEncoder(nn.Module):
 
 def _initialised(convolution: nn.Conv2d, gain: float = 1.0) -> nn.Conv2d:
     """Draw weights that keep the variance through a ReLU (He et al. 2015), times ``gain``; no bias."""
-    if convolution.weight.is_meta:  # nothing to draw, and Torch would load its compiler to say so
-        return convolution
     nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
     with torch.no_grad():
         convolution.weight.mul_(gain)
