@@ -12,8 +12,6 @@ from scipy.optimize import minimize
 
 from calcium_lightning.core.scale import MAD_TO_STD
 
-#: the solver looks after so many iterations whether it has converged
-CHECKED = 100
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
 
@@ -169,7 +167,7 @@ def deconvolve(
     sparsity : float
         L1 penalty in units of each trace's noise.
     iterations : int
-        Iterations of the solver, at most; :data:`CHECKED` or more end where they have converged.
+        Most iterations of the solver.
     wander : float
         Of the noise, as in :func:`trace_noise`.
     """
@@ -182,10 +180,7 @@ def deconvolve(
     solver.set_params(kernel.rise_s, kernel.decay_s, sparsity, fps)
     for row, trace in enumerate(traces / noise[:, None] if traces.size else ()):
         solver.set_trace(np.ascontiguousarray(trace, np.float32))
-        if iterations < CHECKED:
-            solver.step_batch(iterations)
-        else:
-            solver.solve(iterations)
+        solver.solve(iterations)
         spikes[row], fitted[row] = solver.get_solution(), solver.get_reconvolution()
         level[row] = solver.get_baseline()
     unit = noise[:, None]

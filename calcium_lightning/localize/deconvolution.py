@@ -6,7 +6,7 @@ traces wait on disk, and :mod:`~calcium_lightning.localize.activity` works on as
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,12 +21,10 @@ from calcium_lightning.localize.activity import (
 from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchTraces
 
-#: iterations of the solver while cells are sought (a fit then correlates with the final one to .998, its energy
-#: is right to 1 %), and in the end
-DRAFT_ITERATIONS, ITERATIONS = 40, 500
-#: a trace that changed by less than this share of its noise keeps its activity, and so long as both times of
-#: the kernel change by less than this share
-SAME, SAME_KERNEL = 0.1, 0.05
+#: iterations of the solver while cells are sought (fits are right to 1e-4, spikes aren't), and in the end
+DRAFT_ITERATIONS, ITERATIONS = 100, 500
+#: a trace that changed by less than this share of its noise keeps its activity
+SAME = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,6 @@ class SessionActivity:
         Standard deviation of the traces' noise, and the sum of squares of the denoised ones.
     kernel : Kernel
         The session's.
-    solved : ScratchTraces, optional
-        (K, T), the traces that ``denoised`` was fitted to, where they are a little different from ``traces``.
     """
 
     traces: ScratchTraces
@@ -50,7 +46,6 @@ class SessionActivity:
     noise: np.ndarray
     energy: np.ndarray
     kernel: Kernel
-    solved: ScratchTraces | None = None
 
     @property
     def evidence(self) -> np.ndarray:
@@ -70,8 +65,8 @@ class FinalActivity(SessionActivity):
         Of the traces.
     """
 
-    spikes: ScratchTraces = field(kw_only=True)
-    statistics: TraceStatistics = field(kw_only=True)
+    spikes: ScratchTraces
+    statistics: TraceStatistics
 
 
 class Deconvolver:
@@ -102,31 +97,19 @@ class Deconvolver:
         self.sparsity = sparsity
         self.rise_s, self.decay_s = rise_s, decay_s
 
-    def draft(
-        self, traces: ScratchTraces, before: SessionActivity | None = None, origin: np.ndarray | None = None
-    ) -> SessionActivity:
-        """Activity good enough to seek cells with; the traces' baseline is taken off in place.
-
-        Parameters
-        ----------
-        traces : ScratchTraces
-            (K, T).
-        before : SessionActivity, optional
-            What was found of these cells the last time: most of them have hardly changed.
-        origin : ndarray of int (K,), optional
-            Which of those each cell was; -1 where it is new.
-        """
+    def draft(self, traces: ScratchTraces) -> SessionActivity:
+        """Activity good enough to seek cells with; the traces' baseline is taken off in place."""
         kernel = self._level(traces)
-        if before is None or origin is None:
-            origin = np.full(len(traces), -1)
-        elif _alike(kernel, before.kernel):
-            kernel = before.kernel
-        else:
-            origin = np.full(len(traces), -1)
-        return self._fitted(traces, kernel, before, origin)
+        denoised = _like(traces)
+        noise, energy = np.zeros(len(traces)), np.zeros(len(traces))
+        for rows in traces.groups():
+            activity = self._deconvolve(traces.rows(rows), kernel, DRAFT_ITERATIONS)
+            denoised.write_rows(rows.start, activity.denoised)
+            noise[rows], energy[rows] = activity.noise, _energy(activity.denoised)
+        return SessionActivity(traces, denoised, noise, energy, kernel)
 
     def redraft(self, traces: ScratchTraces, before: SessionActivity, kept: np.ndarray) -> SessionActivity:
-        """The same after some cells were dropped.
+        """The same after some cells were dropped: most of those that are left have hardly changed.
 
         Parameters
         ----------
@@ -137,36 +120,20 @@ class Deconvolver:
         kept : ndarray of int
             Which those are.
         """
+        denoised = _like(traces)
+        noise, energy = before.noise[kept], before.energy[kept]
         for rows in traces.groups():
-            traces.write_rows(rows.start, remove_baseline(traces.rows(rows), self.fps))
-        return self._fitted(traces, before.kernel, before, kept)
-
-    def _fitted(
-        self, traces: ScratchTraces, kernel: Kernel, before: SessionActivity | None, origin: np.ndarray
-    ) -> SessionActivity:
-        """Activity of levelled traces; where one is a multiple of what it was, so is its activity."""
-        denoised, solved = _like(traces), _like(traces)
-        noise, energy = np.zeros(len(traces)), np.zeros(len(traces))
-        for rows in traces.groups():
-            now, source = traces.rows(rows), origin[rows]
-            fitted, to = np.zeros_like(now), now.copy()
-            known = np.flatnonzero(source >= 0)
-            if before is not None and len(known):
-                last = (before.solved or before.traces).rows(source[known])
-                scale = _energy_of(now[known], last) / np.maximum(_energy(last), 1e-12)
-                change = np.sqrt(np.square(now[known] - scale[:, None] * last).mean(1))
-                same = (scale > 0) & (change <= SAME * scale * before.noise[source[known]])
-                known, scale = known[same], scale[same, None]
-                to[known] = scale * last[same]
-                fitted[known] = scale * before.denoised.rows(source[known])
-                noise[rows.start + known] = scale[:, 0] * before.noise[source[known]]
-            changed = np.setdiff1d(np.arange(len(now)), known)
-            activity = self._deconvolve(now[changed], kernel, DRAFT_ITERATIONS)
-            fitted[changed], noise[rows.start + changed] = activity.denoised, activity.noise
-            energy[rows] = _energy(fitted)
+            level = remove_baseline(traces.rows(rows), self.fps)
+            traces.write_rows(rows.start, level)
+            change = np.sqrt(np.square(level - before.traces.rows(kept[rows])).mean(1))
+            fitted = before.denoised.rows(kept[rows])
+            changed = np.flatnonzero(change > SAME * noise[rows])
+            activity = self._deconvolve(level[changed], before.kernel, DRAFT_ITERATIONS)
+            fitted[changed] = activity.denoised
             denoised.write_rows(rows.start, fitted)
-            solved.write_rows(rows.start, to)
-        return SessionActivity(traces, denoised, noise, energy, kernel, solved)
+            noise[rows.start + changed] = activity.noise
+            energy[rows.start + changed] = _energy(activity.denoised)
+        return SessionActivity(traces, denoised, noise, energy, before.kernel)
 
     def finish(self, traces: ScratchTraces) -> FinalActivity:
         """Activity to be kept; what the solver takes for a drift of the baseline is taken off the traces."""
@@ -181,13 +148,7 @@ class Deconvolver:
             parts.append(TraceStatistics.of(activity, self.fps))
         statistics = TraceStatistics.concatenate(parts)
         return FinalActivity(
-            traces,
-            denoised,
-            statistics.noise,
-            statistics.energy,
-            kernel,
-            spikes=spikes,
-            statistics=statistics,
+            traces, denoised, statistics.noise, statistics.energy, kernel, spikes, statistics
         )
 
     def _level(self, traces: ScratchTraces) -> Kernel:
@@ -205,18 +166,7 @@ class Deconvolver:
 
 
 def _energy(traces: np.ndarray) -> np.ndarray:
-    return _energy_of(traces, traces)
-
-
-def _energy_of(traces: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return np.einsum("kt,kt->k", traces, others)
-
-
-def _alike(kernel: Kernel, other: Kernel) -> bool:
-    return (
-        abs(kernel.rise_s / other.rise_s - 1) < SAME_KERNEL
-        and abs(kernel.decay_s / other.decay_s - 1) < SAME_KERNEL
-    )
+    return np.einsum("kt,kt->k", traces, traces)
 
 
 def _like(traces: ScratchTraces) -> ScratchTraces:

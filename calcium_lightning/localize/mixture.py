@@ -130,10 +130,7 @@ def fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
     if not found:
         return _fit(clouds, radius, groups)
     return Mixture(
-        *(
-            np.concatenate([getattr(part, name.name) for part in found], axis=-1)
-            for name in fields(Mixture)
-        )
+        *(np.concatenate([getattr(part, name.name) for part in found], axis=-1) for name in fields(Mixture))
     )
 
 
