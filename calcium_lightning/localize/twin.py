@@ -7,7 +7,7 @@ again, for time's sake: there are hardly any cells in a twin that hide others. K
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.progress import quiet
+from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.finder import CellFinder, FoundCells
 from calcium_lightning.localize.scratch import Foreground
+from calcium_lightning.nn.coordinates import LocalizationBatch
 
 
 class Twin:
@@ -71,6 +73,14 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
     with ThreadPoolExecutor(1, "twin") as pool:
         search = pool.submit(decoys)
         torch.set_num_threads(threads // 2)
+        detect = finder.detect
+
+        def with_free_threads(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
+            if search.done():
+                torch.set_num_threads(threads)
+            return detect(movie, stride)
+
+        finder.detect = with_free_threads
         try:
             return finder.find(), search.result()
         except BaseException:
@@ -78,6 +88,7 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
             finder.first_kernel.cancel()
             raise
         finally:
+            finder.detect = detect
             torch.set_num_threads(threads)
 
 
