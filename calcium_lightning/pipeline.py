@@ -33,7 +33,7 @@ from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.localize.twin import find_decoys
+from calcium_lightning.localize.twin import find_both
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import LocalizationBatch
 from calcium_lightning.preprocess.check import motion_line
@@ -218,8 +218,7 @@ def extract_streamed(
         finder = CellFinder(
             movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
         )
-        found = finder.find()
-        decoys = find_decoys(finder, found) if localize.twin else None
+        found, decoys = find_both(finder) if localize.twin else (finder.find(), None)
     session = prepared.session
     original = session.original if isinstance(session, RepairedSession) else session
     kept = kept_frames(session)

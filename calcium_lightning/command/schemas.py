@@ -209,6 +209,31 @@ class TrainConfig:
     logger: Any = option({}, "besides metrics.csv")
 
 
+@dataclass
+class WatchConfig:
+    """Activity of cells while they are recorded."""
+
+    input: Any = option(
+        MISSING, "folder into which 0.avi, 1.avi, ... are recorded, or an HDF5 file that grows", path="input"
+    )
+    output: Any = option(MISSING, "cells file (.h5), written when the recording is over", path="output")
+    fps: Any = option(MISSING, "frame rate", unit="Hz")
+    cell_diameter: Any = option(
+        None, "full width at half maximum of a typical footprint; default: estimated", unit="pixels"
+    )
+    cell_diameter_um: Any = option(None, "the same in micrometres, with pixel_size_um=", unit="µm")
+    pixel_size_um: Any = option(None, "micrometres per pixel", unit="µm")
+    lines: Any = option(None, "file of lines frame,cell,activity; default: standard output", path="output")
+    outlet: str | None = option(None, "tcp://127.0.0.1:5555 (ZeroMQ publishes there) | lsl")
+    lsl_cells: int = option(512, "channels of the stream with outlet=lsl")
+    beginning_s: float = option(60.0, "what is looked at before there are cells", unit="s")
+    search_s: float = option(60.0, "how often new cells are sought; 0: never", unit="s")
+    patience_s: float = option(10.0, "the recording is over when nothing has come for so long", unit="s")
+    key: str = option("frames", "dataset of an HDF5 file")
+    device: str = option("auto", "of what finds cells: auto | cpu | cuda | mps")
+    overwrite: bool = option(False, "replace existing outputs")
+
+
 #: command name -> schema
 SCHEMAS: dict[str, type] = {
     "extract": ExtractConfig,
@@ -217,6 +242,7 @@ SCHEMAS: dict[str, type] = {
     "ingest": IngestConfig,
     "simulate": SimulateConfig,
     "train": TrainConfig,
+    "watch": WatchConfig,
     "report": ReportConfig,
     "curate": CurateConfig,
     "track": TrackConfig,

@@ -122,7 +122,7 @@ def _localizer(
 def has_bfloat16(kind: str) -> bool:
     """Whether a kind of device computes in bfloat16, and fast."""
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return (
         kind == "cpu"
         and torch.backends.mkldnn.is_available()

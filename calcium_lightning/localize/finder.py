@@ -8,6 +8,7 @@ and a detector, not where they come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
+from calcium_lightning.localize.activity import Kernel
+from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
@@ -157,6 +159,13 @@ class CellFinder:
         How.
     wander : float
         What neighbouring frames miss of the noise of traces: a factor, 1 for white noise.
+    kernel : Future of Kernel, optional
+        The calcium kernel, waited for when it is needed; default: as the settings say.
+
+    Attributes
+    ----------
+    first_kernel : Future of Kernel
+        The calcium kernel as soon as there are traces that tell it.
     """
 
     def __init__(
@@ -168,6 +177,7 @@ class CellFinder:
         detect: Detect,
         settings: LocalizeSettings | None = None,
         wander: float = 1.0,
+        kernel: Future[Kernel] | None = None,
     ) -> None:
         self.movie = movie
         self.background_sigma = background_sigma
@@ -179,6 +189,7 @@ class CellFinder:
         self.deconvolver = Deconvolver(
             fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s, wander
         )
+        self.kernel, self.first_kernel = kernel, Future[Kernel]()
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
         self.merger = Merger(fps, self.settings.merge)
@@ -193,6 +204,9 @@ class CellFinder:
         localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
         centers = candidates(localizations, self.fps, settings)
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
+        if self.kernel is not None:
+            known = self.kernel.result()
+            self.deconvolver.rise_s, self.deconvolver.decay_s = known.rise_s, known.decay_s
         for search in range(settings.residual_searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
@@ -204,6 +218,7 @@ class CellFinder:
                 footprints = self._alternate(footprints, last=True)
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
+        self._tell_kernel(activity)
         return FoundCells(
             model,
             centroids(footprints),
@@ -228,11 +243,17 @@ class CellFinder:
             centers = centers[distance > self.settings.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
+    def _tell_kernel(self, activity: SessionActivity) -> None:
+        """Tell the calcium kernel to whoever waits for it."""
+        if not self.first_kernel.done():
+            self.first_kernel.set_result(activity.kernel)
+
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
         activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
+        self._tell_kernel(activity)
         keep = activity.evidence >= self.settings.least_evidence
         merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
         self.merged = bool(merged.any())

@@ -7,7 +7,9 @@ group's points scatter by their own known errors and by a covariance that the gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +23,8 @@ STARTS = (0.5, 1.0)
 SCATTER = 0.05
 #: rounds of expectation and maximisation
 ROUNDS = 60
+#: points that are fitted together, about: their figures stay in the processor's cache
+TOGETHER = 2048
 #: added to a precision (yy, yx, xx): a group without points has an inverse, too
 TINY = 1e-9 * np.array([1, 0, 1])[:, None, None]
 
@@ -55,10 +59,32 @@ class Clouds:
     def total(self, values: np.ndarray) -> np.ndarray:
         """Sums over the points of each cloud, (..., K), of values (..., N)."""
         sums = np.zeros((*values.shape[:-1], self.middle.shape[1]))
-        used, start = np.unique(self.cloud, return_index=True)
+        used, start = self._starts
         if len(used):
             sums[..., used] = np.add.reduceat(values, start, axis=-1)
         return sums
+
+    @cached_property
+    def _starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which clouds have points, and where the first of each is."""
+        return np.unique(self.cloud, return_index=True)
+
+    def parts(self) -> Iterator[Clouds]:
+        """Yield them in order, some whole clouds at a time."""
+        ends = np.cumsum(self.sizes)
+        first = 0
+        while first < len(ends):
+            begin = ends[first - 1] if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, begin + TOGETHER, side="right")))
+            mine = slice(begin, ends[last - 1])
+            yield Clouds(
+                self.points[:, mine],
+                self.errors[:, mine],
+                self.weight[mine],
+                self.cloud[mine] - first,
+                self.middle[:, first:last],
+            )
+            first = last
 
 
 @dataclass(frozen=True)
@@ -100,6 +126,16 @@ def fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
     Mixture
         The likeliest of several starts, cloud by cloud.
     """
+    found = [_fit(part, radius, groups) for part in clouds.parts()]
+    if not found:
+        return _fit(clouds, radius, groups)
+    return Mixture(
+        *(np.concatenate([getattr(part, name.name) for part in found], axis=-1) for name in fields(Mixture))
+    )
+
+
+def _fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
+    """The same of clouds that are few."""
     middle, axis = _principal(clouds)
     sides = [[0.0]] if groups == 1 else [[-step, step] for step in STARTS]
     best, *others = (

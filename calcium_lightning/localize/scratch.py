@@ -7,6 +7,7 @@ through a buffer and never mapped: mapped pages would count as this process's me
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from torch import Tensor
 
 class ScratchFile:
     """A temporary file without a name; a context manager, and closed when it is forgotten.
+
+    Threads may read and write it at the same time: each says where.
 
     Parameters
     ----------
@@ -49,24 +52,23 @@ class ScratchFile:
 
     def _write(self, position: int, values: np.ndarray) -> None:
         """Write an array's bytes at a position in the file."""
-        self._file.seek(position)
         view = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
         try:
             while len(view):
-                view = view[self._file.write(view) :]
+                count = os.pwrite(self._file.fileno(), view, position)
+                view, position = view[count:], position + count
         except OSError as error:  # full: it isn't the output's folder that is
             error.filename = str(self._folder)
             raise
 
     def _read(self, position: int, values: np.ndarray) -> np.ndarray:
         """Fill a contiguous array from a position in the file."""
-        self._file.seek(position)
         view = values.reshape(-1).view(np.uint8).data
         while len(view):
-            count = self._file.readinto(view)
+            count = os.preadv(self._file.fileno(), [view], position)
             if not count:
                 raise OSError("the scratch file is shorter than what was written to it")
-            view = view[count:]
+            view, position = view[count:], position + count
         return values
 
 

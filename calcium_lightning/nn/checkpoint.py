@@ -16,6 +16,8 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
@@ -218,7 +220,7 @@ def check_fit(weights: Weights) -> None:
     targets = list(targets_of(weights.architecture))
     if not targets or any(target.partition(".")[0] != PACKAGE for target in targets):
         return
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         declared = LocalizationNetwork.from_architecture(weights.architecture).state_dict()
     for name in sorted({*declared, *weights.state}):
         wanted, stored = declared.get(name), weights.state.get(name)
@@ -226,6 +228,16 @@ def check_fit(weights: Weights) -> None:
             there = "missing" if stored is None else tuple(stored.shape)
             here = "nothing" if wanted is None else tuple(wanted.shape)
             raise InputError(f"its weights don't fit its architecture ({name}: {there}, {here} is declared)")
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draw no random numbers: those of no memory would have Torch load its compiler, for two seconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Leave a tensor as it is where it would be filled."""
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
 def save_network(

@@ -24,8 +24,8 @@ from calcium_lightning.nn.head import CoordinateHead
 from calcium_lightning.nn.maps import LOGIT, CoordinateRanges
 from calcium_lightning.nn.network import LocalizationNetwork
 
-#: pixels that pass through the network at a time
-BATCH_PIXELS = 1 << 18
+#: pixels that pass through the network at a time: what a layer reads and writes stays in a core's cache
+BATCH_PIXELS = 1 << 17
 
 
 class StreamedNetwork:
@@ -72,7 +72,8 @@ class StreamedNetwork:
             channels = coordinate_channels(self.padded, extent, radius=stem.in_channels - taps == 3)
             start = F.conv2d(channels, stem.weight[:, taps:], stem.bias, 2, 1)
         #: what the first convolution adds wherever the frames are: bias and coordinates
-        self.start = start.to(dtype).contiguous(memory_format=torch.channels_last)
+        start = start.to(dtype).expand(self.batch, -1, self.padded[0] // 2, self.padded[1] // 2)
+        self.start = start.contiguous(memory_format=torch.channels_last)
 
         self.encode, self.down, self.lateral, self.decode = (
             [_Convolution.of(getattr(layer, "convolution", layer), dtype) for layer in layers]
@@ -115,13 +116,15 @@ class StreamedNetwork:
         (height, width), (rows, columns) = self.padded, self.size
         # Pixels first: the frames of a window lie side by side, and windows overlap in memory.
         lines = frames.new_zeros(height, width, len(frames), dtype=self.dtype)
-        lines[:rows, :columns] = frames.permute(1, 2, 0)
-        shape, steps = (height * width, self.span), (stride, len(frames), 1)
+        lines[:rows, :columns] = frames.to(self.dtype).permute(1, 2, 0)
+        shape, steps = (height * width, self.span), (len(frames), 1)
         centres = range(0, len(frames) - self.span + 1, stride)
+        windows = lines.new_empty(self.batch, height * width, self.cut.shape[1])
         found = []
         for some in (centres[i : i + self.batch] for i in range(0, len(centres), self.batch)):
-            windows = lines.as_strided((len(some), *shape), steps, some[0]) @ self.cut
-            maps = self._maps(windows.view(len(some), height, width, -1).permute(0, 3, 1, 2))
+            for window, first in zip(windows, some, strict=False):
+                torch.mm(lines.as_strided(shape, steps, first), self.cut, out=window)
+            maps = self._maps(windows[: len(some)].unflatten(1, (height, width)).permute(0, 3, 1, 2))
             found.append(find_peaks(maps, threshold, count))
         return Coordinates(
             **{f.name: torch.cat([getattr(part, f.name) for part in found]) for f in fields(Coordinates)}
@@ -129,15 +132,15 @@ class StreamedNetwork:
 
     def _maps(self, windows: Tensor) -> PackedMaps:
         """Encoder and head on windows (n, taps, h, w)."""
-        x = self.encode[0].refine(self.stem(windows).add_(self.start).relu_())
+        x = self.encode[0].refine(self.stem.add_relu(windows, self.start[: len(windows)]))
         skips = []
         for down, encode in zip(self.down, self.encode[1:], strict=True):
             skips.append(x)
-            x = encode.refine(down(x).relu_())
+            x = encode.refine(down.relu(x))
         for lateral, decode in zip(reversed(self.lateral), reversed(self.decode), strict=True):
             up = F.interpolate(lateral(x), scale_factor=2, mode="bilinear", align_corners=False)
             x = decode.refine(up.add_(skips.pop()))
-        packed = self.final(x).relu_().permute(0, 2, 3, 1)  # (n, h / 2, w / 2, 4 * C)
+        packed = self.final.relu(x).permute(0, 2, 3, 1)  # (n, h / 2, w / 2, 4 * C)
         logit = F.linear(packed, *self.logit).float()
         features = packed.unflatten(-1, (4, self.channels))
         return PackedMaps(features, logit, self.head, self.ranges, self.size)
@@ -176,12 +179,18 @@ class PackedMaps:
 
 
 class _Convolution:
-    """Weights as inference wants them, and no module around them."""
+    """Weights as inference wants them, and no module around them.
+
+    Where oneDNN has the data type, sums and ReLU are done on a layer's result before it leaves the cache
+    (the operators that Torch's own compiler uses); elsewhere, after it.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, dtype: torch.dtype) -> None:
         self.weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.stride, self.padding = stride, weight.shape[-1] // 2
+        self.fused = dtype == torch.bfloat16 and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        self._place = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
 
     @classmethod
     def of(cls, layer: nn.Module, dtype: torch.dtype) -> _Convolution:
@@ -191,9 +200,27 @@ class _Convolution:
     def __call__(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
+    def relu(self, x: Tensor) -> Tensor:
+        """``relu(conv(x))``."""
+        if not self.fused:
+            return self(x).relu_()
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self._place, "relu", [], ""
+        )
+        return result
+
+    def add_relu(self, x: Tensor, other: Tensor) -> Tensor:
+        """``relu(other + conv(x))``."""
+        if not self.fused:
+            return self(x).add_(other).relu_()
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
+            x, other, self.weight, self.bias, *self._place, "add", 1.0, "relu", [], ""
+        )
+        return result
+
     def refine(self, x: Tensor) -> Tensor:
         """``relu(x + conv(x))``: a residual block."""
-        return self(x).add_(x).relu_()
+        return self.add_relu(x, x)
 
 
 def can_stream(network: LocalizationNetwork) -> bool:

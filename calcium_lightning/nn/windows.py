@@ -123,7 +123,8 @@ class WindowBatch:
         return len(self.windows)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> WindowBatch:
-        """Move to a device (Lightning calls it)."""
+        """Move to a device (Lightning calls it); to a GPU, from page-locked memory, without waiting."""
+        non_blocking = non_blocking or torch.device(device).type == "cuda"
         return self._each(lambda part: part.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> WindowBatch:
