@@ -8,7 +8,7 @@ and a detector, not where they come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
-from calcium_lightning.localize.gather import GatherSettings, gather
+from calcium_lightning.localize.gather import GatherSettings, gather, scatter_of
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
@@ -94,6 +94,15 @@ class LocalizeSettings:
         if not 0 < self.threshold <= 1:
             raise InputError(f"localize.threshold={self.threshold}: a probability above 0")
 
+    def wider(self, factor: float) -> LocalizeSettings:
+        """The same where localisations scatter ``factor`` times as far about their places."""
+        return replace(
+            self,
+            gather=self.gather.wider(factor),
+            split=None if self.split is None else self.split.wider(factor),
+            merge=self.merge.wider(factor),
+        )
+
 
 @dataclass
 class FoundCells:
@@ -153,6 +162,8 @@ class CellFinder:
         How.
     wander : float
         What neighbouring frames miss of the noise of traces: a factor, 1 for white noise.
+    scatter : float, optional
+        How many times farther than usual localisations lie from their places; default: told by themselves.
     """
 
     def __init__(
@@ -164,12 +175,18 @@ class CellFinder:
         detect: Detect,
         settings: LocalizeSettings | None = None,
         wander: float = 1.0,
+        scatter: float | None = None,
     ) -> None:
         self.movie = movie
         self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
         self.settings = settings or LocalizeSettings()
+        #: the same for this movie's scatter
+        self.wider = self.settings
+        self.merger = Merger(fps, self.wider.merge)
+        #: how many times farther than usual localisations lie from their places
+        self.scatter = scatter
         self.surround = Surround(movie.size, background_sigma)
         self.demixer = Demixer(movie, noise, self.surround)
         self.deconvolver = Deconvolver(
@@ -177,7 +194,6 @@ class CellFinder:
         )
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
-        self.merger = Merger(fps, self.settings.merge)
         #: whether the last alternation found cells that were one
         self.merged = False
         self.center_std = torch.zeros(0, 2)
@@ -185,8 +201,12 @@ class CellFinder:
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
-        settings = self.settings
         localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
+        # Where pictures of one cell differ, two are told apart only farther from each other.
+        if self.scatter is None:
+            self.scatter = scatter_of(localizations, self.settings.gather)
+        settings = self.wider = self.settings.wider(self.scatter)
+        self.merger = Merger(self.fps, settings.merge)
         centers = candidates(localizations, self.fps, settings)
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
         for search in range(settings.residual_searches + 1):
@@ -218,10 +238,10 @@ class CellFinder:
         localizations = StoredLocalizations(self.movie.size, keep=False).extend(
             self.detect(rest, stride), stride
         )
-        centers = gather(localizations, self.settings.gather)
+        centers = gather(localizations, self.wider.gather)
         if len(footprints) and len(centers):
             distance, _ = cKDTree(centroids(footprints)).query(centers)
-            centers = centers[distance > self.settings.gather.separation]
+            centers = centers[distance > self.wider.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:

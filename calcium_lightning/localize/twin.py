@@ -47,7 +47,7 @@ def find_decoys(finder: CellFinder, found: FoundCells) -> FoundCells:
     finder : CellFinder
         How.
     found : FoundCells
-        The cells: their calcium kernel is the twin's, too.
+        The cells: their calcium kernel is the twin's, too, and so is the scatter of their localisations.
     """
     kernel = found.activity.kernel
     settings = replace(finder.settings, residual_searches=0, rise_s=kernel.rise_s, decay_s=kernel.decay_s)
@@ -59,4 +59,5 @@ def find_decoys(finder: CellFinder, found: FoundCells) -> FoundCells:
         finder.detect,
         settings,
         finder.deconvolver.wander,
+        finder.scatter,
     ).find()
