@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
@@ -18,6 +17,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
+from calcium_lightning.data.resumable import ResumableData
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.shared_memory import workers_that_fit
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 LEAST_CROP = 12
 
 
-class SessionData(L.LightningDataModule):
+class SessionData(ResumableData):
     """Windows of one or many sessions of any size and frame rate.
 
     All samples are crops of the same size in network pixels (a cell's full width at half maximum is 6 of
@@ -145,7 +145,6 @@ class SessionData(L.LightningDataModule):
         self.prepared: list[Prepared] = []
         self.splits: list[Splits] = []
         self._labelled: Labelled | None = None
-        self._position = 0
         for name, least in {
             "batch_size": 1,
             "block": 1,
@@ -172,9 +171,9 @@ class SessionData(L.LightningDataModule):
 
     def _on_first_rank(self, make: Callable[[], Result]) -> Result:
         """What ``make`` gives, or raises, on rank 0: the others wait for it."""
-        strategy = self.trainer.strategy if self.trainer is not None and self._world()[1] > 1 else None
+        strategy = self.trainer.strategy if self.trainer is not None and self.ranks[1] > 1 else None
         result: Any = None
-        if self._world()[0] == 0:
+        if self.ranks[0] == 0:
             try:
                 result = make()
             except InputError as error:
@@ -234,7 +233,7 @@ class SessionData(L.LightningDataModule):
         blocks = self._blocks("train")
         loader = self._loader(blocks, self.steps_per_epoch, shuffle=True)
         sampler: Any = loader.sampler
-        sampler.seek(self._position)
+        sampler.seek(self.position)
         return loader
 
     def val_dataloader(self) -> DataLoader[WindowBatch] | list[Any]:
@@ -250,7 +249,7 @@ class SessionData(L.LightningDataModule):
         ]
 
     def _loader(self, blocks: list[Block], steps: int | None, shuffle: bool) -> DataLoader[WindowBatch]:
-        rank, world_size = self._world()
+        rank, world_size = self.ranks
         segment = self.block * self.crops
         if self.batch_size % (segment * world_size):
             whole = segment * world_size
@@ -295,17 +294,3 @@ class SessionData(L.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),  # leave the global generator alone
         )
-
-    def _world(self) -> tuple[int, int]:
-        """Rank of this process, and how many there are."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """How many batches of the whole run are done, so that a resumed run goes on with the next."""
-        if self.trainer is None:
-            return {"position": self._position}
-        return {"position": self.trainer.fit_loop.epoch_loop.batch_progress.total.completed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
-        self._position = int(state_dict["position"])

@@ -23,6 +23,10 @@ FOLDS, ROUNDS = 5, 5
 TEACHING_RATE = 0.1
 #: examples of each kind that learning takes at least
 LEAST_EXAMPLES = 30
+#: logarithm of how many true targets there are for a false one, at most and at least, where scores are usual
+RATIO = 20.0
+#: penalty on the square of how steeply that rises with the standardised score
+STEEPNESS_PENALTY = 0.1
 #: penalty on the squares of the coefficients, which belong to standardised properties
 PENALTY = 1.0
 
@@ -197,7 +201,13 @@ def q_values(score: np.ndarray, chance: np.ndarray) -> tuple[np.ndarray, np.ndar
 def local_rate(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """Probability of each target to be false, (N,): density of decoys at its score over that of targets.
 
-    The ratio is a logistic curve of the score, which never rises.
+    False targets are as many as decoys at every score; for each of them there are ``exp(a + b score)`` true
+    ones, a ratio that never falls, fitted by how likely it makes targets and decoys to be what they are.
+
+    Parameters
+    ----------
+    score, chance : ndarray (N,) and (M,)
+        Of targets and of decoys.
     """
     if not len(score):
         return np.zeros(0)
@@ -205,9 +215,19 @@ def local_rate(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
         return np.full(len(score), 1 / (len(score) + 1))
     both = np.concatenate([score, chance])
     middle, spread = both.mean(), max(float(both.std()), 1e-9)
-    is_target = np.repeat([1.0, 0.0], [len(score), len(chance)])
-    bias, slope = _logistic(((both - middle) / spread)[:, None], is_target, np.ones(len(both)))
-    return np.exp(np.minimum(0, -(bias + max(slope, 0.0) * (score - middle) / spread)))
+    scaled, is_target = (both - middle) / spread, np.arange(len(both)) < len(score)
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        start, slope = parameters
+        ratio = start + slope * scaled
+        one_more, two_more = np.logaddexp(0, ratio), np.logaddexp(np.log(2), ratio)
+        value = two_more.sum() - one_more[is_target].sum() + 0.5 * STEEPNESS_PENALTY * slope**2
+        pull = np.exp(ratio - two_more) - is_target * np.exp(ratio - one_more)
+        return float(value), np.array([pull.sum(), pull @ scaled + STEEPNESS_PENALTY * slope])
+
+    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=((-RATIO, RATIO), (0, None)))
+    start, slope = found.x
+    return np.exp(-np.logaddexp(0, start + slope * scaled[: len(score)]))
 
 
 def learn(

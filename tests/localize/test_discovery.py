@@ -115,6 +115,17 @@ def test_the_better_the_score_the_less_is_expected_to_be_false(
         assert ((part >= 0) & (part <= 1)).all()
 
 
+@pytest.mark.parametrize(("cells", "false"), [(11, 40), (60, 30), (5, 200)])
+def test_a_few_cells_among_many_false_targets_are_each_as_sure_as_all_of_them(cells: int, false: int) -> None:
+    """The mean of the local rates of the best is their rate: a few cells aren't doubted for the rest."""
+    random = np.random.default_rng(cells)
+    score = np.concatenate([random.normal(6, 1, cells), random.normal(-2, 1.5, false)])
+    chance = random.normal(-2, 1.5, false)
+    local = local_rate(score, chance)
+    assert local[:cells].mean() < 0.05
+    assert local[cells:].mean() > 0.9
+
+
 def test_where_chance_is_not_alike_each_group_has_its_own_rate() -> None:
     """Candidates on vessels flicker as the twin's do there; that doesn't speak for them that others don't."""
     random = np.random.default_rng(0)

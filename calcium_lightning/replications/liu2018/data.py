@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.dataset import Draw
+from calcium_lightning.data.resumable import ResumableData
 from calcium_lightning.data.sampler import BlockSampler
 
 #: positions in a batch of which nothing is learned
@@ -88,7 +88,7 @@ def hold_out_quadrant(positions: Tensor, generator: torch.Generator) -> Tensor:
     return (positions > middle).all(1)
 
 
-class NotSoClevr(L.LightningDataModule):
+class NotSoClevr(ResumableData):
     """Batches of positions; what is asked of them, the task makes on the fly.
 
     Parameters
@@ -138,22 +138,21 @@ class NotSoClevr(L.LightningDataModule):
         self.training, self.held_out = positions[~held_out], positions[held_out]
         self.batch_size = batch_size
         self.seed = seed
-        self._position = 0
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Training positions in an endless shuffled stream."""
-        rank, world_size = self._world()
+        rank, world_size = self.ranks
         if self.batch_size < 1 or self.batch_size % world_size:
             raise InputError(f"data.batch_size={self.batch_size}: a multiple of {world_size} processes")
         sampler = BlockSampler(
             len(self.training), self.batch_size, seed=self.seed, rank=rank, world_size=world_size
         )
-        sampler.seek(self._position)
+        sampler.seek(self.position)
         return self._loader(_Positions(self.training), sampler)
 
     def val_dataloader(self) -> list[DataLoader[Tensor]]:
         """All held-out positions, and all training positions."""
-        rank, world_size = self._world()
+        rank, world_size = self.ranks
         parts = (self.held_out, self.training)
         batches: list[Any] = [part[rank::world_size].split(EVALUATED) for part in parts]
         return [self._loader(part) for part in batches]
@@ -161,20 +160,6 @@ class NotSoClevr(L.LightningDataModule):
     def _loader(self, dataset: Any, sampler: Any = None) -> DataLoader[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)  # leave the global one alone
         return DataLoader(dataset, batch_size=None, sampler=sampler, generator=generator)
-
-    def _world(self) -> tuple[int, int]:
-        """Rank of this process, and how many there are."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """How many batches of the whole run are done, so that a resumed run goes on with the next."""
-        if self.trainer is None:
-            return {"position": self._position}
-        return {"position": self.trainer.fit_loop.epoch_loop.batch_progress.total.completed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
-        self._position = int(state_dict["position"])
 
 
 class _Positions(Dataset[Tensor]):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.progress import progress
+from calcium_lightning.data.resumable import ResumableData
 from calcium_lightning.data.splits import split_in_time
 from calcium_lightning.io.session import Session
 from calcium_lightning.nn.windows import WindowBatch
@@ -139,7 +138,7 @@ class FrameBatches(Dataset[WindowBatch]):
         )
 
 
-class PublishedData(L.LightningDataModule):
+class PublishedData(ResumableData):
     """Whole frames of sessions, one session after the other, in order of time.
 
     Parameters
@@ -186,15 +185,14 @@ class PublishedData(L.LightningDataModule):
         self.frames: list[Tensor] = []
         self.mean_frames = torch.zeros(0)
         self._ranges: list[tuple[range, range]] = []
-        self._position = 0
 
     def setup(self, stage: str | None = None) -> None:
         """Read all frames: a session of the published length takes 13 MB."""
         if self.frames:
             return
-        if self.batch_size % self._world()[1]:
+        if self.batch_size % self.ranks[1]:
             raise InputError(
-                f"data.batch_size={self.batch_size}: not a multiple of {self._world()[1]} processes"
+                f"data.batch_size={self.batch_size}: not a multiple of {self.ranks[1]} processes"
             )
         means = []
         for path in self.paths:
@@ -210,14 +208,14 @@ class PublishedData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[WindowBatch]:
         """The training frames in order."""
-        return self._loader(0, self._position)
+        return self._loader(0, self.position)
 
     def val_dataloader(self) -> DataLoader[WindowBatch]:
         """The held-out frames in order, all of them on every rank."""
         return self._loader(1)
 
     def _loader(self, part: int, position: int = 0) -> DataLoader[WindowBatch]:
-        share = self._world() if part == 0 else (0, 1)
+        share = self.ranks if part == 0 else (0, 1)
         dataset = FrameBatches(
             self.frames, [ranges[part] for ranges in self._ranges], self.batch_size, *share
         )
@@ -226,17 +224,3 @@ class PublishedData(L.LightningDataModule):
         return DataLoader(
             dataset, batch_size=None, sampler=sampler, generator=torch.Generator().manual_seed(0)
         )
-
-    def _world(self) -> tuple[int, int]:
-        """Rank of this process, and how many there are."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """How many batches of the whole run are done, so that a resumed run goes on with the next."""
-        if self.trainer is None:
-            return {"position": self._position}
-        return {"position": self.trainer.fit_loop.epoch_loop.batch_progress.total.completed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
-        self._position = int(state_dict["position"])
