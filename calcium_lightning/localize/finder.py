@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity,
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
-from calcium_lightning.localize.gather import GatherSettings, gather
+from calcium_lightning.localize.gather import GatherSettings, gather, scatter_of
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
@@ -100,6 +100,15 @@ class LocalizeSettings:
         if not 0 < self.threshold <= 1:
             raise InputError(f"localize.threshold={self.threshold}: a probability above 0")
 
+    def wider(self, factor: float) -> LocalizeSettings:
+        """The same where localisations scatter ``factor`` times as far about their places."""
+        return replace(
+            self,
+            gather=self.gather.wider(factor),
+            split=None if self.split is None else self.split.wider(factor),
+            merge=self.merge.wider(factor),
+        )
+
 
 @dataclass
 class FoundCells:
@@ -140,6 +149,27 @@ def candidates(localizations: StoredLocalizations, fps: float, settings: Localiz
     return split(localizations, centers, settings.gather.reach, fps, settings.split)
 
 
+@dataclass(frozen=True)
+class Lead:
+    """What a search tells the search of its twin, each as soon as it is known.
+
+    Attributes
+    ----------
+    scatter : Future of float
+        How many times farther than usual localisations lie from their places.
+    kernel : Future of Kernel
+        The calcium kernel that the first traces tell.
+    """
+
+    scatter: Future[float] = field(default_factory=Future)
+    kernel: Future[Kernel] = field(default_factory=Future)
+
+    def withdraw(self) -> None:
+        """Tell nothing more: whoever waits is woken by an error."""
+        self.scatter.cancel()
+        self.kernel.cancel()
+
+
 class CellFinder:
     """Find the cells of one movie.
 
@@ -159,13 +189,14 @@ class CellFinder:
         How.
     wander : float
         What neighbouring frames miss of the noise of traces: a factor, 1 for white noise.
-    kernel : Future of Kernel, optional
-        The calcium kernel, waited for when it is needed; default: as the settings say.
+    lead : Lead, optional
+        What another search tells of the recording, waited for when it is needed; default: told by the movie
+        itself, and the settings.
 
     Attributes
     ----------
-    first_kernel : Future of Kernel
-        The calcium kernel as soon as there are traces that tell it.
+    told : Lead
+        What this search tells another.
     """
 
     def __init__(
@@ -177,22 +208,24 @@ class CellFinder:
         detect: Detect,
         settings: LocalizeSettings | None = None,
         wander: float = 1.0,
-        kernel: Future[Kernel] | None = None,
+        lead: Lead | None = None,
     ) -> None:
         self.movie = movie
         self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
         self.settings = settings or LocalizeSettings()
+        #: the same for this movie's scatter
+        self.wider = self.settings
+        self.merger = Merger(fps, self.wider.merge)
         self.surround = Surround(movie.size, background_sigma)
         self.demixer = Demixer(movie, noise, self.surround)
         self.deconvolver = Deconvolver(
             fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s, wander
         )
-        self.kernel, self.first_kernel = kernel, Future[Kernel]()
+        self.lead, self.told = lead, Lead()
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces]
-        self.merger = Merger(fps, self.settings.merge)
         #: whether the last alternation found cells that were one
         self.merged = False
         self.center_std = torch.zeros(0, 2)
@@ -200,12 +233,16 @@ class CellFinder:
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
-        settings = self.settings
         localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
+        # Where pictures of one cell differ, two are told apart only farther from each other.
+        scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, self.settings.gather)
+        self.told.scatter.set_result(scatter)
+        settings = self.wider = self.settings.wider(scatter)
+        self.merger = Merger(self.fps, settings.merge)
         centers = candidates(localizations, self.fps, settings)
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
-        if self.kernel is not None:
-            known = self.kernel.result()
+        if self.lead:
+            known = self.lead.kernel.result()
             self.deconvolver.rise_s, self.deconvolver.decay_s = known.rise_s, known.decay_s
         for search in range(settings.residual_searches + 1):
             if search:
@@ -237,16 +274,16 @@ class CellFinder:
         localizations = StoredLocalizations(self.movie.size, keep=False).extend(
             self.detect(rest, stride), stride
         )
-        centers = gather(localizations, self.settings.gather)
+        centers = gather(localizations, self.wider.gather)
         if len(footprints) and len(centers):
             distance, _ = cKDTree(centroids(footprints)).query(centers)
-            centers = centers[distance > self.settings.gather.separation]
+            centers = centers[distance > self.wider.gather.separation]
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
     def _tell_kernel(self, activity: SessionActivity) -> None:
         """Tell the calcium kernel to whoever waits for it."""
-        if not self.first_kernel.done():
-            self.first_kernel.set_result(activity.kernel)
+        if not self.told.kernel.done():
+            self.told.kernel.set_result(activity.kernel)
 
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""

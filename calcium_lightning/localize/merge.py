@@ -8,7 +8,7 @@ when the other rises, or the weaker one is seen only while the stronger is lit. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import fft
@@ -22,8 +22,8 @@ from calcium_lightning.localize.scratch import ScratchTraces
 HALO_RATIO = 0.6
 #: transients last about so long, seconds: what is lit in one such time counts once
 EVENT_S = 1.0
-#: a second counts as lit with this share of the energy of a cell's brightest second, and as an event with so
-#: many times the variance of its noise
+#: a second counts as lit with this share of the energy of a cell's brightest second, and as an event if it
+#: has so many times the variance of its noise, too
 LIT, EVENT = 0.02, 9.0
 #: and as an event of its own where the other has less than this share of its own share
 FADED = 0.1
@@ -74,6 +74,10 @@ class MergeSettings:
     close: float = 1.4
     close_events: int = 4
     rounds: int = 5
+
+    def wider(self, factor: float) -> MergeSettings:
+        """The same where localisations scatter ``factor`` times as far."""
+        return replace(self, distance=self.distance * factor, close=self.close * factor)
 
 
 @dataclass(frozen=True)
@@ -181,8 +185,8 @@ def _own_events(
         brightest = np.maximum(brightest, energy.max(1))
     own, dark, events, seconds = np.zeros(len(weaker), int), np.zeros(len(weaker), int), 0, 0
     for energy in _energies(activity.denoised, step):
-        event = energy > EVENT * np.square(activity.noise)[:, None]
         share = energy / np.maximum(brightest, 1e-12)[:, None]
+        event = (energy > EVENT * np.square(activity.noise)[:, None]) & (share > LIT)
         quiet = share <= LIT
         # A piece is lit by as much of what it can be as its cell is, about.
         own += (event[weaker] & quiet[stronger] & (share[stronger] <= FADED * share[weaker])).sum(1)

@@ -8,7 +8,7 @@ the regression's to say, which is also what merges two that are lit together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -49,6 +49,10 @@ class SplitSettings:
     sigmas: float = 4.0
     evidence: float = 0.0
     events: int = 4
+
+    def wider(self, factor: float) -> SplitSettings:
+        """The same where localisations scatter ``factor`` times as far."""
+        return replace(self, separation=self.separation * factor)
 
 
 def split(

@@ -28,6 +28,7 @@ from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import FoundCells, LocalizeSettings, candidates
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
 from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.gather import scatter_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.patches import Patches, Surround
@@ -146,7 +147,8 @@ def gather(
     ndarray (K, 2)
         (y, x), network pixels.
     """
-    return candidates(localizations, fps, settings or LocalizeSettings())
+    settings = settings or LocalizeSettings()
+    return candidates(localizations, fps, settings.wider(scatter_of(localizations, settings.gather)))
 
 
 def traces(movie: MovieLike, footprints: FootprintsLike, prepared: Prepared) -> np.ndarray:

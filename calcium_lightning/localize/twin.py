@@ -58,7 +58,7 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
     Parameters
     ----------
     finder : CellFinder
-        How. The calcium kernel that it first fits is the twin's, too.
+        How. The scatter of its localisations, and the calcium kernel that it first fits, are the twin's, too.
     """
     threads = torch.get_num_threads()
     if threads < 2 or finder.demixer.noise.device.type != "cpu":
@@ -85,7 +85,7 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
             return finder.find(), search.result()
         except BaseException:
             twin.given_up = True
-            finder.first_kernel.cancel()
+            finder.told.withdraw()
             raise
         finally:
             finder.detect = detect
@@ -102,5 +102,5 @@ def _decoys(finder: CellFinder, twin: Twin) -> FoundCells:
         finder.detect,
         settings,
         finder.deconvolver.wander,
-        kernel=finder.first_kernel,
+        lead=finder.told,
     ).find()

@@ -8,7 +8,9 @@ from frames to cells with nothing told:
 - **accepted**, how many of them are expected to be false, and the time that it took;
 - **twin**: the same frames upside down, extracted anew, with the same diameter; cells only brighten, so what
   is accepted there is chance;
-- **planted**: cells of known activity, added to the frames; how many are accepted with r > 0.8;
+- **planted**: cells of known activity, added to the frames; how many are accepted with r > 0.8. Little can be
+  told where frames were denoised (their noise, which sets the brightness, is gone: they are far dimmer than
+  what is there) or stretched one by one (noise is as large as the range, and what is added is clipped);
 - **peer**: a method's result as its maximum over time (H, W), footprints times traces; how many of its peaks
   have an accepted cell beside them;
 - **copies**: accepted cells with another one closer than half a diameter.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from calcium_lightning.localize.gather import GatherSettings, assign, gather
+from calcium_lightning.localize.gather import SCATTER, GatherSettings, assign, gather, scatter_of
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.nn.coordinates import LocalizationBatch
 
@@ -52,6 +52,18 @@ def test_two_cells_half_a_diameter_apart_are_two():
         found = gather(localizations(clouds(centers, 150, 0.5), (40, 40)))
         assert len(found) == 2
         np.testing.assert_allclose(found[np.argsort(found[:, 0])], centers, atol=0.3)
+
+
+def test_where_localisations_scatter_two_are_told_apart_only_farther_from_each_other():
+    grid = np.stack(np.meshgrid(np.arange(8, 80, 9.0), np.arange(8, 80, 9.0), indexing="ij"), -1).reshape(
+        -1, 2
+    )
+    sharp, vague = (localizations(clouds(grid, 40, spread), (80, 80)) for spread in (SCATTER, 2.5 * SCATTER))
+    assert scatter_of(sharp) < 1.1
+    assert 1.8 < (factor := scatter_of(vague)) < 2.7
+    assert len(gather(vague, GatherSettings().wider(factor))) == len(grid)
+    few = localizations(clouds(grid[:5], 40, 2.5 * SCATTER), (80, 80))
+    assert scatter_of(few) == scatter_of(localizations(np.zeros((0, 2)), (80, 80))) == 1
 
 
 def test_few_or_improbable_localisations_make_no_candidate():
