@@ -6,6 +6,7 @@ Must not know: what is in the files; whoever asks says which of a folder's files
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import sys
@@ -130,6 +131,7 @@ def _expanded(
     root = path
     while glob.has_magic(str(root)):
         root = root.parent
+    _check_readable(root)
     matches = [Path(match) for match in natsorted(glob.glob(str(path), recursive=True))]
     if not matches:
         raise InputError(f"{key}={path}: nothing matches")
@@ -168,8 +170,15 @@ def _inside(
         raise InputError(f"{key}={folder}: nothing in this folder is meant ({', '.join(endings)})")
 
 
+def _check_readable(folder: Path) -> None:
+    """Refuse a folder that may not be looked into: what is in it isn't missing."""
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise InputError(f"{folder}: {os.strerror(errno.EACCES)}")
+
+
 def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     """All files with one of the endings, none hidden; folders that are links are followed, none twice."""
+    _check_readable(folder)
     seen: set[Path] = set()
     for place, inside, files in os.walk(folder, followlinks=True):
         real = Path(place).resolve()
@@ -178,6 +187,9 @@ def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
             continue
         seen.add(real)
         inside[:] = [name for name in inside if not name.startswith(".")]
+        for name in inside:
+            if not os.access(Path(place, name), os.R_OK | os.X_OK):  # os.walk passes over it
+                print(f"{Path(place, name)}: {os.strerror(errno.EACCES)}; left out", file=sys.stderr)
         for name in files:
             path = Path(place, name)
             if name.startswith(".") or not name.lower().endswith(endings):

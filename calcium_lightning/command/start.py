@@ -7,6 +7,7 @@ Must not know: what any of them does; which plugins there are, and which folder 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -240,6 +241,10 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
         failed = failure
     except BrokenPipeError:  # whoever read what is printed has gone
         raise
+    except OSError as error:  # Hydra makes the job's folder
+        if error.filename is None or error.errno not in (errno.EEXIST, errno.ENOENT, errno.ENOTDIR):
+            raise
+        raise InputError(f"{error.filename}: can't be made a folder ({os.strerror(error.errno)})") from error
     except Exception as error:  # a job's own come as JobFailed; told apart by where it was raised
         if raised_in(error).partition(".")[0] not in COMPOSERS or isinstance(error, HydraException):
             raise

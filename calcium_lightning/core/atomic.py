@@ -178,6 +178,8 @@ def check_output(target: Path, overwrite: bool, folder: bool = False) -> None:
 
 def _probe(target: Path) -> None:
     """Try to make a file where the target's temporary will be; folders that aren't there yet stay unmade."""
+    if target.name in ("", ".."):
+        raise InputError(f"{target}: other things are in this folder; give a new one for the output")
     try:
         place = target.parent
         while not place.exists():

@@ -226,6 +226,8 @@ def _text(values: Mapping[str, Any], key: str, longest: int) -> str:
         raise InputError(f"{key} {text!r}: a text is wanted")
     if len(text) > longest:
         raise InputError(f"{key}: {len(text)} characters; at most {longest}")
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{key} {text!r}: no text that a file can hold")
     return text
 
 

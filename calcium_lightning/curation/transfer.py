@@ -7,7 +7,6 @@ that its parts were, a drawn cell where none was found again. Knows cells and ac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from calcium_lightning.core.decisions import (
     in_force,
 )
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import read_json
 from calcium_lightning.core.standing import ORIGINS
 from calcium_lightning.curation.views import diameter_of, outlines
 from calcium_lightning.io.curation_file import open_original
@@ -127,12 +127,7 @@ def read_decisions(path: Path) -> dict[str, Any]:
         if not found["log"]:
             raise InputError(f"{path}: nobody has decided anything in it")
         return found
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or 'can not be read'}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT or "cells" not in content:
         raise InputError(f"{path}: no decisions; save them from the page, or give a curated cells file")
     if content.get("version") != VERSION:

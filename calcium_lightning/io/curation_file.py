@@ -23,6 +23,7 @@ from calcium_lightning.core.atomic import atomic_path, sync
 from calcium_lightning.core.cells import TRACES, Rows, StreamedCells
 from calcium_lightning.core.decisions import Entry, entry_of, in_force
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reading
 from calcium_lightning.core.remade import OverlaidRows, Remade, decided
 from calcium_lightning.core.standing import Standing
 from calcium_lightning.io import hdf5
@@ -105,7 +106,8 @@ def open_original(path: Path | str) -> Iterator[Original]:
         if journal is not None:
             log = (*log, *(entry for entry in journal.entries if entry.number > folded))
             for number, place in journal.remade.items():
-                remade[number] = read_remade(stack.enter_context(h5py.File(place, "r")))
+                with reading(place, advice="move the journal's folder away to go on without it"):
+                    remade[number] = read_remade(stack.enter_context(h5py.File(place, "r")))
         yield Original(cells, log, remade, folded)
 
 

@@ -287,6 +287,7 @@ def _read_safetensors(path: Path, key: str) -> Weights:
     if not path.is_file():
         raise InputError(f"{where}: no such file")
     with reading(where, advice="not a weights file, or damaged: copy it again"):
+        path.open("rb").close()  # safetensors calls a file that it may not read missing
         with safe_open(path, "pt") as file:
             described = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)

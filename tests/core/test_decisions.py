@@ -136,3 +136,10 @@ def test_what_is_no_action_is_refused(values, complaint):
 def test_what_does_not_fit_is_refused(log, action, complaint):
     with pytest.raises(InputError, match=complaint):
         check_next(Standing.of(AUTOMATIC, log), log, action)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_text_that_no_file_can_hold_is_refused_where_it_enters(text: str) -> None:
+    values = Entry(1, "Ada", "2026-11-27", "1", Verdict((0,), True)).as_json()
+    with pytest.raises(InputError, match="no text that a file can hold"):
+        entry_of({**values, "who": text})

@@ -83,6 +83,8 @@ def read_object(path: Path, what: str = "a file of Suite2p's") -> Any:
             read_header = np.lib.format.read_array_header_1_0
             (read_header if version == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
             return _Numbers(stream).load()
+    except MemoryError as error:  # of a size that the file, which is there, can't hold
+        raise InputError(f"{path}: not {what}, or damaged (it declares more than memory holds)") from error
     except (OSError, ValueError, EOFError, pickle.UnpicklingError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not {what}, or damaged ({' '.join(str(error).split())})") from error
 

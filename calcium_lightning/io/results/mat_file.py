@@ -47,8 +47,10 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _of(node: h5py.Dataset | h5py.Group, depth: int = 0) -> Any:
+def _of(node: h5py.Dataset | h5py.Group | None, depth: int = 0) -> Any:
     """A node of version 7.3: an array, a sparse matrix, a structure."""
+    if node is None:
+        raise ValueError("a link in it leads nowhere: copy what it links to along")
     if isinstance(node, h5py.Dataset):
         if node.dtype.kind not in "fiub" or "MATLAB_empty" in node.attrs:
             return np.zeros((0, 0))

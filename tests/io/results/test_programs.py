@@ -16,6 +16,8 @@ from scipy.sparse import csc_matrix
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.readers.suite2p import read_ops
+from calcium_lightning.io.results.mat_file import read_mat
 from calcium_lightning.io.results.table import is_foreign, read_cells
 from calcium_lightning.io.writers.table import Export, find_writer
 
@@ -276,3 +278,21 @@ def test_footprints_alone_are_cells_without_a_report(cells, tmp_path, run_comman
     done = run_command("report", "cells=c.mat", "output=page.html")
     assert (done.status, done.stderr) == (2, "error: c.mat: footprints without traces; a report needs both\n")
     assert run_command("export", "cells=c.mat", "output=c.zip").status == 0
+
+
+def test_a_matlab_file_with_a_link_to_nowhere_says_so(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "cells.mat", "w") as file:
+        file["C"] = np.zeros((3, 2))
+        file["A"] = h5py.ExternalLink("gone.mat", "A")
+    with pytest.raises(InputError, match="a link in it leads nowhere"):
+        read_mat(tmp_path / "cells.mat")
+
+
+def test_settings_that_declare_more_than_they_hold_are_damaged(tmp_path: Path) -> None:
+    whole = tmp_path / "ops.npy"
+    np.save(whole, np.array({"Ly": 8, "Lx": 8}), allow_pickle=True)
+    content = whole.read_bytes()
+    start = content.index(b"\n") + 1  # of the pickle: a byte string longer than any memory
+    whole.write_bytes(content[:start] + b"\x80\x04\x8e" + (2**60).to_bytes(8, "little") + b"abc.")
+    with pytest.raises(InputError, match="damaged"):
+        read_ops(whole)
