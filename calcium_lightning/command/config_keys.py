@@ -178,6 +178,10 @@ def check_targets(node: Any, path: str = "") -> None:
                     raise InputError(f"{path}.{key}: {target} has no such setting{nearest(key, parameters)}")
         for key in map(str, node):
             if key in types and not OmegaConf.is_missing(node, key) and not fits(node[key], types[key]):
+                if node[key] == {}:  # a group of which none was chosen
+                    raise InputError(
+                        f"{path}.{key}: left out, but {attribute} needs it; choose one, or another {path}="
+                    )
                 wanted = described(types[key])
                 raise InputError(
                     f"{path}.{key}={'null' if node[key] is None else node[key]}: {wanted} is wanted"

@@ -40,6 +40,8 @@ def fits(value: Any, hint: Any) -> bool:
         if _is_mapping(value) and not value:  # a group that was left out (scheduler=none)
             return type(None) in arguments or any(fits(value, part) for part in arguments)
         return any(fits(value, part) for part in arguments)
+    if origin in (dict, Mapping) and _is_mapping(value) and "_target_" in value:
+        return True  # what that makes, whoever takes it looks at
     if origin in (dict, Mapping):
         return _is_mapping(value) and all(fits(value[key], arguments[1]) for key in value)
     if origin is Callable or _is_component(hint):

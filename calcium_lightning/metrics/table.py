@@ -120,6 +120,7 @@ CELLS = _table(
     Figure("true_cells", None, "true cells", "true cells", ".0f"),
     Figure("found", None, "cells found", "cells found", ".0f"),
     Figure("accepted", None, "cells accepted", "cells accepted", ".0f"),
+    Figure("expected_false", "min", "accepted cells that are expected to be false", "expected false", ".1f"),
     Figure(
         "offset_y", None, "offset of the centres along y that was taken off, pixels", "offset y px", ".2f"
     ),

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
 from calcium_lightning.core.cells import CellTable
-from calcium_lightning.core.scale import NETWORK_DIAMETER
+from calcium_lightning.core.scale import MAD_TO_STD, NETWORK_DIAMETER
 from calcium_lightning.localize.demix import RIDGE
 from calcium_lightning.preprocess.motion.registration import Correlator
 from calcium_lightning.preprocess.prepared import Prepared
@@ -128,7 +128,7 @@ class Projector:
         traces = np.stack([self.project(frame)[0] for frame in frames], 1)
         difference = np.diff(traces, 2, axis=1)
         white = (
-            np.median(np.abs(difference), 1) * 1.4826 / np.sqrt(6)
+            np.median(np.abs(difference), 1) * MAD_TO_STD / np.sqrt(6)
             if difference.size
             else np.ones(len(traces))
         )

@@ -14,14 +14,11 @@ from scipy.sparse import csr_matrix, vstack
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.simulation.cells import Shapes, draw_cells, draw_footprints
+from calcium_lightning.simulation.displacement import Displacement
 from calcium_lightning.simulation.regressed import regressed
 from calcium_lightning.simulation.settings import SceneSettings
 from calcium_lightning.simulation.streams import stream
 
-#: highest spatial frequency of a bending, half waves over the field
-HALF_WAVES = 3
-#: steps of the fixed-point iteration by which a displacement is inverted
-INVERSE_STEPS = 30
 #: settings that are no less than 0
 LENGTHS = (
     "drift_px",
@@ -86,80 +83,6 @@ class DaysSettings:
 
 
 @dataclass(frozen=True)
-class Displacement:
-    """How a day's tissue lies in the field: a similarity about the field's middle, then a bending.
-
-    Attributes
-    ----------
-    shift : ndarray (2,)
-        (dy, dx), pixels.
-    angle, scale : float
-        Rotation, radians from +x towards +y, and scale.
-    waves : ndarray (2, n, n)
-        Amplitudes of cosines over the field, of the bending along y and x, pixels.
-    size : (int, int)
-        (H, W) of the field.
-    """
-
-    shift: np.ndarray
-    angle: float
-    scale: float
-    waves: np.ndarray
-    size: tuple[int, int]
-
-    @classmethod
-    def none(cls, size: tuple[int, int]) -> Displacement:
-        """The first day's: nothing moves."""
-        return cls(np.zeros(2), 0.0, 1.0, np.zeros((2, HALF_WAVES, HALF_WAVES)), size)
-
-    @classmethod
-    def draw(cls, days: DaysSettings, size: tuple[int, int], rng: np.random.Generator) -> Displacement:
-        """Draw one."""
-        direction = rng.uniform(0, 2 * math.pi)
-        length = days.drift_px * math.sqrt(rng.uniform(0.1, 1))
-        orders = np.hypot(*np.meshgrid(range(HALF_WAVES), range(HALF_WAVES), indexing="ij"))
-        waves = rng.standard_normal((2, HALF_WAVES, HALF_WAVES)) / np.maximum(orders, 1) ** 1.5
-        waves[:, 0, 0] = 0
-        drawn = cls(
-            length * np.array([math.sin(direction), math.cos(direction)]),
-            math.radians(rng.uniform(-days.rotation_deg, days.rotation_deg)),
-            1 + rng.uniform(-days.scale, days.scale),
-            waves,
-            size,
-        )
-        grid = np.stack(np.meshgrid(*(np.linspace(0, n - 1, 24) for n in size), indexing="ij"), -1)
-        bent = drawn.bending(grid.reshape(-1, 2))
-        waves *= days.bending_px / max(float(np.sqrt((bent**2).sum(1).max())), 1e-9)
-        return drawn
-
-    def bending(self, points: np.ndarray) -> np.ndarray:
-        """The bending at (N, 2) places, pixels."""
-        height, width = self.size
-        # Beyond the field it stays as it is at its border.
-        y, x = np.clip(points, 0, [height - 1, width - 1]).T / [[max(height - 1, 1)], [max(width - 1, 1)]]
-        orders = np.arange(HALF_WAVES) * math.pi
-        down, right = np.cos(np.outer(y, orders)), np.cos(np.outer(x, orders))
-        return np.stack([((down @ part) * right).sum(1) for part in self.waves], 1)
-
-    def apply(self, points: np.ndarray) -> np.ndarray:
-        """Where points (N, 2) of the tissue lie on this day."""
-        cos, sin = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
-        middle = (np.array(self.size) - 1) / 2
-        points = points + self.bending(points)
-        return (points - middle) @ np.array([[cos, -sin], [sin, cos]]) + middle + self.shift
-
-    def invert(self, points: np.ndarray) -> np.ndarray:
-        """Which points of the tissue lie there: (N, 2)."""
-        cos, sin = math.cos(self.angle) / self.scale, math.sin(self.angle) / self.scale
-        middle = (np.array(self.size) - 1) / 2
-        bent = (points - self.shift - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
-        found = bent
-        for _ in range(INVERSE_STEPS):
-            found = bent - self.bending(found)
-        return found
-
-
-@dataclass(frozen=True)
 class Animal:
     """Who is there on which day, and how each day lies.
 
@@ -200,7 +123,8 @@ def draw_animal(count: int, days: DaysSettings, size: tuple[int, int], rng: np.r
         here[coming] = True
     silent = rng.random((days.count, count)) < days.turnover / 2
     lies = [Displacement.none(size)]
-    lies += [Displacement.draw(days, size, rng) for _ in range(days.count - 1)]
+    most = days.drift_px, days.rotation_deg, days.scale, days.bending_px
+    lies += [Displacement.draw(*most, size, rng) for _ in range(days.count - 1)]
     return Animal(
         there,
         there & ~silent,

@@ -28,7 +28,8 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.io.cells_file import read_cells, write_cells
-from calcium_lightning.simulation.days import DaysSettings, Displacement
+from calcium_lightning.simulation.days import DaysSettings
+from calcium_lightning.simulation.displacement import Displacement
 
 WHICH = ("first", "second")
 
@@ -63,7 +64,8 @@ def split(path: Path, days: DaysSettings, seed: int, rejected: bool, keep: Path 
     """One recording's line of the table."""
     with calcium_lightning.Session(path) as session:
         size = session.shape[1:]
-    lies = Displacement.draw(days, size, np.random.default_rng(seed))
+    most = days.drift_px, days.rotation_deg, days.scale, days.bending_px
+    lies = Displacement.draw(*most, size, np.random.default_rng(seed))
     found = halves(path, lies, keep)
     fields = [
         FootprintSet.of(cells, f"{which} half", rejected) for cells, which in zip(found, WHICH, strict=True)

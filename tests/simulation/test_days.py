@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.simulation.days import DaysSettings, Displacement, draw_animal, draw_days
+from calcium_lightning.simulation.days import DaysSettings, draw_animal, draw_days
+from calcium_lightning.simulation.displacement import Displacement
 from calcium_lightning.simulation.recorded_days import recorded_days
 from calcium_lightning.simulation.settings import SceneSettings
 
@@ -22,7 +23,7 @@ SCENE = SceneSettings(height_px=SIZE[0], width_px=SIZE[1])
 def test_a_displacement_goes_both_ways_and_bends_as_much_as_asked(seed) -> None:
     rng = np.random.default_rng(seed)
     days = DaysSettings(bending_px=4.0)
-    drawn = Displacement.draw(days, SIZE, rng)
+    drawn = Displacement.draw(days.drift_px, days.rotation_deg, days.scale, days.bending_px, SIZE, rng)
     points = rng.uniform(0, SIZE, (50, 2))
     np.testing.assert_allclose(drawn.invert(drawn.apply(points)), points, atol=0.01)
     grid = np.stack(np.meshgrid(*(np.arange(0, n, 3.0) for n in SIZE), indexing="ij"), -1).reshape(-1, 2)

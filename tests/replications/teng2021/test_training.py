@@ -154,7 +154,7 @@ def test_two_processes_are_one_run(run_command, session, trained, tmp_path):
         (["optimizer=adam"], "optimizer=published"),
         (["painter=splatt"], "nearest: splat"),
         (["loss=evidence"], "loss=published"),
-        (["model=localization"], "only model=published takes"),
+        (["model=localization"], "model.head: left out"),
         (["model.coordinates=0"], "coordinates=0"),
         (["data.batch_size=0"], "data.batch_size=0"),
     ],
