@@ -34,7 +34,7 @@ demo: .venv/installed ## simulate a recording, train, extract, evaluate, report 
 	@echo "Open $(abspath $(DEMO))/report.html"
 
 test: check ## the checks and the whole suite
-	$(RUN) -m pytest -n $(JOBS) --dist loadfile
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed ## formatting, lint, types, and who imports whom
 	$(RUN) -m ruff format --check .

@@ -20,6 +20,26 @@ hypothesis.settings.load_profile("suite")
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "magdeburg"
 
 
+#: the files that take longest, begun first: no process is left alone with one at the end
+LONGEST = (
+    "tests/processes/test_processes.py",
+    "tests/docs/test_pages.py",
+    "tests/test_parts.py",
+    "tests/sweeps/test_launchers.py",
+    "tests/campaigns/test_campaigns.py",
+    "tests/runs/test_resume.py",
+    "tests/io/test_shared_cases.py",
+    "tests/training/test_diverged.py",
+    "tests/test_many_sessions.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the tests of the longest files forward."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONGEST)))
+
+
 class Outcome(NamedTuple):
     """What a command left behind."""
 

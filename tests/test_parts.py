@@ -298,7 +298,7 @@ def test_modules_that_cannot_be_imported_are_one_line(lab, run_command, parts, l
     assert line in outcome.stderr
 
 
-@pytest.mark.parametrize("started_by", ["ddp_cpu", "torchrun", "joblib", "ray"])
+@pytest.mark.parametrize("started_by", ["ddp_cpu", "torchrun", "ray"])
 def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab, started_by):
     train, _ = commands("Train, then find cells")
     run = ("-m", "calcium_lightning.train", *train[1:], *SHORT)
@@ -309,7 +309,6 @@ def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab, 
             *("-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"),
             *(*run, "trainer=ddp_cpu", "hydra.run.dir=many/0"),
         ),
-        "joblib": (*run, *sweep, "launcher=joblib", "hydra.launcher.n_jobs=1"),
         "ray": (*run, *sweep, "launcher=ray", "+hydra.launcher.ray.init.num_cpus=1"),
     }[started_by]
     done = finish(start(*how, cwd=lab, RAY_USAGE_STATS_ENABLED="0"))

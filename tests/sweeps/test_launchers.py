@@ -39,6 +39,14 @@ def table(sweep: Path) -> dict[str, tuple[float, dict[str, str]]]:
     }
 
 
+@pytest.fixture(scope="module")
+def here(session, tmp_path_factory) -> tuple[int, str, Path]:
+    """The sweep in one job after the other: exit status, what was told, and its folder."""
+    folder = tmp_path_factory.mktemp("here")
+    done = real(*SWEEP, sessions(session), "hydra.sweep.dir=many", cwd=folder)
+    return done.returncode, done.stderr, folder
+
+
 @pytest.mark.parametrize(
     ("launcher", "settings"),
     [
@@ -46,26 +54,16 @@ def table(sweep: Path) -> dict[str, tuple[float, dict[str, str]]]:
         ("ray", ["+hydra.launcher.ray.init.num_cpus=2", "hydra.launcher.ray.remote.max_calls=0"]),
     ],
 )
-def test_a_sweep_gives_the_same_table_wherever_its_jobs_run(
-    run_command, session, tmp_path, launcher, settings
-):
-    """Three results and one failure, named; here, and in one job after the other."""
+def test_a_sweep_gives_the_same_table_wherever_its_jobs_run(session, here, tmp_path, launcher, settings):
+    """Three results and one failure, named; there, and in one job after the other."""
     sweep = (*SWEEP, sessions(session), "hydra.sweep.dir=many")
-    (tmp_path / "here").mkdir()
-    (tmp_path / "there").mkdir()
-    here = run_command("train", *sweep, cwd=tmp_path / "here")
-    there = real(
-        *sweep, f"launcher={launcher}", *settings, cwd=tmp_path / "there", RAY_USAGE_STATS_ENABLED="0"
-    )
-    for status, told, folder in (
-        (here.status, here.stderr, tmp_path / "here"),
-        (there.returncode, there.stderr, tmp_path / "there"),
-    ):
+    there = real(*sweep, f"launcher={launcher}", *settings, cwd=tmp_path, RAY_USAGE_STATS_ENABLED="0")
+    for status, told, folder in (here, (there.returncode, there.stderr, tmp_path)):
         assert status == 2, told
         end = told[told.index("error: 1 of 4 jobs failed") :].splitlines()
         assert end[1].startswith("  cell_diameter=40 (many/2): ")
         assert "a smaller cell_diameter=" in end[1]
         assert set(table(folder / "many")) == {"0", "1", "3"}
         assert {path.name for path in folder.iterdir()} == {"many"}
-    assert table(tmp_path / "here/many") == table(tmp_path / "there/many")
-    assert processes_in(tmp_path / "there") == []
+    assert table(here[2] / "many") == table(tmp_path / "many")
+    assert processes_in(tmp_path) == []
