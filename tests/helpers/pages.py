@@ -96,6 +96,7 @@ def run_line(line: str) -> str:
     from hydra.core.global_hydra import GlobalHydra
 
     name, *arguments = shlex.split(line.removeprefix(PREFIX), comments=True)
+    assert name != "curate" or "serve=false" in arguments, f"{line}: waits for a person; '# needs a browser'"
     if name == "train":
         little = LITTLE
         if "+experiment=adapt" in arguments:  # weights of the package are of its own architecture
