@@ -257,7 +257,7 @@ def read_remade(group: h5py.Group) -> Remade:
         footprints=footprints,
         baseline=hdf5.read(group, "baseline", (count,), np.float32),
         quality={name: hdf5.read(quality, name, (count,), np.float32) for name in (quality or {})},
-        regressed=bool(group.attrs.get("regressed", False)),
+        regressed=hdf5.flag(group.attrs.get("regressed", False), f"{group.file.filename}: regressed"),
         traces=StoredRows.of(group, "traces", count, length),
         denoised=StoredRows.of(group, "denoised", count, length),
         spikes=StoredRows.of(group, "spikes", count, length),
@@ -271,13 +271,18 @@ def _original(file: h5py.File) -> tuple[StreamedCells, tuple[Entry, ...], dict[i
     if group is None:
         return cells, (), {}
     where = f"{file.filename}: /{CURATION}"
-    version = group.attrs.get("version")
+    if not isinstance(group, h5py.Group) or not isinstance(group.get("before"), h5py.Group):
+        raise InputError(f"{where} is damaged; copy the file again")
+    version = hdf5.number(group.attrs.get("version"))
     if version != CURATION_VERSION:
-        raise InputError(f"{where} is of version {version}, this package reads {CURATION_VERSION}")
-    found = int(group.attrs.get("found", len(cells)))
+        raise InputError(f"{where} is of version {version:g}, this package reads {CURATION_VERSION}")
+    told = hdf5.number(group.attrs.get("found", len(cells)))
+    if told not in range(len(cells) + 1):
+        raise InputError(f"{where} tells of {told:g} cells that were found, of {len(cells)}")
+    found = int(told)
     automatic = hdf5.read(group, "automatic", (len(cells),), bool)
     log = _read_log(group, where)
-    remade = {int(number): read_remade(part) for number, part in group.get("remade", {}).items()}
+    remade = {int(number): read_remade(part) for number, part in _remade_groups(group, where)}
     before = group["before"]
     rows = hdf5.read(before, "rows", (None,), np.int64).tolist()
 
@@ -332,10 +337,19 @@ def _check_remade(
             )
 
 
+def _remade_groups(group: h5py.Group, where: str) -> Iterator[tuple[str, h5py.Group]]:
+    parts = group.get("remade")
+    for number in parts if isinstance(parts, h5py.Group) else ():
+        part = parts.get(number)
+        if not number.isdecimal() or not isinstance(part, h5py.Group):
+            raise InputError(f"{where}/remade/{number} is damaged; copy the file again")
+        yield number, part
+
+
 def _read_log(group: h5py.Group, where: str) -> tuple[Entry, ...]:
     try:
         return entries_of([json.loads(hdf5.text(line)) for line in group["log"][...]])
-    except (ValueError, InputError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
         raise InputError(f"{where}/log is damaged ({error})") from error
 
 

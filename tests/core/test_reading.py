@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -10,6 +11,14 @@ from calcium_lightning.core.reading import reading
 def test_a_library_s_error_is_the_file_s_fault():
     with pytest.raises(InputError, match=r"a\.json: can't be read \(Expecting"), reading("a.json"):
         json.loads("{")
+
+
+def test_a_pipe_is_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: no regular file"), reading(tmp_path / "pipe"):
+        pytest.fail("it would wait for ever")
+    with reading(tmp_path / "gone"):  # whoever opens it tells that
+        pass
 
 
 def test_an_error_of_the_machine_stays_one():
