@@ -69,7 +69,23 @@ def check_regular(path: Path | str) -> None:
     except (OSError, ValueError):
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise InputError(f"{path}: no regular file")
+        raise InputError(f"{path}: no regular file; take it away")
+
+
+def check_no_pipe(path: Path) -> None:
+    """As :func:`check_regular`, in a folder too, at any depth.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    check_regular(path)
+    for folder, _, _ in os.walk(path):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not (entry.is_dir() or entry.is_file()):  # a link to nothing isn't there
+                    check_regular(entry.path)
 
 
 def is_foreign(error: BaseException) -> bool:
