@@ -13,7 +13,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest, positive
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import check_no_pipe, reading
 from calcium_lightning.io import cells_file
 from calcium_lightning.io.kind import is_cells
 from calcium_lightning.io.results.build import UNTIMED, Footprints
@@ -48,12 +48,15 @@ class Program:
     def read(self, path: Path) -> Cells:
         """The cells in it."""
         with reading(path, advice=ADVICE):
+            check_no_pipe(path)
             cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
         return cells
 
     def footprints(self, path: Path) -> Footprints:
         """Where the cells in it are; their traces needn't be there."""
-        found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
+        with reading(path, advice=ADVICE):
+            check_no_pipe(path)
+            found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
         return found
 
 
