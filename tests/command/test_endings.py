@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,14 +20,23 @@ from calcium_lightning.command import start
 BANDPASS = ("detector=bandpass", "cell_diameter=6")
 
 
+@pytest.fixture(scope="module")
+def cells_of_it(tmp_path_factory) -> Path:
+    """A session and its cells, made once."""
+    folder = tmp_path_factory.mktemp("once")
+    make_session(folder / "a.h5")
+    arguments = ["session=a.h5", "output=cells.h5", *BANDPASS]
+    subprocess.run([sys.executable, "-m", "calcium_lightning.extract", *arguments], cwd=folder, check=True)
+    return folder
+
+
 @pytest.fixture
-def made(run_command, tmp_path) -> Path:
+def made(cells_of_it, tmp_path) -> Path:
     """A folder with a session, a recording, cells and what else commands read."""
-    make_session(tmp_path / "a.h5")
+    for name in ("a.h5", "cells.h5"):
+        shutil.copyfile(cells_of_it / name, tmp_path / name)
     with h5py.File(tmp_path / "raw.hdf5", "w") as file:
         file["movie"] = np.zeros((8, 24, 24), np.uint8) + np.arange(8, dtype=np.uint8)[:, None, None]
-    done = run_command("extract", "session=a.h5", "output=cells.h5", *BANDPASS)
-    assert done.status == 0, done.stderr
     np.save(tmp_path / "mask.npy", np.eye(48))
     (tmp_path / "link.h5").symlink_to("cells.h5")
     os.link(tmp_path / "a.h5", tmp_path / "twin.h5")

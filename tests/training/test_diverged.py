@@ -28,18 +28,18 @@ def test_a_loss_that_is_no_number_ends_the_job(tmp_path):
     assert job is None or job.status == "failed"
 
 
-def test_fewer_epochs_than_done_and_weights_that_are_none(tmp_path):
+def test_fewer_epochs_than_done_and_weights_that_are_none(run_command, tmp_path):
     session = make_session(tmp_path / "s.h5")
-    common = (*TINY, "callbacks.pictures=null", sessions(session))
-    assert real(*common, "hydra.run.dir=run", cwd=tmp_path).returncode == 0
+    common = ("train", *TINY, "callbacks.pictures=null", sessions(session))
+    assert run_command(*common, "hydra.run.dir=run").status == 0
     path = tmp_path / "run/checkpoints/last.ckpt"
-    fewer = real(*common, "trainer.max_epochs=1", f"ckpt_path={path}", "hydra.run.dir=two", cwd=tmp_path)
-    assert fewer.returncode == 2
+    fewer = run_command(*common, "trainer.max_epochs=1", f"ckpt_path={path}", "hydra.run.dir=two")
+    assert fewer.status == 2
     assert "has 2 epochs behind it; trainer.max_epochs=1 is fewer" in fewer.stderr
     state = torch.load(path, weights_only=True)
     name = next(iter(state["state_dict"]))
     state["state_dict"][name] = torch.full_like(state["state_dict"][name], torch.nan)
     torch.save(state, path)
-    again = real(*common, f"weights={path}", "hydra.run.dir=three", cwd=tmp_path)
-    assert again.returncode == 2
+    again = run_command(*common, f"weights={path}", "hydra.run.dir=three")
+    assert again.status == 2
     assert "holds NaN or infinite weights" in again.stderr
