@@ -33,6 +33,8 @@ demo: .venv/installed ## simulate a recording, train, extract, evaluate, report 
 		metrics=$(DEMO)/metrics.json overwrite=true
 	@echo "Open $(abspath $(DEMO))/report.html"
 
+# As many processes as cores, and one thread in each: threads that wait for a core take what others need.
+test: export OMP_NUM_THREADS := 1
 test: check ## the checks and the whole suite
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

@@ -303,7 +303,7 @@ def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab, 
     """Of runs of two processes: one that torchrun starts, and one that starts its second itself, in a job of Ray's."""
     train, _ = commands("Train, then find cells")
     run = ("-m", "calcium_lightning.train", *train[1:], *SHORT)
-    run = (*run, "callbacks.pictures=null", "trainer=ddp_cpu")
+    run = (*run, "trainer=ddp_cpu")
     sweep = ("-m", "seed=1", "hydra.sweep.dir=many", "launcher=ray", "+hydra.launcher.ray.init.num_cpus=1")
     how = {
         "torchrun": (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.tiny_session import make_session
-from helpers.tiny_training import TINY, held_out, real, same, sessions, stop_at, weights
+from helpers.tiny_training import PICTURED, TINY, held_out, real, same, sessions, stop_at, weights
 
 from calcium_lightning.loggers.metrics_table import read_table
 
@@ -36,7 +36,8 @@ def trained(tmp_path_factory, session, _one_thread) -> Path:
 
     GlobalHydra.instance().clear()
     run = tmp_path_factory.mktemp("trained") / "run"
-    assert start.run("train", train.main.__wrapped__, [*TINY, sessions(session), f"hydra.run.dir={run}"]) == 0
+    command = [*PICTURED, sessions(session), f"hydra.run.dir={run}"]
+    assert start.run("train", train.main.__wrapped__, command) == 0
     return run
 
 
@@ -144,9 +145,8 @@ def test_a_killed_run_goes_on_in_its_folder(session, run_command, trained, tmp_p
 
 
 def test_tensorboard(run_command, session, tmp_path):
-    outcome = run_command(
-        "train", *TINY, sessions(session), "logger=tensorboard", "hydra.run.dir=run", "trainer.max_epochs=1"
-    )
+    told = ("logger=tensorboard", "hydra.run.dir=run", "trainer.max_epochs=1")
+    outcome = run_command("train", *PICTURED, sessions(session), *told)
     assert outcome.status == 0, outcome.stderr
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

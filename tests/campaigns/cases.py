@@ -8,7 +8,7 @@ from typing import Any
 from helpers.tiny_training import TINY
 
 #: a training that takes a second
-TRAIN = (*TINY, "callbacks.pictures=null", "trainer=cpu")
+TRAIN = (*TINY, "trainer=cpu")
 
 
 @dataclass(frozen=True)

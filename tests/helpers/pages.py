@@ -23,12 +23,7 @@ from calcium_lightning.command import start as cli
 #: what installs, and isn't run by tests that run in what was installed
 INSTALLS = ("make", "pip", "source")
 #: what is asked of each training besides what a page types
-LITTLE = (
-    *(item for item in TINY[1:] if "pictures" not in item),
-    "callbacks.pictures=null",
-    "trainer.max_epochs=1",
-    "hydra.sweeper.n_trials=2",
-)
+LITTLE = (*TINY[1:], "trainer.max_epochs=1", "hydra.sweeper.n_trials=2")
 #: and of each simulation
 SMALL = (
     "simulation.seconds=12",

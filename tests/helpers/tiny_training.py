@@ -29,8 +29,10 @@ TINY = (
     "data.validation_steps=2",
     "trainer.max_epochs=2",
     "loss.evidence.splats=16",
-    "callbacks.pictures.samples=2",
+    "callbacks.pictures=null",
 )
+#: the same, and pictures
+PICTURED = (*TINY[:-1], "callbacks.pictures.samples=2")
 
 
 def sessions(*paths: Path) -> str:

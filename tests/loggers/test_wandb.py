@@ -12,7 +12,7 @@ import pytest
 import wandb
 import yaml
 from helpers.tiny_session import make_session
-from helpers.tiny_training import TINY, finish, sessions, start
+from helpers.tiny_training import PICTURED, TINY, finish, sessions, start
 from helpers.wandb_files import pieces
 from helpers.wandb_server import wandb_server
 
@@ -20,7 +20,7 @@ from calcium_lightning.runs.jobs import read_job
 
 #: a simulated session: labels are known
 LABELLED = (
-    *TINY,
+    *PICTURED,
     "loss=labels",
     "data.labels=true",
     "logger=wandb",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.tiny_session import make_session
 from helpers.tiny_training import (
+    PICTURED,
     TINY,
     finish,
     kill_once,
@@ -26,7 +27,7 @@ from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.jobs import read_job
 
 LOOPBACK = "0100007F"  # as /proc/net/tcp writes 127.0.0.1
-FILES = {".hydra", "checkpoints", "figures", "job.json", "metrics.csv", "summary.json", "train.log"}
+FILES = {".hydra", "checkpoints", "job.json", "metrics.csv", "summary.json", "train.log"}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_a_sweep_on_two_processes(session, alone, tmp_path):
     again = real(*command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert processes_in(tmp_path) == []
-    inside = {f"{job}{part}" for job in "01" for part in ("", "/checkpoints", "/figures")}
+    inside = {f"{job}{part}" for job in "01" for part in ("", "/checkpoints")}
     place = f"multirun/train/{sweep.name}"
     assert folders_in(tmp_path) == {"multirun", "multirun/train", place, *(f"{place}/{x}" for x in inside)}
     assert {path.name for path in tmp_path.iterdir()} == {"multirun"}
@@ -124,13 +125,21 @@ def test_a_sweep_on_two_processes(session, alone, tmp_path):
 def test_torchrun(session, alone, tmp_path):
     """Process 0 composes; the others take what it says, into its folder."""
     run = ("-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}")
-    command = ("-m", "calcium_lightning.train", *TINY, sessions(session), "trainer=ddp_cpu", "-m", "seed=1")
+    command = (
+        "-m",
+        "calcium_lightning.train",
+        *PICTURED,
+        sessions(session),
+        "trainer=ddp_cpu",
+        "-m",
+        "seed=1",
+    )
     outcome = finish(start(*run, *command, cwd=tmp_path))
     assert outcome.returncode == 0, outcome.stderr
     (sweep,) = (tmp_path / "multirun/train").iterdir()
     assert [path.name for path in sweep.iterdir() if path.is_dir()] == ["0"]
     assert {path.name for path in tmp_path.iterdir()} == {"multirun"}
-    assert {path.name for path in (sweep / "0").iterdir()} == FILES
+    assert {path.name for path in (sweep / "0").iterdir()} == {*FILES, "figures"}
     assert_same_run(sweep / "0", alone / "0")
     assert processes_in(tmp_path) == []
 

@@ -11,7 +11,6 @@ def test_a_loss_that_is_no_number_ends_the_job(tmp_path):
     session = make_session(tmp_path / "s.h5")
     done = real(
         *TINY,
-        "callbacks.pictures=null",
         sessions(session),
         "optimizer.lr=1e2",
         "trainer.max_epochs=6",
@@ -30,7 +29,7 @@ def test_a_loss_that_is_no_number_ends_the_job(tmp_path):
 
 def test_fewer_epochs_than_done_and_weights_that_are_none(run_command, tmp_path):
     session = make_session(tmp_path / "s.h5")
-    common = ("train", *TINY, "callbacks.pictures=null", sessions(session))
+    common = ("train", *TINY, sessions(session))
     assert run_command(*common, "hydra.run.dir=run").status == 0
     path = tmp_path / "run/checkpoints/last.ckpt"
     fewer = run_command(*common, "trainer.max_epochs=1", f"ckpt_path={path}", "hydra.run.dir=two")
