@@ -47,7 +47,7 @@ class Split:
     cell : int
         Which.
     line : tuple of (y, x)
-        Where it is cut, pixels; empty where its activity shall tell.
+        Where it is cut, pixels; empty where its localisations shall tell, and its shape where they don't.
     """
 
     cell: int

@@ -15,10 +15,10 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
-from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.reading import reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.footprints import content_of
 
 FORMAT, VERSION = "calcium-lightning-tracks", 1
 #: arrays of a transform -> their shapes
@@ -134,7 +134,7 @@ def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
     cells : Cells
         Of one of the sessions.
     source : Path
-        Their file, by whose content the session is known.
+        Their file, by whose content the session is known; a folder of many files, by its path.
     path : path-like
         The tracks file.
 
@@ -144,9 +144,10 @@ def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
         If the tracks are of other cells.
     """
     tracks = read_tracks(path)
-    content = sha256_of(source)
+    content, place = content_of(source), source.resolve()
     for row, session in enumerate(tracks.sessions):
-        if session.sha256 == content:
+        here = not content and bool(session.path) and Path(session.path).resolve() == place
+        if session.sha256 == content if content else here:
             track, probability = tracks.of(row)
             added = {"track": track.astype(np.float32), "track_probability": probability}
             return replace(cells, quality={**cells.quality, **added})
