@@ -25,6 +25,8 @@ def main(cfg: DictConfig) -> None:
     """
     if (cfg.runs is None) == (cfg.cells is None):
         raise InputError("runs= or cells=: one of them; a sweep's folder, or results of one recording")
+    if cfg.cells is None and cfg.truth is not None:
+        raise InputError("truth=: goes with cells=; runs= are compared by what evaluate has measured")
     page: Path = output_paths([Input.named(Path("comparison"))], cfg.output, ".html")[0]
     table = page.with_suffix(".csv") if cfg.table is None else as_paths(cfg.table)[0]
     (_compare_runs if cfg.cells is None else _compare_cells)(cfg, page, table)

@@ -62,6 +62,8 @@ def main(cfg: DictConfig) -> None:
                 behavior=behavior,
                 session=session,
                 outlines=cfg.outlines,
+                fps=cfg.fps,
+                pixel_size_um=cfg.pixel_size_um,
             )
         print(job[1])
         return {"file": str(job[1])}

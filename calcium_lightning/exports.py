@@ -31,6 +31,8 @@ def export(
     behavior: Sequence[Path | str] = (),
     session: Path | str | None = None,
     outlines: bool = False,
+    fps: float | None = None,
+    pixel_size_um: float | None = None,
 ) -> None:
     """Write cells in another format: the accepted ones, or all.
 
@@ -56,6 +58,8 @@ def export(
         The cells' recording, for a movie; default: where the cells say.
     outlines : bool
         Draw the cells into an MP4.
+    fps, pixel_size_um : float, optional
+        Frame rate, Hz, and micrometres per pixel of another program's results, which may not say them.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def export(
     if not target.is_dir():
         check_output(target, overwrite)
     source = None if isinstance(cells, Cells) else Path(cells)
-    whole = cells if isinstance(cells, Cells) else read_cells(cells)
+    whole = cells if isinstance(cells, Cells) else read_cells(cells, fps, pixel_size_um)
     if tracks is not None:
         from calcium_lightning.io.tracks_file import with_tracks
 

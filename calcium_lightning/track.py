@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> None:
     looks for cells that a session lacks in its recording; cells files with those that are found, marked, go
     into the folder, and the tracks are of these.
     """
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.atomic import atomic_path, check_output
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.results.table import is_foreign
 
@@ -56,6 +56,11 @@ def main(cfg: DictConfig) -> None:
     )
     for line in tracks.warnings:
         print(line, file=sys.stderr)
+    page = ""
+    if "page" in outputs:  # it reads cells files: all of that comes before anything is written
+        from calcium_lightning.pages.tracks import tracks_page
+
+        page = tracks_page(tracks, fields, str(outputs["output"]))
     write_tracks(outputs["output"], tracks, cfg.overwrite)
     print(f"{outputs['output']}: {tracks.in_words()}")
     if "csv" in outputs:
@@ -69,9 +74,10 @@ def main(cfg: DictConfig) -> None:
         export_cellreg(tracks, fields, outputs["cellreg"], overwrite=cfg.overwrite)
         print(f"CellReg: {outputs['cellreg']}")
     if "page" in outputs:
-        from calcium_lightning.pages.tracks import write_page
+        from calcium_lightning.pages.page import write_page
 
-        write_page(outputs["page"], tracks, fields, str(outputs["output"]), cfg.overwrite)
+        with atomic_path(outputs["page"], cfg.overwrite) as temporary:
+            write_page(temporary, page)
         print(f"page: {outputs['page']}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def run(monkeypatch, capsys):
 
 def listed(files: list[Path]) -> str:
     return "cells=[" + ",".join(f'"{file}"' for file in files) + "]"
+
+
+def test_a_page_that_can_not_be_made_leaves_no_other_file(run, files, tmp_path) -> None:
+    days = [Path(shutil.copy(file, tmp_path / file.name)) for file in files]
+    with h5py.File(days[1], "r+") as file:
+        del file["localizations"]
+    status, _, err = run(listed(days), f"output={tmp_path}/t.h5", f"page={tmp_path}/t.html")
+    assert status == 2
+    assert "localizations" in err
+    assert sorted(tmp_path.iterdir()) == sorted(days)
 
 
 def test_everything_is_written(run, files, tmp_path) -> None:

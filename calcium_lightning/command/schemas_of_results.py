@@ -94,6 +94,12 @@ class ExportConfig:
     )
     outlines: bool = option(False, "draw the cells into an MP4")
     rejected: bool = option(False, "write cells that failed the quality tests too (marked as such)")
+    fps: float | None = option(
+        None, "frame rate of another program's results, which may not say it", unit="Hz"
+    )
+    pixel_size_um: float | None = option(
+        None, "micrometres per pixel of another program's results", unit="µm"
+    )
     tracks: Any = option(
         None, "tracks file: adds to each cell its track, the same in all sessions", path="input"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def sha256_of(path: Path | str, least: int = LEAST) -> str:
     state = path.stat()
     if state.st_size < least:
         return _digest(path)
-    note = _notes() / hashlib.sha256(f"{path}\0{state.st_size}\0{state.st_mtime_ns}".encode()).hexdigest()
+    note = _notes() / hashlib.sha256(os.fsencode(f"{path}\0{state.st_size}\0{state.st_mtime_ns}")).hexdigest()
     with contextlib.suppress(OSError):
         known = note.read_text()
         if len(known) == 64:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,21 @@ def read_text(path: Path | str) -> str:
     """
     path = Path(path)
     with reading(path):
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            raise InputError(f"{path}: no regular file")
-        if state.st_size > MOST_BYTES:
-            raise InputError(f"{path}: {state.st_size} bytes; a text of at most {MOST_BYTES} is wanted")
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InputError(f"{path}: {size} bytes; a text of at most {MOST_BYTES} is wanted")
         return path.read_text(encoding="utf-8-sig")
+
+
+def readable(text: str) -> str:
+    r"""Text for files of others: the bytes of names that aren't UTF-8 become question marks.
+
+    Examples
+    --------
+    >>> readable("M\udce4use.h5")
+    'M?use.h5'
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def read_json(path: Path | str) -> Any:

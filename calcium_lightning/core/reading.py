@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,10 +39,11 @@ def reading(path: Path | str, part: str = "", advice: str = ADVICE) -> Iterator[
     Raises
     ------
     InputError
-        In place of any error that a library has made; see :func:`is_foreign`.
+        In place of any error that a library has made; see :func:`is_foreign`. Before the block, for a pipe.
     OSError
         Of the machine (a broken disk, too many open files), with the file's name.
     """
+    check_regular(path)
     try:
         yield
     except (InputError, MemoryError):
@@ -52,6 +54,38 @@ def reading(path: Path | str, part: str = "", advice: str = ADVICE) -> Iterator[
         if not is_foreign(error):
             raise
         raise _unreadable(path, part, advice, error) from error
+
+
+def check_regular(path: Path | str) -> None:
+    """Refuse a pipe, a socket or a device, which might never end; what isn't there is told elsewhere.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path}: no regular file; take it away")
+
+
+def check_no_pipe(path: Path) -> None:
+    """As :func:`check_regular`, in a folder too, at any depth.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    check_regular(path)
+    for folder, _, _ in os.walk(path):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not (entry.is_dir() or entry.is_file()):  # a link to nothing isn't there
+                    check_regular(entry.path)
 
 
 def is_foreign(error: BaseException) -> bool:

@@ -161,6 +161,8 @@ class Ledger:
                 entry = Entry(len(log) + 1, name, now(), __version__, action)
                 if isinstance(action, MAKING):
                     remade[entry.number] = self._kept(entry.number, combine(action, cells))
+                elif isinstance(action, Redo):
+                    self._check_kept(to_redo(log)[-1])
                 log.append(entry)
                 entries.append(entry)
                 if isinstance(action, Undo | Redo):
@@ -173,6 +175,11 @@ class Ledger:
             self.unfolded = True
         self._tell()
         return entries
+
+    def _check_kept(self, entry: Entry) -> None:
+        """Refuse to bring an action back whose rows older versions of the package have not kept."""
+        if isinstance(entry.action, MAKING) and entry.number not in self._remade:
+            raise InputError(f"{self.path}: what was undone was not kept; decide it anew")
 
     def unregressed(self) -> list[Entry]:
         """Actions in force whose rows weren't regressed on a recording, in order."""

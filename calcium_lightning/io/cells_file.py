@@ -41,8 +41,9 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
     with atomic_path(path, overwrite) as temporary, hdf5.create_file(temporary) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
-        for name in ("session", "session_sha256", "fps", "kind", "config", "package_version"):
-            file.attrs[name] = getattr(cells, name)
+        file.attrs["fps"] = cells.fps
+        for name in ("session", "session_sha256", "kind", "config", "package_version"):
+            hdf5.write_text(file.attrs, name, getattr(cells, name))
         if cells.pixel_size_um is not None:
             file.attrs["pixel_size_um"] = cells.pixel_size_um
         if cells.about:

@@ -147,7 +147,7 @@ def stream(file: h5py.File) -> StreamedCells:
         raise InputError(f"{path}: /quality is no group; extract the cells again")
     attributes = {
         name: hdf5.text(file.attrs.get(name, ""))
-        for name in ("session", "session_sha256", "kind", "config", "package_version")
+        for name in ("session_sha256", "kind", "config", "package_version")
     }
     size = hdf5.number(file.attrs.get("pixel_size_um"))
     nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
@@ -182,7 +182,7 @@ def stream(file: h5py.File) -> StreamedCells:
         localizations=StoredBlocks(file["localizations"], count),
         fps=fps,
         pixel_size_um=pixel_size(f"{path}: pixel_size_um", size) if size > 0 else None,
-        session=attributes["session"],
+        session=hdf5.name_of_file(file.attrs.get("session", "")),
         session_sha256=attributes["session_sha256"],
         kind=attributes["kind"],
         config=attributes["config"],

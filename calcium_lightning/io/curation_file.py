@@ -21,7 +21,7 @@ import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path, sync
 from calcium_lightning.core.cells import TRACES, Rows, StreamedCells
-from calcium_lightning.core.decisions import Entry, entry_of, in_force
+from calcium_lightning.core.decisions import MAKING, Entry, Split, entry_of, in_force, to_redo
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import reading
 from calcium_lightning.core.remade import OverlaidRows, Remade, decided
@@ -108,6 +108,7 @@ def open_original(path: Path | str) -> Iterator[Original]:
             for number, place in journal.remade.items():
                 with reading(place, advice="move the journal's folder away to go on without it"):
                     remade[number] = read_remade(stack.enter_context(h5py.File(place, "r")))
+        _check_remade(str(path), cells, log, remade)
         yield Original(cells, log, remade, folded)
 
 
@@ -121,7 +122,8 @@ def check_undecided(path: Path) -> None:
     """
     decided_cells = journal_of(path).exists()
     if path.is_file() and h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
+        advice = "it may hold decisions by hand: move it away"
+        with reading(path, advice=advice), h5py.File(path, "r") as file:
             decided_cells |= CURATION in file
     if decided_cells:
         raise InputError(
@@ -205,10 +207,13 @@ def _write_curation(group: h5py.Group, original: Original) -> None:
     group.create_dataset("labels", data=[json.dumps(item) for item in standing.labels], dtype=text)
     group.create_dataset("log", data=[json.dumps(entry.as_json()) for entry in log], dtype=text)
     changed: set[int] = set()
-    for number in sorted(set(standing.made_by.tolist()) - {0}):
+    made = set(standing.made_by.tolist()) - {0}
+    undone = {entry.number for entry in to_redo(log)} & set(original.remade)
+    for number in sorted(made | undone):
         part = original.remade[number]
         write_remade(group.create_group(f"remade/{number}"), part, found.frame_shape)
-        changed |= {row for row in part.rows.tolist() if row < len(found)}
+        if number in made:
+            changed |= {row for row in part.rows.tolist() if row < len(found)}
     before = group.create_group("before")
     rows = sorted(changed)
     before["rows"] = np.array(rows, np.int32)
@@ -252,7 +257,7 @@ def read_remade(group: h5py.Group) -> Remade:
         footprints=footprints,
         baseline=hdf5.read(group, "baseline", (count,), np.float32),
         quality={name: hdf5.read(quality, name, (count,), np.float32) for name in (quality or {})},
-        regressed=bool(group.attrs.get("regressed", False)),
+        regressed=hdf5.flag(group.attrs.get("regressed", False), f"{group.file.filename}: regressed"),
         traces=StoredRows.of(group, "traces", count, length),
         denoised=StoredRows.of(group, "denoised", count, length),
         spikes=StoredRows.of(group, "spikes", count, length),
@@ -266,13 +271,18 @@ def _original(file: h5py.File) -> tuple[StreamedCells, tuple[Entry, ...], dict[i
     if group is None:
         return cells, (), {}
     where = f"{file.filename}: /{CURATION}"
-    version = group.attrs.get("version")
+    if not isinstance(group, h5py.Group) or not isinstance(group.get("before"), h5py.Group):
+        raise InputError(f"{where} is damaged; copy the file again")
+    version = hdf5.number(group.attrs.get("version"))
     if version != CURATION_VERSION:
-        raise InputError(f"{where} is of version {version}, this package reads {CURATION_VERSION}")
-    found = int(group.attrs.get("found", len(cells)))
+        raise InputError(f"{where} is of version {version:g}, this package reads {CURATION_VERSION}")
+    told = hdf5.number(group.attrs.get("found", len(cells)))
+    if told not in range(len(cells) + 1):
+        raise InputError(f"{where} tells of {told:g} cells that were found, of {len(cells)}")
+    found = int(told)
     automatic = hdf5.read(group, "automatic", (len(cells),), bool)
     log = _read_log(group, where)
-    remade = {int(number): read_remade(part) for number, part in group.get("remade", {}).items()}
+    remade = {int(number): read_remade(part) for number, part in _remade_groups(group, where)}
     before = group["before"]
     rows = hdf5.read(before, "rows", (None,), np.int64).tolist()
 
@@ -297,10 +307,49 @@ def _original(file: h5py.File) -> tuple[StreamedCells, tuple[Entry, ...], dict[i
     return original, log, remade
 
 
+def _check_remade(
+    where: str, found: StreamedCells, log: tuple[Entry, ...], remade: Mapping[int, Remade]
+) -> None:
+    """Refuse rows made anew that aren't those of the log.
+
+    Raises
+    ------
+    InputError
+        Naming the entry.
+    """
+    count = len(found)
+    for entry in in_force(log):
+        if not isinstance(entry.action, MAKING):
+            continue
+        new = range(count, count + (2 if isinstance(entry.action, Split) else 1))
+        count, part = new.stop, remade.get(entry.number)
+        if part is None:
+            raise InputError(f"{where}: what decision {entry.number} made is missing; copy the file again")
+        rows = part.rows.tolist()
+        if (
+            len(set(rows)) < len(rows)
+            or not set(new) <= set(rows) <= set(range(count))
+            or part.footprints.shape[1] != found.footprints.shape[1]
+            or any(getattr(part, name).shape[1] != found.n_frames for name in TRACES)
+        ):
+            raise InputError(
+                f"{where}: what decision {entry.number} made doesn't fit these cells; copy the file again"
+            )
+
+
+def _remade_groups(group: h5py.Group, where: str) -> Iterator[tuple[str, h5py.Group]]:
+    parts = group.get("remade")
+    for number in parts if isinstance(parts, h5py.Group) else ():
+        part = parts.get(number)
+        if not number.isdecimal() or not isinstance(part, h5py.Group):
+            raise InputError(f"{where}/remade/{number} is damaged; copy the file again")
+        yield number, part
+
+
 def _read_log(group: h5py.Group, where: str) -> tuple[Entry, ...]:
     try:
         return entries_of([json.loads(hdf5.text(line)) for line in group["log"][...]])
-    except (ValueError, InputError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
         raise InputError(f"{where}/log is damaged ({error})") from error
 
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, VERSION
@@ -68,7 +69,7 @@ def _others(path: Path, found: Footprints, rejected: bool) -> FootprintSet:
         csr_matrix(matrix[rows]),
         found.frame_shape,
         rows,
-        name=above or folder.stem,
+        name=readable(above or folder.stem),
         path=str(path),
         sha256=content_of(path),
         total=matrix.shape[0],
@@ -97,7 +98,7 @@ def _group(path: Path, name: str) -> FootprintSet:
         footprints,
         frame_shape,
         np.arange(count),
-        name=f"{path.stem}/{name}",
+        name=readable(f"{path.stem}/{name}"),
         path=str(path),
         sha256=f"{sha256_of(path)}/{name}",
         total=count,
@@ -116,7 +117,7 @@ def _ours(path: Path, rejected: bool) -> FootprintSet:
         footprints[rows],
         frame_shape,
         rows,
-        name=path.name.removesuffix(".cells.h5") if path.name.endswith(".cells.h5") else path.stem,
+        name=readable(path.name.removesuffix(".cells.h5") if path.name.endswith(".cells.h5") else path.stem),
         path=str(path),
         sha256=sha256_of(path),
         pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,

@@ -7,6 +7,7 @@ Only :mod:`~calcium_lightning.io.session`, :mod:`~calcium_lightning.io.session_w
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading, reason
 from calcium_lightning.io.stored import check_frame, check_stored
 
@@ -106,9 +108,19 @@ def flag(value: Any, where: str) -> bool:
 
 def text(value: Any) -> str:
     """An attribute as text: HDF5 has it as text or bytes, or an array of one, depending on who wrote it."""
+    return readable(name_of_file(value))
+
+
+def write_text(attributes: h5py.AttributeManager, name: str, value: str) -> None:
+    """Write text, or the name of a file, as :func:`name_of_file` reads it."""
+    attributes.create(name, os.fsencode(value), dtype=h5py.string_dtype())
+
+
+def name_of_file(value: Any) -> str:
+    """An attribute as the name of a file, which need not be UTF-8 (as :func:`os.fsdecode` has it)."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 def texts(group: h5py.Group | None) -> dict[str, str]:

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from calcium_lightning.core.atomic import sync
 from calcium_lightning.core.decisions import Entry, entry_of
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import check_regular
 
 FORMAT, VERSION = "calcium-lightning-decisions", 1
 LOG, LOCK, ADDRESS = "log.jsonl", "lock", "address"
@@ -68,6 +69,7 @@ def read_journal(cells: Path, fingerprint: str | None = None) -> Pending | None:
     """
     folder = journal_of(cells)
     try:
+        check_regular(folder / LOG)
         lines = (folder / LOG).read_bytes().split(b"\n")[:-1]  # a line without its end was not told as kept
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -145,7 +146,7 @@ def recording_stamp(recordings: Sequence[Path], beside: Sequence[Path], cfg: Dic
     code = code_of([*READING, *_own_parts(settings)])
     files = [_fingerprint(path) for path in (*recordings, *beside)]
     text = OmegaConf.to_yaml({"settings": settings, "code": code, "files": files})
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
 def _fingerprint(path: Path) -> list[list[str | int]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import check_regular, reading
 
 #: a dataset of so many bytes isn't read whole where less than this share of them is stored
 LARGE, LEAST_SHARE = 1 << 30, 1 / 200
@@ -22,6 +23,8 @@ LARGE, LEAST_SHARE = 1 << 30, 1 / 200
 MOST_PIXELS = 1 << 27
 #: no recording has more frames (three days at 60 Hz), whatever a header of a few bytes says
 MOST_FRAMES = 1 << 24
+#: bytes of a chunk that went through filters, at least: a checksum has four
+LEAST_CHUNK = 4
 
 
 def check_frame(where: str, height: int, width: int) -> None:
@@ -36,6 +39,51 @@ def check_frame(where: str, height: int, width: int) -> None:
         raise InputError(
             f"{where}: frames of {height} x {width} pixels; more than {MOST_PIXELS} are taken for damage"
         )
+
+
+@contextmanager
+def open_results(path: Path) -> Iterator[h5py.File]:
+    """Open another program's HDF5 file whose datasets are read whole, once their chunks have been looked at.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_chunks` and :func:`check_promise`.
+    OSError
+        If it is no HDF5 file.
+    """
+    check_regular(path)
+    with h5py.File(path, "r") as file:
+
+        def visit(name: str, node: object) -> None:
+            if isinstance(node, h5py.Dataset):
+                check_chunks(node, f"{path}: /{name}")
+                check_promise(node, f"{path}: /{name}")
+
+        file.visititems(visit)
+        yield file
+
+
+def check_chunks(dataset: h5py.Dataset, where: str) -> None:
+    """Refuse chunks that are empty, or that lie beyond the file: HDF5's filters crash the process on them.
+
+    Raises
+    ------
+    InputError
+        After ``where``.
+    """
+    if not dataset.chunks or not dataset.id.get_create_plist().get_nfilters():
+        return
+    sizes: list[int] = []
+    ends: list[int] = []
+
+    def look(chunk: h5py.h5d.StoreInfo) -> None:
+        sizes.append(chunk.size)
+        ends.append(chunk.byte_offset + chunk.size)
+
+    dataset.id.chunk_iter(look)
+    if sizes and (min(sizes) < LEAST_CHUNK or max(ends) > dataset.file.id.get_filesize()):
+        raise InputError(f"{where}: a chunk of it is not what was written; copy the file again")
 
 
 def frames_stored(dataset: h5py.Dataset, axis: int = 0) -> tuple[int, str]:
@@ -62,6 +110,7 @@ def frames_stored(dataset: h5py.Dataset, axis: int = 0) -> tuple[int, str]:
         return _virtual(dataset, axis, length)
     if dataset.external:
         return _external(dataset, axis, length)
+    check_chunks(dataset, f"{os.fsdecode(dataset.file.filename)}: {dataset.name}")
     if not dataset.chunks:
         compact = dataset.id.get_create_plist().get_layout() == h5py.h5d.COMPACT
         if compact or dataset.id.get_storage_size() > 0:
@@ -95,6 +144,17 @@ def check_stored(dataset: h5py.Dataset, where: str) -> None:
         raise InputError(
             f"{where} has shape {dataset.shape}, of which {there} rows are there ({why}); copy it again"
         )
+    check_promise(dataset, where)
+
+
+def check_promise(dataset: h5py.Dataset, where: str) -> None:
+    """Refuse a large dataset of which hardly anything is stored: read whole, it would fill memory.
+
+    Raises
+    ------
+    InputError
+        After ``where``.
+    """
     size, stored = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
     if size > LARGE and not dataset.is_virtual and stored < size * LEAST_SHARE:
         raise InputError(f"{where} promises {size} bytes and holds {stored}; the file is damaged")

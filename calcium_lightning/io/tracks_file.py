@@ -5,6 +5,7 @@ The only place that knows the paths inside a tracks file's HDF5. Knows nothing o
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
         text = h5py.string_dtype()
         for name in ("path", "sha256", "name"):
             values = [getattr(session, name) for session in tracks.sessions]
-            file.create_dataset(f"sessions/{name}", data=values, dtype=text)
+            file.create_dataset(f"sessions/{name}", data=[os.fsencode(value) for value in values], dtype=text)
         for name in ("cells", "used"):
             file[f"sessions/{name}"] = np.array([getattr(item, name) for item in tracks.sessions], np.int64)
         file["sessions/shape"] = np.array([item.frame_shape for item in tracks.sessions], np.int64)
@@ -60,7 +61,7 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
         file["sessions/pixel_size_um"] = np.array(sizes)
         for row, session in enumerate(tracks.sessions):
             group = file.create_group(f"transforms/{row}")
-            group.attrs["session"] = session.name
+            hdf5.write_text(group.attrs, "session", session.name)
             group.attrs["aligned"] = session.transform is not None
             group.attrs["doubted"] = session.doubted
             group.attrs.update({name: getattr(session, name) for name in NUMBERS})
@@ -87,11 +88,11 @@ def read_tracks(path: Path | str) -> Tracks:
         sizes = hdf5.read(file, "sessions/pixel_size_um", (count,), np.float64)
         sessions = []
         for row in range(count):
-            group = file.get(f"transforms/{row}")
+            where, group = f"{path}: /transforms/{row}", file.get(f"transforms/{row}")
             if not isinstance(group, h5py.Group):
-                raise InputError(f"{path}: no group /transforms/{row}; track again")
+                raise InputError(f"{where}: no such group; track again")
             transform = None
-            if bool(group.attrs.get("aligned", True)):
+            if hdf5.flag(group.attrs.get("aligned", True), f"{where}'s aligned"):
                 parts = {
                     name: hdf5.read(file, f"transforms/{row}/{name}", wanted, np.float64)
                     for name, wanted in ARRAYS.items()
@@ -105,7 +106,7 @@ def read_tracks(path: Path | str) -> Tracks:
                     cells=int(whole["cells"][row]),
                     used=int(whole["used"][row]),
                     **{key: hdf5.number(group.attrs.get(key)) for key in NUMBERS},
-                    doubted=bool(group.attrs.get("doubted", False)),
+                    doubted=hdf5.flag(group.attrs.get("doubted", False), f"{where}'s doubted"),
                     frame_shape=(int(shape[row, 0]), int(shape[row, 1])),
                     transform=transform,
                     pixel_size_um=float(sizes[row]) if np.isfinite(sizes[row]) else None,
@@ -159,4 +160,4 @@ def _texts(file: h5py.File, name: str, count: int) -> list[str]:
     node = file.get(name)
     if not isinstance(node, h5py.Dataset) or node.shape != (count,):
         raise InputError(f"{file.filename}: no dataset /{name} of {count} texts; track again")
-    return [hdf5.text(value) for value in node[...]]
+    return [hdf5.name_of_file(value) for value in node[...]]

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import check_regular
 from calcium_lightning.io.readers.series import natural
 
 #: seconds between two looks at files that have nothing new
@@ -51,6 +52,7 @@ def arriving(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: not found; name the folder, or the file, that is being recorded")
+    check_regular(path)
     growing = _Folder(path) if path.is_dir() else _Dataset(path, key)
     count, waited = 0, 0.0
     while waited < patience_s:
@@ -125,6 +127,7 @@ class _Folder:
         """Frames of a file beyond those that were read, up to where it is whole."""
         import av
 
+        check_regular(path)
         try:
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]

@@ -17,7 +17,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.pages import field, pictures, report_facts
-from calcium_lightning.pages.page import Fact, render_template
+from calcium_lightning.pages.page import Fact, render_template, write_page
 
 #: the page's name in the folder of reports
 INDEX = "index.html"
@@ -99,7 +99,7 @@ class Entry:
         width = cells.frame_shape[1]
         return cls(
             name=name,
-            page=quote(os.path.relpath(page, folder)),
+            page=quote(os.fsencode(os.path.relpath(page, folder))),
             accepted=count,
             found=len(cells),
             expected_false=expected,
@@ -157,4 +157,4 @@ def write_batch(
         {"entries": entries, "tiles": tiles, "columns": COLUMNS, "failures": failures},
     )
     with atomic_path(target, overwrite) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        write_page(temporary, page)

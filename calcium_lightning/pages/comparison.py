@@ -20,7 +20,7 @@ from calcium_lightning.core.atomic import atomic_path, check_output
 from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.metrics.table import meaning_of
 from calcium_lightning.pages import comparison_figures as figures
-from calcium_lightning.pages.page import Fact, render_template
+from calcium_lightning.pages.page import Fact, render_template, write_page
 
 PICTURES, PICTURE_BYTES = 12, 12_000_000  # runs whose pictures are shown, and all pictures together
 CURVES = 4  # metrics whose learning curves are shown
@@ -49,14 +49,14 @@ def write(
         check_output(target, overwrite)
     text = render(comparison, title or page.stem)
     with atomic_path(page, overwrite) as page_now, atomic_path(table, overwrite) as table_now:
-        page_now.write_text(text, encoding="utf-8")
+        write_page(page_now, text)
         _write_csv(comparison, table_now)
 
 
 def _write_csv(comparison: Comparison, output: Path) -> None:
     metrics = comparison.metrics
     settings = [parameter.name for parameter in comparison.parameters]
-    with output.open("w", newline="") as stream:
+    with output.open("w", newline="", encoding="utf-8", errors="replace") as stream:
         writer = csv.writer(stream)
         writer.writerow(["run", "folder", "status", "seconds", *settings, *metrics, "error"])
         for row, run in enumerate(comparison.runs):

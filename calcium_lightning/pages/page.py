@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from calcium_lightning.core.plain import without_nan
@@ -37,6 +38,11 @@ def render_template(name: str, context: Mapping[str, Any]) -> str:
 
 def _dumps(value: Any, **how: Any) -> str:
     return json.dumps(without_nan(value), **how)  # a browser takes no NaN
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page as UTF-8; names of files that aren't text get question marks."""
+    path.write_text(page, encoding="utf-8", errors="replace")
 
 
 def inline_module(name: str) -> str:

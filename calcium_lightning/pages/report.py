@@ -21,7 +21,7 @@ from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.io.results.table import read_cells
 from calcium_lightning.metrics.evaluation import read_figures
 from calcium_lightning.pages import field, figures, pictures, report_facts
-from calcium_lightning.pages.page import render_template, vendored
+from calcium_lightning.pages.page import render_template, vendored, write_page
 
 STRIPS = 8  # cells in each panel of traces
 GALLERY = 240  # footprints shown; a page of thousands helps nobody
@@ -56,7 +56,7 @@ def write_report(cells: Path, output: Path, metrics: Path | None = None, *, over
     measured = None if metrics is None else read_figures(metrics, cells)
     page = render(found, str(cells), measured)
     with atomic_path(output, overwrite) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        write_page(temporary, page)
     return found
 
 

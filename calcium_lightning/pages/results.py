@@ -17,7 +17,7 @@ from calcium_lightning.core.atomic import atomic_path, check_output
 from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import pictures
-from calcium_lightning.pages.page import render_template
+from calcium_lightning.pages.page import render_template, write_page
 
 #: figures against the truth that are shown, where they were measured
 SHOWN = ("precision", "recall", "f1", "center_error", "correlation", "both", "mask_precision", "mask_kappa")
@@ -90,8 +90,8 @@ def write(
         check_output(target, overwrite)
     text = render(comparison, title)
     with atomic_path(page, overwrite) as page_now, atomic_path(table, overwrite) as table_now:
-        page_now.write_text(text, encoding="utf-8")
-        with table_now.open("w", newline="") as stream:
+        write_page(page_now, text)
+        with table_now.open("w", newline="", encoding="utf-8", errors="replace") as stream:
             writer = csv.writer(stream)
             writer.writerow([name for name, _ in headings(comparison)])
             for index in range(len(comparison.results)):

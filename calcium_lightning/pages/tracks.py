@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Rows
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import Tracks
@@ -50,15 +49,13 @@ def render(
     return render_template("tracks.html.j2", context(tracks, fields, title, traces))
 
 
-def write_page(
-    path: Path | str, tracks: Tracks, fields: Sequence[FootprintSet], title: str, overwrite: bool = False
-) -> None:
-    """Write the page, atomically; traces are those of the sessions' cells files that are still there.
+def tracks_page(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> str:
+    """The page as HTML; traces are those of the sessions' cells files that are still there.
 
     Raises
     ------
     InputError
-        If the target exists.
+        If one of these can't be read.
     """
     with ExitStack() as stack:
         traces: list[Rows | None] = []
@@ -66,9 +63,7 @@ def write_page(
             source = Path(session.path)
             there = bool(session.path) and source.is_file() and may_be_cells(source)
             traces.append(stack.enter_context(open_decided(source)).denoised if there else None)
-        page = render(tracks, fields, title, traces)
-    with atomic_path(path, overwrite) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        return render(tracks, fields, title, traces)
 
 
 def context(

@@ -17,6 +17,7 @@ from calcium_lightning.preprocess.dust import Dust
 from calcium_lightning.preprocess.field import FieldOfView
 from calcium_lightning.preprocess.levels import Levels
 from calcium_lightning.preprocess.survey import RUN, Survey
+from calcium_lightning.preprocess.waves import Waves
 
 #: noise of neighbouring frames that is more alike than this isn't a sensor's
 ALIKE = 0.15
@@ -79,6 +80,8 @@ class Findings:
         Of the time stamps.
     dust : Dust, optional
         Spots that are cleared.
+    waves : Waves, optional
+        Waves that are taken off.
     """
 
     survey: Survey
@@ -89,6 +92,7 @@ class Findings:
     bands: Bands | None = None
     gaps: Gaps | None = None
     dust: Dust | None = None
+    waves: Waves | None = None
 
     def lines(self) -> tuple[str, ...]:
         """What a person should know, the most important first, and how noisy it is."""
@@ -104,6 +108,7 @@ class Findings:
             self._field(),
             self._dust(),
             self._bands(),
+            self._waves(),
             self._levels(),
             self._lossy(),
             self._saturation(),
@@ -158,6 +163,16 @@ class Findings:
             "run across the whole field; faint cells may be lost or made up"
         )
 
+    def _waves(self) -> str:
+        if not self.waves:
+            return ""
+        count, pixels = len(self.waves), ", ".join(f"{length:.3g}" for length in self.waves.lengths)
+        return (
+            f"interference: {count} wave{'s' * (count != 1)} run{'s' * (count == 1)} across the frames, "
+            f"{pixels} pixels long and up to {self.waves.strength.max():.2g} units strong: taken off; look "
+            "for a loose or unshielded cable"
+        )
+
     def _levels(self) -> str:
         if self.levels is None or not len(self.levels):
             return ""
@@ -168,7 +183,7 @@ class Findings:
     def _lossy(self) -> str:
         survey, signs = self.survey, []
         alike = 1 - survey.lag[1] / survey.lag[RUN - 1] if survey.lag[RUN - 1] > 0 else 0.0
-        if alike > ALIKE and self.bands is None:
+        if alike > ALIKE and self.bands is None and not self.waves:
             signs.append(f"noise repeats itself from frame to frame (r = {alike:.2f})")
         if survey.block_edges > BLOCKS and survey.dtype.kind != "f":
             signs.append("blocks of a codec show")

@@ -27,6 +27,7 @@ from calcium_lightning.preprocess.levels import Levels, find_levels
 from calcium_lightning.preprocess.marks import changing_marks
 from calcium_lightning.preprocess.surround import Surround
 from calcium_lightning.preprocess.survey import Survey, survey
+from calcium_lightning.preprocess.waves import Waves, find_waves
 
 #: pixels of a session that are looked at together, about
 LOOK_PIXELS = 64 * 256**2
@@ -60,6 +61,8 @@ class RepairedSession(DerivedSession):
         Steps of brightness that are levelled.
     bands : Bands or None
         Moving bands that are taken off.
+    waves : Waves
+        Waves that run across the frames and are taken off.
     dust : Dust
         Spots that stand still and are cleared; once the motion is known.
     """
@@ -92,6 +95,7 @@ class RepairedSession(DerivedSession):
         self._fill = Surround.of(np.zeros(original.shape[1:], bool), nothing)
         self.levels = Levels.none(len(self.kept))
         self.bands: Bands | None = None
+        self.waves = Waves.none()
         self.dust = Dust.none()
         self.defects = nothing
         if sensor and len(self.kept) >= LEAST_FRAMES:
@@ -106,6 +110,9 @@ class RepairedSession(DerivedSession):
             if len(levels) or bands is not None:
                 self.levels, self.bands = levels, bands
                 self.dtype = np.dtype(np.float32)
+            waves = find_waves(self, self.survey.mean, self.usable)
+            if len(waves):
+                self.waves, self.dtype = waves, np.dtype(np.float32)
 
     @classmethod
     def of(cls, session: BaseSession, mask: np.ndarray | None = None) -> RepairedSession:
@@ -140,6 +147,7 @@ class RepairedSession(DerivedSession):
             self.bands,
             None if stamps is None else Gaps.of(stamps),
             self.dust,
+            self.waves,
         )
 
     def read_into(self, start: int, out: np.ndarray) -> None:
@@ -158,10 +166,11 @@ class RepairedSession(DerivedSession):
                 out /= gain[:, None, None]
             if self.bands is not None:
                 self.bands.take_off(out, start)
+            self.waves.take_off(out, start)
         self.dust.clear(out)
 
     def knowing_motion(self, shifts: np.ndarray, diameter: float) -> RepairedSession:
-        """The same with bands taken off better, and dust cleared; the original is shared.
+        """The same with bands and waves taken off better, and dust cleared; the original is shared.
 
         Parameters
         ----------
@@ -174,6 +183,7 @@ class RepairedSession(DerivedSession):
         better.original = self.original  # which would be open twice
         if self.bands is not None:
             better.bands = self.bands.after_motion(self, shifts)
+        better.waves = self.waves.after_motion(self, shifts)
         if self.kind == "raw" and not self.original.motion_corrected:
             better.dust = find_dust(better, shifts, self.usable, diameter)
         return better

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import signal
 import sys
 import threading
@@ -162,7 +163,7 @@ def _alone(digest: str) -> Iterator[None]:
     """Keep other processes of this machine, started in the same folder, from running the same job."""
     from filelock import FileLock, Timeout
 
-    key = hashlib.sha256(f"{Path.cwd()}\0{digest}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(os.fsencode(f"{Path.cwd()}\0{digest}")).hexdigest()[:24]
     lock = FileLock(own_folder("calcium-lightning") / f"{key}.lock")
     try:
         lock.acquire(timeout=0)

@@ -59,7 +59,7 @@ def try_one(case: Case, seed: int, whole: Path, work: Path, typed: bool = False)
     rng = random.Random(seed)
     folder = work / "input"
     for path in work.iterdir():
-        _remove(path)
+        remove(path)
     folder.mkdir()
     for name in case.files:
         source, target = whole / name, folder / name
@@ -133,7 +133,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, str]]:
             yield name, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -261,7 +261,7 @@ def main() -> int:
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     warm.warm_up()
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     seed = int(time.time()) % 10**6 if asked.seed is None else asked.seed
     keep = asked.keep.absolute()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
@@ -289,7 +289,7 @@ def again(name: str, work: Path) -> int:
     return int(bool(faults))
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -43,6 +43,9 @@ HEAVY = (
     "calcium_lightning.training.fit",
     "calcium_lightning.curation.server",
     "calcium_lightning.tracking.track",
+    "calcium_lightning.online.extractor",
+    "pyarrow.parquet",
+    "xarray",
 )
 COMMANDS = (
     "ingest",
@@ -56,6 +59,7 @@ COMMANDS = (
     "track",
     "compare",
     "dashboard",
+    "watch",
 )
 
 
@@ -171,7 +175,7 @@ def wait(process: int, folder: Path, seconds: float = SECONDS) -> Outcome:
         if not found:  # whoever waits was stopped
             os.killpg(process, signal.SIGKILL)
     scale = 1 if sys.platform == "darwin" else 1024
-    out, err = (path.read_text(errors="replace") for path in _files(folder))
+    out, err = (path.read_text(errors="replace") for path in logs_of(folder))
     return Outcome(
         os.waitstatus_to_exitcode(state),
         out,
@@ -182,7 +186,8 @@ def wait(process: int, folder: Path, seconds: float = SECONDS) -> Outcome:
     )
 
 
-def _files(folder: Path) -> tuple[Path, Path]:
+def logs_of(folder: Path) -> tuple[Path, Path]:
+    """The files that take what a process in a folder prints, and its errors."""
     return folder.with_name(f"{folder.name}.out"), folder.with_name(f"{folder.name}.err")
 
 
@@ -190,7 +195,7 @@ class _logs:
     """The files that take what a process in a folder prints: beside it, not in it."""
 
     def __init__(self, folder: Path, mode: str) -> None:
-        self.streams = [path.open(mode) for path in _files(folder)]
+        self.streams = [path.open(mode) for path in logs_of(folder)]
 
     def __enter__(self):
         return self.streams

@@ -1,15 +1,30 @@
 import json
+import os
 
 import pytest
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import check_aliases, read_json, read_yaml
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import check_no_pipe, reading
 
 
 def test_a_library_s_error_is_the_file_s_fault():
     with pytest.raises(InputError, match=r"a\.json: can't be read \(Expecting"), reading("a.json"):
         json.loads("{")
+
+
+def test_a_pipe_is_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: no regular file"), reading(tmp_path / "pipe"):
+        pytest.fail("it would wait for ever")
+    (tmp_path / "folder/deeper").mkdir(parents=True)
+    (tmp_path / "folder/link").symlink_to("nowhere")
+    check_no_pipe(tmp_path / "folder")
+    os.mkfifo(tmp_path / "folder/deeper/.zarray")
+    with pytest.raises(InputError, match=r"deeper/\.zarray: no regular file"):
+        check_no_pipe(tmp_path / "folder")
+    with reading(tmp_path / "gone"):  # whoever opens it tells that
+        pass
 
 
 def test_an_error_of_the_machine_stays_one():

@@ -192,6 +192,49 @@ def test_a_kill_loses_nothing(copied, tmp_path):
     assert not journal_of(copy).exists()
 
 
+@pytest.mark.parametrize("action", [Merge((1, 2)), Split(3, ((40, 17), (40, 24)))])
+def test_what_was_undone_comes_back_after_the_page_was_closed(copied, action):
+    with opened(copied.cells) as ledger:
+        ledger.decide(action)
+        made = read_cells(killed(copied.cells, copied.cells.parent))
+        ledger.decide(Undo())
+    assert len(read_cells(copied.cells)) == 8
+    with opened(copied.cells) as ledger:
+        ledger.decide(Redo())
+    after = read_cells(copied.cells)
+    np.testing.assert_array_equal(after.traces, made.traces)
+    np.testing.assert_array_equal(after.curation.replaced_by, made.curation.replaced_by)
+    assert (after.footprints != made.footprints).nnz == 0
+    with opened(copied.cells) as ledger:  # as older versions left it
+        ledger.decide(Undo())
+    with h5py.File(copied.cells, "r+") as file:
+        del file["curation/remade/1"]
+    with opened(copied.cells) as ledger, pytest.raises(InputError, match="was not kept; decide it anew"):
+        ledger.decide(Redo())
+
+
+@pytest.mark.parametrize("what", ["gone", "rows", "far", "pixels", "frames"])
+def test_rows_made_anew_that_are_not_those_of_the_log_are_refused(copied, tmp_path, what):
+    with opened(copied.cells) as ledger:
+        ledger.decide(Merge(copied.halves))
+        copy = killed(copied.cells, tmp_path)
+    place = journal_of(copy) / "remade-1.h5"
+    with h5py.File(place, "r+") as file:
+        if what == "pixels":
+            file["footprints"].attrs["shape"] = (1, 99, 99)
+        elif what == "frames":
+            for name in ("traces", "denoised", "spikes"):
+                values = file[name][:, :-3]
+                del file[name]
+                file[name] = values
+        else:
+            file["rows"][:] = 0 if what == "rows" else 99
+    if what == "gone":
+        place.unlink()
+    with pytest.raises(InputError, match="decision 1 made"):
+        read_cells(copy)
+
+
 def test_a_line_that_was_cut_off_was_never_told_as_kept(copied, tmp_path):
     with opened(copied.cells) as ledger:
         ledger.decide(Verdict((0,), False))

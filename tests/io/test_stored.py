@@ -8,7 +8,7 @@ from helpers.tiny_session import make_session
 from calcium_lightning.core.atomic import atomic_path, steady
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.session import Session
-from calcium_lightning.io.stored import frames_stored
+from calcium_lightning.io.stored import frames_stored, open_results
 
 
 @pytest.fixture
@@ -108,3 +108,29 @@ def test_a_session_is_another_when_the_file_that_holds_its_frames_changes(tmp_pa
     with h5py.File(source, "r+") as whole:
         whole["frames"][3, 4, 5] += 7
     assert Session(tmp_path / "v.h5").sha256() != before
+
+
+def test_chunks_that_crash_the_library_are_refused_before_they_are_read(file, tmp_path):
+    """A checksum's filter takes four bytes from a chunk that has none, and the process is gone."""
+    node = file.create_dataset(
+        "m", data=np.arange(4096.0), chunks=(512,), compression="gzip", fletcher32=True
+    )
+    chunk = node.id.get_chunk_info(3)
+    file.close()
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    key = chunk.size.to_bytes(4, "little") + bytes(4) + (3 * 512).to_bytes(8, "little")
+    assert content.count(key) == 1  # in the tree of the chunks: size, mask, place
+    at = content.index(key)
+    content[at : at + 4] = bytes(4)
+    (tmp_path / "a.h5").write_bytes(content)
+    with h5py.File("a.h5") as damaged, pytest.raises(InputError, match="a chunk of it is not what was"):
+        frames_stored(damaged["m"])
+    with pytest.raises(InputError, match=r"a\.h5: /m: a chunk"), open_results(tmp_path / "a.h5"):
+        pass
+
+
+def test_another_program_s_file_that_promises_too_much_is_refused(file, tmp_path):
+    file.create_dataset("F0", (2**40,), "f4", chunks=(8,))
+    file.close()
+    with pytest.raises(InputError, match="/F0 promises 4398046511104 bytes"), open_results(tmp_path / "a.h5"):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -89,3 +90,10 @@ def test_what_is_no_recording_is_told(tmp_path):
         file["other"] = 1
     with pytest.raises(InputError, match="no dataset frames"):
         next(arriving(tmp_path / "b.h5", 0.05))
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "0.avi")
+    for path in (tmp_path / "0.avi", tmp_path):
+        with pytest.raises(InputError, match=r"0\.avi: no regular file"):
+            next(arriving(path, 0.1))

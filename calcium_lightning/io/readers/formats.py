@@ -6,13 +6,12 @@ readers may open other recordings (a folder its videos, an NWB file its external
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 
 from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import check_no_pipe, reading
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.own import own_recording
 from calcium_lightning.io.readers.series import others_of
@@ -181,7 +180,7 @@ def open_recording(
 
 def choose(path: Path, options: Options) -> Recording:
     """Open an existing path with the options that its format takes."""
-    check_regular(path)
+    check_no_pipe(path)
     kind = format_of(path)
     senseless = [name for name in options.given() if name not in kind.takes]
     if senseless:
@@ -190,25 +189,6 @@ def choose(path: Path, options: Options) -> Recording:
             f"{path}: {names} mean{'s' * (len(senseless) == 1)} nothing to {kind.name}; leave out"
         )
     return kind.open(path, options)
-
-
-def check_regular(path: Path) -> None:
-    """Refuse pipes, sockets and devices, in folders too: who reads one may wait for ever.
-
-    Raises
-    ------
-    InputError
-        Naming the first.
-    """
-    if not path.is_dir():
-        if not path.is_file():
-            raise InputError(f"{path}: no regular file")
-        return
-    for folder, _, _ in os.walk(path):
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not (entry.is_dir() or entry.is_file() or entry.is_symlink()):
-                    raise InputError(f"{entry.path}: no regular file; take it away")
 
 
 def format_of(path: Path) -> Format:

@@ -16,6 +16,9 @@ from scipy.sparse import csr_matrix, diags
 from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.errors import InputError
 
+#: what a note says where times count frames
+UNTIMED = "times count frames (1 Hz), fps= says how fast they came"
+
 
 @dataclass(frozen=True)
 class Footprints:
@@ -128,7 +131,7 @@ def cells_of(
         rate = fps or (length - 1) / max(times[-1] - times[0], np.finfo(float).tiny)
     else:
         if not fps:
-            notes.append(f"{program}'s results say no frame rate: times count frames (1 Hz)")
+            notes.append(f"{program}'s results say no frame rate: {UNTIMED}")
         rate = float(fps or 1.0)
         times = np.arange(length) / rate
     blank = np.zeros(frame_shape, np.float32)

@@ -15,6 +15,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.stored import open_results
 
 #: CaImAn's name of a quality -> ours
 QUALITY = {"SNR_comp": "snr", "r_values": "r_values", "cnn_preds": "cnn"}
@@ -39,7 +40,7 @@ def footprints(path: Path) -> Footprints:
     InputError
         If they are of a volume, or parts are missing.
     """
-    with h5py.File(path, "r") as file:
+    with open_results(path) as file:
         estimates = file["estimates"]
         dims = _array(file, "dims", "estimates/dims", "params/data/dims")
         if dims is None or dims.size != 2:
@@ -73,7 +74,7 @@ def read(path: Path) -> Cells:
     """
     where = footprints(path)
     count = where.matrix.shape[0]
-    with h5py.File(path, "r") as file:
+    with open_results(path) as file:
         estimates = file["estimates"]
         denoised, rest = _array(estimates, "C"), _array(estimates, "YrA")
         traces = (

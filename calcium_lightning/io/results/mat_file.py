@@ -14,6 +14,7 @@ from scipy.sparse import csc_matrix
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.matlab import load_variable, variables
+from calcium_lightning.io.stored import open_results
 
 #: structures within structures deeper than this are nothing that holds cells
 DEEPEST = 4
@@ -31,7 +32,7 @@ def read_mat(path: Path) -> dict[str, Any]:
         names = dict.fromkeys(name.partition(".")[0] for name in variables(path))
         return {name: _plain(load_variable(path, name)) for name in names}
     try:
-        with h5py.File(path, "r") as file:
+        with open_results(path) as file:
             return {name: _of(node) for name, node in file.items() if not name.startswith("#")}
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.stored import open_results
 
 #: series that hold each course, by our name and by those of others
 TRACES = ("traces", "RoiResponseSeries", "Fluorescence", "raw", "dff", "DfOverF")
@@ -40,7 +41,7 @@ def footprints(path: Path) -> Footprints:
     InputError
         If there are several segmentations, or none of the masks can be read.
     """
-    with h5py.File(path, "r") as file:
+    with open_results(path) as file:
         table = _table(path, file)
         matrix, frame_shape = _masks(path, file, table)
         accepted = next(
@@ -59,7 +60,7 @@ def read(path: Path) -> Cells:
     """
     where = footprints(path)
     count = where.matrix.shape[0]
-    with h5py.File(path, "r") as file:
+    with open_results(path) as file:
         table = _table(path, file)
         series = {name.rpartition("/")[2]: file[name] for name in _of_type(file, "RoiResponseSeries")}
 

@@ -5,16 +5,18 @@ A reader is one module and one row here; it is imported when the first of its fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.errors import InputError, nearest, positive
+from calcium_lightning.core.reading import check_no_pipe, reading
 from calcium_lightning.io import cells_file
 from calcium_lightning.io.kind import is_cells
-from calcium_lightning.io.results.build import Footprints
+from calcium_lightning.io.results.build import UNTIMED, Footprints
 
 ADVICE = "damaged, or not as the program writes it: export it again"
 
@@ -46,12 +48,15 @@ class Program:
     def read(self, path: Path) -> Cells:
         """The cells in it."""
         with reading(path, advice=ADVICE):
+            check_no_pipe(path)
             cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
         return cells
 
     def footprints(self, path: Path) -> Footprints:
         """Where the cells in it are; their traces needn't be there."""
-        found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
+        with reading(path, advice=ADVICE):
+            check_no_pipe(path)
+            found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
         return found
 
 
@@ -65,7 +70,7 @@ PROGRAMS = (
 )
 
 
-def read_cells(path: Path | str) -> Cells:
+def read_cells(path: Path | str, fps: float | None = None, pixel_size_um: float | None = None) -> Cells:
     """Read the cells of a cells file of ours, or of another program's results.
 
     Parameters
@@ -74,6 +79,10 @@ def read_cells(path: Path | str) -> Cells:
         A cells file; CaImAn's HDF5; a folder of Suite2p's (``plane0``, or one that holds it) or Minian's; an
         Inscopix cell set (``.isxd``); a ``.mat`` of CIAtah, CNMF-E, EXTRACT or CellReg; an NWB file with a
         ``PlaneSegmentation``.
+    fps : float, optional
+        Frame rate, Hz, where a program doesn't say it.
+    pixel_size_um : float, optional
+        Micrometres per pixel, in place of what it says.
 
     Returns
     -------
@@ -84,11 +93,20 @@ def read_cells(path: Path | str) -> Cells:
     Raises
     ------
     InputError
-        If it can't be read, or is of none of these.
+        If it can't be read, or is of none of these; for a rate of cells that have one.
     """
     path = Path(path)
     program = find_program(path)
-    return cells_file.read_cells(path) if program is None else program.read(path)
+    cells = cells_file.read_cells(path) if program is None else program.read(path)
+    if pixel_size_um is not None:
+        cells = replace(cells, pixel_size_um=positive("pixel_size_um", pixel_size_um))
+    if fps is None:
+        return cells
+    timeless = [note for note in cells.notes if UNTIMED in note]
+    if not timeless:
+        raise InputError(f"{path}: says its frame rate, {cells.fps:g} Hz; fps= is for results that don't")
+    rate, notes = positive("fps", fps), tuple(note for note in cells.notes if note not in timeless)
+    return replace(cells, fps=rate, timestamps=np.arange(cells.n_frames) / rate, notes=notes)
 
 
 def is_foreign(path: Path) -> bool:

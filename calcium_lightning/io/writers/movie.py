@@ -163,6 +163,7 @@ def _mp4(path: Path, movie: Movie, drawn: tuple[np.ndarray, np.ndarray] | None) 
         rate = Fraction(movie.fps).limit_denominator(1000)
         stream: Any = container.add_stream("libx264", rate=rate, options={"crf": "18"})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.codec_context.thread_count = 1  # with more, x264 gives now this file, now another
 
         def sink(frames: np.ndarray) -> None:
             grey = np.clip((frames - low) * (255 / max(high - low, 1e-9)), 0, 255).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.glossary import described
+from calcium_lightning.core.plain import readable
 from calcium_lightning.io.writers.measures import dff, unit_of
 from calcium_lightning.io.writers.table import Export
 
@@ -77,7 +78,7 @@ def dataset(cells: Cells, numbers: np.ndarray) -> xr.Dataset:
         "x": ("x", np.arange(width), {"units": "pixels"}),
     }
     facts = {
-        "session": cells.session,
+        "session": readable(cells.session),
         "fps": float(cells.fps),
         "kind": cells.kind,
         "source": f"calcium-lightning {cells.package_version}",

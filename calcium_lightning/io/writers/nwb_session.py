@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import readable
 from calcium_lightning.core.version import __version__
 
 if TYPE_CHECKING:
@@ -118,13 +119,13 @@ def session_file(cells: Cells, settings: NwbSettings, source: Path | None) -> NW
         session_description=settings.session_description or "One-photon calcium imaging",
         identifier=str(uuid4()),
         session_start_time=moment,
-        session_id=Path(cells.session).stem or None,
+        session_id=readable(Path(cells.session).stem) or None,
         experimenter=settings.experimenter or cells.about.get("experimenter"),
         experiment_description=settings.experiment_description or cells.about.get("experiment"),
         lab=settings.lab,
         institution=settings.institution,
         keywords=["calcium imaging", "one-photon", "cell extraction"],
-        notes=" ".join(notes),
+        notes=readable(" ".join(notes)),
         source_script=cells.config or None,
         source_script_file_name="extract.yaml" if cells.config else None,  # NWB wants both or neither
         was_generated_by=[["calcium-lightning", cells.package_version or __version__]],

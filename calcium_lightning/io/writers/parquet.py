@@ -24,10 +24,12 @@ def write(cells: Cells, target: Path, export: Export) -> None:
     """
     numbers = export.numbers(cells)
     if target.suffix.lower() == ".parquet":
-        with atomic_path(target, export.overwrite) as temporary:
-            cells_table(cells, numbers).to_parquet(temporary, engine="pyarrow", index=False)
+        # pyarrow takes no names that aren't UTF-8
+        with atomic_path(target, export.overwrite) as temporary, temporary.open("wb") as stream:
+            cells_table(cells, numbers).to_parquet(stream, engine="pyarrow", index=False)
         return
     ours = tuple(f"{name}.parquet" for name in NAMES)
     with export_folder(target, ours, export.overwrite) as folder:
         for name, table in all_tables(cells, numbers):
-            table.to_parquet(folder / f"{name}.parquet", engine="pyarrow", index=False)
+            with (folder / f"{name}.parquet").open("wb") as stream:
+                table.to_parquet(stream, engine="pyarrow", index=False)

@@ -296,3 +296,16 @@ def test_settings_that_declare_more_than_they_hold_are_damaged(tmp_path: Path) -
     whole.write_bytes(content[:start] + b"\x80\x04\x8e" + (2**60).to_bytes(8, "little") + b"abc.")
     with pytest.raises(InputError, match="damaged"):
         read_ops(whole)
+
+
+def test_a_rate_that_is_not_said_can_be_given_and_one_that_is_stays(cells, tmp_path):
+    find_writer("minian").write(cells, tmp_path / "minian", Export())
+    untimed = read_cells(tmp_path / "minian")
+    given = read_cells(tmp_path / "minian", fps=20, pixel_size_um=2.5)
+    assert (untimed.fps, given.fps, given.pixel_size_um) == (1.0, 20.0, 2.5)
+    assert any("no frame rate" in note for note in untimed.notes)
+    assert not any("no frame rate" in note for note in given.notes)
+    np.testing.assert_allclose(given.timestamps, np.arange(LENGTH) / 20)
+    find_writer("caiman").write(cells, tmp_path / "a.hdf5", Export())
+    with pytest.raises(InputError, match="says its frame rate, 20 Hz"):
+        read_cells(tmp_path / "a.hdf5", fps=30)
