@@ -32,9 +32,12 @@ function header() {
   find("redo").title = state.redo ? `Does again: ${inWords(state.redo)}` : "";
 }
 
+const WORDS = { confirm: "link of cell", apart: "setting apart cell", join: "joining cell" };
+
 function inWords(action) {
   const which = (action.cells || (action.cell === undefined ? [] : [action.cell])).join(", ");
-  return `${action.do} ${which} ${action.label || ""}`.trim();
+  const day = action.of === "tracks" ? `on ${state.tracks.sessions[action.session]}` : "";
+  return `${WORDS[action.do] || action.do} ${which} ${action.label || ""}${day}`.trim();
 }
 
 function news() {
@@ -51,7 +54,7 @@ function listen() {
   source = new EventSource("api/events");
   source.addEventListener("message", async (event) => {
     const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
-    const other = told.revision > state.revision;
+    const other = told.revision > state.revision || told.links !== (state.tracks?.log ?? 0);
     const failed = told.failures.filter((number) => !state.failures.includes(number));
     if (failed.length) trouble("A cell that was made by hand can't be regressed on the recording: choose it to see why, or undo.");
     Object.assign(state, { failures: told.failures, folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
