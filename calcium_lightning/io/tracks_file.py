@@ -91,6 +91,23 @@ def write_linked(path: Path | str, linked: LinkedTracks, overwrite: bool = False
                     group[name] = getattr(session.transform, name)
 
 
+def check_unlinked(path: Path) -> None:
+    """Refuse to replace tracks that a person has decided about: that work can't be made anew.
+
+    Raises
+    ------
+    InputError
+        Saying what to do.
+    """
+    if path.is_file() and h5py.is_hdf5(path):
+        advice = "it may hold decisions by hand: move it away"
+        with reading(path, advice=advice), h5py.File(path, "r") as file:
+            decided = CURATION in file
+        if decided:
+            words = "holds links decided by hand, which overwrite=true would lose"
+            raise InputError(f"{path}: {words}; give another output=")
+
+
 def _write_members(group: h5py.Group, tracks: Tracks) -> None:
     """The arrays (N, S): as they stand, or as they were found."""
     for name, dtype in MEMBERS.items():

@@ -20,7 +20,13 @@ from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.server import Curator
-from calcium_lightning.io.tracks_file import read_linked, read_tracks, write_linked, write_tracks
+from calcium_lightning.io.tracks_file import (
+    check_unlinked,
+    read_linked,
+    read_tracks,
+    write_linked,
+    write_tracks,
+)
 
 #: tracks: (this day's cell, the other's)
 CELLS = [(0, 3), (1, 0), (2, -1), (3, 1), (4, -1), (5, -1), (6, -1), (7, -1), (-1, 2)]
@@ -117,6 +123,8 @@ def test_decisions_are_undone_and_done_again_without_end(copied: Made) -> None:
         same(linked.tracks, expected)
     with pytest.raises(InputError, match="nothing to redo"):
         linked.decide(Redo())
+    with pytest.raises(InputError, match="decided by hand, which overwrite=true would lose"):
+        check_unlinked(path)
     with h5py.File(path, "r+") as file:
         file["curation/log"][0] = '{"number": 1, "do": "marry", "session": 0, "cell": 0}'
     with pytest.raises(InputError, match="curation is damaged"):
