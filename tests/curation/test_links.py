@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers.browser import browser, serving, why_not
+from helpers.browser import barriers, browser, serving, why_not
 from helpers.curated import Made
 from starlette.testclient import TestClient
 
@@ -188,7 +188,7 @@ def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
-def test_by_keys_in_the_page(copied: Made) -> None:
+def test_by_keys_and_mouse_in_the_page(copied: Made) -> None:
     path = with_tracks(copied)
     with browser() as chromium, serving(copied.cells.parent, "cells=cells.h5", "tracks=tracks.h5") as served:
         page = chromium.new_page(viewport={"width": 1280, "height": 800})
@@ -225,6 +225,14 @@ def test_by_keys_in_the_page(copied: Made) -> None:
         page.wait_for_selector("html[data-revision='1']")
         page.keyboard.press("z")  # the verdict, not the link
         page.wait_for_selector("html[data-revision='2']")
+        page.locator("#item-1").click()
+        page.wait_for_selector("#across[data-cell='1']")
+        page.locator("#set-apart").click()
+        page.wait_for_selector("html[data-links='5']")
+        page.locator("#undo").click()
+        page.wait_for_selector("html[data-links='6']")
+        page.locator("#theme").click()
+        assert barriers(page) == []
         page.locator("#condition").fill("days > 1")
         page.locator("#condition").press("Enter")
         page.wait_for_function("() => document.querySelectorAll('#list .item').length === 2")

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from helpers.browser import PATIENCE_MS, browser, serving, why_not
+from helpers.browser import PATIENCE_MS, barriers, browser, serving, why_not
 from helpers.curated import PLACES, Made
 from matplotlib.image import imread
 
@@ -237,6 +237,11 @@ def test_one_that_is_two_is_split_by_its_activity(copied: Made, visit: Any) -> N
         chosen(page, copied.both)
         keys(page, "s")
         revision(page, 1, chosen=8)
+        keys(page, "z")
+        revision(page, 2)
+        chosen(page, copied.both)
+        page.locator("#split").click()
+        revision(page, 3, chosen=8)
         ready(page)
     cells = read_cells(copied.cells)
     for true in (2, 3):
@@ -293,6 +298,7 @@ def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
         frame = int(page.locator("#time").input_value())
         assert frame > 0
         assert "rejected" in page.locator("#field").get_attribute("aria-label")
+        assert barriers(page) == []
 
 
 def test_the_movie_plays_in_all_its_forms(copied: Made, visit: Any) -> None:

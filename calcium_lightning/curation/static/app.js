@@ -20,7 +20,7 @@ function header() {
     numbers[statusOf(one)]++;
     if (present(one) && byHand(one)) numbers.hand++;
   }
-  const parts = [[numbers.accepted, "accepted"], [numbers.rejected, "rejected"], [numbers.hand, "decided by hand"]];
+  const parts = [[numbers.accepted, "accepted"], [numbers.rejected, "rejected"], [numbers.hand, "by hand"]];
   find("counts").replaceChildren(...parts.flatMap(([number, words], i) => {
     const strong = document.createElement("b");
     strong.textContent = number;
@@ -42,7 +42,7 @@ function inWords(action) {
 
 function news() {
   const { recording } = state;
-  find("saved").textContent = state.writable ? (state.folded ? "kept in the file" : "kept in the journal") : "read only";
+  find("saved").textContent = state.writable ? (state.folded ? "in the file" : "on disk") : "read only";
   find("saved").title = state.folded ? "Every decision is in the cells file" : "Every decision is on disk beside the cells file, and is written into it in a moment";
   find("work").className = `state ${state.regressing || recording?.state === "preparing" ? "busy" : ""}`;
   find("work").textContent = !recording ? "" : recording.state === "preparing" ? `${recording.words}, ${Math.round(100 * recording.share)}%`
