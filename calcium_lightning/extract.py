@@ -87,7 +87,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.curated is not None:
         lab = LabScore.read([item.path for item in find_inputs("curated", cfg.curated, may_be_cells)])
         localize = replace(localize, lab=lab)
-        print(f"score: learned from {lab.accepted} cells accepted by hand and {lab.rejected} rejected")
+        print(f"score: {lab.in_words()}")
 
     def log(output: Path) -> None:
         if logged:

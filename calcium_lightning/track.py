@@ -42,9 +42,10 @@ def main(cfg: DictConfig) -> None:
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise InputError("output=, page=, csv= and cellreg=: two of them are one file")
 
-    from calcium_lightning.io.tracks_file import write_tracks
+    from calcium_lightning.io.tracks_file import check_unlinked, write_tracks
     from calcium_lightning.tracking.track import track_with_fields
 
+    check_unlinked(outputs["output"])
     tracks, fields = track_with_fields(
         inputs,
         p=cfg.p,

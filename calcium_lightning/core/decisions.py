@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from calcium_lightning.core.errors import InputError
 
@@ -47,7 +47,7 @@ class Split:
     cell : int
         Which.
     line : tuple of (y, x)
-        Where it is cut, pixels; empty where its activity shall tell.
+        Where it is cut, pixels; empty where its localisations shall tell, and its shape where they don't.
     """
 
     cell: int
@@ -141,17 +141,30 @@ def now() -> str:
 
 def in_force(log: Iterable[Entry]) -> tuple[Entry, ...]:
     """The entries that count, in order: without undo, redo and what they took back."""
-    return _stacks(log)[0]
+    return stacks(log)[0]
 
 
 def to_redo(log: Iterable[Entry]) -> tuple[Entry, ...]:
     """The entries that redo would bring back, the next one last."""
-    return _stacks(log)[1]
+    return stacks(log)[1]
 
 
-def _stacks(log: Iterable[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    done: list[Entry] = []
-    undone: list[Entry] = []
+class Logged(Protocol):
+    """An entry of any log with undo and redo."""
+
+    @property
+    def action(self) -> object:
+        """What was done."""
+        ...
+
+
+AnyEntry = TypeVar("AnyEntry", bound=Logged)
+
+
+def stacks(log: Iterable[AnyEntry]) -> tuple[tuple[AnyEntry, ...], tuple[AnyEntry, ...]]:
+    """The entries of a log that count, in order, and those that redo would bring back, the next one last."""
+    done: list[AnyEntry] = []
+    undone: list[AnyEntry] = []
     for entry in log:
         if isinstance(entry.action, Undo):
             if done:

@@ -1,7 +1,8 @@
 """Rows of new cells from what a cells file holds: at once, and without the recording.
 
 What was found of two cells is the movie of both, so their merger is the best single footprint and trace for
-that movie. A part of a cell has its trace until the recording tells more
+that movie. Where a cell's localisations are two groups, its parts share its footprint and its trace as these
+lie and take turns; a part that was cut off has its trace until the recording tells more
 (:mod:`~calcium_lightning.localize.regress`). Knows arrays.
 """
 
@@ -17,6 +18,9 @@ from calcium_lightning.core.cells import StreamedCells, footprint_centers
 from calcium_lightning.core.decisions import Action, Draw, Merge, Point, Split
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.remade import Remade
+from calcium_lightning.core.scale import CENTROID_LEVEL, FWHM
+from calcium_lightning.curation.views import diameter_of
+from calcium_lightning.localize.pair import Pair, find_pair
 
 #: least number of pixels of a cell, or of a part of one
 FEWEST_PIXELS = 3
@@ -42,6 +46,10 @@ def combine(action: Action, cells: StreamedCells) -> Remade:
             footprints, weights = _merged(cells, rows)
             return _remade(cells, footprints, rows, weights[None])
         case Split(row, line):
+            pair = None if line else _pair(cells, row)
+            if pair is not None:
+                parts, peaks = _shared(cells, row, pair)
+                return _remade(cells, parts, (row,), peaks[:, None], pair.share_of(cells.n_frames))
             parts, peaks = _cut(cells, row, line)
             return _remade(cells, parts, (row,), peaks[:, None])
         case Draw(outline):
@@ -65,6 +73,45 @@ def _merged(cells: StreamedCells, rows: Sequence[int]) -> tuple[csr_matrix, np.n
     image = image / np.float32(peak)
     weights = alike @ (share / peak) / max(float(image.multiply(image).sum()), 1e-12)
     return csr_matrix(image, dtype=np.float32), weights
+
+
+def _pair(cells: StreamedCells, row: int) -> Pair | None:
+    """Where and when a cell is two, by its localisations: those it claims, and nobody's on its footprint."""
+    shape, (height, width) = cells.footprints[[row]], cells.frame_shape
+    on = np.zeros(height * width, bool)
+    on[shape.indices[shape.data > CENTROID_LEVEL * shape.data.max(initial=0)]] = True
+    points, errors, frames = [np.zeros((0, 2))], [np.zeros((0, 2))], [np.zeros(0, int)]
+    for block in cells.localizations.blocks():
+        y, x = (
+            np.clip(np.round(place).astype(int), 0, length - 1)
+            for place, length in ((block.y, height), (block.x, width))
+        )
+        mine = (block.cell == row) | ((block.cell < 0) & on[y * width + x])
+        points.append(np.stack([block.y, block.x], 1)[mine])
+        errors.append(np.stack([block.y_std, block.x_std], 1)[mine])
+        frames.append(block.frame[mine])
+    found = np.concatenate(points), np.concatenate(errors), np.concatenate(frames)
+    return find_pair(*found, diameter_of(cells), cells.fps)
+
+
+def _shared(cells: StreamedCells, row: int, pair: Pair) -> tuple[csr_matrix, np.ndarray]:
+    """A footprint shared between two centres, each part scaled to a peak of 1, and the peaks before."""
+    shape = cells.footprints[[row]]
+    places = np.stack(np.divmod(shape.indices, cells.frame_shape[1]), 1)
+    squares = np.square(places[None] - pair.centers[:, None]).sum(2)
+    # Of two Gaussians as wide as a cell, how much of their sum each is.
+    lit = np.exp(-(squares - squares.min(0)) / (2 * (diameter_of(cells) / FWHM) ** 2))
+    light = shape.data * lit / lit.sum(0)
+    peaks = light.max(1)
+    parts = csr_matrix(
+        (
+            (light / peaks[:, None]).ravel().astype(np.float32),
+            np.tile(shape.indices, 2),
+            [0, shape.nnz, 2 * shape.nnz],
+        ),
+        shape=(2, shape.shape[1]),
+    )
+    return parts, peaks
 
 
 def _cut(cells: StreamedCells, row: int, line: Sequence[Point]) -> tuple[csr_matrix, np.ndarray]:
@@ -113,19 +160,25 @@ def _rows(cells: StreamedCells, name: str, rows: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.zeros((0, cells.traces.shape[1]), np.float32), *parts])
 
 
-def _remade(cells: StreamedCells, footprints: csr_matrix, rows: Sequence[int], weights: np.ndarray) -> Remade:
-    """New rows whose traces are weighted sums of others'."""
+def _remade(
+    cells: StreamedCells,
+    footprints: csr_matrix,
+    rows: Sequence[int],
+    weights: np.ndarray,
+    share: np.ndarray | float = 1.0,
+) -> Remade:
+    """New rows whose traces are weighted sums of others', and in each frame a share (n, T) of them."""
     count = footprints.shape[0]
     mass = np.maximum(np.asarray(footprints.sum(1)).ravel(), 1e-9)
-    mixed = weights.astype(np.float32)
+    mixed, share = weights.astype(np.float32), np.asarray(share, np.float32)
     return Remade(
         rows=len(cells) + np.arange(count),
         centers=footprint_centers(footprints, cells.frame_shape),
         center_std=np.full((count, 2), np.nan, np.float32),
         footprints=footprints,
-        traces=mixed @ _rows(cells, "traces", rows),
-        denoised=mixed @ _rows(cells, "denoised", rows),
-        spikes=mixed @ _rows(cells, "spikes", rows),
+        traces=mixed @ _rows(cells, "traces", rows) * share,
+        denoised=mixed @ _rows(cells, "denoised", rows) * share,
+        spikes=mixed @ _rows(cells, "spikes", rows) * share,
         baseline=(footprints @ cells.mean_image.ravel() / mass).astype(np.float32),
         quality={},
         regressed=False,

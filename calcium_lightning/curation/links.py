@@ -1,7 +1,7 @@
 """Which cells of other days a cell is said to be, and what a person says of that: kept in the tracks file.
 
-Each decision is checked, written into the file as a whole, and only then told as done. Knows tracks and
-footprints; must not know pages, nor what is decided about cells themselves.
+Each decision is checked, written into the file as a whole with the log of all of them, and only then told as
+done. Knows tracks and footprints; must not know pages, nor what is decided about cells themselves.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from calcium_lightning.core.decisions import Redo, Undo
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.links import Link, LinkedTracks, LinkEntry
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.io.footprints import read_footprints
-from calcium_lightning.io.tracks_file import read_tracks, write_tracks
+from calcium_lightning.io.tracks_file import read_linked, write_linked
 
 #: tracks that a cell may be joined to lie within so many cell diameters, at most so many are offered
 NEAR, MOST = 1.5, 5
-ACTIONS = ("confirm", "apart", "join")
 
 
 class Links:
@@ -43,9 +44,27 @@ class Links:
     def __init__(self, path: Path, cells: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self.tracks = read_tracks(path)
+        self._linked = read_linked(path)
         self.session = _session_of(self.tracks, cells, path)
         self._fields: dict[int, FootprintSet | None] = {}
+
+    @property
+    def tracks(self) -> Tracks:
+        """As they stand."""
+        return self._linked.tracks
+
+    @property
+    def log(self) -> tuple[LinkEntry, ...]:
+        """All that was decided, of whichever session."""
+        return self._linked.log
+
+    def undoable(self) -> LinkEntry | None:
+        """What undo would take back."""
+        return self._linked.undoable
+
+    def redoable(self) -> LinkEntry | None:
+        """What redo would bring back."""
+        return self._linked.redoable
 
     def state(self) -> dict[str, Any]:
         """For each cell of the session its track, how sure that is, on how many days, and who says so."""
@@ -59,6 +78,7 @@ class Links:
         return {
             "sessions": [session.name for session in tracks.sessions],
             "session": self.session,
+            "log": len(self.log),
             "aligned": [session.transform is not None for session in tracks.sessions],
             "track": track.tolist(),
             "probability": [None if np.isnan(item) else round(float(item), 3) for item in probability],
@@ -80,7 +100,9 @@ class Links:
             "others": self._others(cell, track),
         }
 
-    def decide(self, do: str, cell: int, track: int | None = None, known: int | None = None) -> None:
+    def decide(
+        self, do: str, cell: int, track: int | None = None, known: int | None = None, who: str = ""
+    ) -> None:
         """Confirm a link, set a cell apart, or join it to another track; it is in the file when this returns.
 
         Parameters
@@ -92,6 +114,8 @@ class Links:
             Which one it is joined to.
         known : int, optional
             The track that the cell had when it was decided.
+        who : str
+            Who decides.
 
         Raises
         ------
@@ -99,22 +123,31 @@ class Links:
             If that can't be, or something else was decided meanwhile.
         """
         with self._lock:
-            tracks = read_tracks(self.path)  # another page may have written it
-            rows = np.flatnonzero(tracks.cell[:, self.session] == cell)
+            linked = read_linked(self.path)  # another page may have written it
+            rows = np.flatnonzero(linked.tracks.cell[:, self.session] == cell)
             if known is not None and (not len(rows) or rows[0] != known):
-                self.tracks = tracks
+                self._linked = linked
                 raise InputError("the tracks have changed meanwhile; look and decide again")
-            match do:
-                case "confirm":
-                    changed = tracks.confirmed(self.session, cell)
-                case "apart":
-                    changed = tracks.apart(self.session, cell)
-                case "join" if track is not None:
-                    changed = tracks.joined(self.session, cell, track)
-                case _:
-                    raise InputError(f"{do!r}: no decision about tracks; there are {', '.join(ACTIONS)}")
-            write_tracks(self.path, changed, overwrite=True)
-            self.tracks = changed
+            self._keep(linked.decide(Link(do, self.session, cell, track), who))
+
+    def turn(self, action: Undo | Redo, known: int, who: str = "") -> None:
+        """Undo or redo the last decision; ``known`` is the number of entries that the log had.
+
+        Raises
+        ------
+        InputError
+            If there is none, or something else was decided meanwhile.
+        """
+        with self._lock:
+            linked = read_linked(self.path)
+            if len(linked.log) != known:
+                self._linked = linked
+                raise InputError("the tracks have changed meanwhile; look and decide again")
+            self._keep(linked.decide(action, who))
+
+    def _keep(self, linked: LinkedTracks) -> None:
+        write_linked(self.path, linked, overwrite=True)
+        self._linked = linked
 
     def _members(self, track: int) -> list[dict[str, Any]]:
         tracks = self.tracks

@@ -12,7 +12,7 @@ import contextlib
 import json
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from calcium_lightning import pages
-from calcium_lightning.core.decisions import LONGEST_NAME, Draw, action_as_json, action_of
+from calcium_lightning.core.decisions import LONGEST_NAME, Draw, Entry, Redo, Undo, action_as_json, action_of
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.glossary import described
+from calcium_lightning.core.links import LinkEntry
 from calcium_lightning.curation import views
 from calcium_lightning.curation.frames import RawMovie
+from calcium_lightning.curation.history import Timed, log_to_redo, log_to_undo
 from calcium_lightning.curation.ledger import Ledger, Stale
 from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.regressor import Regressor
@@ -43,6 +45,8 @@ DRAWING = {"drawing.js": PAGES / "drawing.js"}
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 #: seconds after which a silent stream of events says that it is still there
 ALIVE_S = 15.0
+#: what turns the log of links
+TURNS: dict[str, Undo | Redo] = {"undo": Undo(), "redo": Redo()}
 #: how many actions, and cells, one request may name
 MOST_ACTIONS, MOST_CELLS = 1000, 32
 
@@ -188,7 +192,6 @@ class Curator:
                 "meanings": {name: described(name) for name in ledger.found.quality},
                 "layers": layers,
                 "rows": self._found_rows,
-                "tracks": None if self.links is None else self.links.state(),
                 **self._state(),
             }
         )
@@ -199,7 +202,11 @@ class Curator:
 
     def _state(self) -> dict[str, Any]:
         ledger = self.ledger
-        undo, redo = ledger.undoable(), ledger.redoable()
+        logs: list[Sequence[Timed]] = [ledger.log]
+        undo = redo = None
+        if self.links is not None:
+            logs.append(self.links.log)
+            undo, redo = self.links.undoable(), self.links.redoable()
         return {
             "revision": ledger.revision,
             "who": ledger.who,
@@ -208,8 +215,9 @@ class Curator:
             "folded": not ledger.unfolded,
             "standing": views.standing_of(ledger.standing),
             "made": views.rows_of(ledger.cells, range(len(ledger.found), len(ledger.cells))),
-            "undo": None if undo is None else action_as_json(undo.action),
-            "redo": None if redo is None else action_as_json(redo.action),
+            "undo": _turned(log_to_undo(logs), ledger.undoable(), undo),
+            "redo": _turned(log_to_redo(logs), ledger.redoable(), redo),
+            "tracks": None if self.links is None else self.links.state(),
             "layers": [*views.layers(ledger.found), *self._late_layers()],
             **self._news(),
         }
@@ -221,6 +229,7 @@ class Curator:
         told, regressor = self.news_of_worker(), self.regressor
         return {
             "revision": self.ledger.revision,
+            "links": 0 if self.links is None else len(self.links.log),
             "folded": not self.ledger.unfolded,
             "modes": [] if self.raw is None else ["raw", *told.modes],
             "recording": None if self.raw is None else vars(told.progress),
@@ -313,13 +322,10 @@ class Curator:
         actions = [action_of(item) for item in body["actions"][:MOST_ACTIONS] if isinstance(item, dict)]
         if self.raw is None and any(isinstance(action, Draw) for action in actions):
             raise InputError("a cell is drawn on its recording: start the page with session=")
-        revision, who = body.get("revision"), body.get("who")
+        revision = body.get("revision")
         if not isinstance(revision, int):
             raise InputError("revision: a number is wanted")
-        if who is not None and not isinstance(who, str):
-            raise InputError("who: a text is wanted")
-        if isinstance(who, str) and who.strip():
-            self.ledger.who = who.strip()[:LONGEST_NAME]
+        self._signed(body)
         try:
             await run_in_threadpool(self.ledger.decide_all, actions, revision)
         except Stale:
@@ -340,12 +346,26 @@ class Curator:
             raise InputError("no tracks: start the page with tracks=")
         body = await _json(request)
         do, cell, track, known = (body.get(name) for name in ("do", "cell", "track", "known"))
-        if not isinstance(do, str) or not isinstance(cell, int) or not _whole(cell):
-            raise InputError("do and cell: a word and a number are wanted")
         if any(item is not None and not _whole(item) for item in (track, known)):
             raise InputError("track and known: numbers are wanted")
-        await run_in_threadpool(self.links.decide, do, cell, track, known)
-        return JSONResponse(self.links.state())
+        who = self._signed(body)
+        if isinstance(do, str) and do in TURNS and isinstance(known, int):
+            await run_in_threadpool(self.links.turn, TURNS[do], known, who)
+        elif isinstance(do, str) and isinstance(cell, int) and _whole(cell):
+            await run_in_threadpool(self.links.decide, do, cell, track, known, who)
+        else:
+            raise InputError("do and cell: a word and a number are wanted; known for undo and redo")
+        self.changed()
+        return JSONResponse(await run_in_threadpool(self._state))
+
+    def _signed(self, body: dict[str, Any]) -> str:
+        """Who decides: as the page says from now on, or as it was."""
+        who = body.get("who")
+        if who is not None and not isinstance(who, str):
+            raise InputError("who: a text is wanted")
+        if isinstance(who, str) and who.strip():
+            self.ledger.who = who.strip()[:LONGEST_NAME]
+        return self.ledger.who
 
     def decisions(self, request: Request) -> Response:
         """All decisions, to be kept elsewhere or applied to cells that were extracted anew."""
@@ -404,6 +424,15 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InputError("a JSON object is wanted")
     return body
+
+
+def _turned(log: int | None, cells: Entry | None, tracks: LinkEntry | None) -> dict[str, Any] | None:
+    """What undo or redo would turn, and whether that is about cells or about tracks."""
+    if log == 0 and cells is not None:
+        return {"of": "cells", **action_as_json(cells.action)}
+    if log == 1 and tracks is not None:
+        return {"of": "tracks", **tracks.as_json()}
+    return None
 
 
 def _whole(value: Any) -> bool:

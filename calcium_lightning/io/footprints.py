@@ -51,21 +51,27 @@ def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintS
         return [_group(path, name) for name in groups]
 
 
+def content_of(path: Path) -> str:
+    """What the footprints of a file or folder are known by: SHA-256; empty for a folder of many files."""
+    inner = path / "stat.npy" if path.is_dir() else path
+    return sha256_of(inner) if inner.is_file() else ""
+
+
 def _others(path: Path, found: Footprints, rejected: bool) -> FootprintSet:
     matrix = found.checked(path)
     rows = np.arange(matrix.shape[0])
     if found.accepted is not None and not rejected:
         rows = np.flatnonzero(found.accepted)
-    inner = path / "stat.npy" if path.is_dir() else path  # Suite2p's planes all have the same name
-    folder = path.parent if path.name == "stat.npy" else path
-    named = folder.parent.parent.name if folder.name.startswith("plane") else folder.stem
+    # Suite2p's planes all have the same name.
+    folder = (path.parent if path.name == "stat.npy" else path).resolve()
+    above = folder.parent.parent.name if folder.name.startswith("plane") else ""
     return FootprintSet(
         csr_matrix(matrix[rows]),
         found.frame_shape,
         rows,
-        name=readable(named),
+        name=readable(above or folder.stem),
         path=str(path),
-        sha256=sha256_of(inner) if inner.is_file() else "",
+        sha256=content_of(path),
         total=matrix.shape[0],
     )
 

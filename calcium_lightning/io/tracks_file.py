@@ -5,9 +5,11 @@ The only place that knows the paths inside a tracks file's HDF5. Knows nothing o
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,12 +18,18 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
-from calcium_lightning.core.hashing import sha256_of
+from calcium_lightning.core.links import LinkedTracks, link_entries_of
 from calcium_lightning.core.reading import reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.footprints import content_of
 
 FORMAT, VERSION = "calcium-lightning-tracks", 1
+#: what was decided, and what was found before
+CURATION = "curation"
+#: arrays (N, S) of the tracks -> their types; those that may be missing
+MEMBERS = {"cell": np.int32, "probability": np.float32, "searched": bool, "decided": bool}
+OPTIONAL = ("searched", "decided")
 #: arrays of a transform -> their shapes
 ARRAYS = {"matrix": (2, 3), "stretch": (2, 3), "knots": (None, 2), "weights": (None, 2)}
 #: numbers of a session that stand beside its transform
@@ -38,19 +46,32 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
     InputError
         If the target exists.
     """
+    write_linked(path, LinkedTracks.of(tracks), overwrite)
+
+
+def write_linked(path: Path | str, linked: LinkedTracks, overwrite: bool = False) -> None:
+    """Write a tracks file with what was decided about it, atomically.
+
+    Raises
+    ------
+    InputError
+        If the target exists.
+    """
+    tracks = linked.tracks
     with atomic_path(path, overwrite) as temporary, hdf5.create_file(temporary) as file:
         file.attrs.update(
             format=FORMAT, version=VERSION, config=tracks.config, package_version=tracks.package_version
         )
         file.attrs.update({name: getattr(tracks, name) for name in TOGETHER})
         file.attrs["reference"] = tracks.reference
-        file["cell"] = np.asarray(tracks.cell, np.int32)
-        file["probability"] = np.asarray(tracks.probability, np.float32)
-        if tracks.searched is not None:
-            file["searched"] = np.asarray(tracks.searched, bool)
-        if tracks.decided is not None:
-            file["decided"] = np.asarray(tracks.decided, bool)
         text = h5py.string_dtype()
+        _write_members(file, tracks)
+        if linked.log:
+            automatic = file.create_group(f"{CURATION}/automatic")
+            automatic.attrs["expected_false"] = linked.found.expected_false
+            _write_members(automatic, linked.found)
+            lines = [json.dumps(entry.as_json()) for entry in linked.log]
+            file.create_dataset(f"{CURATION}/log", data=lines, dtype=text)
         for name in ("path", "sha256", "name"):
             values = [getattr(session, name) for session in tracks.sessions]
             file.create_dataset(f"sessions/{name}", data=[os.fsencode(value) for value in values], dtype=text)
@@ -70,8 +91,44 @@ def write_tracks(path: Path | str, tracks: Tracks, overwrite: bool = False) -> N
                     group[name] = getattr(session.transform, name)
 
 
+def check_unlinked(path: Path) -> None:
+    """Refuse to replace tracks that a person has decided about: that work can't be made anew.
+
+    Raises
+    ------
+    InputError
+        Saying what to do.
+    """
+    if path.is_file() and h5py.is_hdf5(path):
+        advice = "it may hold decisions by hand: move it away"
+        with reading(path, advice=advice), h5py.File(path, "r") as file:
+            decided = CURATION in file
+        if decided:
+            words = "holds links decided by hand, which overwrite=true would lose"
+            raise InputError(f"{path}: {words}; give another output=")
+
+
+def _write_members(group: h5py.Group, tracks: Tracks) -> None:
+    """The arrays (N, S): as they stand, or as they were found."""
+    for name, dtype in MEMBERS.items():
+        values = getattr(tracks, name)
+        if values is not None:
+            group[name] = np.asarray(values, dtype)
+
+
 def read_tracks(path: Path | str) -> Tracks:
-    """Read a tracks file.
+    """Read a tracks file; tracks are as a person left them.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another format or version, or breaks the contract.
+    """
+    return read_linked(path).tracks
+
+
+def read_linked(path: Path | str) -> LinkedTracks:
+    """Read a tracks file: what was found, and what was decided about it.
 
     Raises
     ------
@@ -79,9 +136,9 @@ def read_tracks(path: Path | str) -> Tracks:
         If the file is missing, of another format or version, or breaks the contract.
     """
     with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
-        cell = hdf5.read(file, "cell", (None, None), np.int32)
+        members = _read_members(file, "")
+        cell = members["cell"]
         count = cell.shape[1]
-        probability = hdf5.read(file, "probability", cell.shape, np.float32)
         texts = {name: _texts(file, f"sessions/{name}", count) for name in ("path", "sha256", "name")}
         whole = {name: hdf5.read(file, f"sessions/{name}", (count,), np.int64) for name in ("cells", "used")}
         shape = hdf5.read(file, "sessions/shape", (count, 2), np.int64)
@@ -114,17 +171,42 @@ def read_tracks(path: Path | str) -> Tracks:
             )
         if (cell >= whole["cells"]).any() or (cell < -1).any():
             raise InputError(f"{path}: /cell names cells that the sessions don't have; track again")
-        return Tracks(
-            cell=cell,
-            probability=probability,
+        together: dict[str, Any] = {name: hdf5.number(file.attrs.get(name)) for name in TOGETHER}
+        tracks = Tracks(
+            **members,
             sessions=tuple(sessions),
             reference=int(hdf5.number(file.attrs.get("reference", 0))),
-            searched=hdf5.read(file, "searched", cell.shape, bool) if "searched" in file else None,
-            decided=hdf5.read(file, "decided", cell.shape, bool) if "decided" in file else None,
-            **{name: hdf5.number(file.attrs.get(name)) for name in TOGETHER},
+            **together,
             config=hdf5.text(file.attrs.get("config", "")),
             package_version=hdf5.text(file.attrs.get("package_version", "")),
         )
+        if CURATION not in file:
+            return LinkedTracks.of(tracks)
+        return _linked(file, tracks, f"{path}: /{CURATION}")
+
+
+def _linked(file: h5py.File, tracks: Tracks, where: str) -> LinkedTracks:
+    """What was found, and the log, of tracks that somebody decided about."""
+    try:
+        automatic = file[f"{CURATION}/automatic"]
+        members = _read_members(file, f"{CURATION}/automatic/")
+        found = replace(tracks, **members, expected_false=hdf5.number(automatic.attrs["expected_false"]))
+        log = link_entries_of([json.loads(hdf5.text(line)) for line in file[f"{CURATION}/log"][...]])
+        return LinkedTracks.of(found, log)
+    except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+        raise InputError(f"{where} is damaged ({error}); track again") from error
+
+
+def _read_members(file: h5py.File, prefix: str) -> dict[str, Any]:
+    """Those arrays that are there, of one shape."""
+    cell = hdf5.read(file, f"{prefix}cell", (None, None), MEMBERS["cell"])
+    found: dict[str, Any] = {"cell": cell}
+    for name, dtype in MEMBERS.items():
+        if name in OPTIONAL and f"{prefix}{name}" not in file:
+            found[name] = None
+        else:
+            found[name] = hdf5.read(file, f"{prefix}{name}", cell.shape, dtype)
+    return found
 
 
 def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
@@ -135,7 +217,7 @@ def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
     cells : Cells
         Of one of the sessions.
     source : Path
-        Their file, by whose content the session is known.
+        Their file, by whose content the session is known; a folder of many files, by its path.
     path : path-like
         The tracks file.
 
@@ -145,9 +227,10 @@ def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
         If the tracks are of other cells.
     """
     tracks = read_tracks(path)
-    content = sha256_of(source)
+    content, place = content_of(source), source.resolve()
     for row, session in enumerate(tracks.sessions):
-        if session.sha256 == content:
+        here = not content and bool(session.path) and Path(session.path).resolve() == place
+        if session.sha256 == content if content else here:
             track, probability = tracks.of(row)
             added = {"track": track.astype(np.float32), "track_probability": probability}
             return replace(cells, quality={**cells.quality, **added})

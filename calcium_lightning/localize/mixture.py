@@ -7,7 +7,7 @@ group's points scatter by their own known errors and by a covariance that the gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -109,7 +109,7 @@ class Mixture:
     member: np.ndarray
 
 
-def fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
+def fit(clouds: Clouds, radius: float, groups: int, starts: Sequence[float] = STARTS) -> Mixture:
     """Fit one or two groups to every cloud.
 
     Parameters
@@ -120,24 +120,26 @@ def fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
         Of the disc over which chance points are spread, pixels.
     groups : {1, 2}
         How many.
+    starts : sequence of float
+        How far from the middle two groups start, pixels.
 
     Returns
     -------
     Mixture
         The likeliest of several starts, cloud by cloud.
     """
-    found = [_fit(part, radius, groups) for part in clouds.parts()]
+    found = [_fit(part, radius, groups, starts) for part in clouds.parts()]
     if not found:
-        return _fit(clouds, radius, groups)
+        return _fit(clouds, radius, groups, starts)
     return Mixture(
         *(np.concatenate([getattr(part, name.name) for part in found], axis=-1) for name in fields(Mixture))
     )
 
 
-def _fit(clouds: Clouds, radius: float, groups: int) -> Mixture:
+def _fit(clouds: Clouds, radius: float, groups: int, starts: Sequence[float]) -> Mixture:
     """The same of clouds that are few."""
     middle, axis = _principal(clouds)
-    sides = [[0.0]] if groups == 1 else [[-step, step] for step in STARTS]
+    sides = [[0.0]] if groups == 1 else [[-step, step] for step in starts]
     best, *others = (
         _climb(clouds, radius, middle[:, None] + np.array(side)[:, None] * axis[:, None]) for side in sides
     )

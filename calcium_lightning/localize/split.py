@@ -16,13 +16,12 @@ from scipy.spatial import cKDTree
 from calcium_lightning.localize.gather import assign
 from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.mixture import Clouds, fit
+from calcium_lightning.localize.turns import seconds, turns
 
 #: most localisations of a place that are looked at, about: memory doesn't grow with the recording
 MOST = 1000
 #: parameters that two groups have more than one: a centre (y, x) and a share
 MORE_PARAMETERS = 3
-#: transients last about so long, seconds: what is lit in one such time counts once
-EVENT_S = 1.0
 #: least number of runs (seconds in which the same group is lit) over that of chance; one cell that has moved
 #: has fewer
 FEWEST_TURNS = 0.4
@@ -94,7 +93,7 @@ def split(
         return centers
     clouds, second = _claimed(localizations, centers, reach, fps)
     one, two = fit(clouds, reach, 1), fit(clouds, reach, 2)
-    lit, turns = _turns(two.member, clouds.cloud, second, len(centers))
+    lit, runs = turns(two.member, clouds.cloud, second, len(centers))
     number = np.maximum(lit.sum(1), 1)
     repeats = np.maximum(1, clouds.sizes / number)
     gain = (two.likelihood - one.likelihood) / repeats
@@ -105,7 +104,7 @@ def split(
         (gain > settings.evidence + 0.5 * MORE_PARAMETERS * np.log(number))
         & (distance >= np.maximum(settings.separation, settings.sigmas * error))
         & (lit.min(1) >= settings.events)
-        & (turns >= FEWEST_TURNS)
+        & (runs >= FEWEST_TURNS)
         & ~_taken(pairs, centers, settings.separation)
     )
     placed = np.where(chosen[:, None], pairs[:, 0], centers)
@@ -133,43 +132,12 @@ def _claimed(
     found, place = found[order], place[order]
     errors = np.stack([found["y_std"], found["x_std"]]).astype(np.float64)
     weight = found["probability"].astype(np.float64)
-    second = (found["frame"] / (EVENT_S * fps)).astype(np.int64)
+    second = seconds(found["frame"], fps)
     return Clouds(_positions(found).T, errors, weight, place, centers.T), second
 
 
 def _positions(found: np.ndarray) -> np.ndarray:
     return np.stack([found["y"], found["x"]], 1).astype(np.float64)
-
-
-def _turns(
-    member: np.ndarray, place: np.ndarray, second: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """In how many seconds each of two groups is what is lit, and how often they change.
-
-    Parameters
-    ----------
-    member : ndarray (2, N)
-        Probability that a localisation is of a group.
-    place, second : ndarray of int (N,)
-        Of the localisations.
-    count : int
-        Number of places K.
-
-    Returns
-    -------
-    lit : ndarray of int (K, 2)
-    turns : ndarray (K,)
-        Number of runs over that which chance makes (Wald & Wolfowitz 1940).
-    """
-    times, event = np.unique(np.stack([place, second], 1), axis=0, return_inverse=True)
-    mass = np.stack([np.bincount(event.ravel(), group, len(times)) for group in member], 1)
-    # Seconds in which both are lit say nothing of which is.
-    clear = mass.max(1) > 0.6 * np.bincount(event.ravel(), minlength=len(times))
-    owner, brighter = times[clear, 0], mass[clear].argmax(1)
-    lit = np.stack([np.bincount(owner[brighter == group], minlength=count) for group in (0, 1)], 1)
-    turn = (owner[1:] == owner[:-1]) & (brighter[1:] != brighter[:-1])
-    runs = 1 + np.bincount(owner[1:][turn], minlength=count)
-    return lit, runs / (1 + 2 * lit.prod(1) / np.maximum(lit.sum(1), 1))
 
 
 def _taken(pairs: np.ndarray, centers: np.ndarray, separation: float) -> np.ndarray:

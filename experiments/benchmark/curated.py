@@ -2,11 +2,13 @@
 
     python experiments/benchmark/curated.py CELLS.h5:SESSION.h5 [CELLS.h5:SESSION.h5 ...]
     python experiments/benchmark/curated.py CELLS.h5:MASK.npy [...]
+    python experiments/benchmark/curated.py 'CELLS.h5:elongation<1.3' [...]
 
 Decisions are made by the truth (a candidate is accepted where it is the surest one at a true cell, within
-half a diameter) or by an annotator's mask (where its centre lies inside), about candidates drawn at random,
-as many of each session as --decisions says. The score learns from all sessions but one, whose candidates are
-judged anew by it and by all other tests; the table compares with the acceptance that was.
+half a diameter), by an annotator's mask (where its centre lies inside), or by a rule of a lab's own (accepted
+before, and below a quality's bound), about candidates drawn at random, as many of each session as --decisions
+says, and anew --draws times. The score learns from all sessions but one, whose candidates are judged anew by
+it and by all other tests; the table compares with the acceptance before.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.own_test import settings_of
 from calcium_lightning.localize.quality import accept
 
-SCORES = ("precision", "recall", "F1")
-
 
 def labels(cells: Cells, truth: Path) -> np.ndarray:
     """Which candidates a person who knows would accept, bool (K,)."""
     good = np.zeros(len(cells), bool)
+    quality, rule, bound = truth.name.partition("<")
+    if rule:
+        return cells.accepted & (cells.quality[quality] < float(bound))
     if truth.suffix == ".npy":
         mask = np.load(truth)
         scale = np.array(mask.shape) / cells.frame_shape
@@ -67,12 +70,9 @@ def decided(cells: Cells, good: np.ndarray, count: int, rng: np.random.Generator
     return replace(cells, curation=Standing.of(cells.accepted, log))
 
 
-def scores(accepted: np.ndarray, good: np.ndarray) -> str:
-    """Precision, recall and F1 of acceptance among candidates."""
-    right = int((accepted & good).sum())
-    said, there = max(int(accepted.sum()), 1), max(int(good.sum()), 1)
-    parts = right / said, right / there, 2 * right / (said + there)
-    return f"{int(accepted.sum())} | " + " | ".join(f"{part:.3f}" for part in parts)
+def agreement(accepted: np.ndarray, good: np.ndarray) -> float:
+    """F1 of acceptance among candidates."""
+    return 2 * int((accepted & good).sum()) / max(int(accepted.sum()) + int(good.sum()), 1)
 
 
 def main() -> None:
@@ -81,20 +81,25 @@ def main() -> None:
     )
     parser.add_argument("sessions", nargs="+", help="CELLS.h5:SESSION.h5, or CELLS.h5:MASK.npy")
     parser.add_argument("--decisions", type=int, default=60, help="of each session")
+    parser.add_argument("--draws", type=int, default=10, help="of which candidates are decided about")
     options = parser.parse_args()
     paths = [tuple(map(Path, item.rsplit(":", 1))) for item in options.sessions]
     cells = [read_cells(path) for path, _ in paths]
     good = [labels(one, truth) for one, (_, truth) in zip(cells, paths, strict=True)]
-    rng = np.random.default_rng(1)
-    curated = [decided(one, yes, options.decisions, rng) for one, yes in zip(cells, good, strict=True)]
-    columns = ("left out", "candidates", "good", "before", *SCORES, "after", *SCORES)
+    after = np.zeros((options.draws, len(cells)))
+    for draw in range(options.draws):
+        rng = np.random.default_rng(draw)
+        curated = [decided(one, yes, options.decisions, rng) for one, yes in zip(cells, good, strict=True)]
+        for row, (one, yes) in enumerate(zip(cells, good, strict=True)):
+            lab = LabScore.of([other for number, other in enumerate(curated) if number != row])
+            again = {**one.quality, "score": lab.rescored(one.quality)}
+            after[draw, row] = agreement(accept(again, settings_of(one), one.kind), yes)
+    columns = ("left out", "candidates", "good", "accepted", "F1 before", "after, mean", "worst draw", "best")
     print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
     for row, (one, yes) in enumerate(zip(cells, good, strict=True)):
-        lab = LabScore.of([other for number, other in enumerate(curated) if number != row])
-        again = {**one.quality, "score": lab.rescored(one.quality)}
-        after = accept(again, settings_of(one), one.kind)
-        told = f"{scores(one.accepted, yes)} | {scores(after, yes)}"
-        print(f"| {paths[row][0].stem} | {len(one)} | {int(yes.sum())} | {told} |")
+        told = [agreement(one.accepted, yes), *(how(after[:, row]) for how in (np.mean, np.min, np.max))]
+        counts = f"{len(one)} | {int(yes.sum())} | {int(one.accepted.sum())}"
+        print(f"| {paths[row][0].stem} | {counts} | " + " | ".join(f"{value:.3f}" for value in told) + " |")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.curated import PLACES, Made
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -316,3 +317,31 @@ def test_only_looking_leaves_the_file_alone(copied):
         assert isinstance(ledger, Ledger)
     assert copied.cells.read_bytes() == before
     assert sorted(path.name for path in copied.cells.parent.iterdir()) == ["cells.h5", "session.h5"]
+
+
+def test_a_cell_is_split_by_what_its_localisations_tell(copied: Made) -> None:
+    """At once, without the recording: where the two lie, and which of them is lit when."""
+    with open_ledger(copied.cells, "Ada", background=False) as ledger:
+        ledger.decide(Split(copied.both))
+        cells = ledger.cells
+        parts = cells.centers[8:]
+        order = np.argsort(parts[:, 1])
+        assert np.abs(parts[order] - PLACES[[2, 3]]).max() < 1.5
+        light = np.asarray(cells.footprints[[8, 9]].todense())
+        assert light.max(1) == pytest.approx([1, 1])
+        traces = cells.denoised[slice(8, 10)][order]
+        for row, true in enumerate((2, 3)):
+            own, other = (np.corrcoef(traces[row], copied.traces[who])[0, 1] for who in (true, 5 - true))
+            assert own > 0.7
+            assert own > other + 0.4
+
+
+def test_a_cell_without_localisations_is_cut_across_its_longest_extent(copied: Made) -> None:
+    with h5py.File(copied.cells, "r+") as file:
+        file["localizations/cell"][...] = np.where(file["localizations/cell"][...] == copied.both, 0, -1)
+        for axis in "yx":
+            file[f"localizations/{axis}"][...] = 1
+    with open_ledger(copied.cells, "Ada", background=False) as ledger:
+        ledger.decide(Split(copied.both))
+        parts = ledger.cells.footprints[[8, 9]]
+        assert parts[0].multiply(parts[1]).nnz == 0

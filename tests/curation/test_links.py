@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from helpers.browser import browser, serving, why_not
+from helpers.browser import barriers, browser, serving, why_not
 from helpers.curated import Made
 from starlette.testclient import TestClient
 
+from calcium_lightning.core.decisions import Note, Redo, Undo, Verdict
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
+from calcium_lightning.core.links import Link
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.server import Curator
-from calcium_lightning.io.tracks_file import read_tracks, write_tracks
+from calcium_lightning.io.tracks_file import (
+    check_unlinked,
+    read_linked,
+    read_tracks,
+    write_linked,
+    write_tracks,
+)
 
 #: tracks: (this day's cell, the other's)
 CELLS = [(0, 3), (1, 0), (2, -1), (3, 1), (4, -1), (5, -1), (6, -1), (7, -1), (-1, 2)]
@@ -84,6 +93,54 @@ def test_what_can_not_be_is_refused_and_nothing_is_written(copied: Made) -> None
         Links(path, copied.session)
 
 
+def test_decisions_are_undone_and_done_again_without_end(copied: Made) -> None:
+    """Whatever was decided, and however often it is turned: the tracks are those of the log, and found again."""
+    path = with_tracks(copied)
+    start = read_linked(path)
+    rng = np.random.default_rng(2)
+    linked, course = start, [start.tracks]
+    while len(course) < 12:
+        count = len(linked.tracks)
+        do, track = str(rng.choice(["confirm", "apart", "join"])), int(rng.integers(count))
+        session = int(rng.integers(2))
+        action = Link(do, session, int(rng.integers((8, 4)[session])), track if do == "join" else None)
+        try:
+            linked = linked.decide(action, "Ada")
+        except InputError:  # that track has a cell of this session
+            continue
+        course.append(linked.tracks)
+    write_linked(path, linked, overwrite=True)
+    linked = read_linked(path)
+    same(linked.tracks, course[-1])
+    for expected in course[-2::-1]:
+        linked = linked.decide(Undo())
+        same(linked.tracks, expected)
+    same(linked.tracks, start.found)
+    with pytest.raises(InputError, match="nothing to undo"):
+        linked.decide(Undo())
+    for expected in course[1:]:
+        linked = linked.decide(Redo())
+        same(linked.tracks, expected)
+    with pytest.raises(InputError, match="nothing to redo"):
+        linked.decide(Redo())
+    with pytest.raises(InputError, match="decided by hand, which overwrite=true would lose"):
+        check_unlinked(path)
+    with h5py.File(path, "r+") as file:
+        file["curation/log"][0] = '{"number": 1, "do": "marry", "session": 0, "cell": 0}'
+    with pytest.raises(InputError, match="curation is damaged"):
+        read_tracks(path)
+
+
+def same(one: Tracks, other: Tracks) -> None:
+    np.testing.assert_array_equal(one.cell, other.cell)
+    np.testing.assert_array_equal(one.probability, other.probability)
+    assert one.expected_false == pytest.approx(other.expected_false)
+    decided = [
+        np.zeros(item.cell.shape, bool) if item.decided is None else item.decided for item in (one, other)
+    ]
+    np.testing.assert_array_equal(*decided)
+
+
 def test_near_tracks_are_offered(copied: Made) -> None:
     """The other day has the same file under another name: its cell 2 lies where this day's is."""
     other = copied.cells.parent / "other.h5"
@@ -101,7 +158,22 @@ def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:
         client = TestClient(Curator(ledger, links=Links(path, copied.cells)).app())
         assert client.get("/api/start").json()["tracks"]["days"] == [2, 2, 1, 2, 1, 1, 1, 1]
         answer = client.post("/api/link", content=json.dumps({"do": "apart", "cell": 1, "known": 1}))
-        assert answer.json()["days"][1] == 1
+        assert answer.json()["tracks"]["days"][1] == 1
+        # One history of cells and links: the last comes first, and what came since bars redo.
+        ledger.decide(Verdict((0,), False))
+        assert client.get("/api/standing").json()["undo"]["of"] == "cells"
+        ledger.decide(Undo())
+        state = client.get("/api/standing").json()
+        assert (state["undo"]["of"], state["undo"]["do"], state["redo"]["of"]) == ("tracks", "apart", "cells")
+        state = client.post("/api/link", content='{"do": "undo", "known": 1, "who": "Grace"}').json()
+        assert (state["tracks"]["days"][1], state["undo"], state["redo"]["of"]) == (2, None, "tracks")
+        assert client.post("/api/link", content='{"do": "redo", "known": 1}').status_code == 400
+        state = client.post("/api/link", content='{"do": "redo", "known": 2}').json()
+        assert (state["tracks"]["days"][1], state["redo"]["of"]) == (1, "cells")
+        assert [entry.who for entry in read_linked(path).log] == ["Ada", "Grace", "Grace"]
+        client.post("/api/link", content='{"do": "undo", "known": 3}')
+        ledger.decide(Note(3, "since then"))
+        assert client.get("/api/standing").json()["redo"] is None
         for body in (
             "[]",
             "{",
@@ -116,7 +188,7 @@ def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
-def test_by_keys_in_the_page(copied: Made) -> None:
+def test_by_keys_and_mouse_in_the_page(copied: Made) -> None:
     path = with_tracks(copied)
     with browser() as chromium, serving(copied.cells.parent, "cells=cells.h5", "tracks=tracks.h5") as served:
         page = chromium.new_page(viewport={"width": 1280, "height": 800})
@@ -140,6 +212,27 @@ def test_by_keys_in_the_page(copied: Made) -> None:
         page.wait_for_function(
             "() => document.getElementById('track-words').textContent.includes('this day only')"
         )
+        page.keyboard.press("z")
+        page.wait_for_selector("html[data-links='3']")
+        page.wait_for_function(
+            "() => document.getElementById('track-words').textContent.includes('on 2 of 2')"
+        )
+        page.locator("#redo").click()
+        page.wait_for_selector("html[data-links='4']")
+        page.locator("#item-2").click()
+        page.wait_for_selector("#across[data-cell='2']")
+        page.keyboard.press("r")
+        page.wait_for_selector("html[data-revision='1']")
+        page.keyboard.press("z")  # the verdict, not the link
+        page.wait_for_selector("html[data-revision='2']")
+        page.locator("#item-1").click()
+        page.wait_for_selector("#across[data-cell='1']")
+        page.locator("#set-apart").click()
+        page.wait_for_selector("html[data-links='5']")
+        page.locator("#undo").click()
+        page.wait_for_selector("html[data-links='6']")
+        page.locator("#theme").click()
+        assert barriers(page) == []
         page.locator("#condition").fill("days > 1")
         page.locator("#condition").press("Enter")
         page.wait_for_function("() => document.querySelectorAll('#list .item').length === 2")

@@ -12,11 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from helpers.browser import PATIENCE_MS, browser, serving, why_not
+from helpers.browser import PATIENCE_MS, barriers, browser, serving, why_not
 from helpers.curated import PLACES, Made
 from matplotlib.image import imread
 
+from calcium_lightning.core.decisions import Action, Merge, Undo
 from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.curation_file import open_original
 from calcium_lightning.io.journal import journal_of
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
@@ -182,46 +184,62 @@ def test_verdicts_notes_and_labels_by_keys(copied: Made, visit: Any) -> None:
     assert served.end() == 143
 
 
-@pytest.mark.parametrize("by", ["mouse", "keys"])
-def test_halves_are_merged(copied: Made, visit: Any, by: str) -> None:
+def decided(made: Made) -> list[Action]:
+    """What the file's log says."""
+    with open_original(made.cells) as original:
+        return [entry.action for entry in original.log]
+
+
+def test_halves_are_merged(copied: Made, visit: Any) -> None:
+    """By keys, and once that is undone by mouse."""
     first, second = copied.halves
     with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
         page = visit(served.address)
         chosen(page, first)
-        if by == "mouse":
-            page.mouse.move(*on_field(page, PLACES[1][0], PLACES[1][1] + 2.5))
-            page.keyboard.down("Shift")
-            page.mouse.down()
-            page.mouse.up()
-            page.keyboard.up("Shift")
-            page.locator("#merge").click()
-        else:
-            keys(page, "1", "m")
+        keys(page, "1", "m")
         revision(page, 1, chosen=8)
+        keys(page, "z")
+        revision(page, 2)
+        chosen(page, first)
+        page.mouse.move(*on_field(page, PLACES[1][0], PLACES[1][1] + 2.5))
+        page.keyboard.down("Shift")
+        page.mouse.down()
+        page.mouse.up()
+        page.keyboard.up("Shift")
+        page.locator("#merge").click()
+        revision(page, 3, chosen=8)
         ready(page)
+    assert decided(copied) == [Merge((first, second)), Undo(), Merge((first, second))]
     cells = read_cells(copied.cells)
     assert cells.curation.replaced_by[[first, second]].tolist() == [8, 8]
     with h5py.File(copied.cells) as file:
-        assert file["curation/remade/1"].attrs["regressed"]
+        assert file["curation/remade/3"].attrs["regressed"]
     assert np.corrcoef(copied.traces[1], cells.denoised[8])[0, 1] > 0.98
     assert np.hypot(*(cells.centers[8] - PLACES[1])) < 0.5
 
 
-@pytest.mark.parametrize("by", ["mouse", "keys"])
-def test_one_that_is_two_is_cut(copied: Made, visit: Any, by: str) -> None:
+def test_one_that_is_two_is_cut(copied: Made, visit: Any) -> None:
+    """By keys, and once that is undone by mouse."""
     with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
         page = visit(served.address)
         chosen(page, copied.both)
-        if by == "mouse":
-            page.locator("#cut").click()
-            page.mouse.move(*on_field(page, 30, 20.5))
-            page.mouse.down()
-            page.mouse.move(*on_field(page, 50, 20.5), steps=4)
-            page.mouse.up()
-        else:
-            keys(page, "c", *["ArrowRight"] * 6, "Enter")
+        keys(page, "c", *["ArrowRight"] * 6, "Enter")
         revision(page, 1, chosen=8)
+        keys(page, "z")
+        revision(page, 2)
+        chosen(page, copied.both)
+        page.locator("#cut").click()
+        page.mouse.move(*on_field(page, 30, 20.5))
+        page.mouse.down()
+        page.mouse.move(*on_field(page, 50, 20.5), steps=4)
+        page.mouse.up()
+        revision(page, 3, chosen=8)
         ready(page)
+    by_keys, _, by_mouse = decided(copied)
+    for action in (by_keys, by_mouse):
+        (top, left), (bottom, right) = action.line
+        assert abs(bottom - top) > 12
+        assert np.abs(np.array([left, right]) - 20.5).max() < 1.5
     cells = read_cells(copied.cells)
     assert not cells.accepted[copied.both]
     assert cells.accepted[8:].tolist() == [True, True]
@@ -237,6 +255,11 @@ def test_one_that_is_two_is_split_by_its_activity(copied: Made, visit: Any) -> N
         chosen(page, copied.both)
         keys(page, "s")
         revision(page, 1, chosen=8)
+        keys(page, "z")
+        revision(page, 2)
+        chosen(page, copied.both)
+        page.locator("#split").click()
+        revision(page, 3, chosen=8)
         ready(page)
     cells = read_cells(copied.cells)
     for true in (2, 3):
@@ -244,24 +267,31 @@ def test_one_that_is_two_is_split_by_its_activity(copied: Made, visit: Any) -> N
         assert best > 0.95
 
 
-@pytest.mark.parametrize("by", ["mouse", "keys"])
-def test_a_missed_cell_is_drawn(copied: Made, visit: Any, by: str) -> None:
+def test_a_missed_cell_is_drawn(copied: Made, visit: Any) -> None:
+    """By mouse, and once that is undone by keys."""
     y, x = PLACES[4]
     with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
         page = visit(served.address)
         chosen(page, 4)  # at (14, 64)
-        if by == "mouse":
-            page.locator("#draw").click()
-            around = [(y + 4.5 * np.sin(a), x + 4.5 * np.cos(a)) for a in np.linspace(0, 6.2, 20)]
-            page.mouse.move(*on_field(page, *around[0]))
-            page.mouse.down()
-            for place in around[1:]:
-                page.mouse.move(*on_field(page, *place))
-            page.mouse.up()
-        else:
-            keys(page, "d", *["Shift+ArrowDown"] * 6, *["ArrowLeft"] * 4, "+", "-", "Enter")
+        page.locator("#draw").click()
+        around = [(y + 4.5 * np.sin(a), x + 4.5 * np.cos(a)) for a in np.linspace(0, 6.2, 20)]
+        page.mouse.move(*on_field(page, *around[0]))
+        page.mouse.down()
+        for place in around[1:]:
+            page.mouse.move(*on_field(page, *place))
+        page.mouse.up()
         revision(page, 1, chosen=8)
+        page.locator("#undo").click()
+        revision(page, 2)
+        chosen(page, 4)
+        keys(page, "d", *["Shift+ArrowDown"] * 6, *["ArrowLeft"] * 4, "+", "-", "Enter")
+        revision(page, 3, chosen=8)
         ready(page)
+    by_mouse, _, by_keys = decided(copied)
+    for action in (by_mouse, by_keys):
+        outline = np.array(action.outline)
+        assert np.abs(outline.mean(0) - (y, x)).max() < 1
+        assert 3 < np.hypot(*(outline - (y, x)).T).mean() < 7
     cells = read_cells(copied.cells)
     assert cells.accepted[8]
     assert cells.curation.origin[8] == 3
@@ -293,6 +323,7 @@ def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
         frame = int(page.locator("#time").input_value())
         assert frame > 0
         assert "rejected" in page.locator("#field").get_attribute("aria-label")
+        assert barriers(page) == []
 
 
 def test_the_movie_plays_in_all_its_forms(copied: Made, visit: Any) -> None:

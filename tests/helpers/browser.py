@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,8 @@ def why_not() -> str:
     """Why no browser can be driven here; empty where one can."""
     if CHROMIUM is None:
         return "no Chromium here: apt-get install chromium"
-    try:
-        import playwright  # noqa: F401
-    except ImportError:
-        return "no Playwright here: pip install playwright"
-    return ""
+    missing = [name for name in ("playwright", "axe_playwright_python") if find_spec(name) is None]
+    return f"not installed here: {', '.join(missing)}" if missing else ""
 
 
 @contextmanager
@@ -42,6 +40,14 @@ def browser() -> Iterator[Any]:
             yield chromium
         finally:
             chromium.close()
+
+
+def barriers(page: Any) -> list[str]:
+    """What keeps people from using a page: names, roles, contrast and the rest that axe-core knows rules for."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found]
 
 
 class Served:

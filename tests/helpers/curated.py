@@ -95,11 +95,12 @@ def make_curated(folder: Path, seed: int = 3) -> Made:
         "localizations": np.full(rows, 20, np.float32),
     }
     centers = footprint_centers(footprints, (height, width))
-    events = np.argwhere(spikes[[0, HALVES, *rest]] > 0)
-    owner = np.array([0, 1, *range(4, rows)])[events[:, 0]]
+    events = np.argwhere(spikes[[0, HALVES, *TOGETHER, *rest]] > 0)
+    owner = np.array([0, 1, 3, 3, *range(4, rows)])[events[:, 0]]
+    places = PLACES[np.array([0, HALVES, *TOGETHER, *rest])[events[:, 0]]].astype(np.float32)
     real = np.full(len(events), 0.3, np.float32)
     localizations = Localizations(
-        frame=events[:, 1].astype(np.int32), y=centers[owner, 0], x=centers[owner, 1],
+        frame=events[:, 1].astype(np.int32), y=places[:, 0], x=places[:, 1],
         amplitude=real * 60, y_std=real, x_std=real, cell=owner.astype(np.int32),
     )  # fmt: skip
     order = np.argsort(localizations.frame, kind="stable")

@@ -28,7 +28,8 @@ def session(seed: int, count: int = 60) -> tuple[Cells, np.ndarray]:
     rng = np.random.default_rng(seed)
     cells, _ = make_example(count=4, length=10)
     row = np.zeros(count, int)
-    quality = {name: rng.uniform(0.5, 1.5, count) for name in NAMES}
+    quality = {name: rng.uniform(2, 6, count) for name in NAMES}  # all other tests are passed
+    quality |= {"fdr": np.full(count, 0.01), "width": rng.uniform(0.8, 1.2, count)}
     quality["elongation"] = rng.uniform(1, 3, count)
     quality["score"] = rng.uniform(0.3, 0.7, count)
     cells = replace(
@@ -82,19 +83,32 @@ def test_few_decisions_change_little_and_more_change_more() -> None:
         for count in (20, 80, 320)
     ]
     assert moved[0] < moved[1] < moved[2]
-    assert moved[0] < 0.2
+    assert moved[0] < 0.6 * moved[2]
 
 
-def test_decisions_that_agree_with_the_score_leave_it() -> None:
-    cells, good = session(1, 1500)
-    agreeing = np.random.default_rng(5).random(1500) < cells.quality["score"]
-    moved = [
-        np.abs(
-            LabScore.of([decided(cells, labels, 1500)]).rescored(cells.quality) - cells.quality["score"]
-        ).mean()
-        for labels in (agreeing, good)
-    ]
-    assert moved[0] < 0.2 * moved[1]
+def test_decisions_that_the_score_foresaw_leave_it() -> None:
+    """As likely as the score says: what they teach doesn't hold for those left out."""
+    left = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        found = [session(10 * seed + number)[0] for number in range(4)]
+        lab = LabScore.of([decided(cells, rng.random(60) < cells.quality["score"], 60) for cells in found])
+        if not lab.learned:
+            left += 1
+            np.testing.assert_array_equal(lab.rescored(found[0].quality), found[0].quality["score"])
+            assert lab.in_words().startswith("left as it is: ")
+    assert left >= 8
+
+
+def test_what_one_session_alone_would_teach_is_not_carried_to_others() -> None:
+    """Four people who want different things: each session is learned, and tells nothing of the next."""
+    parts = []
+    for seed, (name, sign) in enumerate((n, s) for n in ("compactness", "snr") for s in (1, -1)):
+        cells, _ = session(seed, 120)
+        values = sign * cells.quality[name]
+        parts.append(decided(cells, values > np.median(values), 120))
+    assert all(LabScore.of([part]).learned for part in parts)
+    assert not LabScore.of(parts).learned
 
 
 def test_merged_cells_are_no_examples() -> None:

@@ -20,7 +20,7 @@ function header() {
     numbers[statusOf(one)]++;
     if (present(one) && byHand(one)) numbers.hand++;
   }
-  const parts = [[numbers.accepted, "accepted"], [numbers.rejected, "rejected"], [numbers.hand, "decided by hand"]];
+  const parts = [[numbers.accepted, "accepted"], [numbers.rejected, "rejected"], [numbers.hand, "by hand"]];
   find("counts").replaceChildren(...parts.flatMap(([number, words], i) => {
     const strong = document.createElement("b");
     strong.textContent = number;
@@ -32,14 +32,17 @@ function header() {
   find("redo").title = state.redo ? `Does again: ${inWords(state.redo)}` : "";
 }
 
+const WORDS = { confirm: "link of cell", apart: "setting apart cell", join: "joining cell" };
+
 function inWords(action) {
   const which = (action.cells || (action.cell === undefined ? [] : [action.cell])).join(", ");
-  return `${action.do} ${which} ${action.label || ""}`.trim();
+  const day = action.of === "tracks" ? `on ${state.tracks.sessions[action.session]}` : "";
+  return `${WORDS[action.do] || action.do} ${which} ${action.label || ""}${day}`.trim();
 }
 
 function news() {
   const { recording } = state;
-  find("saved").textContent = state.writable ? (state.folded ? "kept in the file" : "kept in the journal") : "read only";
+  find("saved").textContent = state.writable ? (state.folded ? "in the file" : "on disk") : "read only";
   find("saved").title = state.folded ? "Every decision is in the cells file" : "Every decision is on disk beside the cells file, and is written into it in a moment";
   find("work").className = `state ${state.regressing || recording?.state === "preparing" ? "busy" : ""}`;
   find("work").textContent = !recording ? "" : recording.state === "preparing" ? `${recording.words}, ${Math.round(100 * recording.share)}%`
@@ -51,7 +54,7 @@ function listen() {
   source = new EventSource("api/events");
   source.addEventListener("message", async (event) => {
     const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
-    const other = told.revision > state.revision;
+    const other = told.revision > state.revision || told.links !== (state.tracks?.log ?? 0);
     const failed = told.failures.filter((number) => !state.failures.includes(number));
     if (failed.length) trouble("A cell that was made by hand can't be regressed on the recording: choose it to see why, or undo.");
     Object.assign(state, { failures: told.failures, folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });

@@ -4,7 +4,7 @@ import { toMerge } from "./cell.js";
 import { field } from "./field.js";
 import { move } from "./list.js";
 import { movie } from "./movie.js";
-import { choose, decide, emit, mark, nextUncertain, present, say, state, trouble } from "./store.js";
+import { choose, decide, emit, mark, nextUncertain, present, say, state, trouble, turn } from "./store.js";
 import { tools } from "./tools.js";
 import { link } from "./tracks.js";
 
@@ -49,7 +49,7 @@ async function split() {
 }
 
 async function history_(which) {
-  if (await decide({ do: which })) say(which === "undo" ? "Undone" : "Done again");
+  if (await turn(which)) say(which === "undo" ? "Undone" : "Done again");
 }
 
 function brightest() {

@@ -60,7 +60,7 @@ async function load() {
 }
 
 function legend(cells) {
-  const parts = [["trace", themed("trace")], ["denoised", themed("denoised")], ["spikes", themed("spikes")], ...cells.slice(1).map((cell, i) => [`cell ${cell}`, NEIGHBOURS[i]])];
+  const parts = [["trace", themed("trace")], ["denoised", themed("denoised")], ["spikes", themed("spikes")], ...cells.slice(1).map((cell, i) => [String(cell), NEIGHBOURS[i]])];
   find("legend").replaceChildren(...parts.map(([name, colour]) => {
     const item = document.createElement("span"), mark = document.createElement("i");
     mark.style.borderColor = colour;

@@ -35,7 +35,7 @@ export function statusOf(cell) {
 
 function take(answer) {
   const kept = state.found;
-  for (const name of ["revision", "who", "writable", "undo", "redo", "standing", "modes", "recording", "regressing", "busy", "folded", "layers"]) {
+  for (const name of ["revision", "who", "writable", "undo", "redo", "standing", "modes", "recording", "regressing", "busy", "folded", "layers", "tracks"]) {
     if (name in answer) state[name] = answer[name];
   }
   const { rows } = state, fresh = answer.made.cells.length !== rows.centers.length - kept || answer.remade !== state.remade;
@@ -52,7 +52,7 @@ function take(answer) {
 
 export async function load() {
   const answer = await getJson("start");
-  Object.assign(state, { facts: answer.facts, file: answer.file, meanings: answer.meanings, rows: answer.rows, tracks: answer.tracks });
+  Object.assign(state, { facts: answer.facts, file: answer.file, meanings: answer.meanings, rows: answer.rows });
   state.found = answer.rows.centers.length;
   take(answer);
   emit("loaded");
@@ -90,6 +90,28 @@ async function send(actions) {
   }
   emit("standing");
   return true;
+}
+
+// What a cell is on other days; the tracks file has a log of its own.
+export async function decideLink(action) {
+  try {
+    take(await postJson("link", { ...action, who: state.who }));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    await refresh();
+    trouble(error.message);
+    return false;
+  }
+  trouble("");
+  emit("standing");
+  return true;
+}
+
+// To a person there is one history: the server says which log undo and redo turn next.
+export function turn(which) {
+  const next = state[which];
+  if (next?.of === "tracks") return decideLink({ do: which, known: state.tracks.log });
+  return decide({ do: which });
 }
 
 export function choose(cell, { quiet = false } = {}) {

@@ -1,8 +1,8 @@
 // What a cell is on other days, and what a person says of that. Knows tracks; absent without a tracks file.
 
-import { Refused, getJson, postJson } from "./api.js";
+import { getJson } from "./api.js";
 import { FIELD, scale } from "./drawing.js";
-import { emit, on, say, state, trouble } from "./store.js";
+import { decideLink, emit, on, say, state } from "./store.js";
 
 const find = (id) => document.getElementById(id);
 const DOUBTFUL = 0.9;
@@ -64,17 +64,8 @@ export async function link(does, track = null) {
     if (!shown.others.length) return say("No track lies near that lacks this day.");
     [{ track }] = shown.others;
   }
-  try {
-    state.tracks = await postJson("link", { do: does, cell: shown.cell, track, known: shown.track });
-    trouble("");
-    say({ confirm: "The link is confirmed", apart: "The cell is set apart from its track", join: "The cell is joined" }[does]);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    trouble(error.message);
-  }
-  document.documentElement.dataset.links = String(Number(document.documentElement.dataset.links || 0) + 1);
-  emit("colour");
-  await load();
+  const done = await decideLink({ do: does, cell: shown.cell, track, known: shown.track });
+  if (done) say({ confirm: "The link is confirmed", apart: "The cell is set apart from its track", join: "The cell is joined" }[does]);
 }
 
 export function start() {
@@ -85,4 +76,11 @@ export function start() {
     if (!state.tracks) find("colour").querySelector("[value=track]").remove();
   });
   on("chosen", load);
+  on("standing", () => {
+    const log = String(state.tracks?.log ?? 0);
+    if (document.documentElement.dataset.links === log) return;
+    document.documentElement.dataset.links = log;
+    emit("colour");
+    load();
+  });
 }

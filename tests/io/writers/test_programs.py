@@ -14,6 +14,25 @@ def cells():
     return make_example()[0]
 
 
+class Counting:
+    """A movie that counts its pixels."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.shape, self.dtype, self.fps, self.field = (
+            (5, *size),
+            np.dtype("uint16"),
+            20.0,
+            np.ones(size, bool),
+        )
+        self.frames = np.arange(np.prod(self.shape), dtype=np.float32).reshape(self.shape)
+
+    def blocks(self):
+        yield self.frames
+
+    def sample(self, count):
+        return self.frames[:count]
+
+
 def test_caiman_loads_its_results(cells, tmp_path):
     cnmf = pytest.importorskip("caiman.source_extraction.cnmf.cnmf", reason="CaImAn isn't installed")
     find_writer("caiman").write(cells, tmp_path / "a.hdf5", Export())
@@ -40,3 +59,31 @@ def test_minian_opens_a_folder(cells, tmp_path):
     find_writer("minian").write(cells, tmp_path / "minian", Export())
     opened = utilities.open_minian(str(tmp_path / "minian"))
     np.testing.assert_allclose(opened["YrA"].transpose("unit_id", "frame"), cells.traces)
+
+
+def test_napari_opens_folder_and_movie(cells, tmp_path):
+    plugins = pytest.importorskip("napari.plugins", reason="napari isn't installed")
+    from napari.components import ViewerModel
+
+    plugins._initialize_plugins()  # as its viewer does; there is no public name for it
+    find_writer("napari").write(cells, tmp_path / "napari", Export())
+    movie = Counting(cells.frame_shape)
+    find_writer("zarr").write(cells, tmp_path / "movie.zarr", Export(movie=movie))
+    viewer = ViewerModel()
+    opened = {}
+    for name in (
+        "napari/mean.tif",
+        "napari/labels.tif",
+        "napari/outlines.csv",
+        "napari/centers.csv",
+        "movie.zarr",
+    ):
+        (opened[name],) = viewer.open(str(tmp_path / name), plugin="napari")
+    kinds = [type(layer).__name__ for layer in opened.values()]
+    assert kinds == ["Image", "Labels", "Shapes", "Points", "Image"]
+    points = opened["napari/centers.csv"]
+    np.testing.assert_allclose(points.data, cells.centers, atol=1e-3)
+    assert points.features["accepted"].tolist() == cells.accepted.astype(int).tolist()
+    lazily = opened["movie.zarr"].data
+    assert not isinstance(lazily, np.ndarray)
+    np.testing.assert_array_equal(np.asarray(lazily[3]), movie.frames[3])
