@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import threading
-import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from calcium_lightning.curation.history import Timed, log_to_redo, log_to_undo
 from calcium_lightning.curation.ledger import Ledger, Stale
 from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.regressor import Regressor
+from calcium_lightning.curation.requests import broken, failed, integer, integers, is_whole, json_of, refused
 from calcium_lightning.curation.worker import News, Worker
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.localize.own_test import settings_of
@@ -158,7 +158,7 @@ class Curator:
                 Route("/api/decisions.json", self.decisions),
                 Route("/api/end", self.finish, methods=["POST"]),
             ],
-            exception_handlers={InputError: _refused, OSError: _failed, Exception: _broken},
+            exception_handlers={InputError: refused, OSError: failed, Exception: broken},
         )
 
     def page(self, request: Request) -> Response:
@@ -264,21 +264,21 @@ class Curator:
     def traces(self, request: Request) -> Response:
         """Traces of some cells, thinned."""
         cells = self.ledger.cells
-        rows = _integers(request, "cells")[:MOST_CELLS]
+        rows = integers(request, "cells")[:MOST_CELLS]
         if any(not 0 <= row < len(cells) for row in rows):
             raise InputError(f"cells {rows}: there are {len(cells)} cells, from 0")
-        beside = min(_integer(request, "neighbours", 0), views.MOST_NEIGHBOURS)
+        beside = min(integer(request, "neighbours", 0), views.MOST_NEIGHBOURS)
         if beside and rows:
             rows = [*rows, *views.near(cells, rows[0], self.facts["diameter"])[:beside].tolist()]
-        start, stop = _integer(request, "start", 0), _integer(request, "stop", cells.n_frames)
-        about, values = views.traces(cells, rows, start, stop, _integer(request, "points", 2000))
+        start, stop = integer(request, "start", 0), integer(request, "stop", cells.n_frames)
+        about, values = views.traces(cells, rows, start, stop, integer(request, "points", 2000))
         return Response(views.packed(about, values.tobytes()), media_type="application/octet-stream")
 
     def activity(self, request: Request) -> Response:
         """How active all cells are in some frames, each in 255 steps of its peak, frame by frame."""
         cells = self.ledger.cells
-        start = max(0, _integer(request, "start", 0))
-        stop = min(cells.n_frames, start + min(512, _integer(request, "count", 64)))
+        start = max(0, integer(request, "start", 0))
+        stop = min(cells.n_frames, start + min(512, integer(request, "count", 64)))
         if self._peaks is None:
             self._peaks = views.peaks_of(self.ledger.found.denoised)
         about, values = views.activity(cells, self._peaks, start, stop)
@@ -298,16 +298,16 @@ class Curator:
         """Frames of the movie."""
         if self.raw is None or self.worker is None:
             raise InputError("no movie: start the page with session=")
-        start, count = _integer(request, "start", 0), _integer(request, "count", 1)
-        index = np.array(_integers(request, "index")) if "index" in request.query_params else None
+        start, count = integer(request, "start", 0), integer(request, "count", 1)
+        index = np.array(integers(request, "index")) if "index" in request.query_params else None
         if index is None:
-            index = start + np.arange(min(count, 4096)) * max(1, _integer(request, "step", 1))
+            index = start + np.arange(min(count, 4096)) * max(1, integer(request, "step", 1))
         mode = request.path_params["mode"]
         if mode == "raw":
             about, values = self.raw.frames(np.unique(index))
         else:
             about, values = self.worker.frames(mode, np.unique(index), self.ledger.stamp)
-        crop = _integers(request, "crop")
+        crop = integers(request, "crop")
         if len(crop) == 4:
             top, left = max(0, crop[0]), max(0, crop[2])
             values = np.ascontiguousarray(values[:, top : crop[1], left : crop[3]])
@@ -316,7 +316,7 @@ class Curator:
 
     async def decide(self, request: Request) -> Response:
         """Take actions."""
-        body = await _json(request)
+        body = await json_of(request)
         if not isinstance(body.get("actions"), list):
             raise InputError("actions: a list is wanted")
         actions = [action_of(item) for item in body["actions"][:MOST_ACTIONS] if isinstance(item, dict)]
@@ -344,14 +344,14 @@ class Curator:
         """Take a decision about who is who on other days."""
         if self.links is None:
             raise InputError("no tracks: start the page with tracks=")
-        body = await _json(request)
+        body = await json_of(request)
         do, cell, track, known = (body.get(name) for name in ("do", "cell", "track", "known"))
-        if any(item is not None and not _whole(item) for item in (track, known)):
+        if any(item is not None and not is_whole(item) for item in (track, known)):
             raise InputError("track and known: numbers are wanted")
         who = self._signed(body)
         if isinstance(do, str) and do in TURNS and isinstance(known, int):
             await run_in_threadpool(self.links.turn, TURNS[do], known, who)
-        elif isinstance(do, str) and isinstance(cell, int) and _whole(cell):
+        elif isinstance(do, str) and isinstance(cell, int) and is_whole(cell):
             await run_in_threadpool(self.links.decide, do, cell, track, known, who)
         else:
             raise InputError("do and cell: a word and a number are wanted; known for undo and redo")
@@ -399,33 +399,6 @@ class Curator:
         return StreamingResponse(lines(), media_type="text/event-stream")
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
-
-
-def _failed(request: Request, error: Exception) -> Response:
-    """The machine's: a full disk."""
-    words = getattr(error, "strerror", None) or str(error)
-    return JSONResponse({"error": f"not kept: {words}"}, 507)
-
-
-def _broken(request: Request, error: Exception) -> Response:
-    """Ours: told where the command was started, as commands do."""
-    traceback.print_exception(error)
-    words = f"{type(error).__name__}: {error}; the terminal tells more, and what was decided is kept"
-    return JSONResponse({"error": words}, 500)
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body())
-    except ValueError:
-        raise InputError("no JSON") from None
-    if not isinstance(body, dict):
-        raise InputError("a JSON object is wanted")
-    return body
-
-
 def _turned(log: int | None, cells: Entry | None, tracks: LinkEntry | None) -> dict[str, Any] | None:
     """What undo or redo would turn, and whether that is about cells or about tracks."""
     if log == 0 and cells is not None:
@@ -433,20 +406,3 @@ def _turned(log: int | None, cells: Entry | None, tracks: LinkEntry | None) -> d
     if log == 1 and tracks is not None:
         return {"of": "tracks", **tracks.as_json()}
     return None
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _integer(request: Request, name: str, default: int) -> int:
-    values = _integers(request, name)
-    return values[0] if values else default
-
-
-def _integers(request: Request, name: str) -> list[int]:
-    text = request.query_params.get(name, "")
-    try:
-        return [int(item) for item in text.split(",") if item]
-    except ValueError:
-        raise InputError(f"{name}={text[:80]}: whole numbers are wanted") from None
