@@ -17,6 +17,7 @@ from helpers.curated import PLACES, Made
 from matplotlib.image import imread
 
 from calcium_lightning.core.decisions import Action, Merge, Undo
+from calcium_lightning.core.events import find_events
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.curation_file import open_original
 from calcium_lightning.io.journal import journal_of
@@ -322,6 +323,14 @@ def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
         page.locator("#moments button").first.click()
         frame = int(page.locator("#time").input_value())
         assert frame > 0
+        page.locator("#time").fill("0")
+        page.locator("#cell-name").click()
+        cell = int(page.locator("#cell").get_attribute("data-cell"))
+        cells = read_cells(copied.cells)
+        peaks = find_events(cells.traces[[cell]], cells.denoised[[cell]]).peak_frame
+        keys(page, ">", ">", ">", "<")
+        assert int(page.locator("#time").input_value()) == peaks[peaks > 0][1]
+        assert page.locator("#events").inner_text().startswith(f"{len(peaks)} events, ")
         assert "rejected" in page.locator("#field").get_attribute("aria-label")
         assert barriers(page) == []
 

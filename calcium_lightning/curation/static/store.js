@@ -5,7 +5,7 @@ import { Refused, getJson, postJson } from "./api.js";
 
 export const state = {
   facts: null, file: "", meanings: {}, layers: [], modes: [], rows: null, standing: null, revision: 0, found: 0,
-  chosen: null, marked: new Set(), neighbours: [], frame: 0, writable: true, undo: null, redo: null,
+  chosen: null, marked: new Set(), neighbours: [], events: [], frame: 0, writable: true, undo: null, redo: null,
   recording: null, regressing: 0, busy: null, remade: 0, folded: true, colour: "verdict", filter: "present", condition: [],
   sort: "score", falling: true, order: [], tracks: null, failures: [],
 };
