@@ -125,15 +125,20 @@ def test_verdicts_notes_and_labels_by_mouse(copied: Made, visit: Any) -> None:
         page.locator("#label").fill("place cell")
         page.locator("#label").press("Enter")
         revision(page, 4)
-        chosen(page, 6)
-        page.locator("#reject").click()
+        page.get_by_label("Take the label place cell away").click()
         revision(page, 5)
+        assert page.locator("#labels button").count() == 0
         page.locator("#undo").click()
         revision(page, 6)
-        page.locator("#redo").click()
+        chosen(page, 6)
+        page.locator("#reject").click()
         revision(page, 7)
-        page.locator("#reset").click()
+        page.locator("#undo").click()
         revision(page, 8)
+        page.locator("#redo").click()
+        revision(page, 9)
+        page.locator("#reset").click()
+        revision(page, 10)
         assert page.locator("img[src=x]").count() == 0
         assert "✓ accepted ✎ #place cell" in page.locator("#item-5").inner_text()
         page.locator("#end").click()
@@ -378,6 +383,17 @@ def test_brightness_and_contrast_are_dragged_and_the_wheel_zooms(copied: Made, v
         after = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
         assert after / before == pytest.approx(np.exp(400 * 0.0016), rel=1e-6)
         keys(page, "0")
+        # Two fingers, from 40 to 80 pixels apart.
+        devices = page.context.new_cdp_session(page)
+        for kind, apart in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40), ("touchEnd", None)):
+            fingers = (
+                []
+                if apart is None
+                else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+            )
+            devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        pinched = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
+        assert pinched / before == pytest.approx(2, rel=0.1)
 
 
 def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
