@@ -335,6 +335,7 @@ def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
         peaks = find_events(cells.traces[[cell]], cells.denoised[[cell]]).peak_frame
         keys(page, ">", ">", ">", "<")
         assert int(page.locator("#time").input_value()) == peaks[peaks > 0][1]
+        assert f"Trace of cell {cell}: events at " in page.locator("#plot").get_attribute("aria-label")
         assert page.locator("#events").inner_text().startswith(f"{len(peaks)} events, ")
         assert "rejected" in page.locator("#field").get_attribute("aria-label")
         assert barriers(page) == []

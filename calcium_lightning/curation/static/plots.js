@@ -4,7 +4,7 @@ import { getPacked } from "./api.js";
 import { NEIGHBOURS, courseOptions, themed } from "./drawing.js";
 import { frameAt, on, setFrame, state, timeOf } from "./store.js";
 
-const find = (id) => document.getElementById(id);
+const MOST_TOLD = 20, find = (id) => document.getElementById(id);
 let plot = null, span = null, waiting = null;
 
 function options(baseline, cells) {
@@ -90,6 +90,14 @@ function legend(cells) {
   }));
 }
 
+// For who can't see it: when the cell was active.
+function inWords() {
+  const times = state.events.slice(0, MOST_TOLD).map((frame) => timeOf(frame).toFixed(1)), more = state.events.length - times.length;
+  const events = times.length ? `events at ${times.join(", ")} seconds${more > 0 ? `, and ${more} more` : ""}` : "no event";
+  const beside = state.neighbours.length ? `; beside it those of its neighbours ${state.neighbours.slice(0, 4).join(", ")}` : "";
+  find("plot").setAttribute("aria-label", `Trace of cell ${state.chosen}: ${events}${beside}`);
+}
+
 export function redraw() {
   load();
 }
@@ -98,7 +106,7 @@ export function start() {
   find("with-neighbours").addEventListener("change", load);
   on("chosen", () => { span = null; load(); });
   on("rows", load);
-  on("details", () => plot?.redraw(false, false));
+  on("details", () => { plot?.redraw(false, false); inWords(); });
   on("frame", () => plot && now(plot));
   new ResizeObserver(() => plot?.setSize({ width: find("plot").clientWidth, height: find("plot").clientHeight })).observe(find("plot"));
 }
