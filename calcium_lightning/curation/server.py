@@ -29,7 +29,7 @@ from calcium_lightning.core.glossary import described
 from calcium_lightning.core.links import LinkEntry
 from calcium_lightning.curation import views
 from calcium_lightning.curation.frames import RawMovie
-from calcium_lightning.curation.history import Timed, log_to_redo, log_to_undo
+from calcium_lightning.curation.history import Timed, next_turns
 from calcium_lightning.curation.ledger import Ledger, Stale
 from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.regressor import Regressor
@@ -207,6 +207,7 @@ class Curator:
         if self.links is not None:
             logs.append(self.links.log)
             undo, redo = self.links.undoable(), self.links.redoable()
+        to_undo, to_redo = next_turns(logs)
         return {
             "revision": ledger.revision,
             "who": ledger.who,
@@ -215,8 +216,8 @@ class Curator:
             "folded": not ledger.unfolded,
             "standing": views.standing_of(ledger.standing),
             "made": views.rows_of(ledger.cells, range(len(ledger.found), len(ledger.cells))),
-            "undo": _turned(log_to_undo(logs), ledger.undoable(), undo),
-            "redo": _turned(log_to_redo(logs), ledger.redoable(), redo),
+            "undo": _turned(to_undo, ledger.undoable(), undo),
+            "redo": _turned(to_redo, ledger.redoable(), redo),
             "tracks": None if self.links is None else self.links.state(),
             "layers": [*views.layers(ledger.found), *self._late_layers()],
             **self._news(),

@@ -231,6 +231,13 @@ def test_by_keys_and_mouse_in_the_page(copied: Made) -> None:
         page.wait_for_selector("html[data-links='5']")
         page.locator("#undo").click()
         page.wait_for_selector("html[data-links='6']")
+        other = chromium.new_page()
+        other.goto(served.address)
+        other.wait_for_selector("html[data-links='6']")
+        page.locator("#redo").click()
+        other.wait_for_selector("html[data-links='7']")  # it is told at once
+        other.keyboard.press("z")
+        page.wait_for_selector("html[data-links='8']")
         page.locator("#theme").click()
         assert barriers(page) == []
         page.locator("#condition").fill("days > 1")
