@@ -8,6 +8,7 @@
 :mod:`~calcium_lightning.curation.combine` makes the rows of new cells from what the file holds, at once;
 :mod:`~calcium_lightning.localize.regress` makes them again from the recording, with the functions of
 ``localize``, in a process of its own (:mod:`~calcium_lightning.curation.worker`).
+:mod:`~calcium_lightning.curation.curator` holds all that a page works with, and
 :mod:`~calcium_lightning.curation.server` gives the page its files, numbers and frames and takes its actions;
 the page draws.
 
