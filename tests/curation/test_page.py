@@ -183,8 +183,13 @@ def test_verdicts_notes_and_labels_by_keys(copied: Made, visit: Any) -> None:
         keys(page, "?")
         assert page.locator("#keys").is_visible()
         keys(page, "Escape")
+        chosen(page, 3)
+        keys(page, "v")
+        chosen(page, 4)
+        keys(page, "r")  # both: the marked one, and the chosen one
+        revision(page, 10)
     cells = read_cells(copied.cells)
-    assert cells.curation.verdict.tolist() == [0, 0, 0, 0, 0, -1, 0, 1]
+    assert cells.curation.verdict.tolist() == [0, 0, 0, -1, -1, -1, 0, 1]
     assert cells.curation.notes[7] == "odd"
     assert cells.curation.labels[7] == ()
     assert served.end() == 143
