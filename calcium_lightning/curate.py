@@ -41,10 +41,10 @@ def main(cfg: DictConfig) -> None:
     given_cells = _one("cells", cfg.cells)
     given = None if cfg["from"] is None else _one("from", cfg["from"])
 
+    from calcium_lightning.curation.curator import Curator
     from calcium_lightning.curation.ledger import open_ledger
     from calcium_lightning.curation.links import Links
     from calcium_lightning.curation.serve import Page
-    from calcium_lightning.curation.server import Curator
     from calcium_lightning.curation.transfer import read_decisions, transfer
     from calcium_lightning.exports import own_file
     from calcium_lightning.io.session import Session

@@ -169,7 +169,7 @@ def test_a_stranger_is_left_out_and_said(run, files, tmp_path) -> None:
     assert read_tracks(tmp_path / "t.h5").left_out == [2]
 
 
-def test_footprints_of_others(animal, tmp_path) -> None:
+def test_footprints_of_others(animal, tmp_path, monkeypatch) -> None:
     field = animal.fields[0]
     dense = field.footprints.toarray().reshape(-1, *SIZE)
     from scipy.io import savemat
@@ -206,6 +206,9 @@ def test_footprints_of_others(animal, tmp_path) -> None:
             found.footprints.toarray(), field.footprints.toarray()[skipped:], atol=1e-6
         )
     assert len(read_footprints(tmp_path / "caiman.hdf5", rejected=True)[0]) == len(dense)
+    for folder, name in (("suite2p", "plane0"), ("suite2p", "plane0/stat.npy"), ("suite2p/plane0", ".")):
+        monkeypatch.chdir(tmp_path / folder)
+        assert read_footprints(name)[0].name == tmp_path.name  # wherever one stands, it has one
 
 
 def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:

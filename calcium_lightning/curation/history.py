@@ -1,15 +1,16 @@
 """Which decision undo takes back, and redo brings back, where cells and links have a log each.
 
-To a person there is one history, in time. Knows entries of logs and when they were made; must not know what
-they decide.
+To a person there is one history, in time: what is decided anew bars redo, whatever it is about. Knows entries
+of logs and when they were made; must not know what they decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import merge
 from typing import Protocol
 
-from calcium_lightning.core.decisions import Undo, stacks
+from calcium_lightning.core.decisions import Redo, Undo
 
 
 class Timed(Protocol):
@@ -26,29 +27,25 @@ class Timed(Protocol):
         ...
 
 
-Logs = Sequence[Sequence[Timed]]
+def next_turns(logs: Sequence[Sequence[Timed]]) -> tuple[int | None, int | None]:
+    """The logs whose entry undo would take back next, and redo bring back; None where there is none."""
+    done: list[int] = []
+    undone: list[int] = []
+    tagged = [[(entry.when, index, entry.action) for entry in log] for index, log in enumerate(logs)]
+    for _, index, action in merge(*tagged, key=lambda item: item[:2]):
+        if isinstance(action, Undo):
+            _move(index, done, undone)
+        elif isinstance(action, Redo):
+            _move(index, undone, done)
+        else:
+            done.append(index)
+            undone.clear()
+    return done[-1] if done else None, undone[-1] if undone else None
 
 
-def log_to_undo(logs: Logs) -> int | None:
-    """The log whose last entry in force is the latest of all; None where there is none."""
-    last = {index: done[-1].when for index, log in enumerate(logs) if (done := stacks(log)[0])}
-    return max(last, key=lambda index: last[index], default=None)
-
-
-def log_to_redo(logs: Logs) -> int | None:
-    """The log of the earliest of the entries that redo would bring back; None where there is none.
-
-    What was decided in one log since an entry of another one was undone bars that, as it does in its own.
-    """
-    waiting = {}
-    for index, log in enumerate(logs):
-        undone = stacks(log)[1]
-        if not undone:
-            continue
-        turned = max(entry.when for entry in log if isinstance(entry.action, Undo))
-        others = [
-            done[-1].when for other, more in enumerate(logs) if other != index and (done := stacks(more)[0])
-        ]
-        if all(when <= turned for when in others):
-            waiting[index] = undone[-1].when
-    return min(waiting, key=lambda index: waiting[index], default=None)
+def _move(index: int, source: list[int], target: list[int]) -> None:
+    """The last one of a log from one pile to the other."""
+    for place in range(len(source) - 1, -1, -1):
+        if source[place] == index:
+            target.append(source.pop(place))
+            return

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import uvicorn
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.curation.curator import Curator
 from calcium_lightning.curation.guard import Guard, new_token
-from calcium_lightning.curation.server import Curator
+from calcium_lightning.curation.server import application
 
 HOST = "127.0.0.1"
 
@@ -63,7 +64,7 @@ class Page:
         self.address = f"http://{HOST}:{self.port}/{token}/"
         hosts = {f"{HOST}:{self.port}", f"localhost:{self.port}"}
         config = uvicorn.Config(
-            Guard(curator.app(), token, hosts),
+            Guard(application(curator), token, hosts),
             log_level="critical",
             access_log=False,
             server_header=False,

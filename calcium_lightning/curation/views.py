@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.cells import TRACES, CellTable, Rows, StreamedCells
+from calcium_lightning.core.events import find_events, rates_per_minute
 from calcium_lightning.core.remade import Columns, OverlaidRows
 from calcium_lightning.core.standing import ORIGINS, Standing
 from calcium_lightning.curation.words import as_json, in_words, tests_of
@@ -96,7 +97,17 @@ def details(cells: StreamedCells, row: int, settings: QualitySettings, diameter:
         },
         "neighbours": neighbours(cells, row, diameter),
         "moments": moments(cells, row),
+        **events(cells, row),
     }
+
+
+def events(cells: StreamedCells, row: int) -> dict[str, Any]:
+    """Peak frames of a cell's events, and how many a minute, as exports count them."""
+    trace, denoised = (_row(cells, name, row)[None] for name in ("traces", "denoised"))
+    found = find_events(trace, denoised)
+    measured = int(np.isfinite(trace).sum())
+    rate = rates_per_minute(found, 1, cells.fps, measured)[0]
+    return {"events": found.peak_frame.tolist(), "perMinute": number(rate, 3)}
 
 
 def near(cells: StreamedCells, row: int, diameter: float) -> np.ndarray:

@@ -11,10 +11,11 @@ import pytest
 from helpers.curated import Made
 from starlette.testclient import TestClient
 
+from calcium_lightning.curation.curator import Curator
 from calcium_lightning.curation.guard import Guard, new_token
 from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.serve import Page
-from calcium_lightning.curation.server import Curator
+from calcium_lightning.curation.server import application
 
 HOST, TOKEN = "127.0.0.1:8123", "t" * 43
 JSON = {"content-type": "application/json"}
@@ -23,7 +24,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture
 def client(copied: Made) -> Iterator[TestClient]:
     with open_ledger(copied.cells, "Ada", background=False) as ledger:
-        app = Guard(Curator(ledger).app(), TOKEN, {HOST})
+        app = Guard(application(Curator(ledger)), TOKEN, {HOST})
         yield TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=False)
 
 

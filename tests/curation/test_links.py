@@ -17,9 +17,10 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.links import Link
 from calcium_lightning.core.tracks import TrackedSession, Tracks
+from calcium_lightning.curation.curator import Curator
 from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.links import Links
-from calcium_lightning.curation.server import Curator
+from calcium_lightning.curation.server import application
 from calcium_lightning.io.tracks_file import (
     check_unlinked,
     read_linked,
@@ -155,7 +156,7 @@ def test_near_tracks_are_offered(copied: Made) -> None:
 def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:
     path = with_tracks(copied)
     with open_ledger(copied.cells, "Ada", background=False) as ledger:
-        client = TestClient(Curator(ledger, links=Links(path, copied.cells)).app())
+        client = TestClient(application(Curator(ledger, links=Links(path, copied.cells))))
         assert client.get("/api/start").json()["tracks"]["days"] == [2, 2, 1, 2, 1, 1, 1, 1]
         answer = client.post("/api/link", content=json.dumps({"do": "apart", "cell": 1, "known": 1}))
         assert answer.json()["tracks"]["days"][1] == 1
@@ -182,7 +183,7 @@ def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:
             '{"do": "join", "cell": 0, "track": "x"}',
         ):
             assert client.post("/api/link", content=body).status_code == 400
-        plain = TestClient(Curator(ledger).app())
+        plain = TestClient(application(Curator(ledger)))
         assert plain.get("/api/start").json()["tracks"] is None
         assert "tracks=" in plain.get("/api/tracks/0").json()["error"]
 
@@ -231,6 +232,13 @@ def test_by_keys_and_mouse_in_the_page(copied: Made) -> None:
         page.wait_for_selector("html[data-links='5']")
         page.locator("#undo").click()
         page.wait_for_selector("html[data-links='6']")
+        other = chromium.new_page()
+        other.goto(served.address)
+        other.wait_for_selector("html[data-links='6']")
+        page.locator("#redo").click()
+        other.wait_for_selector("html[data-links='7']")  # it is told at once
+        other.keyboard.press("z")
+        page.wait_for_selector("html[data-links='8']")
         page.locator("#theme").click()
         assert barriers(page) == []
         page.locator("#condition").fill("days > 1")

@@ -17,6 +17,7 @@ from helpers.curated import PLACES, Made
 from matplotlib.image import imread
 
 from calcium_lightning.core.decisions import Action, Merge, Undo
+from calcium_lightning.core.events import find_events
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.curation_file import open_original
 from calcium_lightning.io.journal import journal_of
@@ -124,15 +125,20 @@ def test_verdicts_notes_and_labels_by_mouse(copied: Made, visit: Any) -> None:
         page.locator("#label").fill("place cell")
         page.locator("#label").press("Enter")
         revision(page, 4)
-        chosen(page, 6)
-        page.locator("#reject").click()
+        page.get_by_label("Take the label place cell away").click()
         revision(page, 5)
+        assert page.locator("#labels button").count() == 0
         page.locator("#undo").click()
         revision(page, 6)
-        page.locator("#redo").click()
+        chosen(page, 6)
+        page.locator("#reject").click()
         revision(page, 7)
-        page.locator("#reset").click()
+        page.locator("#undo").click()
         revision(page, 8)
+        page.locator("#redo").click()
+        revision(page, 9)
+        page.locator("#reset").click()
+        revision(page, 10)
         assert page.locator("img[src=x]").count() == 0
         assert "✓ accepted ✎ #place cell" in page.locator("#item-5").inner_text()
         page.locator("#end").click()
@@ -177,8 +183,13 @@ def test_verdicts_notes_and_labels_by_keys(copied: Made, visit: Any) -> None:
         keys(page, "?")
         assert page.locator("#keys").is_visible()
         keys(page, "Escape")
+        chosen(page, 3)
+        keys(page, "v")
+        chosen(page, 4)
+        keys(page, "r")  # both: the marked one, and the chosen one
+        revision(page, 10)
     cells = read_cells(copied.cells)
-    assert cells.curation.verdict.tolist() == [0, 0, 0, 0, 0, -1, 0, 1]
+    assert cells.curation.verdict.tolist() == [0, 0, 0, -1, -1, -1, 0, 1]
     assert cells.curation.notes[7] == "odd"
     assert cells.curation.labels[7] == ()
     assert served.end() == 143
@@ -322,6 +333,15 @@ def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
         page.locator("#moments button").first.click()
         frame = int(page.locator("#time").input_value())
         assert frame > 0
+        page.locator("#time").fill("0")
+        page.locator("#cell-name").click()
+        cell = int(page.locator("#cell").get_attribute("data-cell"))
+        cells = read_cells(copied.cells)
+        peaks = find_events(cells.traces[[cell]], cells.denoised[[cell]]).peak_frame
+        keys(page, ">", ">", ">", "<")
+        assert int(page.locator("#time").input_value()) == peaks[peaks > 0][1]
+        assert f"Trace of cell {cell}: events at " in page.locator("#plot").get_attribute("aria-label")
+        assert page.locator("#events").inner_text().startswith(f"{len(peaks)} events, ")
         assert "rejected" in page.locator("#field").get_attribute("aria-label")
         assert barriers(page) == []
 
@@ -369,6 +389,17 @@ def test_brightness_and_contrast_are_dragged_and_the_wheel_zooms(copied: Made, v
         after = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
         assert after / before == pytest.approx(np.exp(400 * 0.0016), rel=1e-6)
         keys(page, "0")
+        # Two fingers, from 40 to 80 pixels apart.
+        devices = page.context.new_cdp_session(page)
+        for kind, apart in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40), ("touchEnd", None)):
+            fingers = (
+                []
+                if apart is None
+                else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+            )
+            devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        pinched = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
+        assert pinched / before == pytest.approx(2, rel=0.1)
 
 
 def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:

@@ -9,9 +9,10 @@ from starlette.testclient import TestClient
 
 from calcium_lightning.core.decisions import Draw, Merge
 from calcium_lightning.core.remade import Remade
+from calcium_lightning.curation.curator import Curator
 from calcium_lightning.curation.ledger import Ledger, open_ledger
 from calcium_lightning.curation.regressor import Regressor
-from calcium_lightning.curation.server import Curator
+from calcium_lightning.curation.server import application
 
 
 class Refusing:
@@ -24,7 +25,7 @@ class Refusing:
 def told(ledger: Ledger, regressor: Regressor | None, cell: int) -> dict[str, str]:
     curator = Curator(ledger)
     curator.regressor = regressor
-    answer: dict[str, str] = TestClient(curator.app()).get(f"/api/cell/{cell}").json()
+    answer: dict[str, str] = TestClient(application(curator)).get(f"/api/cell/{cell}").json()
     return answer
 
 
@@ -44,4 +45,4 @@ def test_why_a_cell_is_not_regressed_is_said(copied: Made) -> None:
         assert told(ledger, regressor, 9)["regression"].endswith(
             "no measurement: no frame shows a cell there."
         )
-        assert TestClient(Curator(ledger).app()).get("/api/standing").json()["failures"] == []
+        assert TestClient(application(Curator(ledger))).get("/api/standing").json()["failures"] == []

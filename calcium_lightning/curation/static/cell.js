@@ -24,13 +24,15 @@ async function load() {
     return;
   }
   state.neighbours = details.neighbours.map((item) => item.cell);
+  state.events = details.events;
+  find("events").textContent = details.events.length ? `${details.events.length} ${details.events.length > 1 ? "events" : "event"}, ${text(details.perMinute)} a minute` : "no event";
   words();
   footprint();
   neighbours();
   qualities();
+  find("cell").dataset.cell = String(cell);
   emit("details");
   moments();
-  find("cell").dataset.cell = String(cell);
 }
 
 function head() {

@@ -4,7 +4,7 @@ import { toMerge } from "./cell.js";
 import { field } from "./field.js";
 import { move } from "./list.js";
 import { movie } from "./movie.js";
-import { choose, decide, emit, mark, nextUncertain, present, say, state, trouble, turn } from "./store.js";
+import { choose, decide, emit, mark, nextUncertain, present, say, setFrame, state, trouble, turn } from "./store.js";
 import { tools } from "./tools.js";
 import { link } from "./tracks.js";
 
@@ -57,6 +57,12 @@ function brightest() {
   if (first) first.click();
 }
 
+function event(by) {
+  const beyond = state.events.filter((frame) => by * (frame - state.frame) > 0);
+  if (beyond.length) setFrame(by > 0 ? Math.min(...beyond) : Math.max(...beyond));
+  else say(by > 0 ? "No event after this frame." : "No event before this frame.");
+}
+
 function cycle(id, by = 1) {
   const select = find(id);
   select.selectedIndex = (select.selectedIndex + by + select.options.length) % select.options.length;
@@ -92,6 +98,8 @@ export const KEYS = {
   slower: [["["], () => find("speed").selectedIndex > 0 && cycle("speed", -1), "slower"],
   faster: [["]"], () => find("speed").selectedIndex < find("speed").options.length - 1 && cycle("speed", 1), "faster"],
   brightest: [["g"], brightest, "go to its brightest moment"],
+  eventBefore: [["<"], () => event(-1), "event before"],
+  eventAfter: [[">"], () => event(1), "event after"],
   traces: [["x"], () => find("with-neighbours").click(), "traces of the neighbours"],
   picture: [["p"], () => cycle("picture"), "next picture"],
   colour: [["o"], () => cycle("colour"), "next colouring of outlines"],

@@ -4,7 +4,7 @@ import { getPacked } from "./api.js";
 import { NEIGHBOURS, courseOptions, themed } from "./drawing.js";
 import { frameAt, on, setFrame, state, timeOf } from "./store.js";
 
-const find = (id) => document.getElementById(id);
+const MOST_TOLD = 20, find = (id) => document.getElementById(id);
 let plot = null, span = null, waiting = null;
 
 function options(baseline, cells) {
@@ -12,7 +12,7 @@ function options(baseline, cells) {
   return courseOptions({
     width: box.clientWidth, height: box.clientHeight, seconds: facts.end - facts.start,
     baseline: facts.kind === "raw" ? baseline : 0, others: cells.slice(1).map((cell) => `cell ${cell}`),
-  }, { setSelect: [zoomed], draw: [now], ready: [listen] });
+  }, { setSelect: [zoomed], draw: [marks, now], ready: [listen] });
 }
 
 function zoomed(u) {
@@ -27,6 +27,24 @@ function listen(u) {
   let place = null;
   u.over.addEventListener("mousedown", (event) => { place = event.clientX; });
   u.over.addEventListener("click", (event) => { if (Math.abs(event.clientX - place) < 4) setFrame(frameAt(u.posToVal(u.cursor.left, "x"))); });
+}
+
+// Events of the chosen cell, as small triangles along the upper edge.
+function marks(u) {
+  if (Number(find("cell").dataset.cell) !== state.chosen) return; // they are on their way
+  const pen = u.ctx, size = 4 * devicePixelRatio, { left, top, width } = u.bbox;
+  pen.save();
+  pen.fillStyle = themed("ink");
+  pen.beginPath();
+  for (const frame of state.events) {
+    const x = u.valToPos(timeOf(frame), "x", true);
+    if (x < left || x > left + width) continue;
+    pen.moveTo(x - size, top);
+    pen.lineTo(x + size, top);
+    pen.lineTo(x, top + 1.5 * size);
+  }
+  pen.fill();
+  pen.restore();
 }
 
 // Where the movie is: a line of its own, so that the plot isn't drawn anew for each frame.
@@ -60,13 +78,24 @@ async function load() {
 }
 
 function legend(cells) {
-  const parts = [["trace", themed("trace")], ["denoised", themed("denoised")], ["spikes", themed("spikes")], ...cells.slice(1).map((cell, i) => [String(cell), NEIGHBOURS[i]])];
+  const parts = [["trace", themed("trace")], ["denoised", themed("denoised")], ["spikes", themed("spikes")], ["events", "▾"], ...cells.slice(1).map((cell, i) => [String(cell), NEIGHBOURS[i]])];
   find("legend").replaceChildren(...parts.map(([name, colour]) => {
     const item = document.createElement("span"), mark = document.createElement("i");
-    mark.style.borderColor = colour;
-    item.append(mark, name);
+    if (colour === "▾") item.append(`▾ ${name}`);
+    else {
+      mark.style.borderColor = colour;
+      item.append(mark, name);
+    }
     return item;
   }));
+}
+
+// For who can't see it: when the cell was active.
+function inWords() {
+  const times = state.events.slice(0, MOST_TOLD).map((frame) => timeOf(frame).toFixed(1)), more = state.events.length - times.length;
+  const events = times.length ? `events at ${times.join(", ")} seconds${more > 0 ? `, and ${more} more` : ""}` : "no event";
+  const beside = state.neighbours.length ? `; beside it those of its neighbours ${state.neighbours.slice(0, 4).join(", ")}` : "";
+  find("plot").setAttribute("aria-label", `Trace of cell ${state.chosen}: ${events}${beside}`);
 }
 
 export function redraw() {
@@ -77,6 +106,7 @@ export function start() {
   find("with-neighbours").addEventListener("change", load);
   on("chosen", () => { span = null; load(); });
   on("rows", load);
+  on("details", () => { plot?.redraw(false, false); inWords(); });
   on("frame", () => plot && now(plot));
   new ResizeObserver(() => plot?.setSize({ width: find("plot").clientWidth, height: find("plot").clientHeight })).observe(find("plot"));
 }

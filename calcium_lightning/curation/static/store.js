@@ -5,7 +5,7 @@ import { Refused, getJson, postJson } from "./api.js";
 
 export const state = {
   facts: null, file: "", meanings: {}, layers: [], modes: [], rows: null, standing: null, revision: 0, found: 0,
-  chosen: null, marked: new Set(), neighbours: [], frame: 0, writable: true, undo: null, redo: null,
+  chosen: null, marked: new Set(), neighbours: [], events: [], frame: 0, writable: true, undo: null, redo: null,
   recording: null, regressing: 0, busy: null, remade: 0, folded: true, colour: "verdict", filter: "present", condition: [],
   sort: "score", falling: true, order: [], tracks: null, failures: [],
 };
@@ -93,7 +93,12 @@ async function send(actions) {
 }
 
 // What a cell is on other days; the tracks file has a log of its own.
-export async function decideLink(action) {
+export function decideLink(action) {
+  queue = queue.then(() => sendLink(action));
+  return queue;
+}
+
+async function sendLink(action) {
   try {
     take(await postJson("link", { ...action, who: state.who }));
   } catch (error) {
@@ -107,11 +112,16 @@ export async function decideLink(action) {
   return true;
 }
 
-// To a person there is one history: the server says which log undo and redo turn next.
+// To a person there is one history: the server says which log undo and redo turn next, once all before it is done.
 export function turn(which) {
-  const next = state[which];
-  if (next?.of === "tracks") return decideLink({ do: which, known: state.tracks.log });
-  return decide({ do: which });
+  queue = queue.then(() => {
+    const next = state[which];
+    if (next?.of === "tracks") return sendLink({ do: which, known: state.tracks.log });
+    if (next) return send([{ do: which }]);
+    trouble(`nothing to ${which}`);
+    return false;
+  });
+  return queue;
 }
 
 export function choose(cell, { quiet = false } = {}) {

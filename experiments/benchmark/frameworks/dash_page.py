@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from dash import Dash, Input, Output, dcc, html
 
-LIST = {"height": 640, "overflow": "auto", "float": "left"}
+LIST, SIDE_BY_SIDE = {"height": 640, "overflow": "auto", "width": 140}, {"display": "flex"}
 
 
 def main() -> None:
@@ -43,9 +43,8 @@ def main() -> None:
     app = Dash(__name__, serve_locally=True)
     app.layout = html.Div(
         [
-            html.Div(rows, style=LIST),
+            html.Div([html.Div(rows, style=LIST), dcc.Graph(figure=field, id="field")], style=SIDE_BY_SIDE),
             dcc.Store("cell", data=0),
-            dcc.Graph(figure=field, id="field"),
             dcc.Graph(figure=courses(0), id="plot"),
         ]
     )
