@@ -35,7 +35,7 @@ HUBER = 1.5
 #: fewer frames than this say nothing about time
 MIN_FRAMES_IN_TIME = 16
 #: pixels whose products of modes are held at a time
-FEW_PIXELS = 4096
+FEW_PIXELS = 1024
 #: a coefficient that differs by more standard deviations from its neighbours in time is left free
 SURPRISE = 2.0
 #: where an atom may be non-zero, in cell diameters from its place

@@ -17,6 +17,8 @@ from calcium_lightning.preprocess.resample import apply_separable
 
 #: frames whose mutual correlation chooses the first template, and how many of them make it
 REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
+#: frames that are transformed or filtered at a time: what is small stays in the processor's cache
+FEW = 32
 #: a Gaussian's weights below this share of its peak are no different from 0 in single precision
 LEAST_WEIGHT = 1e-9
 
@@ -164,19 +166,32 @@ class Correlator:
         shifts = torch.stack([inner_y - ry + dy, inner_x - rx + dx], 1)
         return torch.where(best.values[:, None] > 0, shifts, torch.zeros_like(shifts))
 
+    def _products(self, first: Tensor, second: Tensor) -> Tensor:
+        """Products (n, m) of the images behind spectra, by Parseval: what isn't stored is its conjugate."""
+        twice = torch.full((first.shape[-1], 1), 2.0, device=first.device)
+        twice[0] = 1
+        if self.size[1] % 2 == 0:
+            twice[-1] = 1
+        weighted, plain = torch.view_as_real(first) * twice, torch.view_as_real(second)
+        return weighted.flatten(1) @ plain.flatten(1).T / (self.size[0] * self.size[1])
+
     def first_template(self, frames: Tensor, rounds: int = 3) -> Tensor:
         """Template (h, w): the frame that resembles most others, then the mean of frames registered to it.
 
         Of few frames (n, h, w), as :data:`REFERENCE_FRAMES`: each is compared with each.
         """
-        spectra = self.transform(frames)
-        images = torch.fft.irfft2(spectra, s=self.size).flatten(1)
-        images = images / images.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        nearest = (images @ images.T).topk(min(REFERENCE_NEIGHBOURS, len(frames)), 1)
+        # A few frames at a time: of all, there are only the spectra.
+        parts = frames.split(FEW)
+        spectra = [self.transform(some) for some in parts]
+        products = torch.cat([torch.cat([self._products(a, b) for b in spectra], 1) for a in spectra])
+        norm = products.diagonal().clamp_min(0).sqrt().clamp_min(1e-12)
+        nearest = (products / norm / norm[:, None]).topk(min(REFERENCE_NEIGHBOURS, len(frames)), 1)
         template = frames[nearest.indices[nearest.values.mean(1).argmax()]].mean(0)
         for _ in range(rounds):
-            shifts = self(spectra, template)
-            template = shift_frames(frames, shifts - shifts.median(0).values).mean(0)
+            shifts = torch.cat([self(some, template) for some in spectra])
+            steps = (shifts - shifts.median(0).values).split(FEW)
+            moved = (shift_frames(some, step).sum(0) for some, step in zip(parts, steps, strict=True))
+            template = torch.stack(list(moved)).sum(0) / len(frames)
         return template
 
 

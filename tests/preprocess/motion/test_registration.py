@@ -84,3 +84,12 @@ def test_prediction_chooses_the_time_constant_by_its_error():
     mean, spread = predict_from_neighbours(slow)
     assert spread.item() == pytest.approx(0.09, rel=0.2)
     assert (mean[20:-20, 0] - torch.sin(torch.arange(400) / 60)[20:-20]).std() < 0.1
+
+
+@pytest.mark.parametrize("width", [40, 41])
+def test_products_of_spectra_are_those_of_images(width):
+    torch.manual_seed(0)
+    correlate = Correlator(30, width, 6.0, 0.2, torch.device("cpu"))
+    spectra = correlate.transform(torch.randn(5, 30, width))
+    images = torch.fft.irfft2(spectra, s=(30, width)).flatten(1)
+    torch.testing.assert_close(correlate._products(spectra, spectra), images @ images.T)
