@@ -8,6 +8,8 @@ data sets, not what is in them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import h5py
 import imagecodecs
 import numpy as np
@@ -71,8 +73,8 @@ class Inflater:
             skipped, stored = self.id.read_direct_chunk((first, 0, 0))
             if skipped:
                 return False
-            flat = out.reshape(-1).view(np.uint8)
-            target = np.empty_like(flat) if self.shuffled else flat
+            flat: Any = out.reshape(-1).view(np.uint8)
+            target: Any = np.empty_like(flat) if self.shuffled else flat
             if len(imagecodecs.deflate_decode(stored, out=target)) != len(target):
                 return False
         except (OSError, RuntimeError, ValueError):
