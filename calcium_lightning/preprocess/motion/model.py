@@ -207,8 +207,8 @@ class MotionModel:
         residual = torch.addmm(frames, smooth_part, self._smooth, alpha=-1)
         self._local.subtract_from(residual, brightness)
         misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
-        first = torch.eye(len(extra), steps, dtype=torch.float64)
         normal = exact(self._normal + torch.diag(extra))
+        first = torch.eye(len(extra), steps, dtype=torch.float64, device=normal.device)
         covariance = torch.linalg.solve(normal, first).to(frames)[:steps]
         std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:steps]
         covariance = covariance / self._scale[:steps] / self._scale[:steps, None]

@@ -63,12 +63,18 @@ def shift_frames(frames: Tensor, shifts: Tensor) -> Tensor:
         Beyond the ends the last pixel repeats.
     """
     count, height, width = frames.shape
-    limit = torch.tensor([height, width], device=shifts.device)
-    shifts = torch.minimum(torch.maximum(shifts, -limit), limit)
+    shifts = torch.stack([shifts[:, i].clamp(-n, n) for i, n in enumerate((height, width))], 1)
     whole = shifts.floor()
     kernels = (cubic_weights((shifts - whole)[:, i]) for i in (0, 1))
     kernel = torch.einsum("ni,nj->nij", *kernels)[:, None]
-    starts = whole.long().cpu() - 1  # where the four pixels of the first result begin
+    starts = whole.long() - 1  # where the four pixels of the first result begin
+    cut = cut_by_copies if frames.device.type == "cpu" else cut_by_gathering
+    return torch.nn.functional.conv2d(cut(frames, starts)[None], kernel, groups=count)[0]
+
+
+def cut_by_copies(frames: Tensor, starts: Tensor) -> Tensor:
+    """Parts (n, h + 3, w + 3) of frames (n, h, w) that begin at ``starts`` (n, 2); the last pixel repeats."""
+    count, height, width = frames.shape
     above, left = (-starts.amin(0)).clamp_min(0).tolist()
     below, right = (starts.amax(0) + 3).clamp_min(0).tolist()
     padded = torch.nn.functional.pad(frames, (left, right, above, below), mode="replicate")
@@ -77,7 +83,17 @@ def shift_frames(frames: Tensor, shifts: Tensor) -> Tensor:
         parts, padded, (starts + torch.tensor([above, left])).tolist(), strict=True
     ):
         part.copy_(frame[y : y + height + 3, x : x + width + 3])
-    return torch.nn.functional.conv2d(parts[None], kernel, groups=count)[0]
+    return parts
+
+
+def cut_by_gathering(frames: Tensor, starts: Tensor) -> Tensor:
+    """The same without a question to the device, which would be waited for; a CPU is slower at it."""
+    rows, columns = (
+        (starts[:, i, None] + torch.arange(n + 3, device=frames.device)).clamp(0, n - 1)
+        for i, n in enumerate(frames.shape[1:])
+    )
+    frame = torch.arange(len(frames), device=frames.device)[:, None, None]
+    return frames[frame, rows[:, :, None], columns[:, None]]
 
 
 def gaussian_matrix(length: int, sigma: float, device: torch.device) -> Tensor:
