@@ -100,7 +100,7 @@ def detect(
             return upload(movie.read(low, high)[index - low], device)
 
         # While a graphics card looks at some frames, the next are read; a CPU has its hands full.
-        blocks = map(read, spans) if torch.device(device).type == "cpu" else read_ahead(read, spans)
+        blocks = read_ahead(read, spans) if torch.device(device).type == "cuda" else map(read, spans)
         for (start, stop), frames in zip(spans, blocks, strict=True):
             found = localize(frames).to("cpu").to_list()
             found.frame = start + stride * found.frame
