@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 DEMO := demo
 JOBS ?= 2
 
-.PHONY: help install demo test check docs bench fuzz kill clean
+.PHONY: help install demo test check docs bench gpu fuzz kill clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -51,6 +51,10 @@ docs: .venv/installed ## the docs site, in site/; warnings are errors
 bench: .venv/installed ## speed, as ratios to references measured in the same run
 	$(RUN) experiments/benchmark/speed.py
 	$(RUN) experiments/benchmark/streaming.py
+
+gpu: .venv/installed ## what needs a graphics card: tests, and figures against the card's limits; says so where there is none
+	$(RUN) -m pytest -m gpu -rs
+	$(RUN) experiments/benchmark/gpu.py
 
 fuzz: .venv/installed ## 2,000 damaged files and settings (about an hour); FUZZ="--count 200 --seed 7"
 	cd tests && ../$(RUN) -m campaigns.fuzz $(FUZZ)

@@ -20,6 +20,7 @@ from calcium_lightning.core.cells import Cells, StreamedCells
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.gaps import with_gaps
+from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.core.parts import import_parts
 from calcium_lightning.core.scale import NETWORK_DIAMETER
@@ -200,7 +201,9 @@ def extract_streamed(
     diameter = (
         guess.diameter if guess else cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
     )
+    give_back_freed()
     prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
+    give_back_freed()
 
     def run(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
         return detect(
@@ -215,6 +218,7 @@ def extract_streamed(
 
     with ScratchMovie(prepared.scale.size) as movie:
         images = write_foreground(prepared, movie, chosen, localize.neuropil)
+        give_back_freed()
         finder = CellFinder(
             movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -29,5 +32,19 @@ def choose_device(name: str | torch.device) -> torch.device:
 
 
 def exact(tensor: Tensor) -> Tensor:
-    """The same numbers in float64, on the CPU: not every device has float64 (Apple's has not)."""
-    return tensor.detach().cpu().double()
+    """The same numbers in float64: where they are on CUDA, else on the CPU (Apple's devices have none)."""
+    return (tensor.detach() if tensor.device.type == "cuda" else tensor.detach().cpu()).double()
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Within it, nothing is computed in half precision by itself, on a device that would do so."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def upload(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor on a device; to CUDA from page-locked memory, so that nobody waits for the copy."""
+    if torch.device(device).type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -6,6 +6,7 @@ Knows Lightning, sessions and preprocessing; nothing of networks and nothing of 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,8 @@ from calcium_lightning.preprocess.repaired import RepairedSession
 Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells
 LEAST_CROP = 12
+#: processes that keep a graphics card fed, about
+GPU_WORKERS = 4
 
 
 class SessionData(ResumableData):
@@ -74,9 +77,10 @@ class SessionData(ResumableData):
         Least brightness of a label, segments of the foreground's noise.
     augment : Augmentation, optional
         Of training crops.
-    workers : int
+    workers : int, optional
         Processes that read ahead, per training process; 0 reads in the training process. With 1, 2, 4 or a
-        few more, no two prepare the same frames, but where their parts meet.
+        few more, no two prepare the same frames, but where their parts meet. Default: 0, and for a graphics
+        card :data:`GPU_WORKERS`.
     buffer_mb : int
         Memory for the frames that batches are drawn from at a time, megabytes, at most, in each process.
     in_memory : bool
@@ -114,7 +118,7 @@ class SessionData(ResumableData):
         labels: bool = False,
         label_threshold: float = 0.5,
         augment: Augmentation | None = None,
-        workers: int = 0,
+        workers: int | None = None,
         buffer_mb: int = 512,
         in_memory: bool = False,
         seed: int = 0,
@@ -150,11 +154,12 @@ class SessionData(ResumableData):
             "block": 1,
             "crops": 1,
             "crop": LEAST_CROP,
-            "workers": 0,
             "buffer_mb": 1,
         }.items():
             if getattr(self, name) < least:
                 raise InputError(f"data.{name}={getattr(self, name)}: {least} or more")
+        if workers is not None and workers < 0:
+            raise InputError(f"data.workers={workers}: 0 or more")
         if not self.paths:
             raise InputError("data.sessions=[]: no session to learn from; data.sessions=[A.h5,B.h5]")
 
@@ -283,7 +288,11 @@ class SessionData(ResumableData):
             part.session.close()
         pixels = max(math.prod(part.scale.size) for part in self.prepared)
         pixels = pixels if dataset.crop is None else dataset.crop**2
-        workers = workers_that_fit(self.workers, 4 * self.batch_size * (self.window.taps + 1) * pixels)
+        device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
+        workers = self.workers
+        if workers is None:
+            workers = min(GPU_WORKERS, (os.cpu_count() or 1) - 1) if device == "cuda" else 0
+        workers = workers_that_fit(workers, 4 * self.batch_size * (self.window.taps + 1) * pixels)
         return DataLoader(
             dataset,
             batch_size=None,  # the dataset makes whole batches
@@ -291,6 +300,6 @@ class SessionData(ResumableData):
             num_workers=workers,
             worker_init_fn=detach_worker if workers else None,
             persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=device == "cuda",
             generator=torch.Generator().manual_seed(self.seed),  # leave the global generator alone
         )

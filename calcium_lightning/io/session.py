@@ -21,6 +21,7 @@ from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
 from calcium_lightning.io.behavior import read_group
+from calcium_lightning.io.inflate import Inflater
 from calcium_lightning.io.stored import check_frame, files_beside, frames_stored
 
 FORMAT, VERSION = "calcium-lightning-session", 1
@@ -46,6 +47,7 @@ class Session(BaseSession):
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._dataset: h5py.Dataset | None = None
+        self._inflater: Inflater | None = None
         frames = self._frames()
         with reading(self.path):
             attributes = dict(frames.attrs)
@@ -87,13 +89,13 @@ class Session(BaseSession):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None, "_dataset": None}
+        return {**self.__dict__, "_file": None, "_dataset": None, "_inflater": None}
 
     def close(self) -> None:
         """Close the file; it opens again when it is needed."""
         if self._file is not None:
             self._file.close()
-            self._file = self._dataset = None
+            self._file = self._dataset = self._inflater = None
 
     def _open(self) -> h5py.File:
         if self._file is None or not self._file:
@@ -104,6 +106,7 @@ class Session(BaseSession):
         if not self._dataset:
             with reading(self.path):
                 self._dataset = hdf5.stream(hdf5.dataset(self._open(), "frames", 3, "fiu"))
+                self._inflater = Inflater(self._dataset) if Inflater.can(self._dataset) else None
         return self._dataset
 
     def read_into(self, start: int, out: np.ndarray) -> None:
@@ -121,9 +124,10 @@ class Session(BaseSession):
             return
         with reading(self.path, f"/frames {start} to {stop - 1}"):
             dataset = self._frames().id
-            whole, memory = dataset.get_space(), h5py.h5s.create_simple(out.shape)
-            whole.select_hyperslab((start, 0, 0), out.shape)
-            dataset.read(memory, whole, out)  # as Dataset.read_direct, a tenth of a chunk's time sooner
+            if self._inflater is None or not self._inflater.read_into(start, out):
+                whole, memory = dataset.get_space(), h5py.h5s.create_simple(out.shape)
+                whole.select_hyperslab((start, 0, 0), out.shape)
+                dataset.read(memory, whole, out)  # as Dataset.read_direct, a tenth of a chunk's time sooner
         check_finite(out, start, f"{self.path}: /frames")
 
     @property

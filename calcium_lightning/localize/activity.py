@@ -14,6 +14,8 @@ from calcium_lightning.core.scale import MAD_TO_STD
 
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
+#: times of a kernel that differ by less than this share make no difference to a trace
+RESEMBLANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Kernel:
 
     rise_s: float
     decay_s: float
+
+    def resembles(self, other: Kernel) -> bool:
+        """Whether both times are the other's, but for :data:`RESEMBLANCE`."""
+        ratios = self.rise_s / other.rise_s, self.decay_s / other.decay_s
+        return all(abs(ratio - 1) < RESEMBLANCE for ratio in ratios)
 
 
 @dataclass(frozen=True)

@@ -97,16 +97,28 @@ class Deconvolver:
         self.sparsity = sparsity
         self.rise_s, self.decay_s = rise_s, decay_s
 
-    def draft(self, traces: ScratchTraces) -> SessionActivity:
-        """Activity good enough to seek cells with; the traces' baseline is taken off in place."""
+    def draft(
+        self,
+        traces: ScratchTraces,
+        before: SessionActivity | None = None,
+        source: np.ndarray | None = None,
+    ) -> SessionActivity:
+        """Activity good enough to seek cells with; the traces' baseline is taken off in place.
+
+        Parameters
+        ----------
+        traces : ScratchTraces
+            Of K cells.
+        before : SessionActivity, optional
+            What came of the last alternation. Cells whose traces have hardly changed since keep their
+            activity, unless the kernel has changed.
+        source : ndarray of int (K,), optional
+            Which of its cells each is; -1 for a new one.
+        """
         kernel = self._level(traces)
-        denoised = _like(traces)
-        noise, energy = np.zeros(len(traces)), np.zeros(len(traces))
-        for rows in traces.groups():
-            activity = self._deconvolve(traces.rows(rows), kernel, DRAFT_ITERATIONS)
-            denoised.write_rows(rows.start, activity.denoised)
-            noise[rows], energy[rows] = activity.noise, _energy(activity.denoised)
-        return SessionActivity(traces, denoised, noise, energy, kernel)
+        if before is None or source is None or not kernel.resembles(before.kernel):
+            return self._fitted(traces, kernel)
+        return self._fitted(traces, before.kernel, before, source)
 
     def redraft(self, traces: ScratchTraces, before: SessionActivity, kept: np.ndarray) -> SessionActivity:
         """The same after some cells were dropped: most of those that are left have hardly changed.
@@ -120,20 +132,39 @@ class Deconvolver:
         kept : ndarray of int
             Which those are.
         """
-        denoised = _like(traces)
-        noise, energy = before.noise[kept], before.energy[kept]
         for rows in traces.groups():
-            level = remove_baseline(traces.rows(rows), self.fps)
-            traces.write_rows(rows.start, level)
-            change = np.sqrt(np.square(level - before.traces.rows(kept[rows])).mean(1))
-            fitted = before.denoised.rows(kept[rows])
-            changed = np.flatnonzero(change > SAME * noise[rows])
-            activity = self._deconvolve(level[changed], before.kernel, DRAFT_ITERATIONS)
-            fitted[changed] = activity.denoised
+            traces.write_rows(rows.start, remove_baseline(traces.rows(rows), self.fps))
+        return self._fitted(traces, before.kernel, before, kept)
+
+    def _fitted(
+        self,
+        traces: ScratchTraces,
+        kernel: Kernel,
+        before: SessionActivity | None = None,
+        source: np.ndarray | None = None,
+    ) -> SessionActivity:
+        """Deconvolve level traces, but those that were almost the same before."""
+        source = np.full(len(traces), -1) if source is None else source
+        denoised = _like(traces)
+        noise, energy = np.zeros(len(traces)), np.zeros(len(traces))
+        for rows in traces.groups():
+            level = traces.rows(rows)
+            fitted = np.empty_like(level)
+            changed = np.ones(len(level), bool)
+            known = np.flatnonzero(source[rows] >= 0)
+            if before is not None and len(known):
+                old = source[rows][known]
+                step = np.sqrt(np.square(level[known] - before.traces.rows(old)).mean(1))
+                changed[known] = step > SAME * before.noise[old]
+                fitted[known] = before.denoised.rows(old)
+                noise[rows.start + known], energy[rows.start + known] = before.noise[old], before.energy[old]
+            again = np.flatnonzero(changed)
+            activity = self._deconvolve(level[again], kernel, DRAFT_ITERATIONS)
+            fitted[again] = activity.denoised
             denoised.write_rows(rows.start, fitted)
-            noise[rows.start + changed] = activity.noise
-            energy[rows.start + changed] = _energy(activity.denoised)
-        return SessionActivity(traces, denoised, noise, energy, before.kernel)
+            noise[rows.start + again] = activity.noise
+            energy[rows.start + again] = _energy(activity.denoised)
+        return SessionActivity(traces, denoised, noise, energy, kernel)
 
     def finish(self, traces: ScratchTraces) -> FinalActivity:
         """Activity to be kept; what the solver takes for a drift of the baseline is taken off the traces."""

@@ -5,17 +5,22 @@ Knows tensors and a detector's output, not where frames come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.device import upload
 from calcium_lightning.core.progress import progress
 from calcium_lightning.nn.coordinates import Coordinates, LocalizationBatch
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.streamed import StreamedNetwork, can_stream
 from calcium_lightning.nn.windows import WindowSettings, take_windows, window_weights
+
+#: first frame, and the one after the last
+Span = tuple[int, int]
 
 
 class Movie(Protocol):
@@ -83,16 +88,34 @@ def detect(
     margin = weights.shape[1] // 2
     localize = _localizer(detector, weights, movie.size, threshold, stride, torch.device(device), half)
     with progress("localising", movie.n_frames) as advance:
-        for start in range(0, movie.n_frames, batch * stride):
-            stop = min(start + batch * stride, movie.n_frames)
+        spans = [
+            (start, min(start + batch * stride, movie.n_frames))
+            for start in range(0, movie.n_frames, batch * stride)
+        ]
+
+        def read(span: tuple[int, int]) -> Tensor:
             # The first and last frame stand for what was before and after.
-            index = torch.arange(start - margin, stop + margin).clamp(0, movie.n_frames - 1)
+            index = torch.arange(span[0] - margin, span[1] + margin).clamp(0, movie.n_frames - 1)
             low, high = int(index[0]), int(index[-1]) + 1
-            frames = movie.read(low, high)[index - low].to(device)
+            return upload(movie.read(low, high)[index - low], device)
+
+        # While a graphics card looks at some frames, the next are read; a CPU has its hands full.
+        blocks = read_ahead(read, spans) if torch.device(device).type == "cuda" else map(read, spans)
+        for (start, stop), frames in zip(spans, blocks, strict=True):
             found = localize(frames).to("cpu").to_list()
             found.frame = start + stride * found.frame
             yield found
             advance(stop - start)
+
+
+def read_ahead(read: Callable[[Span], Tensor], spans: Sequence[Span]) -> Iterator[Tensor]:
+    """Yield ``read(span)`` in order, each begun in another thread while the one before is used."""
+    with ThreadPoolExecutor(1, "read-ahead") as pool:
+        waiting = [pool.submit(read, span) for span in spans[:1]]
+        for number in range(len(spans)):
+            frames = waiting.pop().result()
+            waiting += [pool.submit(read, span) for span in spans[number + 1 : number + 2]]
+            yield frames
 
 
 def _localizer(

@@ -225,7 +225,10 @@ class CellFinder:
         )
         self.lead, self.told = lead, Lead()
         #: what the last alternation took the movie for
-        self.explained: tuple[Model, ScratchTraces]
+        self.explained: tuple[Model, ScratchTraces] | None = None
+        #: its activity, and which rows of it the footprints that came of it are
+        self.activity: SessionActivity | None = None
+        self.rows = np.zeros(0, int)
         #: whether the last alternation found cells that were one
         self.merged = False
         self.center_std = torch.zeros(0, 2)
@@ -240,6 +243,7 @@ class CellFinder:
         settings = self.wider = self.settings.wider(scatter)
         self.merger = Merger(self.fps, settings.merge)
         centers = candidates(localizations, self.fps, settings)
+        localizations.forget_density()
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
         if self.lead:
             known = self.lead.kernel.result()
@@ -253,6 +257,7 @@ class CellFinder:
         for _ in range(settings.merge.rounds):
             if self.merged:
                 footprints = self._alternate(footprints, last=True)
+        self.explained = None
         model = self.demixer.model(footprints)
         activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
         self._tell_kernel(activity)
@@ -269,6 +274,8 @@ class CellFinder:
     def _search_residual(self, footprints: Patches) -> Patches:
         """Add Gaussians at the candidates that aren't known yet."""
         # Denoised traces are taken off: raw ones would take a neighbour's noise along.
+        if self.explained is None:
+            raise RuntimeError("what is left is searched after an alternation")
         rest = Residual(self.movie, *self.explained)
         stride = max(1, int(self.fps * RESIDUAL_STEP_S))
         localizations = StoredLocalizations(self.movie.size, keep=False).extend(
@@ -287,9 +294,12 @@ class CellFinder:
 
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
+        self.explained = None
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
-        activity = self.deconvolver.draft(self.demixer.unmix(model, projections))
+        source = np.full(len(footprints), -1)  # new ones stand behind the others
+        source[: len(self.rows)] = self.rows
+        activity = self.deconvolver.draft(self.demixer.unmix(model, projections), self.activity, source)
         self._tell_kernel(activity)
         keep = activity.evidence >= self.settings.least_evidence
         merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
@@ -307,7 +317,8 @@ class CellFinder:
         )
         self.consistency = consistency(shaped, filtered, error, self.surround)
         self.focus = focus(shaped, filtered, error, self.demixer.noise, moments[:, :2])
+        self.activity = activity
         formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        self.center_std = self.center_std[formed]
+        self.rows, self.center_std = np.flatnonzero(formed.numpy()), self.center_std[formed]
         self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
         return shaped[formed].recentred(moments[formed, :2])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from calcium_lightning.core.device import upload
 from calcium_lightning.core.progress import progress
 from calcium_lightning.localize.assemble import Images
 from calcium_lightning.localize.neuropil import NODE_STEP, NeuropilSettings, remove_neuropil
@@ -55,7 +56,7 @@ def _write(
     unit, level = prepared.noise.median(), None
     with progress("preparing", session.n_frames) as advance:
         for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            block = torch.from_numpy(frames).to(device)
+            block = upload(torch.from_numpy(frames), device)
             if background is None:
                 movie.append(prepared.foreground_of(block, start))
             else:

@@ -38,7 +38,8 @@ class StoredLocalizations(ScratchFile):
         super().__init__()
         self.size, self.keep = size, keep
         self._grid = (size[0] * BINS, size[1] * BINS)
-        self._sums = np.zeros((3, self._grid[0] * self._grid[1]))  # of weight, weight * y, weight * x
+        # Of weight, weight * y and weight * x, the places from their bin's middle: single precision will do.
+        self._sums = np.zeros((3, self._grid[0] * self._grid[1]), np.float32)
         self._count = 0
 
     def __len__(self) -> int:
@@ -63,17 +64,25 @@ class StoredLocalizations(ScratchFile):
             for place, length in zip((y, x), self._grid, strict=True)
         )
         index = rows * self._grid[1] + columns
+        y, x = y - _middle(rows), x - _middle(columns)
         for sums, values in zip(self._sums, (weights, weights * y, weights * x), strict=True):
             np.add.at(sums, index, values)
         if self.keep:
             self._write(self._count * RECORD.itemsize, records)
         self._count += len(records)
 
+    def forget_density(self) -> None:
+        """Free what only :meth:`binned` needs."""
+        self._sums = np.zeros((3, 0), np.float32)
+
     def binned(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean positions (M, 2) of the bins that hold some, network pixels, and their weights (M,)."""
+        if not self._sums.size:
+            raise ValueError("the density was forgotten")
         used = np.flatnonzero(self._sums[0])
-        weights = self._sums[0, used]
-        return self._sums[1:, used].T / weights[:, None], weights
+        weights, *moments = self._sums[:, used].astype(np.float64)
+        middle = _middle(np.stack(np.divmod(used, self._grid[1]), 1))
+        return middle + np.stack(moments, 1) / weights[:, None], weights
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield them as arrays of :data:`RECORD`, in the order in which they were added."""
@@ -86,3 +95,8 @@ class StoredLocalizations(ScratchFile):
     def table(self) -> np.ndarray:
         """All of them in memory, as one structured array (N,) of :data:`RECORD`."""
         return np.concatenate([np.empty(0, RECORD), *self.blocks()])
+
+
+def _middle(bins: np.ndarray) -> np.ndarray:
+    """Where the middles of bins lie along an axis, network pixels."""
+    return (bins + 0.5) / BINS - 0.5

@@ -30,6 +30,8 @@ THINNED = 2
 PIECE = 2
 #: pixels that are regressed at a time
 PIXELS = 2048
+#: pixels that are read of the sampled frames at a time
+READ_PIXELS = 16 * PIXELS
 #: rounds of reweighting
 ROUNDS = 4
 
@@ -149,16 +151,15 @@ def in_foreground(movie: ScratchMovie, courses: np.ndarray, settings: NeuropilSe
     courses = courses / np.maximum(courses.std(0), 1e-9)
     index = _spread(movie.n_frames, settings.samples)
     regressors = np.concatenate([courses[index], np.ones((len(index), 1))], 1).astype(np.float32)
-    # Half precision, as it is kept: sampled frames of a large field are many.
-    sample = torch.cat([movie.read(frame, frame + 1).half() for frame in index]).flatten(1).numpy()
-    count = courses.shape[1]
-    pictures = np.zeros((count, sample.shape[1]), np.float32)
-    variance = np.zeros((count, sample.shape[1]), np.float32)
-    for begin in range(0, sample.shape[1] if count else 0, PIXELS):
-        part = slice(begin, begin + PIXELS)
-        pictures[:, part], variance[:, part] = _robust(
-            regressors, sample[:, part].astype(np.float32), settings.robust
-        )
+    count, pixels = courses.shape[1], movie.size[0] * movie.size[1]
+    pictures = np.zeros((count, pixels), np.float32)
+    variance = np.zeros((count, pixels), np.float32)
+    for begin in range(0, pixels if count else 0, READ_PIXELS):
+        sample = movie.read_pixels(index, begin, min(begin + READ_PIXELS, pixels))
+        for first in range(0, sample.shape[1], PIXELS):
+            some = sample[:, first : first + PIXELS].astype(np.float32)
+            part = slice(begin + first, begin + first + some.shape[1])
+            pictures[:, part], variance[:, part] = _robust(regressors, some, settings.robust)
     signal = np.square(pictures).mean(1) - variance.mean(1)
     keep = signal > settings.least**2
     shrink = signal[keep] / np.square(pictures[keep]).mean(1)

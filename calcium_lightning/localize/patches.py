@@ -17,6 +17,8 @@ from calcium_lightning.preprocess.resample import CUT_SIGMAS, smoothing_matrix
 
 #: half width of a footprint's patch, network pixels: one and a half cell diameters
 RADIUS = 9
+#: patches whose pixels are listed at a time
+FEW = 64
 
 
 @dataclass
@@ -98,13 +100,17 @@ class Patches:
 
     def to_csr(self, level: float = 0.0) -> csr_matrix:
         """Rows over flattened field pixels (K, h*w), entries whose size exceeds ``level``."""
-        y, x = self.grid()
-        keep = self.inside() & (self.values.abs() > level)
-        pixel = (y[:, :, None] * self.size[1] + x[:, None, :])[keep]
-        counts = keep.flatten(1).sum(1)
-        indptr = np.concatenate([[0], np.cumsum(counts.numpy())])
-        data = self.values[keep].numpy().astype(np.float32)
-        return csr_matrix((data, pixel.numpy(), indptr), shape=(len(self), self.size[0] * self.size[1]))
+        counts, pixels, data = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
+        for first in range(0, len(self), FEW):
+            some = self[torch.arange(first, min(first + FEW, len(self)))]
+            y, x = some.grid()
+            keep = some.inside() & (some.values.abs() > level)
+            pixels.append((y[:, :, None] * self.size[1] + x[:, None, :]).int()[keep].numpy())
+            counts.append(keep.flatten(1).sum(1).numpy())
+            data.append(some.values[keep].numpy().astype(np.float32, copy=False))
+        indptr = np.cumsum(np.concatenate(counts))
+        shape = (len(self), self.size[0] * self.size[1])
+        return csr_matrix((np.concatenate(data), np.concatenate(pixels), indptr), shape=shape)
 
 
 class Surround:

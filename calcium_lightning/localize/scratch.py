@@ -119,6 +119,13 @@ class ScratchMovie(ScratchFile):
         block = self._read(start * self._bytes, np.empty((stop - start, *self.size), np.float16))
         return torch.from_numpy(block).float()
 
+    def read_pixels(self, frames: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Flattened pixels [start, stop) of some frames (n,), float16 (n, stop - start)."""
+        values = np.empty((len(frames), stop - start), np.float16)
+        for row, frame in zip(values, frames.tolist(), strict=True):
+            self._read(frame * self._bytes + 2 * start, row)
+        return values
+
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield (start, frames) in order."""
         for start in range(0, self.n_frames, self.block_frames):

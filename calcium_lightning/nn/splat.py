@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from calcium_lightning.core.device import full_precision
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.nn.coordinates import Coordinates
@@ -36,6 +37,7 @@ def splat(
     size: tuple[int, int],
     truncate: float = 4.0,
     valid: Tensor | None = None,
+    largest: float | None = None,
 ) -> Tensor:
     """Paint Gaussians.
 
@@ -56,6 +58,9 @@ def splat(
         Standard deviations that are painted at least; the error is at most exp(-truncate² / 2) of each peak.
     valid : Tensor, optional
         (B, N) bool: False for places that hold no splat; whatever is there gets no gradient, NaN included.
+    largest : float, optional
+        No ``sigma`` is larger, pixels; away from the CPU, a splat is painted no farther out than one of that
+        size, and nothing waits for the device. Without it, or on the CPU, the splats themselves are asked.
 
     Returns
     -------
@@ -88,13 +93,15 @@ def splat(
     if batch * count == 0:
         # Keeps the graph: a loss on an empty image still has (zero) gradients.
         return positions.new_zeros(batch, *size) + amplitude.sum()
-    with torch.autocast(positions.device.type, enabled=False):
+    with full_precision(positions.device):
         image: Tensor
-        if angle is None and _product_is_faster(sigma, size, truncate):
+        if positions.device.type == "cpu":
+            largest = None  # to ask is free, and small splats are painted faster
+        if angle is None and _product_is_faster(sigma, size, truncate, largest):
             image = ProfileSplat.apply(positions, amplitude, sigma, size)  # type: ignore[no-untyped-call]
         else:
             image = PatchSplat.apply(  # type: ignore[no-untyped-call]
-                positions, amplitude, sigma, angle, valid, size, float(truncate)
+                positions, amplitude, sigma, angle, valid, size, float(truncate), largest
             )
     return image
 
@@ -141,6 +148,9 @@ class SplatDecoder(nn.Module):
     expected : bool
         Paint amplitude times probability, which is the mean over whether a blob is there; otherwise the
         amplitude.
+    largest : float
+        Largest standard deviation that the coordinates have, pixels, as in `splat`; default: what
+        :class:`~calcium_lightning.nn.head.CoordinateHead` gives at most.
     """
 
     def __init__(
@@ -150,16 +160,20 @@ class SplatDecoder(nn.Module):
         truncate: float = 4.0,
         *,
         expected: bool = True,
+        largest: float = 2 * CELL_SIGMA,
     ) -> None:
         super().__init__()
         if shape not in ("isotropic", "anisotropic", "fixed"):
             raise InputError(f"decoder: shape={shape!r} is not known; choose isotropic, anisotropic or fixed")
-        if sigma <= 0 or truncate <= 0:
-            raise InputError(f"decoder: sigma={sigma} and truncate={truncate} must be positive")
+        if sigma <= 0 or truncate <= 0 or largest <= 0:
+            raise InputError(
+                f"decoder: sigma={sigma}, truncate={truncate} and largest={largest} must be positive"
+            )
         self.shape = shape
         self.sigma = sigma
         self.truncate = truncate
         self.expected = expected
+        self.largest = largest
 
     def forward(self, coordinates: Coordinates, size: tuple[int, int]) -> Tensor:
         """Paint the valid ones of (B, N) coordinates into images (B, H, W) of ``size``."""
@@ -173,10 +187,15 @@ class SplatDecoder(nn.Module):
             sigma = sigma.prod(dim=-1, keepdim=True).sqrt()
         else:
             sigma = torch.full_like(sigma[..., :1], self.sigma)
-        return splat(coordinates.positions, amplitude, sigma, angle, size, self.truncate, coordinates.valid)
+        largest = self.sigma if self.shape == "fixed" else self.largest
+        return splat(
+            coordinates.positions, amplitude, sigma, angle, size, self.truncate, coordinates.valid, largest
+        )
 
 
-def _product_is_faster(sigma: Tensor, size: tuple[int, int], truncate: float) -> bool:
+def _product_is_faster(
+    sigma: Tensor, size: tuple[int, int], truncate: float, largest: float | None = None
+) -> bool:
     """Compare what the two ways of painting would cost per splat."""
     height, width = size
     product = height * width * PRODUCT_COST + (height + width) * PROFILE_COST
@@ -184,5 +203,5 @@ def _product_is_faster(sigma: Tensor, size: tuple[int, int], truncate: float) ->
         product < PATCH_COST * 5**2
     ):  # not worth asking how large the splats are, which waits for a graphics card
         return True
-    radius = truncate * float(sigma.detach().mean())
+    radius = truncate * (float(sigma.detach().mean()) if largest is None else largest)
     return product < PATCH_COST * (2 * radius + 1) ** 2

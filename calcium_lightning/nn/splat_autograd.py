@@ -20,11 +20,14 @@ memory.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from calcium_lightning.core.device import full_precision
 
 # Elements per block of patches: a mebibyte of float32 stays in a core's cache; a graphics card wants large
 # launches.
@@ -54,7 +57,7 @@ class ProfileSplat(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Sum the gradient against the profiles."""
         positions, amplitude, sigma, y, x = ctx.saved_tensors
-        with torch.autocast(positions.device.type, enabled=False):
+        with full_precision(positions.device):
             weighted_y = y * torch.bmm(x, gradient.transpose(1, 2))
             weighted_x = x * torch.bmm(y, gradient)
         zeroth = weighted_y.sum(dim=-1)
@@ -87,10 +90,19 @@ class PatchSplat(torch.autograd.Function):
         valid: Tensor | None,
         size: tuple[int, int],
         truncate: float,
+        largest: float | None = None,
     ) -> Tensor:
-        """Paint (B, N) splats: positions and sigma (B, N, 2), the others (B, N) -> (B, H, W)."""
+        """Paint (B, N) splats: positions and sigma (B, N, 2), the others (B, N) -> (B, H, W).
+
+        With the ``largest`` standard deviation there may be, nobody asks how large they are, which on a
+        graphics card means to wait for it: all get the patch of that one.
+        """
         batch = positions.shape[0]
-        ctx.buckets = _buckets(positions, sigma, valid, size, truncate)
+        if largest is None:
+            ctx.buckets = _buckets(positions, sigma, valid, size, truncate)
+        else:
+            radius = min(max(size), max(1, math.ceil(truncate * largest - 0.5)))
+            ctx.buckets = [(radius, torch.arange(amplitude.numel(), device=amplitude.device))]
         ctx.save_for_backward(positions, amplitude, sigma, angle)
         ctx.size = size
         flat = _flat(positions, amplitude, sigma, angle)
@@ -112,7 +124,6 @@ class PatchSplat(torch.autograd.Function):
         """Sum each patch of the gradient against its Gaussian."""
         positions, amplitude, sigma, angle = ctx.saved_tensors
         flat = _flat(positions, amplitude, sigma, angle)
-        autocast_off = torch.autocast(positions.device.type, enabled=False)
         grads = [torch.zeros_like(values) for values in flat if values is not None]
         margin = max((radius for radius, _ in ctx.buckets), default=0)
         canvas = torch.nn.functional.pad(gradient, (margin,) * 4).contiguous()
@@ -127,13 +138,13 @@ class PatchSplat(torch.autograd.Function):
                 place = _Placement(flat, block, radius, margin, positions.shape[1], ctx.size)
                 start = (place.corner[:, None] + down).view(-1)
                 patch = runs.index_select(0, start).view(-1, length, length)
-                with autocast_off:
+                with full_precision(positions.device):
                     parts = place.gradients(patch)
                 for total, part in zip(grads, parts, strict=True):
                     total[block] = part
         result: list[Tensor | None] = [grads[0].view_as(positions), grads[1].view_as(amplitude)]
         result += [grads[2].view_as(sigma), grads[3].view_as(angle) if angle is not None else None]
-        return (*result, None, None, None)
+        return (*result, None, None, None, None)
 
 
 class _Placement:
@@ -156,8 +167,8 @@ class _Placement:
         self.sigma = sigma[block]
         self.angle = None if angle is None else angle[block]
         position = positions[block]
-        last = torch.tensor(size, device=position.device) - 1
-        centre = torch.minimum(position.round().nan_to_num().clamp(0, max(size)).long(), last)
+        whole = position.round().nan_to_num().long()
+        centre = torch.stack([whole[:, i].clamp(0, size[i] - 1) for i in (0, 1)], dim=1)
         corner = centre + (margin - radius)
         frame = torch.div(block, per_frame, rounding_mode="floor")
         self.corner = (frame * (size[0] + 2 * margin) + corner[:, 0]) * (size[1] + 2 * margin) + corner[:, 1]

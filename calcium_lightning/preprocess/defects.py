@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import median_filter, rank_filter
+from scipy.ndimage import median_filter
 
 from calcium_lightning.core.frames import Frames
 
@@ -28,8 +28,8 @@ LEAST_NOISE = 0.5
 LEAST_LIGHT = 1e-3
 #: more than this share of all pixels isn't a sensor's defects, but the picture's own grain
 MOST = 0.005
-#: a pixel's neighbours, near and far
-NEAR, FAR = (np.arange(side**2).reshape(side, side) != side**2 // 2 for side in (3, 5))
+#: a pixel's neighbours: the nearest ones, and how far away others are
+NEAR, FAR = np.arange(9).reshape(3, 3) != 4, 2
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,24 @@ def _stands_out(slopeless: np.ndarray, image: np.ndarray, least: float) -> np.nd
     Above them in the image itself, too: the corners of a masked field aren't. One neighbour on each side
     doesn't count: it may be a defect itself.
     """
-    highest, top = (
-        rank_filter(part, -2, footprint=FAR, mode="constant", cval=-np.inf) for part in (slopeless, image)
-    )
-    lowest = rank_filter(slopeless, 1, footprint=FAR, mode="constant", cval=np.inf)
+    highest, top, lowest = second_highest(slopeless), second_highest(image), -second_highest(-slopeless)
     span = highest - lowest  # negative where a field has too few pixels for neighbours
     return (span >= 0) & (slopeless - highest > SHARPNESS * span + least) & (image - top > least)
+
+
+def second_highest(image: np.ndarray) -> np.ndarray:
+    """Second highest of the 24 pixels around each of (H, W); beyond the edge there is nothing (-inf).
+
+    What a rank filter gives, from two running maxima of whole shifted images.
+    """
+    height, width = image.shape
+    padded = np.pad(image, FAR, constant_values=-np.inf)
+    highest, second, lower = (np.full(image.shape, -np.inf, image.dtype) for _ in range(3))
+    for y, x in np.ndindex(2 * FAR + 1, 2 * FAR + 1):
+        if (y, x) == (FAR, FAR):
+            continue
+        there = padded[y : y + height, x : x + width]
+        np.minimum(highest, there, out=lower)
+        np.maximum(second, lower, out=second)
+        np.maximum(highest, there, out=highest)
+    return second

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
 from calcium_lightning.io.array_session import as_session
@@ -31,6 +32,8 @@ from calcium_lightning.preprocess.wander import Wander, estimate_wander
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
+#: pixels whose values are sorted at a time
+FEW_PIXELS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def prepare(
         motion = known.of(kept_frames(session))
     else:
         motion = _motion(session, cell_diameter, settings, device)
+    give_back_freed()
     if isinstance(session, RepairedSession):
         shifts = motion if isinstance(motion, np.ndarray) else motion.shifts
         session = session.knowing_motion(shifts, cell_diameter)
@@ -273,7 +277,10 @@ def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.
 
 def _median(stack: Tensor) -> Tensor:
     """Median over the first axis of (n, h, w) without NaN; sorting contiguous lines beats nanmedian."""
-    lines = stack.flatten(1).T.contiguous().sort(1).values  # NaN goes last
-    known = (~lines.isnan()).sum(1)
-    middle = ((known - 1) // 2).clamp_min(0)
-    return lines.gather(1, middle[:, None])[:, 0].view(stack.shape[1:])
+    medians = []
+    for pixels in stack.flatten(1).split(FEW_PIXELS, 1):
+        lines = pixels.T.contiguous().sort(1).values  # NaN goes last
+        known = (~lines.isnan()).sum(1)
+        middle = ((known - 1) // 2).clamp_min(0)
+        medians.append(lines.gather(1, middle[:, None])[:, 0])
+    return torch.cat(medians).view(stack.shape[1:])

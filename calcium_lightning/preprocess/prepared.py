@@ -150,9 +150,7 @@ class Prepared:
 
     def resampled(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """Frames [start, stop) without motion at the network's scale, frames' units, float32 (n, h, w)."""
-        return self.resample(
-            torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop
-        )
+        return self.resample(torch.from_numpy(self.session.frames(start, stop)), start, crop)
 
     def resample(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already: of any type (n, H, W), the first one ``start``."""
@@ -160,17 +158,17 @@ class Prepared:
         top, bottom, left, right = crop or (0, rows, 0, columns)
         span = slice(start, start + len(frames))
         device = frames.device
-        shifts = torch.from_numpy(self.shifts[span]).to(device)
-        y = network_centers(height, rows)[top:bottom].to(device)
-        x = network_centers(width, columns)[left:right].to(device)
+        shifts = torch.from_numpy(self.shifts[span])
+        y, x = network_centers(height, rows)[top:bottom], network_centers(width, columns)[left:right]
         sigma_y, sigma_x = (antialias_sigma(factor) for factor in self.scale.factor)
         sigmas = (sigma_y, sigma_x)
         if self.patches is None:
             still = sample(frames, (y, x), shifts, sigmas)
         else:
             step_y, step_x = (1 / self.scale.factor).tolist()
+            y, x, moved = y.to(device), x.to(device), shifts.to(device)
             displacement = self.displacement(span, y, x)
-            still = sample_undone(frames, (y, x), (step_y, step_x), shifts, displacement, sigmas)
+            still = sample_undone(frames, (y, x), (step_y, step_x), moved, displacement, sigmas)
         if (self.gain[span] != 1).any() or (self.offset[span] != 0).any():
             gain, offset = (
                 torch.from_numpy(part[span]).to(device)[:, None, None] for part in (self.gain, self.offset)
@@ -242,9 +240,7 @@ class Prepared:
 
     def detail(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """Frames [start, stop) without motion, background, baseline; frames' units, float32 (n, h, w)."""
-        return self.detail_of(
-            torch.from_numpy(self.session.frames(start, stop).astype(np.float32)), start, crop
-        )
+        return self.detail_of(torch.from_numpy(self.session.frames(start, stop)), start, crop)
 
     def detail_of(self, frames: Tensor, start: int, crop: Crop | None = None) -> Tensor:
         """The same for frames that were read already, of any type (n, H, W)."""

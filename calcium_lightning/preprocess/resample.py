@@ -78,7 +78,8 @@ def sample(
     frames : Tensor (n, H, W)
         Of any type.
     centers : (Tensor (h,), Tensor (w,))
-        Rows and columns of the grid, source pixels, ascending.
+        Rows and columns of the grid, source pixels, ascending. Best on the CPU, as are the shifts, wherever
+        the frames are: what part of them is seen is decided here, and nobody waits for a device.
     shifts : Tensor (n, 2)
         Displacement (dy, dx) of the tissue in each frame, source pixels.
     sigmas : (float, float)
@@ -88,33 +89,49 @@ def sample(
     -------
     Tensor, float32 (n, h, w)
     """
-    lengths = frames.shape[1:]
-    (y0, y1), (x0, x1) = (_reach(centers[i], shifts[:, i], sigmas[i], lengths[i]) for i in (0, 1))
+    lengths, device = frames.shape[1:], frames.device
+    spans = [tuple(torch.aminmax(shifts[:, i])) for i in (0, 1)] if len(shifts) else []
+    spread = [(float(low), float(high)) for low, high in spans] or [(0.0, 0.0)] * 2
+    strips = [list(_strips(centers[i].tolist(), spread[i], sigmas[i], lengths[i])) for i in (0, 1)]
+    (y0, y1), (x0, x1) = ((line[0][1], line[-1][2]) for line in strips)
     # Only what the grid can see takes part.
     frames = frames[:, y0:y1, x0:x1].float()
-    rows, columns = (shift_matrices(lengths[i], centers[i], shifts[:, i], sigmas[i]) for i in (0, 1))
+    rows, columns = (
+        shift_matrices(lengths[i], centers[i].to(device), shifts[:, i].to(device), sigmas[i]) for i in (0, 1)
+    )
     half = frames.new_empty(len(frames), len(centers[0]), x1 - x0)
-    for part, low, high in _strips(centers[0], shifts[:, 0], sigmas[0], lengths[0]):
+    for part, low, high in strips[0]:
         half[:, part] = rows[:, part, low:high] @ frames[:, low - y0 : high - y0]
     result = frames.new_empty(len(frames), len(centers[0]), len(centers[1]))
-    for part, low, high in _strips(centers[1], shifts[:, 1], sigmas[1], lengths[1]):
+    for part, low, high in strips[1]:
         result[:, :, part] = half[:, :, low - x0 : high - x0] @ columns[:, part, low:high].mT
     return result
 
 
-def _strips(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> Iterator[tuple[slice, int, int]]:
-    """Parts of a line of samples, and the source pixels [low, high) that each touches."""
+def _strips(
+    centers: list[float], spread: tuple[float, float], sigma: float, length: int
+) -> Iterator[tuple[slice, int, int]]:
+    """Parts of a line of samples, and the source pixels [low, high) that each touches.
+
+    Parameters
+    ----------
+    centers : list of float
+        Of the samples, ascending.
+    spread : (float, float)
+        The least and the largest shift.
+    sigma : float
+        Of the Gaussian.
+    length : int
+        Pixels of the line.
+    """
+    reach = REACH_SIGMAS * sigma + 2
     count = max(1, round(len(centers) / STRIP))
     for begin, end in pairwise(round(i * len(centers) / count) for i in range(count + 1)):
-        yield slice(begin, end), *_reach(centers[begin:end], shifts, sigma, length)
-
-
-def _reach(centers: Tensor, shifts: Tensor, sigma: float, length: int) -> tuple[int, int]:
-    """The source pixels that sampling at ``centers`` under all ``shifts`` may touch."""
-    reach = REACH_SIGMAS * sigma + 2
-    low = float((centers.min() + shifts.min()).clamp(0, length - 1)) - reach
-    high = float((centers.max() + shifts.max()).clamp(0, length - 1)) + reach
-    return max(0, int(low)), min(length, int(high) + 2)
+        low, high = (
+            min(max(place + shift, 0.0), length - 1.0)
+            for place, shift in zip((centers[begin], centers[end - 1]), spread, strict=True)
+        )
+        yield slice(begin, end), max(0, int(low - reach)), min(length, int(high + reach) + 2)
 
 
 @lru_cache(maxsize=32)

@@ -247,29 +247,30 @@ class LabelLoss(nn.Module):
         frame = torch.arange(count, device=labels.positions.device)[:, None].expand(labels.valid.shape)
         pixel = labels.positions.round().long()
         inside = labels.valid & (pixel >= 0).all(-1) & (pixel[..., 0] < height) & (pixel[..., 1] < width)
-        frame, pixel, truth, brightness = (
-            frame[inside],
-            pixel[inside],
-            labels.positions[inside],
-            labels.amplitude[inside],
-        )
+        # Places without a cell stay among the others and count for nothing: to pick the cells out, a graphics
+        # card would have to tell how many there are, and be waited for.
+        pixel = torch.where(inside[..., None], pixel, 0).flatten(0, 1)
+        truth = torch.where(inside[..., None], labels.positions, 0.0).flatten(0, 1)
+        brightness = torch.where(inside, labels.amplitude, 1.0).flatten()
+        frame, inside = frame.flatten(), inside.flatten()
+        place = (frame * height + pixel[:, 0]) * width + pixel[:, 1]
         target = torch.zeros_like(maps.logit)
-        target[frame, pixel[:, 0], pixel[:, 1]] = 1.0
+        target.view(-1).scatter_reduce_(0, place, inside.to(target), "amax")
         presence = F.binary_cross_entropy_with_logits(maps.logit, target, reduction="sum") / count
         step = torch.arange(-self.reach, self.reach + 1, device=pixel.device)
         around = torch.cartesian_prod(step, step)
         near = pixel[:, None] + around
-        known = ((near >= 0) & (near < near.new_tensor([height, width]))).all(-1)
+        known = (near >= 0).all(-1) & (near[..., 0] < height) & (near[..., 1] < width)
         y, x = near[..., 0].clamp(0, height - 1), near[..., 1].clamp(0, width - 1)
         at = _lookup(maps, frame[:, None].expand_as(y), y, x)
         weight = F.logsigmoid(at["logit"]).masked_fill(~known, -1e4)
-        place = _normal(truth[:, None], near + at["offset"], at["offset_std"]).sum(-1)
+        placed = _normal(truth[:, None], near + at["offset"], at["offset_std"]).sum(-1)
         spread = (
             at["amplitude_std"].square() + (self.amplitude_tolerance * brightness[:, None]).square()
         ).sqrt()
         bright = _normal(brightness[:, None], at["amplitude"], spread)
-        mixture = torch.logsumexp(torch.log_softmax(weight, 1) + place + bright, 1)
-        placement = -mixture.sum() / count
+        mixture = torch.logsumexp(torch.log_softmax(weight, 1) + placed + bright, 1)
+        placement = -torch.where(inside, mixture, 0.0).sum() / count
         total = presence + self.weight * placement
         return LossTerms(total, {"presence": presence.detach(), "placement": placement.detach()})
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from calcium_lightning.localize.activity import Activity
-from calcium_lightning.localize.detect import Movie, detect
+from calcium_lightning.localize.detect import Movie, detect, read_ahead
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.finder import CellFinder, Detect, FoundCells, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
@@ -469,3 +469,17 @@ def test_cells_that_no_gaussian_fits_are_found_once_each():
     for cell, match in enumerate(near.argmax(1)):
         denoised = whole(result.activity.denoised)[accepted][match]
         assert np.corrcoef(denoised, traces[cell])[0, 1] > 0.95
+
+
+def test_frames_that_are_read_ahead_come_in_order_and_errors_with_them():
+    def read(span):
+        if span[0] == 6:
+            raise OSError("gone")
+        return torch.arange(*span)
+
+    spans = [(0, 3), (3, 6), (6, 9)]
+    blocks = read_ahead(read, spans)
+    assert [next(blocks).tolist() for _ in range(2)] == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(OSError, match="gone"):
+        next(blocks)
+    assert list(read_ahead(read, [])) == []

@@ -12,11 +12,11 @@ from helpers.moving import Recording, moving_tissue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.ndimage import generic_filter
+from scipy.ndimage import generic_filter, rank_filter
 
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
-from calcium_lightning.preprocess.defects import Defects, find_defects
+from calcium_lightning.preprocess.defects import Defects, find_defects, second_highest
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.repaired import RepairedSession
 from calcium_lightning.simulation.scene import Scene
@@ -223,3 +223,11 @@ def test_a_hot_pixel_leaves_no_trace_in_what_the_network_sees(tmp_path):
     assert largest["sound", True] == largest["sound", False]
     assert largest["hot", True] < 1.2 * largest["sound", True]
     assert largest["hot", False] > 2 * largest["hot", True]
+
+
+@pytest.mark.parametrize("shape", [(30, 41), (3, 2), (1, 9)])
+def test_the_second_highest_neighbour_is_that_of_a_rank_filter(shape):
+    image = np.random.default_rng(0).integers(0, 20, shape).astype(float)
+    around = np.arange(25).reshape(5, 5) != 12
+    ranked = rank_filter(image, -2, footprint=around, mode="constant", cval=-np.inf)
+    np.testing.assert_array_equal(second_highest(image), ranked)

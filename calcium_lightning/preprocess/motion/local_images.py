@@ -41,7 +41,7 @@ class LocalImages:
     @classmethod
     def gaussians(cls, places: Tensor, sigma: float, reach: float, size: tuple[int, int]) -> LocalImages:
         """Return Gaussians of peak 1 at places (K, 2), ordered by y, that end at the distance ``reach``."""
-        (height, width), rows = size, exact(places[:, 0])
+        (height, width), rows = size, exact(places[:, 0]).cpu()
         count = max(1, round(height / max(ROWS * reach, 1)))
         edges = torch.linspace(0, height, count + 1).round().long().tolist()
         parts, blocks = [], []

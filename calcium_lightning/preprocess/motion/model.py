@@ -35,7 +35,7 @@ HUBER = 1.5
 #: fewer frames than this say nothing about time
 MIN_FRAMES_IN_TIME = 16
 #: pixels whose products of modes are held at a time
-FEW_PIXELS = 4096
+FEW_PIXELS = 1024
 #: a coefficient that differs by more standard deviations from its neighbours in time is left free
 SURPRISE = 2.0
 #: where an atom may be non-zero, in cell diameters from its place
@@ -207,8 +207,8 @@ class MotionModel:
         residual = torch.addmm(frames, smooth_part, self._smooth, alpha=-1)
         self._local.subtract_from(residual, brightness)
         misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
-        first = torch.eye(len(extra), steps, dtype=torch.float64)
         normal = exact(self._normal + torch.diag(extra))
+        first = torch.eye(len(extra), steps, dtype=torch.float64, device=normal.device)
         covariance = torch.linalg.solve(normal, first).to(frames)[:steps]
         std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:steps]
         covariance = covariance / self._scale[:steps] / self._scale[:steps, None]

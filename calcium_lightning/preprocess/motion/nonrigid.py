@@ -19,8 +19,8 @@ from calcium_lightning.preprocess.motion.blocks import repaired
 from calcium_lightning.preprocess.motion.coherence import CoherencePrior
 from calcium_lightning.preprocess.motion.model import MotionModel, Solution
 from calcium_lightning.preprocess.motion.patches import PatchGrid, undo
-from calcium_lightning.preprocess.motion.registration import shift_frames
-from calcium_lightning.preprocess.motion.rigid import FEW, RigidEstimator, filled
+from calcium_lightning.preprocess.motion.registration import FEW, shift_frames
+from calcium_lightning.preprocess.motion.rigid import RigidEstimator, filled
 from calcium_lightning.preprocess.motion.types import Motion, MotionSettings, PatchShifts
 
 #: least standard deviation of the difference between neighbouring places, session pixels
@@ -56,7 +56,7 @@ class PatchEstimator(RigidEstimator):
 
     def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
         still = [
-            shift_frames(frames[some[i]], self.shifts[slice(*self.blocks[i])][some[i]])
+            shift_frames(self.unpacked(frames[some[i]]), self.shifts[slice(*self.blocks[i])][some[i]])
             for i, frames in sample.items()
         ]
         return torch.cat(still).mean(0)

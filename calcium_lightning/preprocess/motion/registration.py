@@ -17,6 +17,8 @@ from calcium_lightning.preprocess.resample import apply_separable
 
 #: frames whose mutual correlation chooses the first template, and how many of them make it
 REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
+#: frames that are transformed or filtered at a time: what is small stays in the processor's cache
+FEW = 32
 #: a Gaussian's weights below this share of its peak are no different from 0 in single precision
 LEAST_WEIGHT = 1e-9
 
@@ -61,12 +63,18 @@ def shift_frames(frames: Tensor, shifts: Tensor) -> Tensor:
         Beyond the ends the last pixel repeats.
     """
     count, height, width = frames.shape
-    limit = torch.tensor([height, width], device=shifts.device)
-    shifts = torch.minimum(torch.maximum(shifts, -limit), limit)
+    shifts = torch.stack([shifts[:, i].clamp(-n, n) for i, n in enumerate((height, width))], 1)
     whole = shifts.floor()
     kernels = (cubic_weights((shifts - whole)[:, i]) for i in (0, 1))
     kernel = torch.einsum("ni,nj->nij", *kernels)[:, None]
-    starts = whole.long().cpu() - 1  # where the four pixels of the first result begin
+    starts = whole.long() - 1  # where the four pixels of the first result begin
+    cut = cut_by_copies if frames.device.type == "cpu" else cut_by_gathering
+    return torch.nn.functional.conv2d(cut(frames, starts)[None], kernel, groups=count)[0]
+
+
+def cut_by_copies(frames: Tensor, starts: Tensor) -> Tensor:
+    """Parts (n, h + 3, w + 3) of frames (n, h, w) that begin at ``starts`` (n, 2); the last pixel repeats."""
+    count, height, width = frames.shape
     above, left = (-starts.amin(0)).clamp_min(0).tolist()
     below, right = (starts.amax(0) + 3).clamp_min(0).tolist()
     padded = torch.nn.functional.pad(frames, (left, right, above, below), mode="replicate")
@@ -75,7 +83,17 @@ def shift_frames(frames: Tensor, shifts: Tensor) -> Tensor:
         parts, padded, (starts + torch.tensor([above, left])).tolist(), strict=True
     ):
         part.copy_(frame[y : y + height + 3, x : x + width + 3])
-    return torch.nn.functional.conv2d(parts[None], kernel, groups=count)[0]
+    return parts
+
+
+def cut_by_gathering(frames: Tensor, starts: Tensor) -> Tensor:
+    """The same without a question to the device, which would be waited for; a CPU is slower at it."""
+    rows, columns = (
+        (starts[:, i, None] + torch.arange(n + 3, device=frames.device)).clamp(0, n - 1)
+        for i, n in enumerate(frames.shape[1:])
+    )
+    frame = torch.arange(len(frames), device=frames.device)[:, None, None]
+    return frames[frame, rows[:, :, None], columns[:, None]]
 
 
 def gaussian_matrix(length: int, sigma: float, device: torch.device) -> Tensor:
@@ -164,19 +182,32 @@ class Correlator:
         shifts = torch.stack([inner_y - ry + dy, inner_x - rx + dx], 1)
         return torch.where(best.values[:, None] > 0, shifts, torch.zeros_like(shifts))
 
+    def _products(self, first: Tensor, second: Tensor) -> Tensor:
+        """Products (n, m) of the images behind spectra, by Parseval: what isn't stored is its conjugate."""
+        twice = torch.full((first.shape[-1], 1), 2.0, device=first.device)
+        twice[0] = 1
+        if self.size[1] % 2 == 0:
+            twice[-1] = 1
+        weighted, plain = torch.view_as_real(first) * twice, torch.view_as_real(second)
+        return weighted.flatten(1) @ plain.flatten(1).T / (self.size[0] * self.size[1])
+
     def first_template(self, frames: Tensor, rounds: int = 3) -> Tensor:
         """Template (h, w): the frame that resembles most others, then the mean of frames registered to it.
 
         Of few frames (n, h, w), as :data:`REFERENCE_FRAMES`: each is compared with each.
         """
-        spectra = self.transform(frames)
-        images = torch.fft.irfft2(spectra, s=self.size).flatten(1)
-        images = images / images.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        nearest = (images @ images.T).topk(min(REFERENCE_NEIGHBOURS, len(frames)), 1)
+        # A few frames at a time: of all, there are only the spectra.
+        parts = frames.split(FEW)
+        spectra = [self.transform(some) for some in parts]
+        products = torch.cat([torch.cat([self._products(a, b) for b in spectra], 1) for a in spectra])
+        norm = products.diagonal().clamp_min(0).sqrt().clamp_min(1e-12)
+        nearest = (products / norm / norm[:, None]).topk(min(REFERENCE_NEIGHBOURS, len(frames)), 1)
         template = frames[nearest.indices[nearest.values.mean(1).argmax()]].mean(0)
         for _ in range(rounds):
-            shifts = self(spectra, template)
-            template = shift_frames(frames, shifts - shifts.median(0).values).mean(0)
+            shifts = torch.cat([self(some, template) for some in spectra])
+            steps = (shifts - shifts.median(0).values).split(FEW)
+            moved = (shift_frames(some, step).sum(0) for some, step in zip(parts, steps, strict=True))
+            template = torch.stack(list(moved)).sum(0) / len(frames)
         return template
 
 

@@ -18,9 +18,11 @@ from torch.nn import functional
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
 from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion.registration import (
+    FEW,
     REFERENCE_FRAMES,
     Correlator,
     shift_frames,
@@ -35,8 +37,6 @@ LOST_CONTRAST = 0.1
 BLOCK_VALUES, LEARN_VALUES = 256 * 96**2, 1280 * 128**2
 #: how far an atom moves towards its new estimate in one round
 RELAXATION = 0.7
-#: frames that are filtered at a time: what is small stays in the processor's cache
-FEW = 32
 
 
 def check_diameter(cell_diameter: float, field: tuple[int, int]) -> None:
@@ -84,7 +84,7 @@ class RigidEstimator:
         """Learn on a sample of the blocks, then estimate the others."""
         wanted = max(1, self.learn_frames // self.block_frames)
         chosen = sorted({round(i) for i in np.linspace(0, len(self.blocks) - 1, wanted)})
-        sample = {i: self.read(*self.blocks[i]) for i in chosen}
+        sample = {i: self._packed(self.read(*self.blocks[i])) for i in chosen}
         usual = torch.cat([self.contrast[slice(*self.blocks[i])] for i in chosen]).median()
         self.threshold = LOST_CONTRAST * usual
         self.model = model = self._learn(sample)
@@ -103,6 +103,17 @@ class RigidEstimator:
         self.contrast[start:stop] = frames.flatten(1).std(1)
         return frames
 
+    def _packed(self, frames: Tensor) -> Tensor:
+        """Frames as they are kept: sums of 8-bit pixels in half the memory, without loss."""
+        area = self.binning**2
+        if self.session.dtype != np.uint8 or 255 * area > torch.iinfo(torch.int16).max:
+            return frames
+        return (frames * area).round_().to(torch.int16)
+
+    def unpacked(self, kept: Tensor) -> Tensor:
+        """Frames (n, h, w), float32, of what was kept of them."""
+        return kept if kept.is_floating_point() else kept.float() / self.binning**2
+
     def lost(self, start: int, stop: int) -> Tensor:
         """Which frames have next to no contrast, bool (n,); :meth:`read` has looked at them."""
         contrast = self.contrast[start:stop]
@@ -119,6 +130,7 @@ class RigidEstimator:
         step = max(1, count // REFERENCE_FRAMES)
         some = {i: good[i].nonzero()[::step, 0] for i in sample}
         template = self._first_template(sample, some)
+        give_back_freed()
         learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
         self._centre(learned)
         modulated = self.raw and bool(template.quantile(0.05) > 0)
@@ -126,20 +138,24 @@ class RigidEstimator:
             template, self._inside(learned), self.cell, settings.mode_diameters, modulated
         )
         model.windows = self.windows
+        warped = {i: torch.empty(kept.shape, device=self.device).flatten(1) for i, kept in sample.items()}
         for round_ in range(settings.rounds):
-            warped = {i: self.warp(model, frames, spans[i]) for i, frames in sample.items()}
+            for i, kept in sample.items():
+                warped[i].copy_(self.warp(model, self.unpacked(kept), spans[i]))
             total = torch.stack([block[good[i]].sum(0) for i, block in warped.items()]).sum(0)
             model.update((total / len(learned)).view(self.size))
             self._learn_round(model, warped, spans, good, round_, len(learned))
             self._learn_parts(model, learned)
+            give_back_freed()
             self._centre(learned)
         return model
 
     def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
         """Template (h, w) of some frames of the sample, and the sample's first shifts."""
-        template = self.correlate.first_template(torch.cat([sample[i][some[i]] for i in sample]))
-        for i, frames in sample.items():
-            self._place(slice(*self.blocks[i]), frames, template)
+        few = torch.cat([self.unpacked(sample[i][some[i]]) for i in sample])
+        template = self.correlate.first_template(few)
+        for i, kept in sample.items():
+            self._place(slice(*self.blocks[i]), self.unpacked(kept), template)
         return template
 
     def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:

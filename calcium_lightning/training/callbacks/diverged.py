@@ -41,7 +41,7 @@ class Diverged(Callback):
         """Note the first bad step where it happened, on the device; look at it now and then."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, Tensor):
-            step = torch.tensor(float(trainer.global_step), device=loss.device)
+            step = torch.full((), float(trainer.global_step), device=loss.device)
             bad = torch.where(torch.isfinite(loss.detach()).all(), torch.inf, step)
             self._first = bad if self._first is None else torch.minimum(self._first, bad)
         if self._first is not None and ((batch_idx + 1) % self.every == 0 or trainer.is_last_batch):

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, shift
 
 from calcium_lightning.preprocess.motion.prior import conjugate_gradients, predict_from_neighbours
-from calcium_lightning.preprocess.motion.registration import Correlator, cubic_weights, shift_frames, smooth
+from calcium_lightning.preprocess.motion.registration import (
+    Correlator,
+    cubic_weights,
+    cut_by_copies,
+    cut_by_gathering,
+    shift_frames,
+    smooth,
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -84,3 +91,23 @@ def test_prediction_chooses_the_time_constant_by_its_error():
     mean, spread = predict_from_neighbours(slow)
     assert spread.item() == pytest.approx(0.09, rel=0.2)
     assert (mean[20:-20, 0] - torch.sin(torch.arange(400) / 60)[20:-20]).std() < 0.1
+
+
+@pytest.mark.parametrize("width", [40, 41])
+def test_products_of_spectra_are_those_of_images(width):
+    torch.manual_seed(0)
+    correlate = Correlator(30, width, 6.0, 0.2, torch.device("cpu"))
+    spectra = correlate.transform(torch.randn(5, 30, width))
+    images = torch.fft.irfft2(spectra, s=(30, width)).flatten(1)
+    torch.testing.assert_close(correlate._products(spectra, spectra), images @ images.T)
+
+
+def test_frames_are_cut_alike_in_both_ways():
+    torch.manual_seed(0)
+    frames, starts = torch.randn(6, 9, 11), torch.randint(-14, 14, (6, 2))
+    torch.testing.assert_close(cut_by_gathering(frames, starts), cut_by_copies(frames, starts))
+
+
+def test_frames_are_shifted_away_from_the_cpu_without_a_question():
+    moved = shift_frames(torch.empty(3, 8, 9, device="meta"), torch.empty(3, 2, device="meta"))
+    assert moved.shape == (3, 8, 9)
