@@ -11,6 +11,7 @@ from helpers.planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
@@ -469,3 +470,11 @@ def test_cells_that_no_gaussian_fits_are_found_once_each():
     for cell, match in enumerate(near.argmax(1)):
         denoised = whole(result.activity.denoised)[accepted][match]
         assert np.corrcoef(denoised, traces[cell])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rounds": 0}, {"residual_searches": -1}, {"decay_s": 0.0}, {"threshold": 0.0}]
+)
+def test_settings_that_leave_nothing_to_do_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=rf"localize\.{next(iter(wrong))}="):
+        LocalizeSettings(**wrong)
