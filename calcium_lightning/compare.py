@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import Input, as_paths, find_inputs, one_path, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 
@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.cells is None and cfg.truth is not None:
         raise InputError("truth=: goes with cells=; runs= are compared by what evaluate has measured")
     page: Path = output_paths([Input.named(Path("comparison"))], cfg.output, ".html")[0]
-    table = page.with_suffix(".csv") if cfg.table is None else as_paths(cfg.table)[0]
+    table = page.with_suffix(".csv") if cfg.table is None else one_path("table", cfg.table)
     (_compare_runs if cfg.cells is None else _compare_cells)(cfg, page, table)
     print(f"table: {table}\npage: {page}")
 
@@ -42,7 +42,7 @@ def _compare_cells(cfg: DictConfig, page: Path, table: Path) -> None:
     from calcium_lightning.pages.terminal import show_results
 
     cells = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
-    truth = None if cfg.truth is None else as_paths(cfg.truth)[0]
+    truth = None if cfg.truth is None else one_path("truth", cfg.truth)
     for target in (page, table):
         check_output(target, cfg.overwrite)
     comparison = compare_results(cells, truth, radius=cfg.radius)

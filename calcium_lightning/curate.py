@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import getpass
 from contextlib import ExitStack
-from pathlib import Path
 
 from omegaconf import DictConfig
 
-from calcium_lightning.command.inputs import as_paths
+from calcium_lightning.command.inputs import one_path
 from calcium_lightning.command.start import entry_point
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
 
 
@@ -19,13 +17,6 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user without a name
         return ""
-
-
-def _one(key: str, value: object) -> Path:
-    paths = as_paths(value)
-    if len(paths) != 1:
-        raise InputError(f"{key}: one file at a time; {len(paths)} were given")
-    return paths[0]
 
 
 @entry_point("curate", plugins=register)
@@ -38,8 +29,8 @@ def main(cfg: DictConfig) -> None:
     same cell on other days can be confirmed, set apart and joined. from= takes decisions over to cells that
     were extracted anew.
     """
-    given_cells = _one("cells", cfg.cells)
-    given = None if cfg["from"] is None else _one("from", cfg["from"])
+    given_cells = one_path("cells", cfg.cells)
+    given = None if cfg["from"] is None else one_path("from", cfg["from"])
 
     from calcium_lightning.curation.curator import Curator
     from calcium_lightning.curation.ledger import open_ledger
@@ -57,8 +48,8 @@ def main(cfg: DictConfig) -> None:
         ledger = stack.enter_context(open_ledger(path, cfg.who or _user()))
         session = None
         if cfg.session is not None:
-            session = stack.enter_context(Session(_one("session", cfg.session)))
-        links = None if cfg.tracks is None else Links(_one("tracks", cfg.tracks), path)
+            session = stack.enter_context(Session(one_path("session", cfg.session)))
+        links = None if cfg.tracks is None else Links(one_path("tracks", cfg.tracks), path)
         curator = Curator(ledger, session, links=links)
         if decisions is not None:
             found = transfer(decisions, ledger.cells, draw=session is not None)

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.batch import Row, run_batch
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import as_paths, find_inputs, one_path, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> None:
     assert isinstance(settings, dict)
     inputs = find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)
     target, tracks, session = (
-        None if cfg[key] is None else as_paths(cfg[key])[0] for key in ("output", "tracks", "session")
+        None if cfg[key] is None else one_path(key, cfg[key]) for key in ("output", "tracks", "session")
     )
     one = target if len(inputs) == 1 else None
     writer = writer_of(one, cfg.format)

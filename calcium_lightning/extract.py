@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.batch import NOTES, Row, run_batch
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import Input, find_inputs, one_path, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import expect, positive
 from calcium_lightning.sweeps.plugins import register
@@ -76,7 +76,7 @@ def main(cfg: DictConfig) -> None:
 
     device = choose_device(cfg.device)
     detector = ready(instantiate(cfg.detector, _convert_="all"), device)
-    mask = None if cfg.field is None else read_mask(as_paths(cfg.field)[0])
+    mask = None if cfg.field is None else read_mask(one_path("field", cfg.field))
     chain = instantiate(cfg.preprocess)
     preprocess = (
         None
@@ -91,7 +91,7 @@ def main(cfg: DictConfig) -> None:
 
     def log(output: Path) -> None:
         if logged:
-            checkpoint = None if cfg.checkpoint is None else as_paths(cfg.checkpoint)[0]
+            checkpoint = None if cfg.checkpoint is None else one_path("checkpoint", cfg.checkpoint)
             log_extraction(cfg.logger, output, checkpoint, plain_settings(cfg))
 
     def work(job: tuple[Input, Path]) -> Row:

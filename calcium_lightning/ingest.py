@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.command.batch import NOTES, Row, run_batch
-from calcium_lightning.command.inputs import Input, as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import Input, as_paths, find_inputs, one_path, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.sweeps.plugins import register
 
@@ -49,7 +49,7 @@ def main(cfg: DictConfig) -> None:
         guard(path for path in item.path.rglob("*") if not is_session(path))  # a folder's, but for results
     given = [None] * (1 if cfg.join else len(inputs)) if cfg.truth is None else cfg.truth
     given = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    truths = [None if item is None else as_paths(item)[0] for item in given]
+    truths = [None if item is None else one_path("truth", item) for item in given]
     if len(truths) != (1 if cfg.join else len(inputs)):
         raise InputError(
             f"truth=: {len(truths)} files for {len(inputs)} inputs; give one for each, in their order"
@@ -63,7 +63,7 @@ def main(cfg: DictConfig) -> None:
 
     def stamp_of(job: Job) -> str:
         group, truth, _ = job
-        beside = [truth, None if cfg.field is None else as_paths(cfg.field)[0], *settings.behavior]
+        beside = [truth, None if cfg.field is None else one_path("field", cfg.field), *settings.behavior]
         return recording_stamp([item.path for item in group], [path for path in beside if path], cfg)
 
     @contextmanager
@@ -134,7 +134,7 @@ def _settings(cfg: DictConfig) -> IngestSettings:
         dtype=None if cfg.shape is not None else cfg.dtype,
         timestamps=cfg.timestamps,
         compression=cfg.compression,
-        field=None if cfg.field is None else read_mask(as_paths(cfg.field)[0]),
+        field=None if cfg.field is None else read_mask(one_path("field", cfg.field)),
         behavior=() if cfg.behavior is None else tuple(as_paths(cfg.behavior)),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from calcium_lightning.command.batch import Row, run_batch
-from calcium_lightning.command.inputs import as_paths, find_inputs, output_paths
+from calcium_lightning.command.inputs import find_inputs, one_path, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -29,7 +29,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.pages.report import write_report
 
     inputs = find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)
-    metrics = None if cfg.metrics is None else as_paths(cfg.metrics)[0]
+    metrics = None if cfg.metrics is None else one_path("metrics", cfg.metrics)
     targets = output_paths(inputs, cfg.output, ".html")
     index = Path(os.path.commonpath([target.absolute().parent for target in targets])) / INDEX
     several, entries = len(inputs) > 1, dict[str, Entry]()

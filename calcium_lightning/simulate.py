@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.inputs import as_paths, run_folder
+from calcium_lightning.command.inputs import one_path, run_folder
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -82,14 +82,14 @@ def main(cfg: DictConfig) -> None:
     if days is not None:
         from calcium_lightning.simulation.recorded_days import write_days
 
-        folder = run_folder() if cfg.output is None else as_paths(cfg.output)[0]
+        folder = run_folder() if cfg.output is None else one_path("output", cfg.output)
         made = write_days(
             folder, settings, days, cfg.seed, overwrite=cfg.overwrite, compression=cfg.compression
         )
         for path, scene in made.items():
             _told(path, scene)
         return
-    output = Path(run_folder() / "session.h5") if cfg.output is None else as_paths(cfg.output)[0]
+    output = Path(run_folder() / "session.h5") if cfg.output is None else one_path("output", cfg.output)
     if output.is_dir():
         output = output / "session.h5"
 

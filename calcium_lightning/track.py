@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.inputs import as_paths, find_inputs
+from calcium_lightning.command.inputs import as_paths, find_inputs, one_path
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
 
     inputs = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
     outputs = {
-        key: as_paths(cfg[key])[0] for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
+        key: one_path(key, cfg[key]) for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
     }
     outputs.setdefault("output", Path("tracks.h5"))
     for path in outputs.values():
@@ -50,7 +50,7 @@ def main(cfg: DictConfig) -> None:
         inputs,
         p=cfg.p,
         rejected=cfg.rejected,
-        search=None if cfg.search is None else as_paths(cfg.search)[0],
+        search=None if cfg.search is None else one_path("search", cfg.search),
         sessions=None if cfg.sessions is None else as_paths(cfg.sessions),
         overwrite=cfg.overwrite,
         config=OmegaConf.to_yaml(cfg, resolve=True),

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.inputs import as_paths
+from calcium_lightning.command.inputs import one_path
 from calcium_lightning.command.start import entry_point
-from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.errors import positive
 from calcium_lightning.sweeps.plugins import register
 
 
@@ -24,17 +24,15 @@ def main(cfg: DictConfig) -> None:
     When no frame has come for patience_s=, the whole recording is extracted as extract does.
     """
     fps = positive("fps", cfg.fps)
-    paths = as_paths(cfg.input)
-    if len(paths) != 1:
-        raise InputError("input: one recording at a time")
-    output = as_paths(cfg.output)[0]
+    source = one_path("input", cfg.input)
+    output = one_path("output", cfg.output)
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.curation_file import check_undecided
 
     check_output(output, cfg.overwrite)
     check_undecided(output)
-    lines = None if cfg.lines is None else as_paths(cfg.lines)[0]
+    lines = None if cfg.lines is None else one_path("lines", cfg.lines)
     if lines is not None:
         check_output(lines, cfg.overwrite)
 
@@ -68,7 +66,7 @@ def main(cfg: DictConfig) -> None:
                 config=OmegaConf.to_yaml(cfg),
             )
         )
-        for frame in arriving(paths[0], positive("patience_s", cfg.patience_s), cfg.key):
+        for frame in arriving(source, positive("patience_s", cfg.patience_s), cfg.key):
             online.add(frame)
         online_cells = len(online.centers)
         cells = online.finish()

@@ -68,6 +68,22 @@ def as_paths(value: Any) -> list[Path]:
     return [Path(item).expanduser() for item in values]
 
 
+def one_path(key: str, value: Any) -> Path:
+    """The one path that a key names.
+
+    Raises
+    ------
+    InputError
+        As :func:`as_paths`, and for a list that isn't of one.
+    """
+    paths = as_paths(value)
+    if len(paths) != 1:
+        raise InputError(
+            f"{key}: one path is wanted, {len(paths) or 'none'} {'are' if paths else 'is'} given"
+        )
+    return paths[0]
+
+
 def find_inputs(
     key: str,
     value: Any,
@@ -244,7 +260,7 @@ def output_paths(inputs: Sequence[Input], output: Any, suffix: str) -> list[Path
         If two results would be one file, or the folder is a file.
     """
     several = len(inputs) > 1
-    folder = run_folder() if output is None else as_paths(output)[0]
+    folder = run_folder() if output is None else one_path("output", output)
     ending = Path(f"x{suffix}").suffix
     is_file = output is not None and not several and not folder.is_dir() and not str(output).endswith("/")
     if is_file and (not inputs[0].found or folder.suffix == ending):

@@ -92,10 +92,7 @@ class StoredBlocks:
 
     def blocks(self) -> Iterator[Localizations]:
         """Yield them in the order of their frames."""
-        total = len(hdf5.dataset(self.group, "frame", 1))
-        for name in LOCALIZATION_TYPES:
-            hdf5.check_shape(hdf5.dataset(self.group, name, 1), f"localizations/{name}", (total,))
-        for start in range(0, total, BLOCK):
+        for start in range(0, len(self.group["frame"]), BLOCK):
             part = slice(start, start + BLOCK)
             block = Localizations(
                 **{
@@ -137,7 +134,9 @@ def stream(file: h5py.File) -> StreamedCells:
     def read(name: str, *shape: int | None, dtype: type = np.float32, finite: bool = False) -> np.ndarray:
         return hdf5.read(file, name, shape, dtype, finite)
 
-    hdf5.dataset(file, "localizations/frame", 1)
+    total = len(hdf5.dataset(file, "localizations/frame", 1))
+    for name in LOCALIZATION_TYPES:
+        hdf5.check_shape(hdf5.dataset(file, f"localizations/{name}", 1), f"localizations/{name}", (total,))
     patch_shifts = patch_std = None
     if all(name in file for name in PATCHES):
         patch_shifts = read("patch_shifts", length, None, None, 2)

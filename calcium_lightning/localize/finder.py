@@ -16,7 +16,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
@@ -90,7 +90,7 @@ class LocalizeSettings:
     lab: LabScore | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a threshold that is no probability.
+        """Refuse a threshold that is no probability, and numbers of turns and times that are none.
 
         Raises
         ------
@@ -99,6 +99,13 @@ class LocalizeSettings:
         """
         if not 0 < self.threshold <= 1:
             raise InputError(f"localize.threshold={self.threshold}: a probability above 0")
+        if self.rounds < 1:
+            raise InputError(f"localize.rounds={self.rounds}: 1 or more")
+        if self.residual_searches < 0:
+            raise InputError(f"localize.residual_searches={self.residual_searches}: 0 or more")
+        for name in ("rise_s", "decay_s"):
+            if getattr(self, name) is not None:
+                positive(f"localize.{name}", getattr(self, name))
 
     def wider(self, factor: float) -> LocalizeSettings:
         """The same where localisations scatter ``factor`` times as far about their places."""

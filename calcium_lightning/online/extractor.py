@@ -7,7 +7,6 @@ goes into that. CaImAn's OnACID-E (Friedrich et al. 2021, PLoS Comput. Biol. 17,
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from calcium_lightning import pipeline
+from calcium_lightning.core.background import BackgroundThread
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.progress import quiet
@@ -97,7 +97,7 @@ class OnlineExtractor:
         self.behind, self.callback, self.options = behind, callback, options
         self.frames: KeptFrames | None = None
         self.projector: Projector | None = None
-        self._search: threading.Thread | None = None
+        self._search: BackgroundThread | None = None
         self._found: tuple[Projector, Sources] | None = None
         self._error: BaseException | None = None
         self._due = self.beginning
@@ -174,7 +174,7 @@ class OnlineExtractor:
         if not self.behind:
             self._extract(stop)
             return
-        self._search = threading.Thread(target=self._extract_behind, args=(stop,), name="search", daemon=True)
+        self._search = BackgroundThread(lambda: self._extract_behind(stop), "search")
         self._search.start()
 
     def _extract_behind(self, stop: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calcium_lightning.command.inputs import Input, find_inputs, output_paths
+from calcium_lightning.command.inputs import Input, find_inputs, one_path, output_paths
 from calcium_lightning.core.atomic import check_output, guarding
 from calcium_lightning.core.errors import InputError
 
@@ -106,3 +106,12 @@ def test_what_was_found_is_no_output(tree):
         find_inputs("session", "data", meant)
         with pytest.raises(InputError, match="is an input of this command"):
             check_output(Path("data/m1/day2.h5"), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [([], "none is given"), (["a", "b"], "2 are given"), ([None], "empty")]
+)
+def test_where_one_path_is_wanted_no_other_number_is_taken(value, told):
+    with pytest.raises(InputError, match=told):
+        one_path("metrics", value)
+    assert one_path("metrics", ["a.json"]) == one_path("metrics", "a.json") == Path("a.json")

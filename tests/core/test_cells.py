@@ -16,6 +16,7 @@ from skimage.measure import regionprops
 from calcium_lightning.core.cells import Cells, Localizations, footprint_centers
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.cells_file import read_cells, write_cells
+from calcium_lightning.io.cells_stream import open_cells
 
 
 def same(first: Cells, second: Cells) -> None:
@@ -194,3 +195,13 @@ def test_truncated_and_missing_files_are_refused(tmp_path):
         read_cells(path)
     with pytest.raises(InputError, match="no such file"):
         read_cells(tmp_path / "d.h5")
+
+
+def test_localisations_of_different_lengths_are_refused_by_whoever_opens_the_file(tmp_path):
+    path = tmp_path / "c.h5"
+    write_cells(path, make_example()[0])
+    with h5py.File(path, "r+") as file:
+        del file["localizations/y"]
+        file["localizations/y"] = np.zeros(1, np.float32)
+    with pytest.raises(InputError, match="/localizations/y has shape"), open_cells(path):
+        pass

@@ -126,7 +126,7 @@ def test_bad_decisions_are_one_clear_line(copied, run_command, content, complain
     ("keys", "complaint"),
     [
         (["cells=gone.h5"], "no such file"),
-        (["cells=[a.h5,b.h5]"], "one file at a time"),
+        (["cells=[a.h5,b.h5]"], "one path is wanted"),
         (["cells=cells.h5", "session=cells.h5"], "calcium-lightning-cells"),
         (["cells=cells.h5", "port=99999"], "port=99999"),
     ],

@@ -11,6 +11,7 @@ from helpers.planted import BACKGROUND_SIGMA, SIGMA, calcium, plant
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.detect import Movie, detect, read_ahead
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
@@ -483,3 +484,11 @@ def test_frames_that_are_read_ahead_come_in_order_and_errors_with_them():
     with pytest.raises(OSError, match="gone"):
         next(blocks)
     assert list(read_ahead(read, [])) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rounds": 0}, {"residual_searches": -1}, {"decay_s": 0.0}, {"threshold": 0.0}]
+)
+def test_settings_that_leave_nothing_to_do_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=rf"localize\.{next(iter(wrong))}="):
+        LocalizeSettings(**wrong)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import check_regular
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.raw import RawRecording
@@ -77,6 +78,7 @@ def read_object(path: Path, what: str = "a file of Suite2p's") -> Any:
     InputError
         If it can't be read.
     """
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             version = np.lib.format.read_magic(stream)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import check_regular
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def read_table(path: Path) -> Table:
     InputError
         If there are no rows of numbers.
     """
+    check_regular(path)
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:

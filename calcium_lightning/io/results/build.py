@@ -117,17 +117,18 @@ def cells_of(
     def course(name: str, values: np.ndarray | None, default: np.ndarray | None = None) -> np.ndarray:
         if values is None:
             return np.zeros((count, length), np.float32) if default is None else default
-        if np.shape(values) != (count, length):
+        values = numbers(path, name, values)
+        if values.shape != (count, length):
             raise InputError(
-                f"{path}: {program}'s {name} have shape {np.shape(values)}, its {count} footprints and "
+                f"{path}: {program}'s {name} have shape {values.shape}, its {count} footprints and "
                 f"{length} frames want ({count}, {length})"
             )
-        return np.asarray(values, np.float32) * scale[:, None]
+        return values * scale[:, None]
 
     shown = course("traces", traces if traces is not None else denoised)
     notes = []
     if timestamps is not None and len(timestamps) == length > 1:
-        times = np.asarray(timestamps, float)
+        times = numbers(path, "time stamps", timestamps, np.float64)
         rate = fps or (length - 1) / max(times[-1] - times[0], np.finfo(float).tiny)
     else:
         if not fps:
@@ -146,13 +147,13 @@ def cells_of(
         accepted=np.ones(count, bool)
         if footprints.accepted is None
         else np.asarray(footprints.accepted, bool),
-        quality={name: np.asarray(values, np.float32) for name, values in (quality or {}).items()},
-        shifts=np.zeros((length, 2), np.float32) if shifts is None else np.asarray(shifts, np.float32),
+        quality={name: numbers(path, name, values) for name, values in (quality or {}).items()},
+        shifts=np.zeros((length, 2), np.float32) if shifts is None else numbers(path, "shifts", shifts),
         baseline=np.zeros(count, np.float32)
         if baseline is None
-        else np.asarray(baseline, np.float32) * scale,
-        mean_image=picture(mean_image, frame_shape, blank),
-        max_image=picture(max_image, frame_shape, blank),
+        else numbers(path, "baseline", baseline) * scale,
+        mean_image=picture(path, mean_image, frame_shape, blank),
+        max_image=picture(path, max_image, frame_shape, blank),
         timestamps=times,
         fps=float(rate),
         session=str(path),
@@ -162,8 +163,22 @@ def cells_of(
     )
 
 
-def picture(image: Any, frame_shape: tuple[int, int], default: np.ndarray) -> np.ndarray:
+def numbers(path: Path, name: str, values: Any, dtype: type = np.float32) -> np.ndarray:
+    """Values of a file as numbers.
+
+    Raises
+    ------
+    InputError
+        If they are text, or whatever else isn't real numbers.
+    """
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiub":
+        raise InputError(f"{path}: its {name} are no numbers")
+    return found.astype(dtype)
+
+
+def picture(path: Path, image: Any, frame_shape: tuple[int, int], default: np.ndarray) -> np.ndarray:
     """An image, float32 (H, W), 0 where it holds no number; the default where it is of another size."""
     if image is None or np.shape(image) != frame_shape:
         return default
-    return np.nan_to_num(np.asarray(image, np.float32))
+    return np.nan_to_num(numbers(path, "picture", image))

@@ -14,7 +14,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of, numbers
 from calcium_lightning.io.stored import open_results
 
 #: CaImAn's name of a quality -> ours
@@ -94,7 +94,7 @@ def read(path: Path) -> Cells:
             denoised=denoised,
             spikes=_array(estimates, "S"),
             quality=quality,
-            fps=None if rate is None else float(rate.ravel()[0]),
+            fps=None if rate is None else float(numbers(path, "frame rate", rate).ravel()[0]),
             max_image=_array(estimates, "Cn"),
         )
 

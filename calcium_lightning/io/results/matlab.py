@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix, issparse
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of, numbers
 from calcium_lightning.io.results.caiman import by_rows
 from calcium_lightning.io.results.mat_file import read_mat
 
@@ -101,7 +101,9 @@ def read(path: Path) -> Cells:
             for name, values in (quality.items() if isinstance(quality, Mapping) else ())
             if np.size(values) == count
         },
-        fps=float(np.ravel(rate)[0]) if rate is not None and np.size(rate) == 1 else None,
+        fps=None
+        if rate is None or np.size(rate) != 1
+        else float(numbers(path, "frame rate", rate).ravel()[0]),
         mean_image=content.get("mean_image"),
         max_image=content.get("max_image", holder.get("Cn")),
     )
@@ -118,7 +120,11 @@ def _where(
             valid = next((content[name] for name in VALID if name in content), None)
             if valid is None or np.size(valid) != matrix.shape[0]:
                 return Footprints(matrix, frame_shape), layout, holder
-            return Footprints(matrix, frame_shape, np.ravel(valid) > 0), layout, holder
+            return (
+                Footprints(matrix, frame_shape, numbers(path, "verdicts", valid).ravel() > 0),
+                layout,
+                holder,
+            )
     arrays = [np.asarray(value) for value in content.values() if np.ndim(value) == 3]
     if len(arrays) == 1:
         return _cellreg(path, arrays[0]), None, content

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.results.build import Footprints, cells_of, numbers
 
 #: what is read of Minian's arrays
 ARRAYS = ("A", "C", "S", "YrA", "motion", "max_proj")
@@ -64,7 +64,8 @@ def read(path: Path) -> Cells:
         motion = found.get("motion")
         shifts = None
         if motion is not None and "shift_dim" in motion.dims:
-            shifts = -motion.sel(shift_dim=["height", "width"]).transpose("frame", "shift_dim").values
+            moved = motion.sel(shift_dim=["height", "width"]).transpose("frame", "shift_dim").values
+            shifts = -numbers(path, "motion", moved)
         denoised = course("C")
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: not Minian's results ({' '.join(str(error).split())})") from error
@@ -85,7 +86,7 @@ def read(path: Path) -> Cells:
 def _footprints(path: Path, found: dict[str, Any]) -> Footprints:
     try:
         shown = found["A"].transpose("unit_id", "height", "width")
-        values = np.nan_to_num(np.asarray(shown.values, np.float32))
+        values = np.nan_to_num(numbers(path, "footprints", shown.values))
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: not Minian's results ({' '.join(str(error).split())})") from error
     height, width = values.shape[1:]

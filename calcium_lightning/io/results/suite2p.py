@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import check_regular
 from calcium_lightning.io.readers.suite2p import read_object, read_ops
 from calcium_lightning.io.results.build import Footprints, cells_of
 
@@ -127,6 +128,7 @@ def _footprints(path: Path, height: int, width: int) -> csr_matrix:
 
 def _numbers(path: Path) -> np.ndarray:
     """An array of numbers."""
+    check_regular(path)
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

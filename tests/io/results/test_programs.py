@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -309,3 +310,21 @@ def test_a_rate_that_is_not_said_can_be_given_and_one_that_is_stays(cells, tmp_p
     find_writer("caiman").write(cells, tmp_path / "a.hdf5", Export())
     with pytest.raises(InputError, match="says its frame rate, 20 Hz"):
         read_cells(tmp_path / "a.hdf5", fps=30)
+
+
+def test_text_in_the_place_of_numbers_is_one_line(cells, tmp_path) -> None:
+    find_writer("nwb").write(cells, tmp_path / "a.nwb", Export())
+    with h5py.File(tmp_path / "a.nwb", "a") as file:
+        table = file["processing/ophys/ImageSegmentation/PlaneSegmentation"]
+        del table["baseline"]
+        table["baseline"] = np.full(COUNT, b"text")
+    with pytest.raises(InputError, match=r"a\.nwb: its baseline are no numbers"):
+        read_cells(tmp_path / "a.nwb")
+
+
+def test_a_pipe_beside_the_file_that_is_named_is_refused(cells, tmp_path) -> None:
+    find_writer("suite2p").write(cells, tmp_path / "plane0", Export())
+    (tmp_path / "plane0/ops.npy").unlink()
+    os.mkfifo(tmp_path / "plane0/ops.npy")
+    with pytest.raises(InputError, match=r"ops\.npy: no regular file"):
+        read_cells(tmp_path / "plane0/stat.npy")
