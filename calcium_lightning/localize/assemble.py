@@ -178,7 +178,7 @@ def assemble(
     **origin
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
-    scale, statistics = prepared.scale, found.activity.statistics
+    scale = prepared.scale
     vessel = vessels_of(prepared, images)
     placed = measured(prepared, found, vessel, settings)
     footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
@@ -197,6 +197,9 @@ def assemble(
         prepared.shows(centers),
         settings.lab,
     )
+    # What was rejected takes light of its neighbours: noise, and what is smooth over many cells.
+    activity = found.among(np.flatnonzero(accepted)) if found.among else found.activity
+    statistics = activity.statistics
     order = np.argsort(-quality["score"], kind="stable")
     rank = np.empty(len(order) + 1, np.int32)
     rank[order], rank[-1] = np.arange(len(order)), -1
@@ -207,7 +210,7 @@ def assemble(
     own *= statistics.mean * peaks
     quality = {name: values[order] for name, values in quality.items()}
     # The deconvolution's penalty is made up for here: quality is that of the fit itself.
-    activity, gain = found.activity, statistics.gain
+    gain = statistics.gain
     return StreamedCells(
         centers=centers[order],
         center_std=np.hypot(placed.std / scale.factor, CENTER_FLOOR)[order].astype(np.float32),

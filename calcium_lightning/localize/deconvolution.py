@@ -6,7 +6,7 @@ traces wait on disk, and :mod:`~calcium_lightning.localize.activity` works on as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -181,6 +181,33 @@ class Deconvolver:
         return FinalActivity(
             traces, denoised, statistics.noise, statistics.energy, kernel, spikes, statistics
         )
+
+    def refinish(self, traces: ScratchTraces, before: FinalActivity, kept: np.ndarray) -> FinalActivity:
+        """The same where only some of the cells exist: their activity in its place, the others' as it was.
+
+        Parameters
+        ----------
+        traces : ScratchTraces
+            Of the cells that exist.
+        before : FinalActivity
+            Of all cells; what has changed is changed in place.
+        kept : ndarray of int
+            Which those are, rising.
+        """
+        statistics = before.statistics
+        for rows in traces.groups():
+            level = remove_baseline(traces.rows(rows), self.fps)
+            change = (level - before.traces.rows(kept[rows])).std(1)
+            changed = np.flatnonzero(change > SAME * before.noise[kept[rows]])
+            if not len(changed):
+                continue
+            activity = self._deconvolve(level[changed], before.kernel, ITERATIONS)
+            target = kept[rows][changed]
+            for row, *values in zip(target, activity.traces, activity.denoised, activity.spikes, strict=True):
+                for kind, value in zip((before.traces, before.denoised, before.spikes), values, strict=True):
+                    kind.write_rows(row, value[None])
+            statistics = statistics.replaced(target, TraceStatistics.of(activity, self.fps))
+        return replace(before, noise=statistics.noise, energy=statistics.energy, statistics=statistics)
 
     def _level(self, traces: ScratchTraces) -> Kernel:
         """Take the baseline off in place, and fit the kernel on the way."""

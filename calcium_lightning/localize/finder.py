@@ -137,6 +137,9 @@ class FoundCells:
         How strong that picture is within a cell over how strong it is around it.
     localizations : StoredLocalizations
         All localisations.
+    among : callable, optional
+        Activity where only some of the cells (their rows, rising) exist; not known where cells were put
+        together by hand.
     """
 
     model: Model
@@ -146,6 +149,7 @@ class FoundCells:
     consistency: np.ndarray
     focus: np.ndarray
     localizations: StoredLocalizations
+    among: Callable[[np.ndarray], FinalActivity] | None = None
 
 
 def candidates(localizations: StoredLocalizations, fps: float, settings: LocalizeSettings) -> np.ndarray:
@@ -266,8 +270,13 @@ class CellFinder:
                 footprints = self._alternate(footprints, last=True)
         self.explained = None
         model = self.demixer.model(footprints)
-        activity = self.deconvolver.finish(self.demixer.unmix(model, self.demixer.project(model)))
+        projections = self.demixer.project(model)
+        activity = self.deconvolver.finish(self.demixer.unmix(model, projections))
         self._tell_kernel(activity)
+
+        def among(kept: np.ndarray) -> FinalActivity:
+            return self.deconvolver.refinish(self.demixer.unmix(model, projections, kept), activity, kept)
+
         return FoundCells(
             model,
             centroids(footprints),
@@ -276,6 +285,7 @@ class CellFinder:
             self.consistency,
             self.focus,
             localizations,
+            among,
         )
 
     def _search_residual(self, footprints: Patches) -> Patches:

@@ -71,7 +71,7 @@ class QualitySettings:
     contrast: float | None = None
     snr: float = 2.0
     consistency: float = 0.3
-    focus: float = 1.75
+    focus: float = 1.9
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
 
@@ -145,6 +145,14 @@ class TraceStatistics:
                 for name in (field.name for field in fields(cls))
             }
         )
+
+    def replaced(self, rows: np.ndarray, part: TraceStatistics) -> TraceStatistics:
+        """The same with others for some rows."""
+        changed = {}
+        for name in (entry.name for entry in fields(self)):
+            changed[name] = getattr(self, name).copy()
+            changed[name][rows] = getattr(part, name)
+        return TraceStatistics(**changed)
 
     def __len__(self) -> int:
         return len(self.noise)

@@ -1,6 +1,6 @@
 """Real recordings, of which nobody knows the cells: what can be measured of them without.
 
-    python experiments/benchmark/real.py RECORDING... --output OUT [--peer NAME=MAX.npy] [--diameter NAME=9]
+    python experiments/benchmark/real.py RECORDING... --output OUT [--pictures FOLDER] [--peer NAME=MAX.npy]
 
 ``RECORDING`` is a session file, any recording that ``ingest`` reads, or a folder of session files. For each,
 from frames to cells with nothing told:
@@ -8,15 +8,21 @@ from frames to cells with nothing told:
 - **accepted**, how many of them are expected to be false, and the time that it took;
 - **twin**: the same frames upside down, extracted anew, with the same diameter; cells only brighten, so what
   is accepted there is chance;
-- **planted**: cells of known activity, added to the frames; how many are accepted with r > 0.8. Little can be
-  told where frames were denoised (their noise, which sets the brightness, is gone: they are far dimmer than
-  what is there) or stretched one by one (noise is as large as the range, and what is added is clipped);
+- **planted**: cells of known activity, added to what the frames were before anything was done to them; how
+  many are accepted with r > 0.8, and how many could be: with that r where footprints are given
+  (:mod:`planting`). Some lie upon real cells, and more the more crowded a field is. Little can be told where
+  frames were denoised: the noise, which sets the brightness, is gone, and they are far dimmer than what is
+  there. The second number says how much;
 - **peer**: a method's result as its maximum over time (H, W), footprints times traces; how many of its peaks
   have an accepted cell beside them;
 - **copies**: accepted cells with another one closer than half a diameter.
 
-Writes ``OUT/real.md``, ``real.json`` and ``NAME.png`` (outlines over the band-passed maximum: to be looked
-at before a figure is believed). Of a recording whose figures are there already, nothing is run again.
+A session file with a truth, a made-up recording, needs none of these: how many of the true cells are
+accepted, and how far off the motion is, is told instead.
+
+Writes ``OUT/real.md``, ``real.json`` and ``FOLDER/NAME.png`` (outlines over the band-passed maximum: to be
+looked at before a figure is believed; of recordings whose licence doesn't allow it, they stay where they
+are). Of a recording whose figures are there already, nothing is run again.
 """
 
 from __future__ import annotations
@@ -31,32 +37,67 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from overlays import contours
-from scipy.ndimage import gaussian_filter, maximum_filter, median_filter
+from planting import found_of, plant, possible_of
+from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import cKDTree
 from skimage.morphology import h_maxima
 
 from calcium_lightning.core.atomic import atomic_path
-from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.scale import FWHM, MAD_TO_STD
+from calcium_lightning.core.cells import Cells, footprint_centers
+from calcium_lightning.core.scale import FWHM
+from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.array_session import ArraySession, as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.readers.formats import open_recording
+from calcium_lightning.io.readers.session import SessionRecording
+from calcium_lightning.metrics.matching import match_after_offset
+from calcium_lightning.metrics.motion import MotionError
 from calcium_lightning.pipeline import extract_streamed
+from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.repaired import kept_frames
 
-#: planted cells: how many, transients a minute, decay (seconds), least and greatest peak over the noise
-PLANTED, PER_MINUTE, DECAY_S, LOW, HIGH = 40, 4.0, 0.5, 2.0, 8.0
+#: pixels within which an accepted cell is a true one of a made-up recording
+TRUE_RADIUS = 4.0
+
 COLUMNS = {
     "accepted": "accepted",
     "expected_false": "expected false",
     "twin": "twin",
+    "copies": "copies",
     "planted": "planted",
+    "planted_possible": "possible of them",
     "planted_found": "found of them",
     "peer": "peer's peaks",
     "peer_found": "found of them",
-    "copies": "copies",
     "diameter": "diameter px",
     "seconds": "CPU s",
 }
+MADE_UP = {
+    "true": "true cells",
+    "accepted": "accepted",
+    "true_found": "true ones of them",
+    "moved": "motion px",
+    "motion": "its error px",
+    "diameter": "diameter px",
+    "seconds": "CPU s",
+}
+PAGE = """# Real recordings
+
+What is told, and how, is in the first lines of `experiments/benchmark/real.py`, which has made this page:
+
+    python experiments/benchmark/real.py RECORDING... --output experiments/benchmark/results
+
+## Real ones
+
+Nobody knows their cells. Nothing was told but the files.
+
+{real}
+## Made-up ones
+
+Their cells are known. Motion: standard deviation of the true one, and the root mean square of the difference,
+per axis.
+
+{made_up}"""
 
 
 def main() -> None:
@@ -66,36 +107,47 @@ def main() -> None:
     )
     parser.add_argument("recordings", nargs="+", type=Path)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--pictures", type=Path, help="where pictures go; default: the same folder")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=MAX.npy")
     parser.add_argument("--diameter", action="append", default=[], metavar="NAME=PIXELS")
     parser.add_argument("--fps", type=float, help="of recordings that don't know their own")
     parser.add_argument("--only", choices=["plain"], help="neither twin nor planted cells")
     args = parser.parse_args()
     peers, told = (dict(text.split("=", 1) for text in texts) for texts in (args.peer, args.diameter))
-    args.output.mkdir(parents=True, exist_ok=True)
+    pictures = args.pictures or args.output
+    for folder in (args.output, pictures):
+        folder.mkdir(parents=True, exist_ok=True)
     store = args.output / "real.json"
     rows: dict[str, dict[str, Any]] = json.loads(store.read_text()) if store.is_file() else {}
     for path in _listed(args.recordings):
         name = path.stem
         if name not in rows:
-            session = as_session(open_recording(path), args.fps)
+            recording = open_recording(path)
+            session = as_session(recording, args.fps)
+            truth = recording.truth if isinstance(recording, SessionRecording) else None
             diameter = float(told[name]) if name in told else None
             peer = np.load(peers[name]) if name in peers else None
-            rows[name] = measure(session, args.output / f"{name}.png", diameter, peer, args.only is None)
+            picture = pictures / f"{name}.png"
+            rows[name] = measure(session, truth, picture, diameter, peer, args.only is None)
             with atomic_path(store, overwrite=True) as temporary:
                 temporary.write_text(json.dumps(rows, indent=1))
         print(name, rows[name], flush=True)
     with atomic_path(args.output / "real.md", overwrite=True) as temporary:
-        temporary.write_text(table(rows))
+        temporary.write_text(page(rows))
 
 
 def measure(
-    session: BaseSession, picture: Path, diameter: float | None, peer: np.ndarray | None, everything: bool
+    session: BaseSession,
+    truth: Truth | None,
+    picture: Path,
+    diameter: float | None,
+    peer: np.ndarray | None,
+    everything: bool,
 ) -> dict[str, Any]:
     """All figures of one recording."""
     begin = time.process_time()
-    cells, diameter = _extract(session, diameter)
-    seconds = time.process_time() - begin
+    cells, prepared = _extract(session, diameter)
+    seconds, diameter = time.process_time() - begin, prepared.cell_diameter
     centers = cells.centers[cells.accepted]
     expected = cells.false_discovery.expected_false if cells.false_discovery else None
     row: dict[str, Any] = {"accepted": len(centers), "expected_false": expected}
@@ -103,58 +155,35 @@ def measure(
     draw(picture, cells, diameter)
     if peer is not None:
         row |= agreement(centers, peer, diameter)
+    if truth is not None and truth.footprints is not None:
+        return row | of_truth(cells, truth, session.shape[1:])
     if everything:
         frames = session.frames(0, session.n_frames)
-        twin = _extract(_like(session, frames.max() - frames), diameter)[0]
+        twin, _ = _extract(_like(session, frames.max() - frames), diameter)
         row["twin"] = int(twin.accepted.sum())
-        planted, places, traces = plant(frames, session.fps, diameter)
-        found = _extract(_like(session, planted), diameter)[0]
-        row |= {"planted": len(places), "planted_found": found_of(found, places, traces, diameter)}
+        gain = np.ones(session.n_frames)
+        gain[kept_frames(prepared.session)] = prepared.gain
+        planted = plant(frames, session.fps, diameter, np.nan_to_num(cells.shifts), gain)
+        found, prepared = _extract(_like(session, planted.frames), diameter)
+        row["planted"] = len(planted.places)
+        row["planted_found"] = found_of(found, planted, diameter)
+        row["planted_possible"] = possible_of(cells, prepared, planted, diameter)
     return row
 
 
-def plant(
-    frames: np.ndarray, fps: float, diameter: float, seed: int = 1
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frames (T, H, W) with round cells added, their places (K, 2), and what they do (K, T)."""
-    random = np.random.default_rng(seed)
-    size, sigma, radius = np.array(frames.shape[1:]), diameter / FWHM, int(np.ceil(1.5 * diameter))
-    places: list[np.ndarray] = []
-    for place in random.uniform(radius, size - radius - 1, (20_000, 2)):
-        if len(places) < PLANTED and all(np.hypot(*(place - other)) > 2 * diameter for other in places):
-            places.append(place)
-    seconds = np.arange(len(frames)) / fps
-    planted, traces = frames.astype(np.float32), []
-    for place in places:
-        corner = place.round().astype(int) - radius
-        part = np.s_[:, corner[0] : corner[0] + 2 * radius + 1, corner[1] : corner[1] + 2 * radius + 1]
-        y, x = np.mgrid[: 2 * radius + 1, : 2 * radius + 1]
-        spot = np.exp(-0.5 * ((y + corner[0] - place[0]) ** 2 + (x + corner[1] - place[1]) ** 2) / sigma**2)
-        mean = np.tensordot(frames[part], spot, 2) / spot.sum()
-        wander = MAD_TO_STD * np.median(np.abs(mean - median_filter(mean, max(3, round(4 * fps)))))
-        count = max(2, random.poisson(PER_MINUTE * seconds[-1] / 60))
-        after = np.maximum(seconds - random.uniform(0, seconds[-1], (count, 1)), 0)
-        trace = (
-            random.lognormal(0, 0.3, (count, 1)) * -np.expm1(-after / 0.05) * np.exp(-after / DECAY_S)
-        ).sum(0)
-        height = random.uniform(LOW, HIGH) * max(wander, 1e-3) * spot.sum() / np.square(spot).sum()
-        traces.append(height * trace / trace.max())
-        planted[part] += traces[-1][:, None, None].astype(np.float32) * spot.astype(np.float32)
-    if frames.dtype.kind == "u":
-        planted = planted.round().clip(0, np.iinfo(frames.dtype).max)
-    return planted.astype(frames.dtype), np.array(places), np.array(traces)
-
-
-def found_of(cells: Cells, places: np.ndarray, traces: np.ndarray, diameter: float) -> int:
-    """How many planted cells (places (K, 2), traces (K, T)) are accepted with r > 0.8."""
-    number, centers = 0, cells.centers[cells.accepted]
-    denoised = np.asarray(cells.denoised)[cells.accepted]
-    for near, trace in zip(cKDTree(centers).query_ball_point(places, 0.7 * diameter), traces, strict=True):
-        known = [row for row in denoised[near] if np.nanstd(row) > 0]
-        number += any(
-            np.corrcoef(row[np.isfinite(row)], trace[np.isfinite(row)])[0, 1] > 0.8 for row in known
-        )
-    return number
+def of_truth(cells: Cells, truth: Truth, frame_shape: tuple[int, int]) -> dict[str, Any]:
+    """How many true cells there are and are accepted, and how far off the motion is."""
+    true = footprint_centers(truth.footprints, frame_shape)
+    match, _ = match_after_offset(cells.centers[cells.accepted], true, TRUE_RADIUS)
+    row: dict[str, Any] = {"true": len(true), "true_found": len(match.first)}
+    if truth.shifts is not None:
+        known = np.isfinite(cells.shifts).all(1)
+        error = MotionError()
+        error.update(cells.shifts[known], truth.shifts[known])
+        off = error.compute()
+        row["moved"] = float(np.sqrt(truth.shifts.var(0).mean()))
+        row["motion"] = float(np.sqrt((off["y"] ** 2 + off["x"] ** 2) / 2))
+    return row
 
 
 def agreement(centers: np.ndarray, peer: np.ndarray, diameter: float) -> dict[str, int]:
@@ -191,10 +220,17 @@ def draw(target: Path, cells: Cells, diameter: float) -> None:
         figure.savefig(temporary, dpi=80, format="png")
 
 
-def table(rows: dict[str, dict[str, Any]]) -> str:
+def page(rows: dict[str, dict[str, Any]]) -> str:
+    """All that was measured, Markdown."""
+    made_up = {name: row for name, row in rows.items() if "true" in row}
+    real = {name: row for name, row in rows.items() if name not in made_up}
+    return PAGE.format(real=table(real, COLUMNS), made_up=table(made_up, MADE_UP))
+
+
+def table(rows: dict[str, dict[str, Any]], columns: dict[str, str]) -> str:
     """A line for each recording, Markdown."""
-    lines = [["recording", *COLUMNS.values()], ["---"] * (1 + len(COLUMNS))]
-    lines += [[name, *(_shown(row.get(column)) for column in COLUMNS)] for name, row in rows.items()]
+    lines = [["recording", *columns.values()], ["---"] * (1 + len(columns))]
+    lines += [[name, *(_shown(row.get(column)) for column in columns)] for name, row in rows.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -202,9 +238,9 @@ def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _extract(session: BaseSession, diameter: float | None) -> tuple[Cells, float]:
+def _extract(session: BaseSession, diameter: float | None) -> tuple[Cells, Prepared]:
     with extract_streamed(session, cell_diameter=diameter) as extraction:
-        return extraction.cells.in_memory(), extraction.prepared.cell_diameter
+        return extraction.cells.in_memory(), extraction.prepared
 
 
 def _like(session: BaseSession, frames: np.ndarray) -> ArraySession:

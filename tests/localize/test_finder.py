@@ -377,6 +377,27 @@ def test_better_cells_score_higher_and_are_accepted():
     assert all(values.dtype == np.float32 for values in quality.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "just", "less"),
+    [
+        ("fdr", 0.05, 0.051),
+        ("score", 0.4, 0.39),
+        ("contrast", 1.5, 1.49),
+        ("snr", 2.0, 1.99),
+        ("consistency", 0.3, 0.29),
+        ("focus", 1.9, 1.89),
+        ("width", 0.45, 0.44),
+        ("width", 2.2, 2.21),
+        ("localizations", 1, 0),
+    ],
+)
+def test_every_test_of_acceptance_rejects_by_itself(name, just, less):
+    good = {"fdr": 0, "score": 1, "contrast": 9, "snr": 9, "consistency": 1, "focus": 9, "width": 1}
+    quality = {key: np.array([value, value], float) for key, value in {**good, "localizations": 9}.items()}
+    quality[name] = np.array([just, less])
+    assert accept(quality).tolist() == [True, False]
+
+
 def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
     """One false cell that can't be ruled out is more than 5 % of seven, and less of thirty."""
     traces = 12 * np.exp(-(np.arange(600) % 150) / 10)

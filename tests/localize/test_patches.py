@@ -112,9 +112,10 @@ def test_a_moved_footprint_is_that_of_the_moved_place(diameter, step):
     expected, height = to_session(gaussian_patches(center + moved, 2.55, scale.size), scale)
     found, peak = to_session(gaussian_patches(center, 2.55, scale.size), scale, moved)
     assert abs(found * peak[0] - expected * height[0]).max() < 0.04
-    np.testing.assert_allclose(
-        footprint_centers(found, scale.field), scale.to_session(center + moved), atol=0.11
-    )
+    # Of the whole footprint: which pixels its bright part has is a matter of whole pixels.
+    y, x = np.divmod(np.arange(found.shape[1]), scale.field[1])
+    middle = np.stack([found @ y, found @ x], 1) / found.sum(1)
+    np.testing.assert_allclose(middle, scale.to_session(center + moved), atol=0.025)
 
 
 def test_no_footprints_are_no_trouble():
