@@ -98,7 +98,7 @@ class OnlineExtractor:
         self.frames: KeptFrames | None = None
         self.projector: Projector | None = None
         self._search: BackgroundThread | None = None
-        self._found: tuple[Projector, Sources] | None = None
+        self._found: Projector | None = None
         self._error: BaseException | None = None
         self._due = self.beginning
 
@@ -202,7 +202,13 @@ class OnlineExtractor:
                 offset = (projector.correlate(spectrum, projector.template) * projector.step).numpy()[0]
                 sources = projector.sources_of(found.cells, -offset)
                 sources = self._new(projector, sources, found.prepared.cell_diameter)
-            self._found = projector, sources
+                if not len(sources.centers):
+                    return
+        # Here, behind the frames' back: to look at hundreds of them takes the time of many.
+        assert self.frames is not None
+        count = self.frames.n_frames
+        recent = self.frames[max(0, count - (LEVEL_FRAMES if self.projector is None else RECENT)) : count]
+        self._found = projector.knowing(projector.sources.plus(sources), recent)
 
     def _new(self, projector: Projector, sources: Sources, diameter: float) -> Sources:
         """Those that aren't known."""
@@ -219,13 +225,9 @@ class OnlineExtractor:
             self._search = None
         if self._error is not None:
             raise self._error
-        if self._found is None or self.frames is None:
+        if self._found is None:
             return
-        (projector, sources), self._found = self._found, None
-        first = self.projector is None
-        if not first and not len(sources.centers):
-            return
-        count = self.frames.n_frames
-        recent = self.frames[max(0, count - (LEVEL_FRAMES if first else RECENT)) : count]
-        projector.know(sources if first else projector.sources.plus(sources), recent)
-        self.projector = projector
+        found, self._found = self._found, None
+        if self.projector is not None:
+            found.go_on_from(self.projector)
+        self.projector = found

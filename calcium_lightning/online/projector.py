@@ -6,6 +6,7 @@ Knows how a beginning of the recording was prepared and which cells are in it.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,8 +119,18 @@ class Projector:
         centers = cells.centers[rows] + (0 if offset is None else np.asarray(offset))
         return Sources(vstack(seen).tocsr(), vstack(probe).tocsr(), centers)
 
-    def know(self, sources: Sources, frames: np.ndarray) -> None:
-        """Take these for the cells from here on; recent frames (n, H, W) tell baseline and noise."""
+    def knowing(self, sources: Sources, frames: np.ndarray) -> Projector:
+        """One of the same field with these for its cells; recent frames (n, H, W) tell baseline and noise."""
+        other = copy.copy(self)
+        other._know(sources, frames)
+        return other
+
+    def go_on_from(self, other: Projector) -> None:
+        """Take over the baseline and the noise of the cells that another knew: this one's first ones."""
+        count = len(other.level)
+        self.level[:count], self.noise[:count] = other.level, other.noise
+
+    def _know(self, sources: Sources, frames: np.ndarray) -> None:
         self.sources = sources
         mixing = (sources.probe @ sources.seen.T).toarray().astype(np.float64)
         mixing[np.diag_indices(len(mixing))] *= 1 + RIDGE
