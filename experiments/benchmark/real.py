@@ -178,6 +178,8 @@ def of_truth(cells: Cells, truth: Truth, frame_shape: tuple[int, int]) -> dict[s
     row: dict[str, Any] = {"true": len(true), "true_found": len(match.first)}
     if truth.shifts is not None:
         known = np.isfinite(cells.shifts).all(1)
+        if cells.bad_frames is not None:  # nobody can tell where what has no picture is
+            known &= ~cells.bad_frames
         error = MotionError()
         error.update(cells.shifts[known], truth.shifts[known])
         off = error.compute()
