@@ -1,12 +1,49 @@
-"""Activity of a session that waits on disk, and of some of its cells without the others."""
+"""Activity of a session's cells: what hardly changed isn't fitted again, and some cells' without the others."""
 
 from __future__ import annotations
 
 import numpy as np
 from helpers.planted import calcium
 
+from calcium_lightning.localize import deconvolution
+from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver
 from calcium_lightning.localize.scratch import ScratchTraces
+
+
+def traces(seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    decay = np.exp(-np.arange(40) / 12)
+    events = (random.random((3, 300)) < 0.02) * 8.0
+    calcium = np.stack([np.convolve(row, decay)[:300] for row in events])
+    return (calcium + random.normal(size=calcium.shape)).astype(np.float32)
+
+
+def test_only_what_changed_or_is_new_is_fitted_again(monkeypatch):
+    values, fitted = traces(), []
+    solve = deconvolution.deconvolve
+
+    def counted(some, *settings):
+        fitted.append(len(some))
+        return solve(some, *settings)
+
+    monkeypatch.setattr(deconvolution, "deconvolve", counted)
+    deconvolver = Deconvolver(20.0, rise_s=0.05, decay_s=0.6)
+    before = deconvolver.draft(ScratchTraces.of(values))
+    # The first cell is gone, the third has changed, one is new.
+    later = np.stack([values[1], values[2] + 5 * traces(1)[0], traces(2)[0]])
+    after = deconvolver.draft(ScratchTraces.of(later), before, np.array([1, 2, -1]))
+    assert fitted == [3, 2]
+    np.testing.assert_array_equal(after.denoised.rows(slice(0, 1)), before.denoised.rows(slice(1, 2)))
+    assert after.noise[0] == before.noise[1]
+    alone = deconvolver.draft(ScratchTraces.of(later))
+    np.testing.assert_allclose(after.denoised.rows(slice(1, 3)), alone.denoised.rows(slice(1, 3)), atol=1e-4)
+
+
+def test_another_kernel_fits_all_anew():
+    assert Kernel(0.1, 0.6).resembles(Kernel(0.102, 0.59))
+    assert not Kernel(0.1, 0.6).resembles(Kernel(0.1, 0.7))
+    assert not Kernel(0.1, 0.6).resembles(Kernel(0.2, 0.6))
 
 
 def test_without_some_cells_the_others_get_their_own_activity_and_what_is_the_same_stays() -> None:

@@ -93,3 +93,11 @@ def test_a_lone_localisation_keeps_its_place_and_its_weight():
 def test_only_the_density_is_kept_where_that_was_asked_for():
     with pytest.raises(ValueError, match="density"):
         next(StoredLocalizations((20, 30), keep=False).extend([localizations(5)]).blocks())
+
+
+def test_a_density_that_was_forgotten_is_not_asked_for():
+    store = StoredLocalizations((20, 30)).extend([localizations(5)])
+    store.forget_density()
+    assert len(np.concatenate(list(store.blocks()))) == len(store) > 0
+    with pytest.raises(ValueError, match="forgotten"):
+        store.binned()
