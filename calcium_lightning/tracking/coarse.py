@@ -14,6 +14,8 @@ from scipy.ndimage import maximum_filter
 
 #: grid steps in a cell diameter; blur of a place, and of the density that is subtracted, in diameters
 STEPS, FINE, BROAD = 4.0, 0.45, 1.6
+#: peaks are looked for among pixels of such a share of the highest, and in all where these hold too few
+HIGH = 0.6
 #: rotations correlated at once: bounds the memory
 AT_ONCE = 8
 
@@ -88,8 +90,7 @@ def coarse_candidates(
         total += float(maps.sum())
         square += float((maps**2).sum())
         for row, image in enumerate(maps):
-            peaks = np.flatnonzero((image == maximum_filter(image, 5, mode="wrap")).ravel())
-            best = peaks[np.argsort(-image.ravel()[peaks])[:count]]
+            best = _peaks(image, count)
             found += [
                 (float(image.ravel()[at]), begin + row, np.array(np.unravel_index(at, size))) for at in best
             ]
@@ -109,6 +110,20 @@ def coarse_candidates(
         if len(chosen) == count:
             break
     return chosen
+
+
+def _peaks(image: np.ndarray, count: int) -> np.ndarray:
+    """Flat indices of the highest few local maxima, the highest first."""
+    flat = image.ravel()
+    # The highest are among the highest pixels: few, so that neighbours are looked at for these alone.
+    high = np.flatnonzero(flat > HIGH * flat.max())
+    y, x = np.unravel_index(high, image.shape)
+    around = np.arange(-2, 3)
+    rows, columns = (y[:, None] + around) % image.shape[0], (x[:, None] + around) % image.shape[1]
+    peaks = high[image[rows[:, :, None], columns[:, None]].max((1, 2)) == flat[high]]
+    if len(peaks) < count:
+        peaks = np.flatnonzero((image == maximum_filter(image, 5, mode="wrap")).ravel())
+    return peaks[np.argsort(-flat[peaks])[:count]]
 
 
 def _window(size: list[int], step: float, diameter: float) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""How well are cells tracked across days, and how fast, beside CaImAn and CellReg's rule?
+"""How well are cells tracked across days, and how fast, beside CaImAn, ROICaT and CellReg's rule?
 
-    python experiments/benchmark/tracking.py [--caiman ENV/bin/python] [--seeds 101 102 103] [--output DIR]
+    python experiments/benchmark/tracking.py [--caiman ENV/bin/python] [--roicat ENV/bin/python]
+        [--seeds 101 102 103] [--methods NAME ...] [--output DIR]
 
 Draws days of one animal (`calcium_lightning.simulation.days`), gives every method the same footprints, and
 compares who is said to be the same with who is. Prints a table, and writes `tracking.md` and `tracking.json`.
+Figures that are there already and aren't measured anew stay: the peers are slow.
 """
 
 from __future__ import annotations
@@ -162,14 +164,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--caiman", help="Python of an environment with CaImAn")
+    parser.add_argument("--roicat", help="Python of an environment with ROICaT")
     parser.add_argument("--seeds", nargs="+", type=int, default=[101, 102, 103])
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--methods", nargs="+", help="those alone, of: ours, CellReg's rule, CaImAn, ROICaT")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     methods = {"ours": run_ours, "CellReg's rule": run_cellreg}
     if options.caiman:
         methods["CaImAn"] = run_peer("caiman_tracks.py", options.caiman)
-    figures: list[dict[str, Any]] = []
+    if options.roicat:
+        methods["ROICaT"] = run_peer("roicat_tracks.py", options.roicat)
+    if options.methods:
+        methods = {name: methods[name] for name in options.methods}
+    file = options.output / "tracking.json"
+    figures: dict[tuple[str, str, int], dict[str, Any]] = {
+        (item["kind"], item["method"], item["seed"]): item
+        for item in (json.loads(file.read_text()) if file.exists() else [])
+    }
     for name in options.kinds:
         for seed in options.seeds:
             days, fields = draw(KINDS[name], seed)
@@ -180,21 +192,24 @@ def main() -> None:
                     print(f"{name}, {seed}, {method}: {getattr(error, 'stderr', '') or error}")
                     continue
                 cells = float(np.mean([len(field) for field in fields]))
-                figures.append({"kind": name, "seed": seed, "method": method, "cells": cells, **found})
-                print(json.dumps(figures[-1]), flush=True)
+                made = {"kind": name, "seed": seed, "method": method, "cells": cells, **found}
+                figures[name, method, seed] = made
+                print(json.dumps(made), flush=True)
+    order = {name: number for number, name in enumerate(KINDS)}
+    kept = sorted(figures.values(), key=lambda item: order[item["kind"]])
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "tracking.json").write_text(json.dumps(figures, indent=1) + "\n")
-    table = markdown(figures)
+    file.write_text(json.dumps(kept, indent=1) + "\n")
+    table = markdown(kept)
     (options.output / "tracking.md").write_text(table)
     print(table)
 
 
 def markdown(figures: Sequence[dict[str, Any]]) -> str:
-    """A line for each kind and method: means over seeds, and the worst F1."""
+    """A line for each kind and method: means over its seeds, and the worst F1."""
     columns = ("precision", "recall", "f1", "told", "right", "seconds", "cpu")
     lines = [
-        "| days | method | cells | " + " | ".join(columns) + " | worst f1 |",
-        "|" + " --- |" * (len(columns) + 4),
+        "| days | method | seeds | cells | " + " | ".join(columns) + " | worst f1 |",
+        "|" + " --- |" * (len(columns) + 5),
     ]
     keys = dict.fromkeys((item["kind"], item["method"]) for item in figures)
     for kind, method in keys:
@@ -207,7 +222,8 @@ def markdown(figures: Sequence[dict[str, Any]]) -> str:
             for name in columns
         ]
         worst = min(item["f1"] for item in some)
-        lines.append(f"| {kind} | {method} | {cells:.0f} | " + " | ".join(shown) + f" | {worst:.3f} |")
+        row = f"| {kind} | {method} | {len(some)} | {cells:.0f} | "
+        lines.append(row + " | ".join(shown) + f" | {worst:.3f} |")
     return "\n".join(lines) + "\n"
 
 
