@@ -344,5 +344,5 @@ def test_output_that_is_closed_takes_nothing_away(monkeypatch):
     """``>&-``: Python has no standard output then."""
     monkeypatch.setattr("sys.stdout", None)
     seen = []
-    assert run_main(lambda cfg: seen.append(sys.stdout.isatty())) == 0
+    assert run_main(lambda cfg: seen.append(sys.stdout.isatty()), "session=a.h5", "output=b.h5") == 0
     assert seen == [False]
