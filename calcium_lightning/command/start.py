@@ -83,14 +83,16 @@ def entry_point(
 
 def run(name: str, main: Main, arguments: Sequence[str]) -> int:
     """Run one command with its command-line arguments and return its exit status."""
+    if sys.stdout is None:  # it was closed (``>&-``): what is told goes nowhere
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+            return run(name, main, arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what a terminal can't show
         sys.stdout.reconfigure(errors="backslashreplace")
     came: list[int] = []
     try:
         with heard() as came:
             _dispatch(name, main, arguments)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPT

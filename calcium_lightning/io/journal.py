@@ -82,7 +82,7 @@ def read_journal(cells: Path, fingerprint: str | None = None) -> Pending | None:
         if fingerprint is not None and header.get("fingerprint") != fingerprint:
             return None
         entries = tuple(entry_of(json.loads(line)) for line in lines[1:])
-    except (ValueError, AttributeError, InputError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError) as error:
         raise InputError(f"{folder / LOG}: no journal of decisions ({error}); move it away") from error
     made = {int(found[1]): path for path in folder.iterdir() if (found := REMADE.fullmatch(path.name))}
     return Pending(entries, made)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.reading import check_regular
 from calcium_lightning.io.readers.images import read_picture
 
 ENDINGS = (".npy", ".png", ".tif", ".tiff")
@@ -26,6 +27,7 @@ def read_mask(path: Path | str) -> np.ndarray:
         If it can't be read, is no picture, or leaves nothing.
     """
     path = Path(path)
+    check_regular(path)
     if not path.is_file():
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"field={path}: no such file{nearest(path.name, siblings)}")

@@ -20,6 +20,10 @@ from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 STRIDE = 16
 
 
+#: a background that is smoother is even over any field, and its filter would fill memory
+WIDEST = 100
+
+
 @dataclass(frozen=True)
 class WindowSettings:
     """A window around a frame, and what was taken from its frames before.
@@ -52,8 +56,8 @@ class WindowSettings:
         """
         width = BACKGROUND_DIAMETERS if self.background_diameters is None else self.background_diameters
         object.__setattr__(self, "background_diameters", width)
-        if not width > 0:
-            raise InputError(f"background_diameters={width}: a width above 0")
+        if not 0 < width <= WIDEST:
+            raise InputError(f"background_diameters={width}: a width above 0 and up to {WIDEST}")
         if self.taps < 1 or self.taps % 2 == 0:
             raise InputError(f"window.taps={self.taps}: an odd number, 1 or more")
         if not self.seconds > 0:

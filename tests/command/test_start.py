@@ -338,3 +338,11 @@ def test_a_real_process_ends_as_promised(tmp_path):
     command = [sys.executable, "-m", "calcium_lightning.extract"]
     done = subprocess.run([*command, "session=no where.h5"], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: no where.h5: no such file\n")
+
+
+def test_output_that_is_closed_takes_nothing_away(monkeypatch):
+    """``>&-``: Python has no standard output then."""
+    monkeypatch.setattr("sys.stdout", None)
+    seen = []
+    assert run_main(lambda cfg: seen.append(sys.stdout.isatty()), "session=a.h5", "output=b.h5") == 0
+    assert seen == [False]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -36,3 +38,9 @@ def test_what_is_no_mask_is_refused(tmp_path, name, content, line):
         np.save(path, content)
     with pytest.raises(InputError, match=line):
         read_mask(path)
+
+
+def test_a_pipe_is_no_mask(tmp_path):
+    os.mkfifo(tmp_path / "f.npy")
+    with pytest.raises(InputError, match="no regular file"):
+        read_mask(tmp_path / "f.npy")

@@ -90,7 +90,7 @@ class VideoRecording(Recording):
             ) from error
         if not container.streams.video:
             container.close()
-            raise InputError(f"{self.path}: holds no video")
+            raise InputError(f"{self.path}: holds no video, or was cut off; copy it again")
         if container.streams.video[0].codec_context is None:
             container.close()
             raise InputError(
