@@ -161,7 +161,10 @@ def _mp4(path: Path, movie: Movie, drawn: tuple[np.ndarray, np.ndarray] | None) 
     height, width = (side * larger // 2 * 2 for side in movie.shape[1:])  # even, as H.264 wants it
     with av.open(str(path), "w", format="mp4") as container:
         rate = Fraction(movie.fps).limit_denominator(1000)
-        stream: Any = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        # Without macroblock trees, which x264 computes with memory that nobody has set: one of twenty files
+        # would hold other pictures than the rest.
+        options = {"crf": "18", "x264-params": "mbtree=0"}
+        stream: Any = container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.thread_count = 1  # with more, x264 gives now this file, now another
 
