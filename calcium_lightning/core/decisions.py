@@ -9,7 +9,7 @@ decisions. Knows numbers of cells; must not know footprints, files or pages
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -231,6 +231,28 @@ def entry_of(values: Any) -> Entry:
         raise InputError(f"number {number!r}: entries of a log of decisions are numbered from 1")
     who, when, version = (_text(values, key, LONGEST_NOTE) for key in ("who", "when", "version"))
     return Entry(number, who, when, version, action_of(values))
+
+
+def check_order(entries: Sequence[Entry], first: int | None = None) -> None:
+    """Refuse a log, or a part of one, that leaves an entry out or has one twice.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        In order.
+    first : int, optional
+        The number of the first one; default: whatever it is.
+
+    Raises
+    ------
+    InputError
+        Naming the entry.
+    """
+    if not entries:
+        return
+    for expected, entry in enumerate(entries, first or entries[0].number):
+        if entry.number != expected:
+            raise InputError(f"entry {entry.number} stands where {expected} should")
 
 
 def _text(values: Mapping[str, Any], key: str, longest: int) -> str:

@@ -5,7 +5,6 @@ Knows Lightning, sessions and preprocessing; nothing of networks and nothing of 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
 from calcium_lightning.data.resumable import ResumableData
 from calcium_lightning.data.sampler import BlockSampler
-from calcium_lightning.data.shared_memory import workers_that_fit
+from calcium_lightning.data.shared_memory import check_batch, workers_that_fit
 from calcium_lightning.data.splits import Block, Splits, equal_blocks, split_in_time
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
@@ -264,6 +263,7 @@ class SessionData(ResumableData):
                 f"(data.block={self.block} frames x data.crops={self.crops}"
                 f" x {world_size} processes); {lower} or {lower + whole}"
             )
+        check_batch(f"data.batch_size={self.batch_size}", self._batch_bytes)
         augmentation = self.augment if shuffle else None
         dataset = BlockDataset(
             self.prepared, blocks, self.window, self.crop_size, self.crops, augmentation, self._labelled
@@ -283,16 +283,19 @@ class SessionData(ResumableData):
         segments.capacity = sampler.held
         return self._torch_loader(dataset, sampler)
 
+    @property
+    def _batch_bytes(self) -> int:
+        """Of a batch's frames, and what they are compared with."""
+        return 4 * self.batch_size * (self.window.taps + 1) * self.crop_size**2
+
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:
         for part in self.prepared:
             part.session.close()
-        pixels = max(math.prod(part.scale.size) for part in self.prepared)
-        pixels = pixels if dataset.crop is None else dataset.crop**2
         device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
         workers = self.workers
         if workers is None:
             workers = min(GPU_WORKERS, (os.cpu_count() or 1) - 1) if device == "cuda" else 0
-        workers = workers_that_fit(workers, 4 * self.batch_size * (self.window.taps + 1) * pixels)
+        workers = workers_that_fit(workers, self._batch_bytes)
         return DataLoader(
             dataset,
             batch_size=None,  # the dataset makes whole batches

@@ -21,7 +21,7 @@ import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path, sync
 from calcium_lightning.core.cells import TRACES, Rows, StreamedCells
-from calcium_lightning.core.decisions import MAKING, Entry, Split, entry_of, in_force, to_redo
+from calcium_lightning.core.decisions import MAKING, Entry, Split, check_order, entry_of, in_force, to_redo
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import reading
 from calcium_lightning.core.remade import OverlaidRows, Remade, decided
@@ -105,6 +105,10 @@ def open_original(path: Path | str) -> Iterator[Original]:
         journal = read_journal(Path(path), fingerprint(cells))
         if journal is not None:
             log = (*log, *(entry for entry in journal.entries if entry.number > folded))
+            try:
+                check_order(log, 1)
+            except InputError as error:
+                raise InputError(f"{journal_of(Path(path))}: damaged ({error}); move it away") from error
             for number, place in journal.remade.items():
                 with reading(place, advice="move the journal's folder away to go on without it"):
                     remade[number] = read_remade(stack.enter_context(h5py.File(place, "r")))
@@ -250,6 +254,9 @@ def read_remade(group: h5py.Group) -> Remade:
     count = footprints.shape[0]
     length = hdf5.dataset(group, "traces", 2).shape[1]
     quality = group.get("quality")
+    if quality is not None and not isinstance(quality, h5py.Group):
+        where = f"{group.file.filename}: {group.name.rstrip('/')}/quality"
+        raise InputError(f"{where} is no group; the file is damaged")
     return Remade(
         rows=hdf5.read(group, "rows", (count,), np.int64),
         centers=hdf5.read(group, "centers", (count, 2), np.float32),
@@ -362,7 +369,5 @@ def entries_of(lines: Sequence[Mapping[str, object]]) -> tuple[Entry, ...]:
         If they aren't.
     """
     entries = tuple(map(entry_of, lines))
-    for expected, entry in enumerate(entries, entries[0].number if entries else 1):
-        if entry.number != expected:
-            raise InputError(f"entry {entry.number} stands where {expected} should")
+    check_order(entries)
     return entries

@@ -362,4 +362,10 @@ def read_footprints(file: h5py.Group, name: str) -> tuple[csr_matrix, tuple[int,
         raise InputError(
             f"{file.file.filename}: /{name} is not a valid CSR matrix of shape {shape}; the file is damaged"
         )
-    return csr_matrix((data, indices, indptr), shape=(count, height * width)), (height, width)
+    matrix = csr_matrix((data, indices, indptr), shape=(count, height * width))
+    matrix.sort_indices()
+    if not matrix.has_canonical_format:
+        raise InputError(
+            f"{file.file.filename}: /{name} has a pixel twice in one footprint; the file is damaged"
+        )
+    return matrix, (height, width)

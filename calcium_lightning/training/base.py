@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.checkpoint import FORMAT, VERSION
 from calcium_lightning.nn.windows import WindowSettings
 
@@ -26,11 +27,14 @@ class BaseModel(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimizer and, per step, the schedule."""
-        optimizer = self.make_optimizer(self.parameters())
-        if self.make_scheduler is None:
-            return optimizer
         steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
+        try:
+            optimizer = self.make_optimizer(self.parameters())
+            if self.make_scheduler is None:
+                return optimizer
+            schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
+        except ValueError as error:  # Torch's way to refuse a setting
+            raise InputError(f"optimizer, scheduler: {error}") from error
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -157,6 +157,7 @@ def test_writing_replaces_only_on_request_and_wholly(tmp_path):
         (lambda f: f.move("traces", "trace"), "no dataset /traces; nearest: trace"),
         (lambda f: f.__delitem__("footprints"), "no footprints at /footprints"),
         (lambda f: f["footprints/indices"].__setitem__(0, 60 * 84), "/footprints is not a valid CSR matrix"),
+        (lambda f: f["footprints/indices"].__setitem__(0, f["footprints/indices"][1]), "a pixel twice"),
         (lambda f: f["footprints/data"].__setitem__(0, np.nan), "/footprints is not a valid CSR matrix"),
         (lambda f: f["footprints/indptr"].__setitem__(1, -1), "/footprints is not a valid CSR matrix"),
         (lambda f: f["footprints"].attrs.update(shape=(12, 60)), "shape attribute"),

@@ -235,6 +235,28 @@ def test_rows_made_anew_that_are_not_those_of_the_log_are_refused(copied, tmp_pa
         read_cells(copy)
 
 
+@pytest.mark.parametrize("what", ["line twice", "line gone", "quality"])
+def test_a_journal_that_can_not_be_right_is_never_written_into_the_file(copied, tmp_path, what):
+    with opened(copied.cells) as ledger:
+        ledger.decide(Merge(copied.halves))
+        ledger.decide(Verdict((0,), False))
+        copy = killed(copied.cells, tmp_path)
+    before, folder = copy.read_bytes(), journal_of(copy)
+    if what == "quality":
+        with h5py.File(folder / "remade-1.h5", "r+") as file:
+            del file["quality"]
+            file["quality"] = np.zeros(3)
+    else:
+        header, first, *rest = (folder / "log.jsonl").read_bytes().splitlines(keepends=True)
+        lines = [header, first, first, *rest] if what == "line twice" else [header, *rest]
+        (folder / "log.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(InputError, match=r"no journal|damaged"), opened(copy):
+        pass
+    with pytest.raises(InputError):
+        read_cells(copy)
+    assert copy.read_bytes() == before
+
+
 def test_a_line_that_was_cut_off_was_never_told_as_kept(copied, tmp_path):
     with opened(copied.cells) as ledger:
         ledger.decide(Verdict((0,), False))
