@@ -74,7 +74,12 @@ def entry_point(
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)
         def command() -> None:
-            sys.exit(run(name, main, sys.argv[1:]))
+            try:
+                status = run(name, main, sys.argv[1:])
+            except KeyboardInterrupt:  # before signals are heard, or when they aren't any more
+                print("interrupted", file=sys.stderr)
+                status = EXIT_INTERRUPT
+            sys.exit(status)
 
         return command
 
