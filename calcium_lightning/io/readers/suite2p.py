@@ -87,8 +87,15 @@ def read_object(path: Path, what: str = "a file of Suite2p's") -> Any:
             return _Numbers(stream).load()
     except MemoryError as error:  # of a size that the file, which is there, can't hold
         raise InputError(f"{path}: not {what}, or damaged (it declares more than memory holds)") from error
-    except (OSError, ValueError, EOFError, pickle.UnpicklingError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path}: not {what}, or damaged ({' '.join(str(error).split())})") from error
+
+
+#: what reading pickles raises where they aren't whole, by pickle's documentation and by trial
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, pickle.UnpicklingError, TypeError, AttributeError),
+    *(ImportError, LookupError, OverflowError, RecursionError),
+)
 
 
 class _Unknown:

@@ -289,12 +289,19 @@ def test_a_matlab_file_with_a_link_to_nowhere_says_so(tmp_path: Path) -> None:
         read_mat(tmp_path / "cells.mat")
 
 
-def test_settings_that_declare_more_than_they_hold_are_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x04\x8e" + (2**60).to_bytes(8, "little") + b"abc.",  # text longer than any memory
+        b"cnumpy._core/multiarray\n_reconstruct\n.",  # a module that nobody has
+        b"\x80\x04h\x07.",  # what was never put down
+    ],
+)
+def test_settings_that_are_no_whole_pickle_are_damaged(tmp_path: Path, pickled: bytes) -> None:
     whole = tmp_path / "ops.npy"
     np.save(whole, np.array({"Ly": 8, "Lx": 8}), allow_pickle=True)
     content = whole.read_bytes()
-    start = content.index(b"\n") + 1  # of the pickle: a byte string longer than any memory
-    whole.write_bytes(content[:start] + b"\x80\x04\x8e" + (2**60).to_bytes(8, "little") + b"abc.")
+    whole.write_bytes(content[: content.index(b"\n") + 1] + pickled)
     with pytest.raises(InputError, match="damaged"):
         read_ops(whole)
 
