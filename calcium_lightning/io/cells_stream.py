@@ -25,7 +25,7 @@ from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.behavior import read_group
-from calcium_lightning.io.stored import check_stored
+from calcium_lightning.io.stored import check_stored, whole
 
 FORMAT, VERSION = "calcium-lightning-cells", 1
 #: what there is where motion was removed place by place
@@ -170,7 +170,7 @@ def stream(file: h5py.File) -> StreamedCells:
         patch_std=patch_std,
         field=read("field", *frame_shape, dtype=bool) if "field" in file else None,
         bad_frames=read("bad_frames", length, dtype=bool) if "bad_frames" in file else None,
-        notes=tuple(hdf5.text(line) for line in file["check"][...].ravel()) if "check" in file else (),
+        notes=tuple(hdf5.text(line) for line in whole(file["check"]).ravel()) if "check" in file else (),
         false_discovery=false_discovery(file.get("accepted")),
         baseline=read("baseline", count),
         mean_image=read("images/mean", *frame_shape),

@@ -36,6 +36,7 @@ from calcium_lightning.io.cells_stream import (
     write_rows,
 )
 from calcium_lightning.io.journal import journal_of, read_journal
+from calcium_lightning.io.stored import whole
 
 CURATION, CURATION_VERSION = "curation", 1
 #: one value for each cell
@@ -355,7 +356,7 @@ def _remade_groups(group: h5py.Group, where: str) -> Iterator[tuple[str, h5py.Gr
 
 def _read_log(group: h5py.Group, where: str) -> tuple[Entry, ...]:
     try:
-        return entries_of([json.loads(hdf5.text(line)) for line in group["log"][...]])
+        return entries_of([json.loads(hdf5.text(line)) for line in whole(group["log"])])
     except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
         raise InputError(f"{where}/log is damaged ({error})") from error
 

@@ -110,6 +110,7 @@ class Journal:
     def __init__(self, cells: Path, fingerprint: str) -> None:
         self.folder = journal_of(cells)
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        locked = (self.folder / LOCK).exists()
         self._lock = FileLock(self.folder / LOCK)
         try:
             self._lock.acquire(timeout=0)
@@ -131,6 +132,8 @@ class Journal:
             self._begin(fingerprint, pending)
         except BaseException:
             self._lock.release()
+            if not locked:  # a journal that isn't taken stays as it was
+                (self.folder / LOCK).unlink(missing_ok=True)
             raise
 
     def _begin(self, fingerprint: str, pending: Pending | None) -> None:

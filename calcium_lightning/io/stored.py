@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -158,6 +159,19 @@ def check_promise(dataset: h5py.Dataset, where: str) -> None:
     size, stored = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
     if size > LARGE and not dataset.is_virtual and stored < size * LEAST_SHARE:
         raise InputError(f"{where} promises {size} bytes and holds {stored}; the file is damaged")
+
+
+def whole(dataset: h5py.Dataset) -> Any:
+    """Everything in a dataset that somebody else made, unless it promises far more than it holds.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the dataset.
+    """
+    if dataset.size:
+        check_promise(dataset, f"{dataset.file.filename}: {dataset.name}")
+    return dataset[()]
 
 
 def files_beside(path: Path, name: str = "frames") -> list[Path]:

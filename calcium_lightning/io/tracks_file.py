@@ -23,6 +23,7 @@ from calcium_lightning.core.reading import reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.footprints import content_of
+from calcium_lightning.io.stored import whole
 
 FORMAT, VERSION = "calcium-lightning-tracks", 1
 #: what was decided, and what was found before
@@ -191,7 +192,7 @@ def _linked(file: h5py.File, tracks: Tracks, where: str) -> LinkedTracks:
         automatic = file[f"{CURATION}/automatic"]
         members = _read_members(file, f"{CURATION}/automatic/")
         found = replace(tracks, **members, expected_false=hdf5.number(automatic.attrs["expected_false"]))
-        log = link_entries_of([json.loads(hdf5.text(line)) for line in file[f"{CURATION}/log"][...]])
+        log = link_entries_of([json.loads(hdf5.text(line)) for line in whole(file[f"{CURATION}/log"])])
         return LinkedTracks.of(found, log)
     except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
         raise InputError(f"{where} is damaged ({error}); track again") from error
@@ -242,4 +243,4 @@ def _texts(file: h5py.File, name: str, count: int) -> list[str]:
     node = file.get(name)
     if not isinstance(node, h5py.Dataset) or node.shape != (count,):
         raise InputError(f"{file.filename}: no dataset /{name} of {count} texts; track again")
-    return [hdf5.name_of_file(value) for value in node[...]]
+    return [hdf5.name_of_file(value) for value in whole(node)]

@@ -8,7 +8,7 @@ from helpers.tiny_session import make_session
 from calcium_lightning.core.atomic import atomic_path, steady
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.session import Session
-from calcium_lightning.io.stored import frames_stored, open_results
+from calcium_lightning.io.stored import frames_stored, open_results, whole
 
 
 @pytest.fixture
@@ -134,3 +134,14 @@ def test_another_program_s_file_that_promises_too_much_is_refused(file, tmp_path
     file.close()
     with pytest.raises(InputError, match="/F0 promises 4398046511104 bytes"), open_results(tmp_path / "a.h5"):
         pass
+
+
+def test_one_value_that_was_made_huge_is_not_read(tmp_path):
+    with h5py.File(tmp_path / "series.nwb", "w") as file:
+        file["rate"] = 20.0
+        file["none"] = h5py.Empty("f4")
+        file.create_dataset("huge", (10**9,), "f8", chunks=(1000,))
+        assert whole(file["rate"]) == 20
+        assert isinstance(whole(file["none"]), h5py.Empty)
+        with pytest.raises(InputError, match=r"series\.nwb: /huge promises 8000000000 bytes and holds 0"):
+            whole(file["huge"])

@@ -18,6 +18,7 @@ from calcium_lightning.io.hdf5 import number
 from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options, choose
+from calcium_lightning.io.stored import whole
 
 _NAME = re.compile(r"d1_(\d+)_d2_(\d+)(?:_d3_(\d+))?_order_([CF])_frames_(\d+)")
 
@@ -68,9 +69,9 @@ def open_results(path: Path, options: Options) -> Recording:
     """
     with h5py.File(path, "r") as file:
         node = file.get("mmap_file", file.get("params/data/fnames"))
-        value = node[()] if isinstance(node, h5py.Dataset) else b""
+        value = whole(node) if isinstance(node, h5py.Dataset) else b""
         rate = file.get("params/data/fr")
-        fps = number(rate[()]) if isinstance(rate, h5py.Dataset) else math.nan
+        fps = number(whole(rate)) if isinstance(rate, h5py.Dataset) else math.nan
     value = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size else value
     name = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     if not name or name == "NoneType":

@@ -19,6 +19,7 @@ from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.formats import Options, choose
 from calcium_lightning.io.readers.hdf5 import Hdf5Recording, nearest_name
 from calcium_lightning.io.readers.sequence import Sequenced
+from calcium_lightning.io.stored import whole
 
 #: series that hold a calcium recording, the one-photon one first
 SERIES = ("OnePhotonSeries", "TwoPhotonSeries", "ImageSeries")
@@ -135,7 +136,7 @@ class NwbRecording(Hdf5Recording):
             self.timestamps = read(self._file, stamps.name, (None,), np.float64, finite=True)
             self.fps = rate_of(self.timestamps)
         elif isinstance(begin := group.get("starting_time"), h5py.Dataset):
-            rate, since = number(begin.attrs.get("rate")), number(begin[()])
+            rate, since = number(begin.attrs.get("rate")), number(whole(begin))
             if 0 < rate < math.inf:
                 self.fps = rate
                 if self.n_frames and math.isfinite(since):
@@ -146,10 +147,10 @@ class NwbRecording(Hdf5Recording):
         if not isinstance(plane, h5py.Group):
             return
         if self.fps is None and isinstance(node := plane.get("imaging_rate"), h5py.Dataset):
-            rate = number(node[()])
+            rate = number(whole(node))
             self.fps = rate if 0 < rate < math.inf else None
         if isinstance(spacing := plane.get("grid_spacing"), h5py.Dataset):
-            sizes = np.array([number(value) for value in np.ravel(spacing[()])[:2]])
+            sizes = np.array([number(value) for value in np.ravel(whole(spacing))[:2]])
             scale = _MICRONS.get(text(spacing.attrs.get("unit", "meters")))
             square = len(sizes) == 2 and np.isclose(sizes[0], sizes[1], rtol=1e-3)
             if scale and square and np.isfinite(sizes[0]) and sizes[0] > 0:
@@ -166,7 +167,7 @@ class NwbRecording(Hdf5Recording):
         about = {}
         for name, place in places.items():
             if isinstance(node := self._file.get(place), h5py.Dataset) and node.size:
-                value = node[()]
+                value = whole(node)
                 about[name] = text(value if not isinstance(value, np.ndarray) else value.reshape(-1)[0])
         for place in ("imaging_plane/device", "device"):
             link = group.get(place, getlink=True) if place in group else None
