@@ -211,6 +211,7 @@ def test_a_run_is_not_overwritten_unasked(run_command, session, trained, tmp_pat
         (["data.batch_size=6"], "data.batch_size=6: not a multiple of 4"),
         (["data.batch_size=2147483648"], "GB of memory"),
         (["optimizer.lr=nan"], "Invalid learning rate: nan"),
+        (["scheduler._partial_=0"], "_partial_ flag must be a bool"),
         (["cell_diameter=null", "cell_diameter_um=10"], "pixel_size_um="),
         (["cell_diameter=40"], "a smaller cell_diameter="),
         (["window.taps=4"], "window.taps=4"),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from calcium_lightning.command.config_keys import choices_of, known_keys
 from calcium_lightning.core.atomic import USERS
 from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
+from calcium_lightning.core.reading import raised_in
 
 EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
 #: characters of a line of error
@@ -24,6 +25,8 @@ OUT_OF_MEMORY = re.compile(
     r"can't allocate memory|not enough memory|CUDA out of memory|CUDA error: out of memory"
 )
 WORKER = re.compile(r"DataLoader worker \(pid[^)]*\) (.{0,80}?)(?:\.|$)")
+#: where Hydra makes a component of its settings, and refuses some with errors of every kind
+INSTANTIATE = "hydra._internal.instantiate"
 #: Hydra's plugins that are extras of ours: config group -> choice -> extra
 PLUGINS = {
     "hydra/launcher": {
@@ -79,7 +82,9 @@ def diagnose(name: str, error: BaseException) -> Failure:
         error = error.__cause__
     if isinstance(error, InputError):
         message, status = str(error), EXIT_INPUT
-    elif isinstance(error, HydraException | OmegaConfBaseException):
+    elif isinstance(error, HydraException | OmegaConfBaseException) or raised_in(error).startswith(
+        INSTANTIATE
+    ):
         message, status = _config_message(name, error), EXIT_INPUT
     elif isinstance(error, ProcessFailed):
         message, status = str(error), EXIT_FAILURE
