@@ -101,7 +101,8 @@ def open_original(path: Path | str) -> Iterator[Original]:
     """
     with ExitStack() as stack:
         file = stack.enter_context(hdf5.open_file(Path(path), FORMAT, VERSION))
-        cells, log, remade = _original(file)
+        with reading(path):
+            cells, log, remade = _original(file)
         folded = len(log)
         journal = read_journal(Path(path), fingerprint(cells))
         if journal is not None:
@@ -260,7 +261,7 @@ def read_remade(group: h5py.Group) -> Remade:
         raise InputError(f"{where} is no group; the file is damaged")
     return Remade(
         rows=hdf5.read(group, "rows", (count,), np.int64),
-        centers=hdf5.read(group, "centers", (count, 2), np.float32),
+        centers=hdf5.read(group, "centers", (count, 2), np.float32, finite=True),
         center_std=hdf5.read(group, "center_std", (count, 2), np.float32),
         footprints=footprints,
         baseline=hdf5.read(group, "baseline", (count,), np.float32),

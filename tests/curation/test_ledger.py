@@ -235,7 +235,7 @@ def test_rows_made_anew_that_are_not_those_of_the_log_are_refused(copied, tmp_pa
         read_cells(copy)
 
 
-@pytest.mark.parametrize("what", ["line twice", "line gone", "quality"])
+@pytest.mark.parametrize("what", ["line twice", "line gone", "quality", "centers"])
 def test_a_journal_that_can_not_be_right_is_never_written_into_the_file(copied, tmp_path, what):
     with opened(copied.cells) as ledger:
         ledger.decide(Merge(copied.halves))
@@ -246,11 +246,14 @@ def test_a_journal_that_can_not_be_right_is_never_written_into_the_file(copied, 
         with h5py.File(folder / "remade-1.h5", "r+") as file:
             del file["quality"]
             file["quality"] = np.zeros(3)
+    elif what == "centers":
+        with h5py.File(folder / "remade-1.h5", "r+") as file:
+            file["centers"][0, 1] = np.nan
     else:
         header, first, *rest = (folder / "log.jsonl").read_bytes().splitlines(keepends=True)
         lines = [header, first, first, *rest] if what == "line twice" else [header, *rest]
         (folder / "log.jsonl").write_bytes(b"".join(lines))
-    with pytest.raises(InputError, match=r"no journal|damaged"), opened(copy):
+    with pytest.raises(InputError, match=r"no journal|damaged|holds NaN"), opened(copy):
         pass
     with pytest.raises(InputError):
         read_cells(copy)
