@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from calcium_lightning.core.errors import InputError
 PACKAGE = __name__.partition(".")[0]
 #: characters of a library's own words that are passed on
 LONGEST = 300
+#: what NumPy raises where an array's file isn't one, or isn't whole
+NO_ARRAY = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
 ADVICE = "the file is damaged or was cut off: copy it again, or make it anew"
 
 

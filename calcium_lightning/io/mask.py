@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.reading import check_regular
+from calcium_lightning.core.reading import NO_ARRAY, check_regular
 from calcium_lightning.io.readers.images import read_picture
 
 ENDINGS = (".npy", ".png", ".tif", ".tiff")
@@ -35,7 +35,7 @@ def read_mask(path: Path | str) -> np.ndarray:
         raise InputError(f"field={path}: expected a mask as {', '.join(ENDINGS)}")
     try:
         mask = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else read_picture(path)
-    except (OSError, ValueError, EOFError) as error:
+    except NO_ARRAY as error:
         raise InputError(f"field={path}: can't be read ({' '.join(str(error).split())})") from error
     if mask.ndim != 2:
         raise InputError(f"field={path}: shape {mask.shape}, expected one value a pixel (H, W)")

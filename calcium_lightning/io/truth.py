@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.core.reading import NO_ARRAY
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.session import Session
 
@@ -97,7 +98,7 @@ def _load(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
             from calcium_lightning.io.readers.images import read_picture
 
             return read_picture(path)
-    except (OSError, ValueError, EOFError) as error:
+    except NO_ARRAY as error:
         raise InputError(f"truth={path}: can't be read ({' '.join(str(error).split())})") from error
     import h5py
 

@@ -15,6 +15,7 @@ import numpy as np
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import mapping, read_json
+from calcium_lightning.core.reading import NO_ARRAY
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.results.table import read_cells
@@ -177,7 +178,7 @@ def read_mask(path: Path) -> np.ndarray:
         raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
     try:
         mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except NO_ARRAY as error:
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "biuf":
         shape = getattr(mask, "shape", "an archive")

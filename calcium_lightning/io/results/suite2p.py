@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import check_regular
+from calcium_lightning.core.reading import NO_ARRAY, check_regular
 from calcium_lightning.io.readers.suite2p import read_object, read_ops
 from calcium_lightning.io.results.build import Footprints, cells_of
 
@@ -131,7 +131,7 @@ def _numbers(path: Path) -> np.ndarray:
     check_regular(path)
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except NO_ARRAY as error:
         raise InputError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
         raise InputError(f"{path}: no array of numbers")
