@@ -233,24 +233,15 @@ def entry_of(values: Any) -> Entry:
     return Entry(number, who, when, version, action_of(values))
 
 
-def check_order(entries: Sequence[Entry], first: int | None = None) -> None:
-    """Refuse a log, or a part of one, that leaves an entry out or has one twice.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        In order.
-    first : int, optional
-        The number of the first one; default: whatever it is.
+def check_order(log: Sequence[Entry]) -> None:
+    """Refuse a log that leaves an entry out or has one twice.
 
     Raises
     ------
     InputError
         Naming the entry.
     """
-    if not entries:
-        return
-    for expected, entry in enumerate(entries, first or entries[0].number):
+    for expected, entry in enumerate(log, 1):
         if entry.number != expected:
             raise InputError(f"entry {entry.number} stands where {expected} should")
 

@@ -285,8 +285,8 @@ class SessionData(ResumableData):
 
     @property
     def _batch_bytes(self) -> int:
-        """Of a batch's frames, and what they are compared with."""
-        return 4 * self.batch_size * (self.window.taps + 1) * self.crop_size**2
+        """Of this process's share of a batch: frames, and what they are compared with."""
+        return 4 * (self.batch_size // self.ranks[1]) * (self.window.taps + 1) * self.crop_size**2
 
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:
         for part in self.prepared:

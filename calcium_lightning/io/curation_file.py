@@ -108,7 +108,7 @@ def open_original(path: Path | str) -> Iterator[Original]:
         if journal is not None:
             log = (*log, *(entry for entry in journal.entries if entry.number > folded))
             try:
-                check_order(log, 1)
+                check_order(log)
             except InputError as error:
                 raise InputError(f"{journal_of(Path(path))}: damaged ({error}); move it away") from error
             for number, place in journal.remade.items():

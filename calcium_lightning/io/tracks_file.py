@@ -141,7 +141,7 @@ def read_linked(path: Path | str) -> LinkedTracks:
         cell = members["cell"]
         count = cell.shape[1]
         texts = {name: _texts(file, f"sessions/{name}", count) for name in ("path", "sha256", "name")}
-        whole = {name: hdf5.read(file, f"sessions/{name}", (count,), np.int64) for name in ("cells", "used")}
+        counts = {name: hdf5.read(file, f"sessions/{name}", (count,), np.int64) for name in ("cells", "used")}
         shape = hdf5.read(file, "sessions/shape", (count, 2), np.int64)
         sizes = hdf5.read(file, "sessions/pixel_size_um", (count,), np.float64)
         sessions = []
@@ -161,8 +161,8 @@ def read_linked(path: Path | str) -> LinkedTracks:
                     name=texts["name"][row],
                     path=texts["path"][row],
                     sha256=texts["sha256"][row],
-                    cells=int(whole["cells"][row]),
-                    used=int(whole["used"][row]),
+                    cells=int(counts["cells"][row]),
+                    used=int(counts["used"][row]),
                     **{key: hdf5.number(group.attrs.get(key)) for key in NUMBERS},
                     doubted=hdf5.flag(group.attrs.get("doubted", False), f"{where}'s doubted"),
                     frame_shape=(int(shape[row, 0]), int(shape[row, 1])),
@@ -170,7 +170,7 @@ def read_linked(path: Path | str) -> LinkedTracks:
                     pixel_size_um=float(sizes[row]) if np.isfinite(sizes[row]) else None,
                 )
             )
-        if (cell >= whole["cells"]).any() or (cell < -1).any():
+        if (cell >= counts["cells"]).any() or (cell < -1).any():
             raise InputError(f"{path}: /cell names cells that the sessions don't have; track again")
         together: dict[str, Any] = {name: hdf5.number(file.attrs.get(name)) for name in TOGETHER}
         tracks = Tracks(

@@ -27,15 +27,12 @@ class BaseModel(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimizer and, per step, the schedule."""
+        optimizer = _made("optimizer", self.make_optimizer, self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
         steps = max(1, int(self.trainer.estimated_stepping_batches))
-        try:
-            optimizer = self.make_optimizer(self.parameters())
-            if self.make_scheduler is None:
-                return optimizer
-            schedule = {"scheduler": self.make_scheduler(optimizer, total_steps=steps), "interval": "step"}
-        except ValueError as error:  # Torch's way to refuse a setting
-            raise InputError(f"optimizer, scheduler: {error}") from error
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        scheduler = _made("scheduler", self.make_scheduler, optimizer, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights are for, in plain containers."""
@@ -43,3 +40,11 @@ class BaseModel(L.LightningModule):
         checkpoint["format_version"] = VERSION
         checkpoint["architecture"] = self.network.architecture
         checkpoint["window"] = asdict(self.window)
+
+
+def _made(name: str, make: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+    """What is made, or in one line why Torch refuses a setting."""
+    try:
+        return make(*arguments, **settings)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error

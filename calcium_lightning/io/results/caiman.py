@@ -15,7 +15,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
-from calcium_lightning.io.stored import open_results, whole
+from calcium_lightning.io.stored import open_results
 
 #: CaImAn's name of a quality -> ours
 QUALITY = {"SNR_comp": "snr", "r_values": "r_values", "cnn_preds": "cnn"}
@@ -111,5 +111,5 @@ def _array(group: h5py.Group, *names: str) -> np.ndarray | None:
     for name in names:
         node = group.get(name)
         if isinstance(node, h5py.Dataset) and node.dtype.kind in "fiub":
-            return np.asarray(whole(node))
+            return np.asarray(node[()])
     return None

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
-from calcium_lightning.io.stored import open_results, whole
+from calcium_lightning.io.stored import open_results
 
 #: series that hold each course, by our name and by those of others
 TRACES = ("traces", "RoiResponseSeries", "Fluorescence", "raw", "dff", "DfOverF")
@@ -45,7 +45,7 @@ def footprints(path: Path) -> Footprints:
         table = _table(path, file)
         matrix, frame_shape = _masks(path, file, table)
         accepted = next(
-            (whole(table[name]).ravel() for name in ("accepted", "Accepted", "keep") if name in table), None
+            (table[name][()].ravel() for name in ("accepted", "Accepted", "keep") if name in table), None
         )
     return Footprints(
         matrix, frame_shape, None if accepted is None else numbers(path, "verdicts", accepted) > 0
@@ -69,14 +69,14 @@ def read(path: Path) -> Cells:
         def course(names: tuple[str, ...]) -> np.ndarray | None:
             for name in names:
                 if name in series and series[name]["data"].ndim == 2:
-                    values = numbers(path, name, whole(series[name]["data"]))
+                    values = numbers(path, name, series[name]["data"][()])
                     if values.shape[1] == count:
                         return values.T
             return None
 
         clock = next((node for name in TRACES if (node := series.get(name)) is not None), None)
         rate, times = _clock(path, clock)
-        base = whole(table["baseline"]) if "baseline" in table else None
+        base = table["baseline"][()] if "baseline" in table else None
         traces = course(TRACES)
         return cells_of(
             path,
@@ -86,7 +86,7 @@ def read(path: Path) -> Cells:
             denoised=course(DENOISED),
             spikes=course(SPIKES),
             baseline=base,
-            quality={name: whole(table[name]) for name in ("snr", "score") if name in table},
+            quality={name: table[name][()] for name in ("snr", "score") if name in table},
             fps=rate,
             timestamps=times,
         )
@@ -102,17 +102,15 @@ def _table(path: Path, file: h5py.File) -> h5py.Group:
 def _masks(path: Path, file: h5py.File, table: h5py.Group) -> tuple[csr_matrix, tuple[int, int]]:
     """Footprints (K, H*W)."""
     if "image_mask" in table:
-        masks = numbers(path, "masks", whole(table["image_mask"]))
+        masks = numbers(path, "masks", table["image_mask"][()])
         if masks.ndim != 3:
             raise InputError(f"{path}: masks of {masks.shape[1:]}; a field of two dimensions is wanted")
         count, width, height = masks.shape
         return csr_matrix(masks.transpose(0, 2, 1).reshape(count, -1)), (height, width)
     if "pixel_mask" not in table or "pixel_mask_index" not in table:
         raise InputError(f"{path}: a segmentation without image or pixel masks")
-    pixels, ends = (
-        whole(table["pixel_mask"]),
-        numbers(path, "masks", whole(table["pixel_mask_index"]), np.int64),
-    )
+    pixels = table["pixel_mask"][()]
+    ends = numbers(path, "masks", table["pixel_mask_index"][()], np.int64)
     if not {"x", "y", "weight"} <= set(pixels.dtype.names or ()):
         raise InputError(f"{path}: pixel masks without x, y and weight")
     if any(pixels.dtype[name].kind not in "fiu" for name in ("x", "y", "weight")):
@@ -139,13 +137,13 @@ def _clock(path: Path, series: h5py.Group | None) -> tuple[float | None, np.ndar
     """Rate (Hz) and time stamps (s) of a series, as far as it says."""
     if series is None:
         return None, None
-    times = whole(series["timestamps"]) if "timestamps" in series else None
+    times = series["timestamps"][()] if "timestamps" in series else None
     start = series.get("starting_time")
     if start is None:
         return None, times
     rate = float(numbers(path, "rate", start.attrs.get("rate", 0), np.float64).ravel()[0])
     if rate > 0:
-        first = numbers(path, "starting time", whole(start), np.float64).ravel()[0]
+        first = numbers(path, "starting time", start[()], np.float64).ravel()[0]
         return rate, first + np.arange(len(series["data"])) / rate
     return None, times
 
