@@ -128,7 +128,10 @@ def test_unusual_cells_have_a_page(cells, change):
         centers = cells.centers.copy()
         centers[3] = np.nan
         quality = {"score": np.full(len(cells), np.nan), "a$b^": np.full(len(cells), np.inf)}
+        traces, spikes = cells.traces.copy(), cells.spikes.copy()
+        traces[1, 5], spikes[1, 7], traces[2] = np.nan, np.inf, np.nan  # others' files have such frames
         odd = replace(cells, footprints=csr_matrix(images), centers=centers, quality=quality)
+        odd = replace(odd, traces=traces, denoised=traces, spikes=spikes)
     elif change == "one frame":
         odd = make_example(length=1)[0]
     else:

@@ -162,7 +162,7 @@ def check_numbers(node: Any, path: str = "") -> None:
         raise InputError(f"{path}={node}: a finite number is wanted")
     if isinstance(node, DictConfig):
         for key in map(str, node):
-            if not OmegaConf.is_missing(node, key):
+            if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
                 check_numbers(node[key], f"{path}.{key}" if path else key)
     elif isinstance(node, ListConfig):
         for index in range(len(node)):
