@@ -23,7 +23,7 @@ from calcium_lightning.core.errors import InputError, ProcessFailed, expect
 from calcium_lightning.core.parts import PACKAGE, import_parts, know_target, targets_of
 from calcium_lightning.core.plain import mapping
 from calcium_lightning.core.reading import reason
-from calcium_lightning.data.lost_workers import lost_worker
+from calcium_lightning.data.workers import lost_worker
 from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 from calcium_lightning.nn.checkpoint import read_checkpoint
 from calcium_lightning.nn.windows import WindowSettings
