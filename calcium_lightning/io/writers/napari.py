@@ -15,6 +15,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.io.writers.folder import export_folder
 from calcium_lightning.io.writers.imagej import outline
 from calcium_lightning.io.writers.table import Export
@@ -74,7 +75,8 @@ def _write_centers(path: Path, cells: Cells, numbers: np.ndarray) -> None:
         table = csv.writer(file)
         names = [*cells.quality]
         said = ["by hand", "labels"] if standing is not None else []
-        table.writerow(["index", "axis-0", "axis-1", "cell", "accepted", *names, *said])
+        heads = ["index", "axis-0", "axis-1", "cell", "accepted", *names, *said]
+        table.writerow(map(plain_cell, heads))
         known = np.flatnonzero(np.isfinite(cells.centers).all(1))
         for place, row in enumerate(known.tolist()):
             y, x = cells.centers[row]
@@ -83,4 +85,4 @@ def _write_centers(path: Path, cells: Cells, numbers: np.ndarray) -> None:
             if standing is not None:
                 decided = [int(standing.verdict[row]), " ".join(standing.labels[row])]
             line = [place, f"{y:.3f}", f"{x:.3f}", numbers[row], int(cells.accepted[row])]
-            table.writerow([*line, *values, *decided])
+            table.writerow(map(plain_cell, [*line, *values, *decided]))
