@@ -98,7 +98,9 @@ def measured(found: FoundCells) -> dict[str, np.ndarray]:
         shape_of(found.model.footprints, SIGMA),
         claimed,
         coincidence(
-            lit_seconds(found.localizations, found.centers, 2.0, n_frames, 20.0), found.activity.denoised, 20.0
+            lit_seconds(found.localizations, found.centers, 2.0, n_frames, 20.0),
+            found.activity.denoised,
+            20.0,
         ),
         n_frames,
         np.ones(count),
