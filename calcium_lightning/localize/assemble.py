@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
 from calcium_lightning.core.scale import CELL_SIGMA
+from calcium_lightning.localize.coincidence import coincidence, lit_seconds
 from calcium_lightning.localize.finder import FoundCells, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.gather import assign
@@ -149,7 +150,7 @@ def measured(prepared: Prepared, found: FoundCells, vessel: np.ndarray, settings
     places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
     footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
     centers = footprint_centers(footprints, scale.field)
-    quality = _measured(prepared, found, count, centers, vessel)
+    quality = _measured(prepared, found, count, centers, vessel, settings)
     return Placed(footprints, peaks, centers, std, quality)
 
 
@@ -189,7 +190,8 @@ def assemble(
     if decoys is not None:
         claims, *_ = claimed_means(decoys.localizations, decoys.centers, settings.gather.reach)
         decoy_centers = decoys.centers
-        decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), vessel)
+        places = scale.to_session(decoy_centers)
+        decoy_quality = _measured(prepared, decoys, claims, places, vessel, settings)
     quality, accepted, false_discovery = judge(
         placed.quality,
         found.centers,
@@ -249,15 +251,23 @@ def vessels_of(prepared: Prepared, mean: np.ndarray) -> np.ndarray:
 
 
 def _measured(
-    prepared: Prepared, found: FoundCells, claims: np.ndarray, centers: np.ndarray, vessel: np.ndarray
+    prepared: Prepared,
+    found: FoundCells,
+    claims: np.ndarray,
+    centers: np.ndarray,
+    vessel: np.ndarray,
+    settings: LocalizeSettings,
 ) -> dict[str, np.ndarray]:
     """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
+    denoised, fps = found.activity.denoised, prepared.fps
+    lit = lit_seconds(found.localizations, found.centers, settings.gather.reach, denoised.n_frames, fps)
     return measure(
         found.activity.statistics,
         found.consistency,
         found.focus,
         shape_of(found.model.footprints, CELL_SIGMA),
         claims,
+        coincidence(lit, denoised, fps),
         prepared.session.n_frames,
         _seen(prepared, centers),
         share_on(found.model.footprints, vessel),

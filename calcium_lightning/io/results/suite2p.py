@@ -94,7 +94,7 @@ def _decided(folder: Path) -> np.ndarray | None:
     if not path.is_file():
         return None
     decided = _numbers(path)
-    return decided.reshape(len(decided), -1)
+    return decided.reshape(len(decided), decided.size // max(1, len(decided)))
 
 
 def _folder(path: Path) -> Path | None:
