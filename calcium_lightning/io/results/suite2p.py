@@ -93,10 +93,8 @@ def _decided(folder: Path) -> np.ndarray | None:
     path = folder / "iscell.npy"
     if not path.is_file():
         return None
-    decided = _numbers(path)
-    if decided.ndim not in (1, 2) or 0 in decided.shape[1:]:
-        raise InputError(f"{path}: has shape {decided.shape}, a row for each cell is wanted")
-    return decided.reshape(len(decided), *decided.shape[1:] or (1,))
+    decided = _numbers(path, (1, 2))
+    return decided[:, None] if decided.ndim == 1 else decided
 
 
 def _folder(path: Path) -> Path | None:
@@ -128,8 +126,8 @@ def _footprints(path: Path, height: int, width: int) -> csr_matrix:
         raise InputError(f"{path}: not Suite2p's footprints ({error})") from error
 
 
-def _numbers(path: Path) -> np.ndarray:
-    """An array of numbers."""
+def _numbers(path: Path, dimensions: tuple[int, ...] = (2,)) -> np.ndarray:
+    """An array of numbers, a row for each cell."""
     check_regular(path)
     try:
         values = np.load(path, allow_pickle=False)
@@ -137,6 +135,8 @@ def _numbers(path: Path) -> np.ndarray:
         raise InputError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
         raise InputError(f"{path}: no array of numbers")
+    if values.ndim not in dimensions or 0 in values.shape[1:]:
+        raise InputError(f"{path}: has shape {values.shape}, a row for each cell is wanted")
     return values
 
 
