@@ -40,7 +40,7 @@ SEEN = 0.4
 #: blobs that look like footprints, so a cell must stand out in time instead. How far was chosen on annotated
 #: sessions, each left out in turn (experiments/quality).
 LEAST_CONTRAST = {"raw": 1.5, "dff": 3.5}
-#: frames that show so much of a cell's activity in its place are witnesses, too: no more contrast is needed then
+#: where frames show so much of a cell's activity in its place, no more contrast than this is needed
 SHOWN, SHOWN_CONTRAST = 0.6, 2.5
 
 
