@@ -42,7 +42,8 @@ def settings_of(cells: CellTable) -> QualitySettings:
     if not isinstance(given, Mapping):
         given = {}
     known: dict[str, Any] = {name: float(given[name]) for name in NUMBERS if _is_number(given.get(name))}
-    known["contrast"] = LEAST_CONTRAST.get(cells.kind, LEAST_CONTRAST["raw"])
+    if cells.kind not in LEAST_CONTRAST:
+        known["contrast"] = LEAST_CONTRAST["raw"]
     if _is_number(given.get("contrast")):
         known["contrast"] = float(given["contrast"])
     if _is_number(fdr) and 0 < fdr <= 1:

@@ -40,6 +40,8 @@ SEEN = 0.4
 #: blobs that look like footprints, so a cell must stand out in time instead. How far was chosen on annotated
 #: sessions, each left out in turn (experiments/quality).
 LEAST_CONTRAST = {"raw": 1.5, "dff": 3.5}
+#: where frames show so much of a cell's activity in its place, no more contrast than this is needed
+SHOWN, SHOWN_CONTRAST = 0.6, 2.5
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class QualitySettings:
         Least score: probability of being a cell. The F1 is greatest where a score of half of it is accepted
         (Lipton et al. 2014).
     contrast : float, optional
-        Least :attr:`TraceStatistics.contrast`; default 1.5 for raw sessions and 3.5 for ΔF/F.
+        Least :attr:`TraceStatistics.contrast`; default 1.5 for raw sessions and 3.5 for ΔF/F, 2.5 for what
+        frames show by itself (a coincidence of 0.6 or more).
     snr : float
         Least peak of the denoised trace over the trace's noise.
     consistency : float
@@ -310,7 +313,9 @@ def accept(
     """
     settings = settings or QualitySettings()
     low, high = settings.width
-    least = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
+    least: float | np.ndarray = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
+    if settings.contrast is None and "coincidence" in quality:  # which older cells files don't tell
+        least = np.where(quality["coincidence"] >= SHOWN, min(least, SHOWN_CONTRAST), least)
     return (
         (quality["fdr"] <= settings.fdr)
         & (quality["score"] >= settings.score)

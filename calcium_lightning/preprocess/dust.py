@@ -25,6 +25,8 @@ PLACES, RUN = 8, 8
 LEAST_MOTION = 0.4
 #: prior size of what stands still, standard deviation, as a share of the brightness
 PRIOR = 0.02
+#: noise of a mean is at least this share of the brightness: where frames were squeezed, it can be 0
+LEAST_NOISE = 1e-4
 #: a spot dims or brightens by this share somewhere, and by so many times what is usual; and reaches as far as
 #: by this share
 LEAST, SCORE, REACH = 0.08, 6.0, 0.02
@@ -96,6 +98,7 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
         return Dust.none()
     still, registered = _means(session, index, shifts)
     noise = _noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
+    noise = max(noise, LEAST_NOISE)
     detail = standing_detail(still, registered, shifts[index], diameter, noise)
     # Next to what shows no tissue, and to the border, motion mixes both.
     margin = float(np.abs(moved).max()) + diameter

@@ -32,6 +32,9 @@ from calcium_lightning.preprocess.wander import Wander, estimate_wander
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
+#: where steps at the edges of a codec's blocks are so many times larger than others, next to nothing is left
+#: within a block; and a block's side, pixels
+BLOCKY, BLOCK = 2.5, 8
 #: pixels whose values are sorted at a time
 FEW_PIXELS = 1 << 14
 
@@ -215,6 +218,9 @@ def _motion(
         return known
     if session.motion_corrected or settings.motion is None or session.n_frames < 2:
         return np.zeros((session.n_frames, 2), np.float32)
+    if isinstance(session, RepairedSession) and session.survey.block_edges > BLOCKY:
+        # Within a block hardly anything moves: what is as wide as two of them does.
+        cell_diameter = min(max(cell_diameter, 2.0 * BLOCK), *session.shape[1:])
     return estimate_motion(session, settings.motion, cell_diameter, device)
 
 

@@ -407,6 +407,17 @@ def test_every_test_of_acceptance_rejects_by_itself(name, just, less):
     assert accept(quality).tolist() == [True, False]
 
 
+def test_what_frames_show_needs_less_contrast_in_dff_sessions():
+    good = {"fdr": 0, "score": 1, "snr": 9, "consistency": 1, "focus": 9, "width": 1, "localizations": 9}
+    quality = {key: np.full(4, value, float) for key, value in good.items()}
+    quality["contrast"] = np.array([3.5, 3.4, 3.4, 2.4])
+    assert accept(quality, kind="dff").tolist() == [True, False, False, False]  # an older file doesn't tell
+    quality["coincidence"] = np.array([0, 0.5, 0.6, 1])
+    assert accept(quality, kind="dff").tolist() == [True, False, True, False]
+    assert accept(quality, QualitySettings(contrast=3.5), "dff").tolist() == [True, False, False, False]
+    assert accept(quality).all()
+
+
 def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
     """One false cell that can't be ruled out is more than 5 % of seven, and less of thirty."""
     traces = 12 * np.exp(-(np.arange(600) % 150) / 10)

@@ -227,6 +227,15 @@ def test_frames_stretched_one_by_one_are_repaired(tmp_path):
     assert len(plain) == 150
 
 
+def test_motion_is_followed_in_what_a_codec_left_blocks_of():
+    """JPEG at its strongest keeps little more than each block's mean, and the blocks stand still."""
+    shifts = 1.5 * np.sin(np.arange(60)[:, None] / (5, 7))
+    light = 100 + blobs((96, 96), shifts, sigma=5.0, count=40)
+    means = light.reshape(60, 12, 8, 12, 8).mean((2, 4)).round().astype(np.uint8)
+    error = prepare(means.repeat(8, 1).repeat(8, 2), 8.0, fps=20.0).shifts - shifts
+    assert (error - error.mean(0)).std() < 0.3  # 1.0 where it is looked for as in other recordings
+
+
 def test_the_baseline_follows_bleaching(moved):
     knots = moved.knots
     assert len(knots) == 3
