@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +47,8 @@ USERS = frozenset(
 #: of the machine: a full disk, a broken one, no memory
 MACHINES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE})
 APPEARED = "{}: has appeared meanwhile, and is kept; overwrite=true replaces it"
+#: what NumPy says of an array for which there was no room
+SHORT = re.compile(r"\d+ requested and \d+ written")
 #: bytes that a file system has at least, or it is full
 PROBE = b"\0" * 4096
 
@@ -212,7 +215,7 @@ def _refused(target: Path, error: OSError) -> InputError | OSError:
     """The user's mistake in one line; a failure of the machine as it is."""
     if error.errno not in MACHINES:
         return InputError(f"{_short(target)}: can't be written ({error.strerror})")
-    return OSError(error.errno, error.strerror, str(target.parent))
+    return OSError(error.errno, error.strerror, str(target.parent.absolute()))
 
 
 def _short(target: Path) -> str:
@@ -250,12 +253,18 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
         _MADE.add(target.resolve())
         _rename(temporary, target, overwrite)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno in MACHINES:
-            error.filename = str(target.parent)
+        if (
+            isinstance(error, OSError)
+            and error.errno in MACHINES
+            and (error.filename is None or temporary.name in str(error.filename))
+        ):
+            error.filename = str(target.parent.absolute())
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is None and SHORT.fullmatch(str(error)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent.absolute())) from error
         raise
 
 
