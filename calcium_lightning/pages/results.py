@@ -122,7 +122,7 @@ def _number(value: float) -> str:
 def _field(result: Result, others: int) -> dict[str, Any]:
     """A result's picture and outlines, each with how many of the others have it."""
     cells = result.cells
-    image = cells.max_image - cells.mean_image if cells.max_image.any() else cells.mean_image
+    image = cells.lit_image if cells.max_image.any() else cells.mean_image
     outlines = [
         {
             "path": pictures.outline(pictures.patch(cells.footprints, k, cells.frame_shape[1])),
