@@ -253,19 +253,23 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
         _MADE.add(target.resolve())
         _rename(temporary, target, overwrite)
     except BaseException as error:
-        if (
-            isinstance(error, OSError)
-            and error.errno in MACHINES
-            and (error.filename is None or temporary.name in str(error.filename))
-        ):
-            error.filename = str(target.parent.absolute())
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is None and SHORT.fullmatch(str(error)):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent.absolute())) from error
+        if (number := _of_machine(error, temporary)) is not None:
+            raise OSError(number, os.strerror(number), str(target.parent.absolute())) from error
         raise
+
+
+def _of_machine(error: BaseException, temporary: Path) -> int | None:
+    """The number of a failure of the machine that names no file, or none that the user knows."""
+    if not isinstance(error, OSError):
+        return None
+    if error.errno is None and SHORT.fullmatch(str(error)):
+        return errno.ENOSPC
+    unknown = error.filename is None or temporary.name in str(error.filename)
+    return error.errno if error.errno in MACHINES and unknown else None
 
 
 def sync(path: Path) -> None:

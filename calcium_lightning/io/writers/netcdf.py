@@ -11,8 +11,8 @@ import numpy as np
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.glossary import described
+from calcium_lightning.core.output_file import output_file
 from calcium_lightning.core.plain import readable
-from calcium_lightning.io.hdf5_output import output_file
 from calcium_lightning.io.writers.measures import dff, unit_of
 from calcium_lightning.io.writers.table import Export
 
