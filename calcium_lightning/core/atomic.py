@@ -109,6 +109,10 @@ def check_steady() -> None:
         now = _state(path)
         if now != before:
             changed = next((name for name in [*before, *now] if before.get(name) != now.get(name)), path)
+            if changed not in now:
+                raise InputError(
+                    f"{changed}: went away while it was read; is its disk, or network, there?"
+                )
             raise InputError(f"{changed}: changed while it was read; wait until it is whole, and run again")
 
 
@@ -268,6 +272,8 @@ def _of_machine(error: BaseException, temporary: Path) -> int | None:
         return None
     if error.errno is None and SHORT.fullmatch(str(error)):
         return errno.ENOSPC
+    if isinstance(error, FileNotFoundError) and temporary.name in str(error.filename):
+        return errno.ESTALE  # with its folder: a network's that is there no more
     unknown = error.filename is None or temporary.name in str(error.filename)
     return error.errno if error.errno in MACHINES and unknown else None
 

@@ -232,6 +232,11 @@ class Ledger:
         finally:
             self._journal.close(empty=not self.unfolded)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether decisions can be taken: there is a journal that keeps them."""
+        return self._journal is not None
+
     def announce(self, address: str) -> None:
         """Tell other processes where the page is."""
         if self._journal is not None:

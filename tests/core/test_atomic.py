@@ -241,6 +241,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_else(tmp_
         (OSError("4096 requested and 3004 written"), errno.ENOSPC),  # NumPy's words
         (OSError(errno.EFBIG, "File too large", ".out.5bce98-1-0a0a0a0a.tmp.h5"), errno.EFBIG),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), errno.EDQUOT),
+        (FileNotFoundError(errno.ENOENT, "No such file", ".out.5bce98-1-0a0a0a0a.tmp.h5"), errno.ESTALE),
     ],
 )
 def test_a_full_disk_is_told_with_the_folder_that_is_full(tmp_path, monkeypatch, error, number):
