@@ -110,9 +110,7 @@ def check_steady() -> None:
         if now != before:
             changed = next((name for name in [*before, *now] if before.get(name) != now.get(name)), path)
             if changed not in now:
-                raise InputError(
-                    f"{changed}: went away while it was read; is its disk, or network, there?"
-                )
+                raise InputError(f"{changed}: went away while it was read; is its disk, or network, there?")
             raise InputError(f"{changed}: changed while it was read; wait until it is whole, and run again")
 
 
