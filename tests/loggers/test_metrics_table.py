@@ -45,7 +45,7 @@ def test_a_full_disk_leaves_no_half_row(tmp_path, monkeypatch):
             stream.write("1,0.")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
-        patched.setattr(csv.DictWriter, "writerow", half)
+    monkeypatch.setattr(csv.DictWriter, "writerow", half)
+    with pytest.raises(OSError, match="No space left"):
         table.log_metrics({"loss": 0.25}, step=1)
     assert path.read_bytes() == whole
