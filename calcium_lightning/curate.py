@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from contextlib import ExitStack
 
 from omegaconf import DictConfig
@@ -46,6 +47,8 @@ def main(cfg: DictConfig) -> None:
     with ExitStack() as stack:
         decisions = None if given is None else read_decisions(given)
         ledger = stack.enter_context(open_ledger(path, cfg.who or _user()))
+        if not ledger.is_kept:
+            print(f"{path}: can't be written beside; to look at, nothing can be decided", file=sys.stderr)
         session = None
         if cfg.session is not None:
             session = stack.enter_context(Session(one_path("session", cfg.session)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +47,8 @@ USERS = frozenset(
 #: of the machine: a full disk, a broken one, no memory
 MACHINES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE})
 APPEARED = "{}: has appeared meanwhile, and is kept; overwrite=true replaces it"
+#: what NumPy says of an array for which there was no room
+SHORT = re.compile(r"\d+ requested and \d+ written")
 #: bytes that a file system has at least, or it is full
 PROBE = b"\0" * 4096
 
@@ -106,6 +109,8 @@ def check_steady() -> None:
         now = _state(path)
         if now != before:
             changed = next((name for name in [*before, *now] if before.get(name) != now.get(name)), path)
+            if changed not in now:
+                raise InputError(f"{changed}: went away while it was read; is its disk, or network, there?")
             raise InputError(f"{changed}: changed while it was read; wait until it is whole, and run again")
 
 
@@ -212,7 +217,7 @@ def _refused(target: Path, error: OSError) -> InputError | OSError:
     """The user's mistake in one line; a failure of the machine as it is."""
     if error.errno not in MACHINES:
         return InputError(f"{_short(target)}: can't be written ({error.strerror})")
-    return OSError(error.errno, error.strerror, str(target.parent))
+    return OSError(error.errno, error.strerror, str(target.parent.absolute()))
 
 
 def _short(target: Path) -> str:
@@ -250,13 +255,25 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
         _MADE.add(target.resolve())
         _rename(temporary, target, overwrite)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno in MACHINES:
-            error.filename = str(target.parent)
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+        if (number := _of_machine(error, temporary)) is not None:
+            raise OSError(number, os.strerror(number), str(target.parent.absolute())) from error
         raise
+
+
+def _of_machine(error: BaseException, temporary: Path) -> int | None:
+    """The number of a failure of the machine that names no file, or none that the user knows."""
+    if not isinstance(error, OSError):
+        return None
+    if error.errno is None and SHORT.fullmatch(str(error)):
+        return errno.ENOSPC
+    if isinstance(error, FileNotFoundError) and temporary.name in str(error.filename):
+        return errno.ESTALE  # with its folder: a network's that is there no more
+    unknown = error.filename is None or temporary.name in str(error.filename)
+    return error.errno if error.errno in MACHINES and unknown else None
 
 
 def sync(path: Path) -> None:

@@ -44,6 +44,7 @@ from calcium_lightning.io.curation_file import (
     read_remade,
     write_remade,
 )
+from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.journal import Journal
 
 #: the file is written anew at most this share of the time
@@ -231,6 +232,11 @@ class Ledger:
         finally:
             self._journal.close(empty=not self.unfolded)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether decisions can be taken: there is a journal that keeps them."""
+        return self._journal is not None
+
     def announce(self, address: str) -> None:
         """Tell other processes where the page is."""
         if self._journal is not None:
@@ -239,7 +245,7 @@ class Ledger:
     def _kept(self, number: int, part: Remade) -> Remade:
         """The same rows, on disk, and read from there: memory doesn't grow with what was decided."""
         assert self._journal is not None
-        with self._journal.remade(number) as place, h5py.File(place, "w") as file:
+        with self._journal.remade(number) as place, create_file(place) as file:
             write_remade(file, part, self.found.frame_shape)
         return read_remade(h5py.File(self._journal.remade_path(number), "r"))
 

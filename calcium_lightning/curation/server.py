@@ -237,13 +237,10 @@ class Answers:
         """All decisions, to be kept elsewhere or applied to cells that were extracted anew."""
         from calcium_lightning.curation.transfer import decisions_of
 
-        name = (
-            f"{self.curator.ledger.path.stem}.decisions.json".encode("ascii", "replace")
-            .decode()
-            .replace('"', "_")
-        )
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return JSONResponse(decisions_of(self.curator.ledger.cells, self.curator.ledger.log), headers=headers)
+        ledger = self.curator.ledger
+        stem = ledger.path.stem.encode("ascii", "replace").decode().replace('"', "_")
+        headers = {"Content-Disposition": f'attachment; filename="{stem}.decisions.json"'}
+        return JSONResponse(decisions_of(ledger.cells, ledger.log), headers=headers)
 
     async def finish(self, request: Request) -> Response:
         """End the server; what was decided is folded in on the way."""

@@ -26,6 +26,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.curation.frames import Frames
 from calcium_lightning.io.curation_file import open_original, read_remade, write_remade
+from calcium_lightning.io.hdf5_output import create_file
 
 #: why nothing is regressed any more
 ENDED = "the process that works on the recording has ended; start again"
@@ -211,7 +212,7 @@ def _work(
                     part = regress(before, replaced(entry.action), shapes, recording.ready)
                     if not (part.quality["consistency"][: shapes.shape[0]] > 0).all():
                         raise InputError("no frame shows a cell there")
-                    with h5py.File(target, "w") as file:
+                    with create_file(target) as file:
                         write_remade(file, part, before.frame_shape)
             except (InputError, StopIteration, OSError, ArithmeticError, RuntimeError, ValueError) as error:
                 # A cell that no frame shows, or that was undone meanwhile, stays as it is.

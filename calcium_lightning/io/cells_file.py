@@ -24,6 +24,7 @@ from calcium_lightning.io import hdf5
 from calcium_lightning.io.behavior import write_group
 from calcium_lightning.io.cells_stream import FORMAT, PATCHES, PEAK, VERSION, check_claims, write_rows
 from calcium_lightning.io.curation_file import open_decided
+from calcium_lightning.io.hdf5_output import create_file
 
 #: localisations are written in chunks of so many
 LOCALIZATION_CHUNK = 1 << 14
@@ -38,7 +39,7 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         If the target exists, or the parts of ``cells`` don't fit together.
     """
     _check(cells, str(path))
-    with atomic_path(path, overwrite) as temporary, hdf5.create_file(temporary) as file:
+    with atomic_path(path, overwrite) as temporary, create_file(temporary) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["fps"] = cells.fps

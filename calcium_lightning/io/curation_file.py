@@ -35,6 +35,7 @@ from calcium_lightning.io.cells_stream import (
     stream,
     write_rows,
 )
+from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.journal import journal_of, read_journal
 from calcium_lightning.io.stored import whole
 
@@ -171,7 +172,7 @@ def fold(path: Path | str, original: Original) -> None:
                 f"{path}: holds other cells now; from={path.name}.curation applies decisions anew"
             )
         with atomic_path(path, overwrite=True) as temporary:
-            with hdf5.create_file(temporary) as file:
+            with create_file(temporary) as file:
                 file.attrs.update(source.attrs)
                 made = len(cells) > len(found) or len(source["centers"]) > len(found)
                 anew = {"accepted", CURATION} | ({*ROWS, *TRACES, "footprints", "quality"} if made else set())

@@ -6,10 +6,7 @@ Only :mod:`~calcium_lightning.io.session`, :mod:`~calcium_lightning.io.session_w
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,88 +134,6 @@ def number(value: Any) -> float:
         return float(np.asarray(value).reshape(-1)[0])
     except (TypeError, ValueError, IndexError, OverflowError):
         return float("nan")
-
-
-class _OutputFile(io.FileIO):
-    """A file that can be abandoned: what HDF5 still wants to write to it then is dropped, and succeeds.
-
-    Attributes
-    ----------
-    failed : OSError or None
-        Why writing failed. HDF5 writes when objects are forgotten, too, where an error would be printed and
-        lost: it is kept, and whoever writes asks for it.
-    """
-
-    abandoned = False
-    failed: OSError | None = None
-
-    def write(self, data: Any, /) -> int:
-        """Write all of ``data``."""
-        view = memoryview(data).cast("B")
-        written = 0
-        try:
-            while written < len(view) and not self.abandoned:
-                written += super().write(view[written:]) or 0
-        except OSError as error:
-            self.abandoned = True
-            error.filename = str(Path(str(self.name)).parent)
-            self.failed = error
-        except BaseException:
-            self.abandoned = True
-            raise
-        return len(view)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        """Set the file's length."""
-        return (size or 0) if self.abandoned else super().truncate(size)
-
-
-def check_written(file: h5py.File) -> None:
-    """Raise what has kept something from being written; who writes much asks now and then.
-
-    Parameters
-    ----------
-    file : h5py.File
-        From :func:`create_file`.
-
-    Raises
-    ------
-    OSError
-        As the system said it.
-    """
-    if file.output.failed is not None:
-        raise file.output.failed
-
-
-@contextmanager
-def create_file(path: Path) -> Iterator[h5py.File]:
-    """Make a new HDF5 file, closed when the block ends.
-
-    HDF5 keeps a file open that it can't flush (a full disk), and then crashes the process on its way out. So
-    it writes through a file object, which takes what is left without writing it once anything has failed.
-    What is written in order needs no cache of 8 MB for each dataset.
-
-    Raises
-    ------
-    OSError
-        At the end of the block at the latest, if not everything was written.
-    """
-    with _OutputFile(path, "w+b") as output:
-        file = None
-        try:
-            file = h5py.File(output, "w", rdcc_nbytes=CHUNK_BYTES)
-            file.output = output
-            yield file
-            file.close()
-        except BaseException as error:  # a signal may come while HDF5 opens it, too
-            output.abandoned = True
-            if file is not None:
-                file.close()
-            if output.failed is not None and isinstance(error, Exception):
-                raise output.failed from error  # what came after it is of no interest
-            raise
-        if output.failed is not None:
-            raise output.failed
 
 
 def dataset(file: h5py.Group, name: str, ndim: int | None = None, kinds: str = "fiub") -> h5py.Dataset:

@@ -19,6 +19,7 @@ from calcium_lightning.core.truth import Truth
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS
 from calcium_lightning.io.behavior import write_group
+from calcium_lightning.io.hdf5_output import check_written, create_file
 from calcium_lightning.io.session import FORMAT, VERSION
 
 
@@ -95,7 +96,7 @@ class SessionWriter:
     def __enter__(self) -> SessionWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_path(self.path, self._overwrite))
-            self._file = stack.enter_context(hdf5.create_file(temporary))
+            self._file = stack.enter_context(create_file(temporary))
             self._file.attrs["format"] = FORMAT
             self._file.attrs["version"] = VERSION
             chunk = hdf5.chunk_frames(*self._shape, self.dtype.itemsize)
@@ -140,7 +141,7 @@ class SessionWriter:
             raise InputError(f"{self.path}: frame {bad} holds NaN or infinite values")
         self._data.resize(self.n_frames + len(frames), axis=0)
         self._data[self.n_frames :] = frames
-        hdf5.check_written(self._file)
+        check_written(self._file)
         self.n_frames += len(frames)
 
     @property

@@ -23,6 +23,7 @@ from calcium_lightning.core.reading import reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.footprints import content_of
+from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.stored import whole
 
 FORMAT, VERSION = "calcium-lightning-tracks", 1
@@ -59,7 +60,7 @@ def write_linked(path: Path | str, linked: LinkedTracks, overwrite: bool = False
         If the target exists.
     """
     tracks = linked.tracks
-    with atomic_path(path, overwrite) as temporary, hdf5.create_file(temporary) as file:
+    with atomic_path(path, overwrite) as temporary, create_file(temporary) as file:
         file.attrs.update(
             format=FORMAT, version=VERSION, config=tracks.config, package_version=tracks.package_version
         )

@@ -6,6 +6,7 @@ Lightning's CSVLogger starts anew when a run is resumed; this one goes on.
 from __future__ import annotations
 
 import csv
+import os
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,8 +61,13 @@ class MetricsTable(Logger):
             ]
             write_table(self.path, columns, read_table(self.path)[1])
         self._columns = columns
-        with self.path.open("a", newline="") as stream:
-            csv.DictWriter(stream, columns, restval="").writerow(row)
+        size = self.path.stat().st_size
+        try:
+            with self.path.open("a", newline="") as stream:
+                csv.DictWriter(stream, columns, restval="").writerow(row)
+        except OSError:  # a full disk takes half a row, and the next would go on in it
+            os.truncate(self.path, size)
+            raise
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -134,7 +134,7 @@ def _figures(card: Scorecard, cells: CellsLike, truth: TruthLike, unknown: Any) 
     """The figures of one pair, which the card remembers for those of all."""
     result = cells if isinstance(cells, Cells) else read_cells(cells)
     true = _truth(truth, result)
-    mask = None if unknown is None else read_mask(Path(unknown))
+    mask = None if unknown is None else _annotation(Path(unknown))
     if mask is not None and true.mask is None:
         raise InputError(f"unknown={unknown}: {_name(truth)} has no mask to leave pixels out of")
     try:
@@ -159,15 +159,15 @@ def read_truth(path: Path, shape: tuple[int, int, int]) -> Truth:
         If the file can't be read or holds no truth.
     """
     if path.suffix.lower() == ".npy":
-        return Truth(mask=read_mask(path))
+        return Truth(mask=_annotation(path))
     if path.suffix.lower() in (".png", ".mat"):
         return read_foreign(path, shape)
     with Session(path) as session:
         return _known(session.truth, path)
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """A mask, (H', W') numbers or bool, from a .npy file.
+def _annotation(path: Path) -> np.ndarray:
+    """An annotator's mask, (H', W') numbers or bool at its own resolution, from a .npy file.
 
     Raises
     ------

@@ -149,7 +149,10 @@ def _git_commit() -> str | None:
     try:
         commit, changes = (
             subprocess.run(
-                ["git", "-C", str(PACKAGE.parent), *command], capture_output=True, text=True, check=True
+                ["git", "--no-optional-locks", "-C", str(PACKAGE.parent), *command],
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout.strip()
             for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
         )

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.output_file import output_file
 from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 from calcium_lightning.nn.checkpoint import DEFAULT, read_weights
 from calcium_lightning.nn.windows import WindowSettings
@@ -92,8 +93,8 @@ class WholeFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
     ) -> None:
         """Write one."""
-        with atomic_path(Path(path), overwrite=True) as temporary:
-            torch.save(checkpoint, temporary)
+        with atomic_path(Path(path), overwrite=True) as temporary, output_file(temporary) as output:
+            torch.save(checkpoint, output)
 
 
 def check_resumable(checkpoint: Mapping[str, Any], model: Any, path: Path | str) -> None:

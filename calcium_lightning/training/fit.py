@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -200,6 +201,8 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
     except Exception as error:  # told apart by where it was raised
         if lost := lost_worker(error):
             raise ProcessFailed(lost) from error
+        if isinstance(error, FileNotFoundError) and not folder.is_dir():
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(folder)) from error
         if resume is not None and _restoring(error):
             raise InputError(f"ckpt_path={resume}: can't be gone on with ({reason(error)})") from error
         raise

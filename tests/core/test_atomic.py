@@ -233,3 +233,22 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_else(tmp_
         os.utime(path, (time.time() - 2 * temporaries.FOREIGN_S,) * 2)
     check_output(target, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.h5", "out.v1.h5"]
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (OSError("4096 requested and 3004 written"), errno.ENOSPC),  # NumPy's words
+        (OSError(errno.EFBIG, "File too large", ".out.5bce98-1-0a0a0a0a.tmp.h5"), errno.EFBIG),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), errno.EDQUOT),
+        (FileNotFoundError(errno.ENOENT, "No such file", ".out.5bce98-1-0a0a0a0a.tmp.h5"), errno.ESTALE),
+    ],
+)
+def test_a_full_disk_is_told_with_the_folder_that_is_full(tmp_path, monkeypatch, error, number):
+    monkeypatch.setattr(
+        atomic, "temporary_name", lambda target: target.with_name(".out.5bce98-1-0a0a0a0a.tmp.h5")
+    )
+    with pytest.raises(OSError) as caught, atomic_path(tmp_path / "out.h5"):  # noqa: PT011
+        raise error
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []

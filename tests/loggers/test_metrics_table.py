@@ -1,3 +1,8 @@
+import csv
+import errno
+
+import pytest
+
 from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 
 
@@ -26,3 +31,21 @@ def test_a_resumed_run_goes_on_with_the_table(tmp_path):
 def test_nothing_to_forget_is_fine(tmp_path):
     forget_after(tmp_path / "metrics.csv", 3)
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_a_full_disk_leaves_no_half_row(tmp_path, monkeypatch):
+    """The next row would go on in it."""
+    path = tmp_path / "metrics.csv"
+    table = MetricsTable(path)
+    table.log_metrics({"loss": 0.5}, step=0)
+    whole = path.read_bytes()
+
+    def half(writer, row):
+        with path.open("a") as stream:
+            stream.write("1,0.")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(csv.DictWriter, "writerow", half)
+    with pytest.raises(OSError, match="No space left"):
+        table.log_metrics({"loss": 0.25}, step=1)
+    assert path.read_bytes() == whole

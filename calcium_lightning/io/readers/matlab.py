@@ -181,5 +181,5 @@ def load_variable(path: Path, name: str) -> Any:
 def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path}: not a MATLAB file that can be read, or one that was cut off "
-        f"({' '.join(str(error).split())})"
+        f"({' '.join(str(error).split())}); copy it again"
     )

@@ -37,7 +37,7 @@ def open_numpy(path: Path, options: Options) -> Recording:
     except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{path}: not a NumPy file that can be read, or one that was cut off ({reason})"
+            f"{path}: not a NumPy file that can be read, or one that was cut off ({reason}); copy it again"
         ) from error
     axes = options.axes or guess_axes(array.shape, array.dtype)
     if axes is None or len(axes) != array.ndim:

@@ -67,7 +67,7 @@ class TiffRecording(Recording):
         except Exception as error:  # tifffile raises whatever its struct calls raise
             raise InputError(
                 f"{path}: not a TIFF that can be read, or one that was cut off "
-                f"({' '.join(str(error).split())})"
+                f"({' '.join(str(error).split())}); copy it again"
             ) from error
         finally:
             logger.removeHandler(complaints)

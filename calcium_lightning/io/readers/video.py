@@ -86,7 +86,8 @@ class VideoRecording(Recording):
             container = av.open(str(self._source))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise InputError(
-                f"{self.path}: not a video that can be read, or one that was cut off ({_reason(error)})"
+                f"{self.path}: not a video that can be read, or one that was cut off "
+                f"({_reason(error)}); copy it again"
             ) from error
         if not container.streams.video:
             container.close()

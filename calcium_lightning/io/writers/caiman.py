@@ -18,6 +18,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.events import residual_noise
 from calcium_lightning.core.gaps import without_gaps
+from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.writers.measures import dff
 from calcium_lightning.io.writers.table import Export
 
@@ -55,7 +56,7 @@ def write(cells: Cells, target: Path, export: Export) -> None:
         "nr": len(whole),
         "cell_id": export.numbers(cells),
     }
-    with atomic_path(target, export.overwrite) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(target, export.overwrite) as temporary, create_file(temporary) as file:
         estimates = file.create_group("estimates")
         _sparse(estimates.create_group("A"), column_major(whole))
         for name, value in values.items():

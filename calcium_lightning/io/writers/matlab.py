@@ -15,8 +15,14 @@ import numpy as np
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.events import find_events
+from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.writers.measures import dff
 from calcium_lightning.io.writers.table import Export
+
+#: bytes that MATLAB wants in front of the HDF5, and what it wants to read there: text, version, byte order
+USERBLOCK = 512
+HEADER = b"MATLAB 7.3 MAT-file, Platform: calcium-lightning, HDF5 schema 1.00 .".ljust(116)
+HEADER += bytes(8) + b"\x00\x02IM"
 
 
 def write(cells: Cells, target: Path, export: Export) -> None:
@@ -68,16 +74,18 @@ def variables(cells: Cells, numbers: np.ndarray) -> dict[str, Any]:
 
 
 def save(target: Path, named: dict[str, Any], overwrite: bool) -> None:
-    """Write variables as version 7.3, which MATLAB's ``load`` reads; vectors are columns."""
-    import hdf5storage
+    """Write variables as version 7.3, which MATLAB's ``load`` reads; vectors are columns.
 
+    ``hdf5storage.savemat`` does the same with a file that it opens by its name, and crashes on a full disk.
+    """
+    from hdf5storage import Options
+    from hdf5storage.utilities import LowLevelFile
+
+    options = Options(matlab_compatible=True, oned_as="column", store_python_metadata=False)
     with atomic_path(target, overwrite) as temporary:
-        hdf5storage.savemat(
-            str(temporary),
-            named,
-            appendmat=False,
-            format="7.3",
-            oned_as="column",
-            store_python_metadata=False,
-            truncate_existing=True,
-        )
+        with create_file(temporary, userblock_size=USERBLOCK) as file:
+            low_level = LowLevelFile(file, options)
+            for name, value in named.items():
+                low_level.write_data(file, name, value, None)
+        with temporary.open("r+b") as stream:
+            stream.write(HEADER)

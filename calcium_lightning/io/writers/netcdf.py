@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.glossary import described
+from calcium_lightning.core.output_file import output_file
 from calcium_lightning.core.plain import readable
 from calcium_lightning.io.writers.measures import dff, unit_of
 from calcium_lightning.io.writers.table import Export
@@ -26,14 +28,21 @@ def write(cells: Cells, target: Path, export: Export) -> None:
     InputError
         If the target exists.
     """
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
     data = dataset(cells, export.numbers(cells))
     packed = {
         name: {"zlib": True, "complevel": 4, "shuffle": True}
         for name in ("footprints", "traces", "denoised", "spikes", "dff")
         if data[name].size
     }
-    with atomic_path(target, export.overwrite) as temporary:
-        data.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+    with (
+        atomic_path(target, export.overwrite) as temporary,
+        output_file(temporary) as output,
+        closing(H5NetCDFStore(h5netcdf.File(output, "w"))) as store,
+    ):
+        data.dump_to_store(store, encoding=packed)
 
 
 def dataset(cells: Cells, numbers: np.ndarray) -> xr.Dataset:

@@ -21,7 +21,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.glossary import described
 from calcium_lightning.io.behavior import read_behavior
-from calcium_lightning.io.hdf5 import create_file
+from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.writers.nwb_series import (
     add_behavior,
     add_images,
