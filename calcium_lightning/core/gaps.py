@@ -105,7 +105,7 @@ def with_gaps(
 
 
 def without_gaps(cells: Cells) -> Cells:
-    """Cells whose traces are bridged wherever they hold no number, and have no activity there: to be drawn."""
+    """Cells whose traces are bridged where they hold no number, and have no activity there: to be drawn."""
     traces, denoised = map(_rows_bridged, (cells.traces, cells.denoised))
     spikes = np.where(np.isfinite(cells.spikes), cells.spikes, np.float32(0))
     return replace(cells, traces=traces, denoised=denoised, spikes=spikes)

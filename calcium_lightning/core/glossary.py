@@ -95,6 +95,11 @@ QUALITIES = {
         "localisations per frame",
         "The localisations that the cell claims, over the number of frames.",
     ),
+    "coincidence": QualityWord(
+        "share of the activity that single frames show",
+        "Of the denoised trace's energy, what lies in seconds in which the detector saw the cell in its "
+        "place. Low for haze, and for what a regression finds between cells.",
+    ),
     "seen": QualityWord(
         "share of the frames in which the cell's centre was on the sensor",
         "Below 1 near the border of a recording that moves.",

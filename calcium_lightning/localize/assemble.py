@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
 from calcium_lightning.core.scale import CELL_SIGMA
+from calcium_lightning.localize.coincidence import coincidence, lit_seconds
 from calcium_lightning.localize.finder import FoundCells, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.gather import assign
@@ -37,10 +38,13 @@ class Images:
     ----------
     mean, max : ndarray
         Over all frames in which a pixel was seen, registered to whole pixels.
+    peak : ndarray
+        The foreground's peak to noise, see :func:`~calcium_lightning.localize.peak.peak_to_noise`.
     """
 
     mean: np.ndarray
     max: np.ndarray
+    peak: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def measured(prepared: Prepared, found: FoundCells, vessel: np.ndarray, settings
     places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
     footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
     centers = footprint_centers(footprints, scale.field)
-    quality = _measured(prepared, found, count, centers, vessel)
+    quality = _measured(prepared, found, count, centers, vessel, settings)
     return Placed(footprints, peaks, centers, std, quality)
 
 
@@ -179,14 +183,15 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale = prepared.scale
-    vessel = vessels_of(prepared, images)
+    vessel = vessels_of(prepared, images.mean)
     placed = measured(prepared, found, vessel, settings)
     footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
     decoy_quality, decoy_centers = None, np.zeros((0, 2))
     if decoys is not None:
         claims, *_ = claimed_means(decoys.localizations, decoys.centers, settings.gather.reach)
         decoy_centers = decoys.centers
-        decoy_quality = _measured(prepared, decoys, claims, scale.to_session(decoy_centers), vessel)
+        places = scale.to_session(decoy_centers)
+        decoy_quality = _measured(prepared, decoys, claims, places, vessel, settings)
     quality, accepted, false_discovery = judge(
         placed.quality,
         found.centers,
@@ -229,6 +234,7 @@ def assemble(
         baseline=(under - own)[order].astype(np.float32),
         mean_image=images.mean,
         max_image=images.max,
+        peak_image=images.peak,
         timestamps=timestamps,
         localizations=SessionLocalizations(
             found.localizations, prepared, found.centers, settings.gather.reach, rank
@@ -237,23 +243,31 @@ def assemble(
     )
 
 
-def vessels_of(prepared: Prepared, images: Images) -> np.ndarray:
+def vessels_of(prepared: Prepared, mean: np.ndarray) -> np.ndarray:
     """Where a session's mean image shows vessels, bool (h, w); what is ΔF/F has lost them with its mean."""
     if prepared.session.kind == "dff":
         return np.zeros(prepared.scale.size, bool)
-    return vessels(prepared.scale.resized(images.mean))
+    return vessels(prepared.scale.resized(mean))
 
 
 def _measured(
-    prepared: Prepared, found: FoundCells, claims: np.ndarray, centers: np.ndarray, vessel: np.ndarray
+    prepared: Prepared,
+    found: FoundCells,
+    claims: np.ndarray,
+    centers: np.ndarray,
+    vessel: np.ndarray,
+    settings: LocalizeSettings,
 ) -> dict[str, np.ndarray]:
     """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
+    denoised, fps = found.activity.denoised, prepared.fps
+    lit = lit_seconds(found.localizations, found.centers, settings.gather.reach, denoised.n_frames, fps)
     return measure(
         found.activity.statistics,
         found.consistency,
         found.focus,
         shape_of(found.model.footprints, CELL_SIGMA),
         claims,
+        coincidence(lit, denoised, fps),
         prepared.session.n_frames,
         _seen(prepared, centers),
         share_on(found.model.footprints, vessel),

@@ -240,6 +240,8 @@ class CellFinder:
         #: its activity, and which rows of it the footprints that came of it are
         self.activity: SessionActivity | None = None
         self.rows = np.zeros(0, int)
+        #: where the cells that footprints belong to were found, network pixels
+        self.places = np.zeros((0, 2))
         #: whether the last alternation found cells that were one
         self.merged = False
         self.center_std = torch.zeros(0, 2)
@@ -256,6 +258,7 @@ class CellFinder:
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
+        self.places = centers
         if self.lead:
             known = self.lead.kernel.result()
             self.deconvolver.rise_s, self.deconvolver.decay_s = known.rise_s, known.decay_s
@@ -302,6 +305,7 @@ class CellFinder:
         if len(footprints) and len(centers):
             distance, _ = cKDTree(centroids(footprints)).query(centers)
             centers = centers[distance > self.wider.gather.separation]
+        self.places = np.concatenate([self.places, centers])
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
 
     def _tell_kernel(self, activity: SessionActivity) -> None:
@@ -326,16 +330,17 @@ class CellFinder:
             kept = np.flatnonzero(keep)
             traces = self.demixer.unmix(model, projections, kept)
             activity = self.deconvolver.redraft(traces, activity, kept)
-            model, footprints = model[kept], footprints[kept]
+            model, footprints, self.places = model[kept], footprints[kept], self.places[kept]
         self.explained = model, activity.denoised
         filtered, error = self.demixer.footprints(model, activity.denoised)
         shaped, moments, self.center_std = footprints_from_filtered(
-            footprints, filtered, error, self.surround, CELL_SIGMA
+            footprints, filtered, error, self.surround, CELL_SIGMA, places=self.places
         )
         self.consistency = consistency(shaped, filtered, error, self.surround)
         self.focus = focus(shaped, filtered, error, self.demixer.noise, moments[:, :2])
         self.activity = activity
         formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
         self.rows, self.center_std = np.flatnonzero(formed.numpy()), self.center_std[formed]
+        self.places = self.places[formed.numpy()]
         self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
         return shaped[formed].recentred(moments[formed, :2])

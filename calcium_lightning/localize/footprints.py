@@ -18,6 +18,8 @@ from calcium_lightning.localize.patches import Patches, Surround
 SHAPE_PRIOR = 0.15
 #: how far from its centre a cell is bright, and from where on there is nothing of it, network pixels
 CORE, AROUND = 3.5, 5.0
+#: a footprint's centre is no farther than this from where localisations showed the cell, network pixels
+STRAY = 2.0
 #: what is below this share of the peak is not the cell's
 FLOOR = 0.05
 
@@ -29,6 +31,7 @@ def footprints_from_filtered(
     surround: Surround,
     nominal_sigma: float,
     rounds: int = 8,
+    places: np.ndarray | None = None,
 ) -> tuple[Patches, Tensor, Tensor]:
     """Undo the filter, regularise, and scale to a peak of 1.
 
@@ -44,6 +47,8 @@ def footprints_from_filtered(
         Standard deviation of a typical cell, network pixels.
     rounds : int
         Fixed-point rounds of ``A = max(0, filtered + blur(A))``; each shrinks the error to a third.
+    places : ndarray (K, 2), optional
+        Where the cells were found, network pixels of the field: centres stay within :data:`STRAY` of it.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def footprints_from_filtered(
         smooth = surround.blurred(Patches(values, patches.corner, patches.size))
         values = (filtered + smooth).clamp_min(0) * disc
     estimate = filtered + surround.blurred(Patches(values, patches.corner, patches.size))
-    center, covariance = fit_splats(estimate * inside, y, x, inside, nominal_sigma)
+    center, covariance = fit_splats(estimate * inside, y, x, inside, nominal_sigma, places=places)
     splat = _paint(center, covariance, y, x)
     height = (splat * estimate * inside).sum((1, 2)) / (splat.square() * inside).sum((1, 2)).clamp_min(1e-6)
     height = height.clamp_min(1e-6)[:, None, None]
@@ -88,7 +93,13 @@ def footprints_from_filtered(
 
 
 def fit_splats(
-    values: Tensor, y: Tensor, x: Tensor, inside: Tensor, nominal_sigma: float, rounds: int = 10
+    values: Tensor,
+    y: Tensor,
+    x: Tensor,
+    inside: Tensor,
+    nominal_sigma: float,
+    rounds: int = 10,
+    places: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Gaussians fitted by adaptive moments (Bernstein & Jarvis 2002): robust to noise far from the cell.
 
@@ -102,6 +113,8 @@ def fit_splats(
         Pixels that are known.
     nominal_sigma : float
         Where to start, pixels.
+    places : ndarray (K, 2), optional
+        Where the cells were found, field coordinates.
 
     Returns
     -------
@@ -114,7 +127,12 @@ def fit_splats(
     # Of a cell that is cut off by the border, the flank is seen: centre and width can't both be told from it,
     # and without a limit they run off together.
     least, most = _reach(y, x, inside, nominal_sigma)
-    least, most = least.maximum(center - side / 3), most.minimum(center + side / 3)
+    if places is None:
+        least, most = least.maximum(center - side / 3), most.minimum(center + side / 3)
+    else:
+        # What a regression leaves of brighter neighbours would draw it away from where frames show it.
+        found = torch.as_tensor(places, dtype=center.dtype)
+        least, most = least.maximum(found - STRAY), most.minimum(found + STRAY).maximum(least)
     covariance = torch.eye(2).expand(count, 2, 2) * nominal_sigma**2
     low, high = (0.6 * nominal_sigma) ** 2, (1.7 * nominal_sigma) ** 2
     for _ in range(rounds):

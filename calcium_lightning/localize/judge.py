@@ -7,6 +7,7 @@ cell, rather than something else that brightens?). Knows properties of candidate
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from calcium_lightning.core.cells import FalseDiscovery
 from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
@@ -20,6 +21,8 @@ from calcium_lightning.localize.quality import (
 
 #: a target and a decoy closer than this compete, network pixels: half a cell
 REACH = 3.0
+#: with less coincidence than this, what lies so close to a cell that is seen is a part of it
+UNSEEN = 0.25
 #: a footprint with this share of it on a vessel flickers as vessels do, if so many decoys do
 ON_VESSEL = 0.25
 Quality = dict[str, np.ndarray]
@@ -88,6 +91,7 @@ def judge(
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown
+    accepted &= ~_hidden(centers, quality["coincidence"], accepted)
     parts = [found.expected_false[accepted & (found.group == group)] for group in np.unique(found.group)]
     expected = sum(float(part.max(initial=0.0)) for part in parts)
     false_discovery = FalseDiscovery(settings.fdr, expected, basis, found.targets, found.decoys)
@@ -96,6 +100,15 @@ def judge(
         accepted,
         false_discovery,
     )
+
+
+def _hidden(centers: np.ndarray, coincidence: np.ndarray, accepted: np.ndarray) -> np.ndarray:
+    """Which accepted ones no frame shows, beside one that frames show, bool (N,)."""
+    hidden = np.zeros(len(centers), bool)
+    seen, unseen = (np.flatnonzero(accepted & side) for side in (coincidence >= UNSEEN, coincidence < UNSEEN))
+    if len(seen) and len(unseen):
+        hidden[unseen] = cKDTree(centers[seen]).query(centers[unseen])[0] < REACH
+    return hidden
 
 
 def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:

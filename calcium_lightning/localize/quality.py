@@ -30,7 +30,10 @@ COEFFICIENTS: dict[str, float] = {
     "consistency": 8.53,
     "skewness": 2.13,
     "log_localized": 0.33,
+    "unseen": -3.3,
 }
+#: with less than this coincidence, a cell is the less likely the less it is
+SEEN = 0.4
 
 
 #: default of :attr:`QualitySettings.contrast`. ΔF/F frames were resampled and smoothed: their noise comes in
@@ -69,7 +72,7 @@ class QualitySettings:
     fdr: float = 0.05
     score: float = 0.4
     contrast: float | None = None
-    snr: float = 2.0
+    snr: float = 1.0
     consistency: float = 0.3
     focus: float = 1.9
     width: tuple[float, float] = field(default=(0.45, 2.2))
@@ -208,6 +211,7 @@ def measure(
     focus: np.ndarray,
     shape: dict[str, np.ndarray],
     localizations: np.ndarray,
+    coincidence: np.ndarray,
     n_frames: int,
     seen: np.ndarray,
     vessel: np.ndarray,
@@ -226,6 +230,8 @@ def measure(
         :func:`~calcium_lightning.localize.footprints.shape_of` their footprints.
     localizations : ndarray (K,)
         Number of localisations that a cell claims.
+    coincidence : ndarray (K,)
+        :func:`~calcium_lightning.localize.coincidence.coincidence` of activity and localisations.
     n_frames : int
         Of the session, T.
     seen : ndarray (K,)
@@ -239,7 +245,7 @@ def measure(
         ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness`` and ``moments``
         (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment), ``consistency``, ``focus``,
         ``width``, ``elongation``, ``compactness``, ``localizations``, ``localized`` (localisations per
-        frame), ``seen``, ``vessel``.
+        frame), ``coincidence``, ``seen``, ``vessel``.
     """
     return {
         "snr": traces.peak / traces.noise,
@@ -253,6 +259,7 @@ def measure(
         **shape,
         "localizations": np.asarray(localizations, float),
         "localized": np.asarray(localizations, float) / n_frames,
+        "coincidence": np.asarray(coincidence, float),
         "seen": np.asarray(seen, float),
         "vessel": np.asarray(vessel, float),
     }
@@ -266,6 +273,8 @@ def features(quality: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "skewness": np.arcsinh(quality["skewness"]),
         # What a place claims by chance grows with the recording, so it is counted per frame.
         "log_localized": np.log1p(PER_FRAMES * quality["localized"]),
+        # Brighter neighbours hide a cell in many frames, so a good part of its activity is enough.
+        "unseen": np.maximum(1 - quality["coincidence"] / SEEN, 0.0),
     }
 
 

@@ -19,7 +19,8 @@ from calcium_lightning.core.gaps import GappedRows
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import autocovariance, fit_kernel
-from calcium_lightning.localize.assemble import Images, vessels_of
+from calcium_lightning.localize.assemble import vessels_of
+from calcium_lightning.localize.coincidence import coincidence, no_seconds
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.footprints import (
@@ -32,6 +33,7 @@ from calcium_lightning.localize.gather import GatherSettings
 from calcium_lightning.localize.patches import RADIUS, Patches, Surround, concatenate
 from calcium_lightning.localize.quality import likeness, measure
 from calcium_lightning.localize.ready import Ready
+from calcium_lightning.localize.turns import seconds
 from calcium_lightning.localize.upscale import from_session, to_session
 from calcium_lightning.localize.vessels import share_on
 
@@ -174,12 +176,16 @@ def _quality(
 ) -> dict[str, np.ndarray]:
     """What the new cells are like; how many are false among their like isn't known of a few."""
     scale, count = ready.prepared.scale, len(new)
-    vessel = vessels_of(ready.prepared, Images(before.mean_image, before.max_image))
+    vessel = vessels_of(ready.prepared, before.mean_image)
     reach = GatherSettings().reach / float(scale.factor.mean())
-    claims = np.zeros(count)
+    claims, denoised = np.zeros(count), activity.denoised
+    lit = no_seconds(len(denoised), denoised.n_frames, before.fps)
     for block in before.localizations.blocks():
         for row, (y, x) in enumerate(centers):
-            claims[row] += (np.hypot(block.y - y, block.x - x) <= reach).sum()
+            near = np.hypot(block.y - y, block.x - x) <= reach
+            claims[row] += near.sum()
+            frame = ready.place[block.frame[near]]
+            lit[row, seconds(frame[frame >= 0], before.fps)] = True
     place = np.round(np.nan_to_num(scale.to_network(centers))).astype(int)
     row, column = np.clip(place, 0, np.array(scale.size) - 1).T
 
@@ -194,6 +200,7 @@ def _quality(
         padded(sharp),
         shape,
         padded(claims),
+        coincidence(lit, denoised, before.fps),
         ready.prepared.session.n_frames,
         padded(ready.prepared.seen.numpy()[row, column]),
         padded(share_on(new, vessel)),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.activity import Activity
+from calcium_lightning.localize.coincidence import coincidence, lit_seconds
 from calcium_lightning.localize.detect import Movie, detect, read_ahead
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.finder import CellFinder, Detect, FoundCells, LocalizeSettings
@@ -89,13 +90,19 @@ def measured(found: FoundCells) -> dict[str, np.ndarray]:
     """Quality of what was found, all always in sight and on no vessel."""
     count = len(found.model)
     claimed, _, _ = claimed_means(found.localizations, found.centers, 2.0)
+    n_frames = found.activity.traces.n_frames
     return measure(
         found.activity.statistics,
         found.consistency,
         found.focus,
         shape_of(found.model.footprints, SIGMA),
         claimed,
-        found.activity.traces.n_frames,
+        coincidence(
+            lit_seconds(found.localizations, found.centers, 2.0, n_frames, 20.0),
+            found.activity.denoised,
+            20.0,
+        ),
+        n_frames,
         np.ones(count),
         np.zeros(count),
     )
@@ -117,6 +124,7 @@ def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) 
         "consistency": np.full(count, 0.9),
         "focus": np.full(count, 6.0),
         "localizations": np.ones(count),
+        "coincidence": np.ones(count),
     }
     other |= given
     return measure(
@@ -125,6 +133,7 @@ def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) 
         other["focus"],
         shape,
         other["localizations"],
+        other["coincidence"],
         n_frames,
         np.ones(count),
         np.zeros(count),
@@ -383,7 +392,7 @@ def test_better_cells_score_higher_and_are_accepted():
         ("fdr", 0.05, 0.051),
         ("score", 0.4, 0.39),
         ("contrast", 1.5, 1.49),
-        ("snr", 2.0, 1.99),
+        ("snr", 1.0, 0.99),
         ("consistency", 0.3, 0.29),
         ("focus", 1.9, 1.89),
         ("width", 0.45, 0.44),

@@ -19,7 +19,8 @@ from calcium_lightning.localize.lab import LabScore
 
 NAMES = (
     "snr", "contrast", "evidence", "skewness", "moments", "asymmetry", "consistency", "focus", "width",
-    "elongation", "compactness", "localizations", "localized", "seen", "vessel",
+    "elongation", "compactness", "localizations", "localized", "coincidence",
+    "seen", "vessel",
 )  # fmt: skip
 
 

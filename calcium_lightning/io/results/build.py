@@ -53,6 +53,10 @@ class Footprints:
         matrix.eliminate_zeros()
         matrix.sum_duplicates()
         height, width = self.frame_shape
+        if self.accepted is not None and len(self.accepted) != matrix.shape[0]:
+            raise InputError(
+                f"{path}: says of {len(self.accepted)} cells whether they count, and has {matrix.shape[0]}"
+            )
         if matrix.shape[1] != height * width:
             raise InputError(
                 f"{path}: footprints of {matrix.shape[1]} pixels don't fit a field of {height} x {width}"

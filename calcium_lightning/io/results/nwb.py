@@ -107,7 +107,7 @@ def _masks(path: Path, file: h5py.File, table: h5py.Group) -> tuple[csr_matrix, 
         if masks.ndim != 3:
             raise InputError(f"{path}: masks of {masks.shape[1:]}; a field of two dimensions is wanted")
         count, width, height = masks.shape
-        return csr_matrix(masks.transpose(0, 2, 1).reshape(count, -1)), (height, width)
+        return csr_matrix(masks.transpose(0, 2, 1).reshape(count, height * width)), (height, width)
     if "pixel_mask" not in table or "pixel_mask_index" not in table:
         raise InputError(f"{path}: a segmentation without image or pixel masks")
     pixels = table["pixel_mask"][()]
