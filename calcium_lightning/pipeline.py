@@ -23,6 +23,7 @@ from calcium_lightning.core.gaps import with_gaps
 from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.core.parts import import_parts
+from calcium_lightning.core.pieces import on_all_cores
 from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
@@ -194,60 +195,63 @@ def extract_streamed(
     session = as_session(recording, rate, pixel_size)
     detector = detector or load_model(device=chosen)
     preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
-    session = _repaired(session, preprocess, field)  # before anything looks at a frame
-    guess = None
-    if cell_diameter is None and cell_diameter_um is None:
-        guess = guess_diameter(session)
-    diameter = (
-        guess.diameter if guess else cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
-    )
-    give_back_freed()
-    prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
-    give_back_freed()
-
-    def run(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
-        return detect(
-            movie,
-            detector.detector,
-            detector.window,
-            prepared.fps,
-            threshold=localize.threshold,
-            stride=stride,
-            device=chosen,
+    with on_all_cores(chosen):
+        session = _repaired(session, preprocess, field)  # before anything looks at a frame
+        guess = None
+        if cell_diameter is None and cell_diameter_um is None:
+            guess = guess_diameter(session)
+        diameter = (
+            guess.diameter
+            if guess
+            else cell_diameter_of(session, cell_diameter, cell_diameter_um, pixel_size)
         )
-
-    with ScratchMovie(prepared.scale.size) as movie:
-        images = write_foreground(prepared, movie, chosen, localize.neuropil)
         give_back_freed()
-        finder = CellFinder(
-            movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
+        prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
+        give_back_freed()
+
+        def run(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
+            return detect(
+                movie,
+                detector.detector,
+                detector.window,
+                prepared.fps,
+                threshold=localize.threshold,
+                stride=stride,
+                device=chosen,
+            )
+
+        with ScratchMovie(prepared.scale.size) as movie:
+            images = write_foreground(prepared, movie, chosen, localize.neuropil)
+            give_back_freed()
+            finder = CellFinder(
+                movie, prepared.noise, prepared.background_sigma, prepared.fps, run, localize, prepared.wander
+            )
+            found, decoys = find_both(finder) if localize.twin else (finder.find(), None)
+        session = prepared.session
+        original = session.original if isinstance(session, RepairedSession) else session
+        kept = kept_frames(session)
+        timestamps = original.timestamps if fps is None else None
+        if timestamps is None:
+            timestamps = np.arange(original.n_frames) / prepared.fps
+        cells = assemble(
+            prepared,
+            found,
+            decoys,
+            images,
+            localize,
+            timestamps[kept],
+            session=str(session.path),
+            session_sha256=session.sha256(),
+            about=session.about,
+            behavior=session.behavior,
+            fps=prepared.fps,
+            kind=session.kind,
+            pixel_size_um=pixel_size or session.pixel_size_um,
+            config=config,
+            package_version=package_stamp(),
+            field=None if session.field.all() else session.field,
         )
-        found, decoys = find_both(finder) if localize.twin else (finder.find(), None)
-    session = prepared.session
-    original = session.original if isinstance(session, RepairedSession) else session
-    kept = kept_frames(session)
-    timestamps = original.timestamps if fps is None else None
-    if timestamps is None:
-        timestamps = np.arange(original.n_frames) / prepared.fps
-    cells = assemble(
-        prepared,
-        found,
-        decoys,
-        images,
-        localize,
-        timestamps[kept],
-        session=str(session.path),
-        session_sha256=session.sha256(),
-        about=session.about,
-        behavior=session.behavior,
-        fps=prepared.fps,
-        kind=session.kind,
-        pixel_size_um=pixel_size or session.pixel_size_um,
-        config=config,
-        package_version=package_stamp(),
-        field=None if session.field.all() else session.field,
-    )
-    cells = replace(cells, notes=(*_notes(session, cells), *_diameter_notes(guess, diameter, cells)))
+        cells = replace(cells, notes=(*_notes(session, cells), *_diameter_notes(guess, diameter, cells)))
     yield Extraction(with_gaps(cells, kept, timestamps, bridge_bad_frames), prepared)
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.patches import Patches, Surround
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 
@@ -107,9 +107,13 @@ class Demixer:
     def project(self, model: Model) -> ScratchTraces:
         """Project the movie on each cell's own pixels, where its signal is, (K, T)."""
         projections = ScratchTraces(len(model), self.movie.n_frames, self.movie.block_frames)
-        if len(model):
-            for start, frames in self.movie.blocks():
-                projections.write_block(start, model.probe @ frames.flatten(1).numpy().T)
+        step = self.movie.block_frames
+
+        def project(start: int) -> tuple[int, np.ndarray]:
+            return start, model.probe @ self.movie.read(start, start + step).flatten(1).numpy().T
+
+        for start, block in in_order(project, range(0, self.movie.n_frames, step) if len(model) else ()):
+            projections.write_block(start, block)
         return projections
 
     def unmix(
@@ -135,9 +139,14 @@ class Demixer:
         mixing = (model.probe[keep] @ model.seen[keep].T).toarray().astype(np.float64)
         mixing[np.diag_indices(len(keep))] *= 1 + RIDGE
         mixing[np.diag_indices(len(keep))] += 1e-9
-        factors = lu_factor(mixing)
-        for start, block in projections.blocks():
-            traces.write_block(start, lu_solve(factors, block[keep]) * (1 + RIDGE))
+        factors = torch.linalg.lu_factor(torch.from_numpy(mixing))
+
+        def solve(start: int) -> tuple[int, np.ndarray]:
+            block = torch.from_numpy(projections.block(start)[keep]).double()
+            return start, (torch.linalg.lu_solve(*factors, block) * (1 + RIDGE)).numpy()
+
+        for start, block in in_order(solve, range(0, projections.n_frames, projections.block_frames)):
+            traces.write_block(start, block)
         return traces
 
     def footprints(self, model: Model, activity: ScratchTraces) -> tuple[Tensor, Tensor]:
@@ -166,10 +175,12 @@ class Demixer:
             return filtered, error
         reach = self.surround.reach // 2
         corner = patches.corner.numpy()
-        tiles = []
-        for top in range(0, height, TILE):
+
+        def regress(top: int) -> None:
+            """Regress the pixels of a row of tiles; their sums over frames are all that is held."""
+            bottom, tiles = min(top + TILE, height), []
             for left in range(0, width, TILE):
-                bottom, right = min(top + TILE, height), min(left + TILE, width)
+                right = min(left + TILE, width)
                 near = (
                     (corner[:, 0] < bottom + reach)
                     & (corner[:, 0] + side > top - reach)
@@ -181,28 +192,31 @@ class Demixer:
                     size = len(cells) + 1
                     sums = torch.zeros(size, bottom - top, right - left, dtype=torch.float32)
                     gram = torch.zeros(size, size, dtype=torch.float64)
-                    tiles.append((top, bottom, left, right, cells, sums, gram))
-        for start, frames in self.movie.blocks():
-            part = torch.from_numpy(activity.block(start))
-            for top, bottom, left, right, cells, sums, gram in tiles:
-                pixels = frames[:, top:bottom, left:right].flatten(1)
-                regressors = torch.cat([part[cells], torch.ones(1, len(frames))])
-                sums += (regressors @ pixels).view_as(sums)
-                gram += regressors @ regressors.T
-        for top, bottom, left, right, cells, sums, gram in tiles:
-            gram.diagonal().mul_(1 + RIDGE).add_(1e-9)
-            inverse = torch.linalg.inv(gram)
-            solved = (inverse @ sums.flatten(1).double()).float().view_as(sums)
-            spread = inverse.diagonal().clamp_min(0).sqrt().float()
-            noise = self.noise[top:bottom, left:right]
-            for row, cell in enumerate(cells):
-                y, x = corner[cell]
-                low_y, high_y = max(y, top), min(y + side, bottom)
-                low_x, high_x = max(x, left), min(x + side, right)
-                if low_y >= high_y or low_x >= high_x:
-                    continue
-                to = (cell, slice(low_y - y, high_y - y), slice(low_x - x, high_x - x))
-                of = (slice(low_y - top, high_y - top), slice(low_x - left, high_x - left))
-                filtered[to] = solved[(row, *of)] * noise[of]
-                error[to] = spread[row] * noise[of]
+                    tiles.append((left, right, cells, sums, gram))
+            for start, part in activity.blocks() if tiles else ():
+                frames = self.movie.read_rows(start, start + part.shape[1], top, bottom)
+                traces = torch.from_numpy(part)
+                for left, right, cells, sums, gram in tiles:
+                    pixels = frames[:, :, left:right].flatten(1)
+                    regressors = torch.cat([traces[cells], torch.ones(1, len(frames))])
+                    sums += (regressors @ pixels).view_as(sums)
+                    gram += regressors @ regressors.T
+            for left, right, cells, sums, gram in tiles:
+                gram.diagonal().mul_(1 + RIDGE).add_(1e-9)
+                inverse = torch.linalg.inv(gram)
+                solved = (inverse @ sums.flatten(1).double()).float().view_as(sums)
+                spread = inverse.diagonal().clamp_min(0).sqrt().float()
+                noise = self.noise[top:bottom, left:right]
+                for row, cell in enumerate(cells):
+                    y, x = corner[cell]
+                    low_y, high_y = max(y, top), min(y + side, bottom)
+                    low_x, high_x = max(x, left), min(x + side, right)
+                    if low_y >= high_y or low_x >= high_x:
+                        continue
+                    to = (cell, slice(low_y - y, high_y - y), slice(low_x - x, high_x - x))
+                    of = (slice(low_y - top, high_y - top), slice(low_x - left, high_x - left))
+                    filtered[to] = solved[(row, *of)] * noise[of]
+                    error[to] = spread[row] * noise[of]
+
+        list(in_order(regress, range(0, height, TILE)))
         return filtered, error

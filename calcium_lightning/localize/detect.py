@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.device import upload
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.nn.coordinates import Coordinates, LocalizationBatch
 from calcium_lightning.nn.network import LocalizationNetwork
@@ -99,10 +100,16 @@ def detect(
             low, high = int(index[0]), int(index[-1]) + 1
             return upload(movie.read(low, high)[index - low], device)
 
-        # While a graphics card looks at some frames, the next are read; a CPU has its hands full.
-        blocks = read_ahead(read, spans) if torch.device(device).type == "cuda" else map(read, spans)
-        for (start, stop), frames in zip(spans, blocks, strict=True):
-            found = localize(frames).to("cpu").to_list()
+        def find(frames: Tensor) -> LocalizationBatch:
+            return localize(frames).to("cpu").to_list()
+
+        # While a graphics card looks at some frames, the next are read; a CPU's cores have some frames each.
+        parts: Iterator[LocalizationBatch]
+        if torch.device(device).type == "cuda":
+            parts = map(find, read_ahead(read, spans))
+        else:
+            parts = in_order(lambda span: find(read(span)), spans)
+        for (start, stop), found in zip(spans, parts, strict=True):
             found.frame = start + stride * found.frame
             yield found
             advance(stop - start)

@@ -5,9 +5,12 @@ Knows preprocessing and scratch files, not what is looked for.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from calcium_lightning.core.device import upload
+from calcium_lightning.core.pieces import cores, in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.localize.assemble import Images
 from calcium_lightning.localize.neuropil import NODE_STEP, NeuropilSettings, remove_neuropil
@@ -59,14 +62,19 @@ def _write(
     session = prepared.session
     summary = RegisteredSummary(session.shape[1:])
     unit, level = prepared.noise.median(), None
+
+    def layers(part: tuple[int, np.ndarray]) -> tuple[int, np.ndarray, Tensor, Tensor | None]:
+        start, frames = part
+        block = upload(torch.from_numpy(frames), device)
+        if background is None:
+            return start, frames, prepared.foreground_of(block, start), None
+        return start, frames, *prepared.layers_of(block, start, NODE_STEP)
+
+    chunks = session.chunks(max(1, CHUNK_PIXELS // cores() // (session.height * session.width)))
     with progress("preparing", session.n_frames) as advance:
-        for start, frames in session.chunks(CHUNK_PIXELS // (session.height * session.width)):
-            block = upload(torch.from_numpy(frames), device)
-            if background is None:
-                movie.append(prepared.foreground_of(block, start))
-            else:
-                foreground, removed = prepared.layers_of(block, start, NODE_STEP)
-                movie.append(foreground)
+        for start, frames, foreground, removed in in_order(layers, chunks):
+            movie.append(foreground)
+            if background is not None and removed is not None:
                 level = removed[0].mean() if level is None else level
                 background.append((removed - level) / unit)
             span = slice(start, start + len(frames))

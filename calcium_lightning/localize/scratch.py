@@ -119,6 +119,13 @@ class ScratchMovie(ScratchFile):
         block = self._read(start * self._bytes, np.empty((stop - start, *self.size), np.float16))
         return torch.from_numpy(block).float()
 
+    def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
+        """Rows [top, bottom) of frames [start, stop) as float32 (n, bottom - top, w)."""
+        width = self.size[1]
+        frames = np.arange(start, min(stop, self.n_frames))
+        rows = self.read_pixels(frames, top * width, bottom * width)
+        return torch.from_numpy(rows).float().view(len(frames), bottom - top, width)
+
     def read_pixels(self, frames: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Flattened pixels [start, stop) of some frames (n,), float16 (n, stop - start)."""
         values = np.empty((len(frames), stop - start), np.float16)
@@ -141,6 +148,10 @@ class Foreground(Protocol):
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop), float32 (n, h, w)."""
+        ...
+
+    def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
+        """Rows [top, bottom) of frames [start, stop), float32 (n, bottom - top, w)."""
         ...
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:

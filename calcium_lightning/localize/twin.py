@@ -7,18 +7,18 @@ again, for time's sake: there are hardly any cells in a twin that hide others. K
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.pieces import cores
 from calcium_lightning.core.progress import quiet
-from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.finder import CellFinder, FoundCells
 from calcium_lightning.localize.scratch import Foreground
-from calcium_lightning.nn.coordinates import LocalizationBatch
 
 
 class Twin:
@@ -42,6 +42,12 @@ class Twin:
             raise CancelledError
         return self.movie.read(start, stop).neg_()
 
+    def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
+        """Rows [top, bottom) of frames [start, stop), float32 (n, bottom - top, w)."""
+        if self.given_up:
+            raise CancelledError
+        return self.movie.read_rows(start, stop, top, bottom).neg_()
+
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield (start, frames) in order."""
         for start in range(0, self.n_frames, self.block_frames):
@@ -51,45 +57,31 @@ class Twin:
 def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
     """What a finder finds in its movie, and what is found in the twin in the same way.
 
-    The two searches go on at the same time where Torch has two threads or more, half of them for each: more
-    gets done than by both searches with all threads in turn, as much of a search isn't Torch's. What is found
-    is the same.
+    The two searches go on at the same time where pieces are worked on by several cores: while one search does
+    what falls into no pieces, the other has the cores. What is found is the same.
 
     Parameters
     ----------
     finder : CellFinder
         How. The scatter of its localisations, and the calcium kernel that it first fits, are the twin's, too.
     """
-    threads = torch.get_num_threads()
-    if threads < 2 or finder.demixer.noise.device.type != "cpu":
+    if cores() < 2:
         return finder.find(), _decoys(finder, Twin(finder.movie))
     twin = Twin(finder.movie)
 
     def decoys() -> FoundCells:
-        torch.set_num_threads(threads - threads // 2)
+        torch.set_num_threads(1)
         with quiet():
             return _decoys(finder, twin)
 
     with ThreadPoolExecutor(1, "twin") as pool:
-        search = pool.submit(decoys)
-        torch.set_num_threads(threads // 2)
-        detect = finder.detect
-
-        def with_free_threads(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
-            if search.done():
-                torch.set_num_threads(threads)
-            return detect(movie, stride)
-
-        finder.detect = with_free_threads
+        search = pool.submit(copy_context().run, decoys)
         try:
             return finder.find(), search.result()
         except BaseException:
             twin.given_up = True
             finder.told.withdraw()
             raise
-        finally:
-            finder.detect = detect
-            torch.set_num_threads(threads)
 
 
 def _decoys(finder: CellFinder, twin: Twin) -> FoundCells:

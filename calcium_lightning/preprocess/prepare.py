@@ -16,6 +16,7 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.memory import give_back_freed
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
 from calcium_lightning.io.array_session import as_session
@@ -271,22 +272,26 @@ def _estimate_images(
 def _sample(prepared: Prepared, begin: int, end: int, count: int, device: torch.device | str) -> Tensor:
     """High-passed frames of [begin, end): pairs of neighbours, spread evenly; NaN where nothing was seen."""
     runs = max(1, min(count, end - begin) // 8)
-    blocks = []
-    for start in np.unique(np.linspace(begin, max(begin, end - 8), runs).astype(int)):
-        stop = min(int(start) + 8, end)
-        frames = torch.from_numpy(prepared.session.frames(int(start), stop).astype(np.float32)).to(device)
-        detail = prepared.high_pass(prepared.resample(frames, int(start)))
-        detail[~prepared.inside(int(start), stop).to(device)] = torch.nan
-        blocks.append(detail[: len(detail) // 2 * 2] if len(detail) > 1 else detail)
-    return torch.cat(blocks)
+    starts = np.unique(np.linspace(begin, max(begin, end - 8), runs).astype(int)).tolist()
+
+    def detail(part: tuple[int, np.ndarray]) -> Tensor:
+        start, frames = part
+        block = torch.from_numpy(frames.astype(np.float32)).to(device)
+        detail = prepared.high_pass(prepared.resample(block, start))
+        detail[~prepared.inside(start, start + len(frames)).to(device)] = torch.nan
+        return detail[: len(detail) // 2 * 2] if len(detail) > 1 else detail
+
+    read = ((start, prepared.session.frames(start, min(start + 8, end))) for start in starts)
+    return torch.cat(list(in_order(detail, read)))
 
 
 def _median(stack: Tensor) -> Tensor:
     """Median over the first axis of (n, h, w) without NaN; sorting contiguous lines beats nanmedian."""
-    medians = []
-    for pixels in stack.flatten(1).split(FEW_PIXELS, 1):
+
+    def median(pixels: Tensor) -> Tensor:
         lines = pixels.T.contiguous().sort(1).values  # NaN goes last
         known = (~lines.isnan()).sum(1)
         middle = ((known - 1) // 2).clamp_min(0)
-        medians.append(lines.gather(1, middle[:, None])[:, 0])
-    return torch.cat(medians).view(stack.shape[1:])
+        return lines.gather(1, middle[:, None])[:, 0]
+
+    return torch.cat(list(in_order(median, stack.flatten(1).split(FEW_PIXELS, 1)))).view(stack.shape[1:])

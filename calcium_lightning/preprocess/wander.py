@@ -15,6 +15,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.preprocess.prepared import Prepared
@@ -69,15 +70,23 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
         return Wander()
     starts = np.unique(np.linspace(0, last, PAIRS).astype(int))
     plain, slow, broad = [], [], []
+
+    def look(part: tuple[int, np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+        start, frames = part
+        block = torch.from_numpy(frames.astype(np.float32)).to(device)
+        detail = prepared.high_pass(prepared.resample(block, start))
+        steps = torch.diff(detail, dim=0).cpu()
+        # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
+        single = steps.abs().median(0).values
+        wide = torch.from_numpy(_over_cells(steps.numpy())).abs().median(0).values
+        return single, (detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5, wide
+
+    read = ((int(start), prepared.session.frames(int(start), int(start) + 2 * length)) for start in starts)
     with progress("noise in time and space", len(starts), "times") as advance:
-        for start in starts:
-            frames = prepared.session.frames(int(start), int(start) + 2 * length).astype(np.float32)
-            detail = prepared.high_pass(prepared.resample(torch.from_numpy(frames).to(device), int(start)))
-            steps = torch.diff(detail, dim=0).cpu()
-            # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
-            plain.append(steps.abs().median(0).values)
-            broad.append(torch.from_numpy(_over_cells(steps.numpy())).abs().median(0).values)
-            slow.append((detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5)
+        for frame, mean, wide in in_order(look, read):
+            plain.append(frame)
+            slow.append(mean)
+            broad.append(wide)
             advance(1)
     single, in_time, in_field = (_typical(stack) for stack in (plain, slow, broad))
     known = prepared.seen.numpy() > 0.5

@@ -107,7 +107,6 @@ class PatchEstimator(RigidEstimator):
         moved = self.moves[span] - found.steps.unflatten(1, (-1, 2)).clamp(-1, 1)
         self.moves[span] = torch.maximum(torch.minimum(moved, limit), -limit)
         self._average(span)
-        self.covariance = found.covariance
         variance = [self.shares @ found.covariance[axis::2, axis::2] @ self.shares for axis in (0, 1)]
         self.std[span], self.misfit[span] = torch.stack(variance).clamp_min(0).sqrt(), found.misfit
 
@@ -142,7 +141,8 @@ def remaining(rigid: RigidEstimator) -> float:
         return 0.0
     start, stop = rigid.blocks[len(rigid.blocks) // 2]
     span = slice(start, min(stop, start + LOOK_FRAMES))
-    frames = rigid.warp(model, rigid.read(span.start, span.stop), span)
+    raw = rigid.session.frames(span.start, span.stop)
+    frames = rigid.warp(model, rigid.binned(span.start, raw), span)
     y, x = (_centers(n, rigid.binning, rigid.device) for n in rigid.size)
     model.windows = _windows(grid, y, x)
     coherence = CoherencePrior.of(grid.count, model.windows, LEAST_DIFFERENCE / rigid.binning)

@@ -8,7 +8,7 @@ over the session. Memory is bounded by those blocks, whatever the session's leng
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn import functional
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.frames import Frames
 from calcium_lightning.core.memory import give_back_freed
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
 from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion.registration import (
@@ -77,6 +78,8 @@ class RigidEstimator:
         self.std = torch.full((count, 2), torch.inf, device=device)
         self.misfit = torch.full((count,), torch.nan, device=device)
         self.contrast = torch.zeros(count, device=device)
+        #: of the steps of the last block that was solved
+        self.covariance = torch.zeros(2, 2, device=device)
         self.raw = getattr(session, "kind", "raw") != "dff"
         self.model: MotionModel | None = None
 
@@ -84,28 +87,37 @@ class RigidEstimator:
         """Learn on a sample of the blocks, then estimate the others."""
         wanted = max(1, self.learn_frames // self.block_frames)
         chosen = sorted({round(i) for i in np.linspace(0, len(self.blocks) - 1, wanted)})
-        sample = {i: self._packed(self.read(*self.blocks[i])) for i in chosen}
+        sample = dict(zip(chosen, in_order(self._packed, self._read(chosen)), strict=True))
         usual = torch.cat([self.contrast[slice(*self.blocks[i])] for i in chosen]).median()
         self.threshold = LOST_CONTRAST * usual
         self.model = model = self._learn(sample)
         if model is not None:
-            for i, (start, stop) in enumerate(self.blocks):
-                if i not in sample:
-                    self._apply(model, self.read(start, stop), start)
-                self.advance(stop - start)
+            self.advance(sum(self.blocks[i][1] - self.blocks[i][0] for i in chosen))
+            others = [i for i in range(len(self.blocks)) if i not in sample]
+            applied = in_order(
+                lambda block: self._apply(model, self.binned(*block), block[0]), self._read(others)
+            )
+            for i, covariance in zip(others, applied, strict=True):
+                self.covariance = covariance
+                self.advance(self.blocks[i][1] - self.blocks[i][0])
         return self._finish(model)
 
-    def read(self, start: int, stop: int) -> Tensor:
-        """Binned frames (n, h, w), float32; notes each frame's contrast."""
+    def _read(self, chosen: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the first frame and the frames (n, H, W) of blocks."""
+        for i in chosen:
+            start, stop = self.blocks[i]
+            yield start, self.session.frames(start, stop)
+
+    def binned(self, start: int, raw: np.ndarray) -> Tensor:
+        """Binned frames (n, h, w), float32, of frames that were read; notes each frame's contrast."""
         (height, width), side = self.size, self.binning
-        raw = self.session.frames(start, stop)[:, : height * side, : width * side]
-        frames = torch.from_numpy(binned(raw, side)).to(self.device)
-        self.contrast[start:stop] = frames.flatten(1).std(1)
+        frames = torch.from_numpy(binned(raw[:, : height * side, : width * side], side)).to(self.device)
+        self.contrast[start : start + len(raw)] = frames.flatten(1).std(1)
         return frames
 
-    def _packed(self, frames: Tensor) -> Tensor:
+    def _packed(self, block: tuple[int, np.ndarray]) -> Tensor:
         """Frames as they are kept: sums of 8-bit pixels in half the memory, without loss."""
-        area = self.binning**2
+        frames, area = self.binned(*block), self.binning**2
         if self.session.dtype != np.uint8 or 255 * area > torch.iinfo(torch.int16).max:
             return frames
         return (frames * area).round_().to(torch.int16)
@@ -115,7 +127,7 @@ class RigidEstimator:
         return kept if kept.is_floating_point() else kept.float() / self.binning**2
 
     def lost(self, start: int, stop: int) -> Tensor:
-        """Which frames have next to no contrast, bool (n,); :meth:`read` has looked at them."""
+        """Which frames have next to no contrast, bool (n,); :meth:`binned` has looked at them."""
         contrast = self.contrast[start:stop]
         return (contrast <= self.threshold) | (contrast == 0)
 
@@ -140,9 +152,12 @@ class RigidEstimator:
         model.windows = self.windows
         warped = {i: torch.empty(kept.shape, device=self.device).flatten(1) for i, kept in sample.items()}
         for round_ in range(settings.rounds):
-            for i, kept in sample.items():
-                warped[i].copy_(self.warp(model, self.unpacked(kept), spans[i]))
-            total = torch.stack([block[good[i]].sum(0) for i, block in warped.items()]).sum(0)
+
+            def registered(i: int) -> Tensor:
+                warped[i].copy_(self.warp(model, self.unpacked(sample[i]), spans[i]))
+                return warped[i][good[i]].sum(0)
+
+            total = torch.stack(list(in_order(registered, sample))).sum(0)
             model.update((total / len(learned)).view(self.size))
             self._learn_round(model, warped, spans, good, round_, len(learned))
             self._learn_parts(model, learned)
@@ -154,8 +169,11 @@ class RigidEstimator:
         """Template (h, w) of some frames of the sample, and the sample's first shifts."""
         few = torch.cat([self.unpacked(sample[i][some[i]]) for i in sample])
         template = self.correlate.first_template(few)
-        for i, kept in sample.items():
-            self._place(slice(*self.blocks[i]), self.unpacked(kept), template)
+
+        def place(i: int) -> None:
+            self._place(slice(*self.blocks[i]), self.unpacked(sample[i]), template)
+
+        list(in_order(place, sample))
         return template
 
     def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
@@ -187,10 +205,14 @@ class RigidEstimator:
         numerator = model.atoms.zeros()
         denominator = torch.zeros(atoms, device=self.device)
         last_search = max(settings.search_rounds, default=0)
-        for i, block in warped.items():
-            robust = not atoms and round_ < 2 and self.windows is None
-            found = self._solve(model, block, spans[i], robust=robust, in_time=round_ >= 4)
+        robust = not atoms and round_ < 2 and self.windows is None
+
+        def solve(i: int) -> Solution:
+            return self._solve(model, warped[i], spans[i], robust=robust, in_time=round_ >= 4)
+
+        for i, found in zip(warped, in_order(solve, warped), strict=True):
             residual, share = found.residual, good[i].float()
+            self.covariance = found.covariance
             variance += (share @ residual.square()).view(size)
             if searching:
                 for some in residual[good[i]].view(-1, *size).split(FEW):
@@ -218,8 +240,8 @@ class RigidEstimator:
         impulse[self.size[0] // 2, self.size[1] // 2] = 1
         return float(model.band_pass(impulse).square().sum())
 
-    def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 4) -> None:
-        """Estimate the shifts of a block that the model wasn't learned on."""
+    def _apply(self, model: MotionModel, frames: Tensor, start: int, rounds: int = 4) -> Tensor:
+        """Estimate the shifts of a block that the model wasn't learned on; the last steps' covariance."""
         span = slice(start, start + len(frames))
         self._place(span, frames, model.template)
         for round_ in range(rounds):
@@ -227,6 +249,7 @@ class RigidEstimator:
             # The second step is small unless the FFT went astray somewhere.
             if round_ > 0 and found.steps.abs().max() < 0.5:
                 break
+        return found.covariance
 
     def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
         """Registered frames (n, h*w); what they don't show is filled from the template."""
