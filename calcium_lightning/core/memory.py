@@ -1,7 +1,8 @@
 """Giving memory back to the system between the stages of a long computation.
 
 The C library keeps what was freed for the next request of that size. The stages of an extraction need arrays
-of different sizes, so what one has left is a hole for the next, and the process grows. Knows nothing else.
+of different sizes, so what one has left is a hole for the next, and the process grows; threads have a store
+of their own each, and what one thread has freed is no use to another. Knows nothing else.
 """
 
 from __future__ import annotations
@@ -10,11 +11,29 @@ import ctypes
 from functools import cache
 from typing import Any
 
+#: what ``mallopt`` calls the most stores, and the size from which on an array has pages of its own, which go
+#: back to the system with it (``M_ARENA_MAX`` and ``M_MMAP_THRESHOLD`` in malloc.h); that size, bytes
+ARENA_MAX, MMAP_THRESHOLD, LARGE = -8, -3, 4 << 20
+
 
 def give_back_freed() -> None:
     """Give what was freed back to the system, where its C library does that when it is asked (glibc)."""
     if (trim := _trim()) is not None:
         trim(0)
+
+
+@cache
+def one_store() -> None:
+    """Let threads that come take what others have freed: one store of the C library for all (glibc).
+
+    Large arrays are kept out of it. For the rest of the process. Those who compute with large arrays hardly ever wait for each other there.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        library.mallopt(ARENA_MAX, 1)
+        library.mallopt(MMAP_THRESHOLD, LARGE)
+    except (OSError, AttributeError, TypeError):  # another system, or another C library
+        return
 
 
 @cache

@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import torch
 
+from calcium_lightning.core.memory import one_store
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _CORES: ContextVar[int] = ContextVar("cores", default=1)
@@ -30,6 +32,7 @@ def on_all_cores(device: torch.device | str = "cpu") -> Iterator[None]:
     if threads < 2 or torch.device(device).type != "cpu":
         yield
         return
+    one_store()
     token = _CORES.set(threads)
     torch.set_num_threads(1)
     try:
