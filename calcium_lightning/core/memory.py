@@ -26,7 +26,8 @@ def give_back_freed() -> None:
 def one_store() -> None:
     """Let threads that come take what others have freed: one store of the C library for all (glibc).
 
-    Large arrays are kept out of it. For the rest of the process. Those who compute with large arrays hardly ever wait for each other there.
+    Large arrays are kept out of it. For the rest of the process; those who compute with large arrays hardly
+    ever wait for each other there.
     """
     try:
         library = ctypes.CDLL(None)
