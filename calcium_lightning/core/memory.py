@@ -1,7 +1,8 @@
 """Giving memory back to the system between the stages of a long computation.
 
 The C library keeps what was freed for the next request of that size. The stages of an extraction need arrays
-of different sizes, so what one has left is a hole for the next, and the process grows. Knows nothing else.
+of different sizes, so what one has left is a hole for the next, and the process grows; threads have a store
+of their own each, and what one thread has freed is no use to another. Knows nothing else.
 """
 
 from __future__ import annotations
@@ -10,11 +11,28 @@ import ctypes
 from functools import cache
 from typing import Any
 
+#: what ``mallopt`` calls the most stores (``M_ARENA_MAX`` in malloc.h)
+ARENA_MAX = -8
+
 
 def give_back_freed() -> None:
     """Give what was freed back to the system, where its C library does that when it is asked (glibc)."""
     if (trim := _trim()) is not None:
         trim(0)
+
+
+@cache
+def one_store() -> None:
+    """Let threads that come take what others have freed: one store of the C library for all (glibc).
+
+    For the rest of the process; those who compute with large arrays hardly ever wait for each other there.
+    (Pages of their own for all arrays above 4 MB would keep the process 110 MB smaller, and take 12 s of
+    the system's time to clear in 600 frames of 608 x 608.)
+    """
+    try:
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
+    except (OSError, AttributeError, TypeError):  # another system, or another C library
+        return
 
 
 @cache

@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import torch
 
+from calcium_lightning.core.memory import one_store
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _CORES: ContextVar[int] = ContextVar("cores", default=1)
@@ -30,6 +32,7 @@ def on_all_cores(device: torch.device | str = "cpu") -> Iterator[None]:
     if threads < 2 or torch.device(device).type != "cpu":
         yield
         return
+    one_store()
     token = _CORES.set(threads)
     torch.set_num_threads(1)
     try:
@@ -48,8 +51,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
     """Yield ``function(item)`` of every item, in order.
 
     Within :func:`on_all_cores` the next ones are worked on, in other threads, while one is used: as many
-    results as there are cores, and one more, are in memory. The function must bear to be called by several
-    threads.
+    results as there are cores are in memory. The function must bear to be called by several threads.
     """
     count = cores()
     if count < 2:
@@ -66,7 +68,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
         try:
             for item in items:
                 waiting.append(pool.submit(piece, item))
-                if len(waiting) > count:
+                if len(waiting) == count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
@@ -316,6 +317,7 @@ class CellFinder:
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         self.explained = None
+        give_back_freed()
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
         source = np.full(len(footprints), -1)  # new ones stand behind the others

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.device import upload
-from calcium_lightning.core.pieces import cores, in_order
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.localize.assemble import Images
 from calcium_lightning.localize.neuropil import NODE_STEP, NeuropilSettings, remove_neuropil
@@ -70,7 +70,7 @@ def _write(
             return start, frames, prepared.foreground_of(block, start), None
         return start, frames, *prepared.layers_of(block, start, NODE_STEP)
 
-    chunks = session.chunks(max(1, CHUNK_PIXELS // cores() // (session.height * session.width)))
+    chunks = session.chunks(CHUNK_PIXELS // (session.height * session.width))
     with progress("preparing", session.n_frames) as advance:
         for start, frames, foreground, removed in in_order(layers, chunks):
             movie.append(foreground)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.planted import SIGMA, plant, stored
 
+from calcium_lightning.core.pieces import on_all_cores
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.footprints import fit_splats, footprints_from_filtered
 from calcium_lightning.localize.patches import Patches
@@ -32,6 +33,22 @@ def test_overlapping_cells_do_not_leak_into_each_other():
     # Brightness is in the frames' units, not only in shape.
     slope = (traces * planted.traces).sum(1) / (planted.traces**2).sum(1)
     np.testing.assert_allclose(slope, 1, atol=0.03)
+
+
+def test_all_cores_give_what_one_gives_to_the_last_bit():
+    planted = plant([[20, 30], [31, 34.5], [54, 31.5], [12, 60]], brightness=15, noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    model, activity = demixer.model(planted.truth), stored(planted.traces, planted.movie.block_frames)
+    alone = unmixed(demixer, model), *demixer.footprints(model, activity)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with on_all_cores():
+            together = unmixed(demixer, model), *demixer.footprints(model, activity)
+    finally:
+        torch.set_num_threads(before)
+    for one, all_ in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(all_))
 
 
 def test_a_cell_at_the_border_counts_in_full():
