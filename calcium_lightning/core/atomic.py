@@ -260,7 +260,8 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
         else:
             temporary.unlink(missing_ok=True)
         if (number := _of_machine(error, temporary)) is not None:
-            raise OSError(number, os.strerror(number), str(target.parent.absolute())) from error
+            folder = str(target.parent.absolute())
+            raise OSError(number, getattr(error, "strerror", None) or os.strerror(number), folder) from error
         raise
 
 
