@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
 
 def _compare_cells(cfg: DictConfig, page: Path, table: Path) -> None:
     from calcium_lightning.comparison.results import compare_results
-    from calcium_lightning.core.atomic import check_output
+    from calcium_lightning.core.outputs import check_outputs
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.results.table import is_foreign
     from calcium_lightning.pages.results import write
@@ -43,8 +43,7 @@ def _compare_cells(cfg: DictConfig, page: Path, table: Path) -> None:
 
     cells = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
     truth = None if cfg.truth is None else one_path("truth", cfg.truth)
-    for target in (page, table):
-        check_output(target, cfg.overwrite)
+    check_outputs({"output": page, "table": table}, cfg.overwrite)
     comparison = compare_results(cells, truth, radius=cfg.radius)
     show_results(comparison)
     write(comparison, page, table, page.stem, overwrite=cfg.overwrite)
@@ -53,15 +52,15 @@ def _compare_cells(cfg: DictConfig, page: Path, table: Path) -> None:
 def _compare_runs(cfg: DictConfig, page: Path, table: Path) -> None:
     from calcium_lightning.comparison.compare import command_of, compare_runs
     from calcium_lightning.comparison.runs import files_of, read_runs
-    from calcium_lightning.core.atomic import check_output, guard
+    from calcium_lightning.core.atomic import guard
+    from calcium_lightning.core.outputs import check_outputs
     from calcium_lightning.pages.comparison import write
     from calcium_lightning.pages.terminal import show
 
     places = as_paths(cfg.runs)
     runs = read_runs(places)
     guard(file for run in runs for file in files_of(run))
-    for target in (page, table):
-        check_output(target, cfg.overwrite)
+    check_outputs({"output": page, "table": table}, cfg.overwrite)
     comparison = compare_runs(runs, cfg.metric, cfg.mode)
     show(comparison)
     if comparison.metric is not None and comparison.metric.meaning:

@@ -40,12 +40,16 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.core.atomic import check_output, steady
     from calcium_lightning.io.curation_file import check_undecided
     from calcium_lightning.io.kind import may_be_cells, may_be_session
+    from calcium_lightning.io.linked import files_beside
     from calcium_lightning.io.origin import is_current, noted_config
     from calcium_lightning.io.session import Session
-    from calcium_lightning.io.stored import files_beside
     from calcium_lightning.loggers.extraction import check_logger, log_extraction, plain_settings
 
     logged = check_logger(cfg.logger)
+    curated = (
+        [] if cfg.curated is None else [i.path for i in find_inputs("curated", cfg.curated, may_be_cells)]
+    )
+    read = [one_path(key, cfg[key]) for key in ("checkpoint", "field") if cfg[key] is not None] + curated
     inputs = find_inputs("session", cfg.session, may_be_session)
     named = len(inputs) == 1 and not inputs[0].found and cfg.output is not None
     jobs = list(zip(inputs, output_paths(inputs, cfg.output, ".h5" if named else ".cells.h5"), strict=True))
@@ -53,7 +57,7 @@ def main(cfg: DictConfig) -> None:
     def look(job: tuple[Input, Path]) -> None:
         source, output = job
         Session(source.path).close()
-        if cfg.overwrite or not output.is_file() or not is_current(output, source.path, cfg):
+        if cfg.overwrite or not output.is_file() or not is_current(output, source.path, cfg, read):
             check_output(output, cfg.overwrite)
             check_undecided(output)
 
@@ -85,7 +89,7 @@ def main(cfg: DictConfig) -> None:
     )
     localize = expect("localize", instantiate(cfg.localize), LocalizeSettings, "localize=default")
     if cfg.curated is not None:
-        lab = LabScore.read([item.path for item in find_inputs("curated", cfg.curated, may_be_cells)])
+        lab = LabScore.read(curated)
         localize = replace(localize, lab=lab)
         print(f"score: {lab.in_words()}")
 
@@ -96,7 +100,7 @@ def main(cfg: DictConfig) -> None:
 
     def work(job: tuple[Input, Path]) -> Row:
         source, output = job
-        if not cfg.overwrite and is_current(output, source.path, cfg):
+        if not cfg.overwrite and is_current(output, source.path, cfg, read):
             print(
                 f"{output}: there already, of this session with these settings; overwrite=true makes it anew"
             )
@@ -106,10 +110,10 @@ def main(cfg: DictConfig) -> None:
         common: dict[str, Any] = {
             "fps": fps,
             "pixel_size_um": pixel_size_um,
-            "config": noted_config(cfg, source.path),
+            "config": noted_config(cfg, source.path, read),
         }
         with ExitStack() as stack:
-            stack.enter_context(steady([source.path, *files_beside(source.path)]))
+            stack.enter_context(steady([source.path, *files_beside(source.path, "frames"), *read]))
             session = stack.enter_context(Session(source.path))
             if isinstance(chain, SessionChain):
                 session = stack.enter_context(chain.write_session(session, output, cfg.overwrite))

@@ -38,7 +38,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.core.errors import InputError
     from calcium_lightning.io.convert import ingest_recording
     from calcium_lightning.io.kind import is_session
-    from calcium_lightning.io.origin import is_ingested, recording_stamp
+    from calcium_lightning.io.origin import files_of, is_ingested, recording_stamp
     from calcium_lightning.io.readers.formats import open_recording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
@@ -92,6 +92,7 @@ def main(cfg: DictConfig) -> None:
             print(f"{line}; there already, of this recording with these settings (overwrite=true)")
             return {"session": line.removeprefix(f"{job[2]}: "), NOTES: "there already"}
         read = [item.path for item in job[0]] + ([] if job[1] is None else [job[1]]) + [*settings.behavior]
+        read += [file for item in job[0] if item.path.is_file() for file in files_of(item.path)]
         with steady(read), opened(job) as (recording, known):
             examiner = Examiner()
             ingest_recording(recording, job[2], settings, known, cfg.overwrite, examiner, stamp)

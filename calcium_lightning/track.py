@@ -10,7 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.inputs import as_paths, find_inputs, one_path
 from calcium_lightning.command.start import entry_point
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
 
 call_as(__name__, "calcium_lightning.tracking.track", "track")
@@ -28,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     looks for cells that a session lacks in its recording; cells files with those that are found, marked, go
     into the folder, and the tracks are of these.
     """
-    from calcium_lightning.core.atomic import atomic_path, check_output
+    from calcium_lightning.core.outputs import atomic_paths, check_outputs
     from calcium_lightning.io.kind import may_be_cells
     from calcium_lightning.io.results.table import is_foreign
 
@@ -37,10 +36,7 @@ def main(cfg: DictConfig) -> None:
         key: one_path(key, cfg[key]) for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
     }
     outputs.setdefault("output", Path("tracks.h5"))
-    for path in outputs.values():
-        check_output(path, cfg.overwrite)
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise InputError("output=, page=, csv= and cellreg=: two of them are one file")
+    check_outputs(outputs, cfg.overwrite)
 
     from calcium_lightning.io.tracks_file import check_unlinked, write_tracks
     from calcium_lightning.tracking.track import track_with_fields
@@ -57,29 +53,26 @@ def main(cfg: DictConfig) -> None:
     )
     for line in tracks.warnings:
         print(line, file=sys.stderr)
-    page = ""
-    if "page" in outputs:  # it reads cells files: all of that comes before anything is written
-        from calcium_lightning.pages.tracks import tracks_page
+    with atomic_paths([*outputs.values()], cfg.overwrite) as temporaries:
+        places = dict(zip(outputs, temporaries, strict=True))
+        if "page" in places:
+            from calcium_lightning.pages.page import write_page
+            from calcium_lightning.pages.tracks import tracks_page
 
-        page = tracks_page(tracks, fields, str(outputs["output"]))
-    write_tracks(outputs["output"], tracks, cfg.overwrite)
+            write_page(places["page"], tracks_page(tracks, fields, str(outputs["output"])))
+        write_tracks(places["output"], tracks)
+        if "csv" in places:
+            from calcium_lightning.io.writers.tracks_csv import export_tracks_csv
+
+            export_tracks_csv(tracks, places["csv"])
+        if "cellreg" in places:
+            from calcium_lightning.io.writers.tracks_cellreg import export_cellreg
+
+            export_cellreg(tracks, fields, places["cellreg"])
     print(f"{outputs['output']}: {tracks.in_words()}")
-    if "csv" in outputs:
-        from calcium_lightning.io.writers.tracks_csv import export_tracks_csv
-
-        export_tracks_csv(tracks, outputs["csv"], overwrite=cfg.overwrite)
-        print(f"table: {outputs['csv']}")
-    if "cellreg" in outputs:
-        from calcium_lightning.io.writers.tracks_cellreg import export_cellreg
-
-        export_cellreg(tracks, fields, outputs["cellreg"], overwrite=cfg.overwrite)
-        print(f"CellReg: {outputs['cellreg']}")
-    if "page" in outputs:
-        from calcium_lightning.pages.page import write_page
-
-        with atomic_path(outputs["page"], cfg.overwrite) as temporary:
-            write_page(temporary, page)
-        print(f"page: {outputs['page']}")
+    for key, called in {"csv": "table", "cellreg": "CellReg", "page": "page"}.items():
+        if key in outputs:
+            print(f"{called}: {outputs[key]}")
 
 
 if __name__ == "__main__":

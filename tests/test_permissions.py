@@ -93,6 +93,7 @@ def test_a_run_folder_that_can_be_none_is_refused_in_one_line(folder: Path) -> N
         ["train", "data.sessions=[a.h5]", "hydra.run.dir=/dev/null"],
         ["train", "data.sessions=[a.h5]", "hydra.run.dir=/proc/out"],
         ["train", "data.sessions=[a.h5]", "hydra.run.dir=a.h5"],
+        ["train", "data.sessions=[a.h5]", "hydra.run.dir=readonly"],
     ]
     for line, (status, said) in zip(lines, as_anyone(folder, *lines), strict=True):
         assert status == 2, (line, said)

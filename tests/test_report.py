@@ -89,8 +89,8 @@ def test_pictures_keep_their_numbers_and_outliers_do_not_make_them_dark(cells):
     rng = np.random.default_rng(0)
     hot = rng.random(cells.frame_shape) < 0.01
     image = np.where(hot, 5000, cells.max_image).astype(np.float32)
-    shown, *_ = layers(replace(cells, max_image=image))
-    usual, *_ = layers(cells)
+    _, shown, *_ = layers(replace(cells, max_image=image))
+    _, usual, *_ = layers(cells)
     assert shown["shown"][1] < 1.2 * usual["shown"][1] < 100
     numbers = np.frombuffer(zlib.decompress(base64.b64decode(shown["numbers"])), "<u2").reshape(
         cells.frame_shape
@@ -128,7 +128,10 @@ def test_unusual_cells_have_a_page(cells, change):
         centers = cells.centers.copy()
         centers[3] = np.nan
         quality = {"score": np.full(len(cells), np.nan), "a$b^": np.full(len(cells), np.inf)}
+        traces, spikes = cells.traces.copy(), cells.spikes.copy()
+        traces[1, 5], spikes[1, 7], traces[2] = np.nan, np.inf, np.nan  # others' files have such frames
         odd = replace(cells, footprints=csr_matrix(images), centers=centers, quality=quality)
+        odd = replace(odd, traces=traces, denoised=traces, spikes=spikes)
     elif change == "one frame":
         odd = make_example(length=1)[0]
     else:

@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import inspect
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,25 @@ def check_complete(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise InputError(f"missing {', '.join(f'{key}=' for key in missing)}; --help explains the keys")
+
+
+def check_numbers(node: Any, path: str = "") -> None:
+    """Refuse numbers that are none: no setting of any command is infinite.
+
+    Raises
+    ------
+    InputError
+        Naming the key.
+    """
+    if isinstance(node, float) and not math.isfinite(node):
+        raise InputError(f"{path}={node}: a finite number is wanted")
+    if isinstance(node, DictConfig):
+        for key in map(str, node):
+            if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
+                check_numbers(node[key], f"{path}.{key}" if path else key)
+    elif isinstance(node, ListConfig):
+        for index in range(len(node)):
+            check_numbers(node[index], f"{path}[{index}]")
 
 
 def check_targets(node: Any, path: str = "") -> None:

@@ -20,11 +20,10 @@ from calcium_lightning.core.reading import raised_in
 EXIT_INPUT, EXIT_FAILURE, EXIT_INTERRUPT = 2, 1, 130
 #: characters of a line of error
 LONGEST = 2000
-#: what Torch says in a RuntimeError where it gets no memory, and where a DataLoader's worker dies
+#: what Torch says in a RuntimeError where it gets no memory
 OUT_OF_MEMORY = re.compile(
     r"can't allocate memory|not enough memory|CUDA out of memory|CUDA error: out of memory"
 )
-WORKER = re.compile(r"DataLoader worker \(pid[^)]*\) (.{0,80}?)(?:\.|$)")
 #: where Hydra makes a component of its settings, and refuses some with errors of every kind
 INSTANTIATE = "hydra._internal.instantiate"
 #: Hydra's plugins that are extras of ours: config group -> choice -> extra
@@ -100,11 +99,6 @@ def diagnose(name: str, error: BaseException) -> Failure:
         isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))
     ):
         message, status = "out of memory; a smaller batch, crop or network needs less", EXIT_FAILURE
-    elif isinstance(error, RuntimeError) and (worker := WORKER.search(str(error))):
-        message = (
-            f"a process that reads batches ahead was ended ({worker[1]}): is memory short? data.workers=0"
-        )
-        status = EXIT_FAILURE
     else:
         message, status, explained = f"{type(error).__name__}: {error}", EXIT_FAILURE, False
     return Failure(_short(" ".join(message.split())), status, explained)

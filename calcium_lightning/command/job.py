@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.command import own
-from calcium_lightning.command.config_keys import check_complete, check_keys, check_targets
+from calcium_lightning.command.config_keys import check_complete, check_keys, check_numbers, check_targets
 from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
 from calcium_lightning.command.paths import path_keys
 from calcium_lightning.core.atomic import guarding
@@ -75,6 +75,7 @@ class Task:
             own.check_features(cfg)
             own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
+            check_numbers(cfg)
             check_targets(cfg)
             with guarding(_inputs(cfg, self.name)):
                 return self.main(cfg)

@@ -253,6 +253,8 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
             raise
         raise InputError(f"{error.filename}: can't be made a folder ({os.strerror(error.errno)})") from error
     except Exception as error:  # a job's own come as JobFailed; told apart by where it was raised
+        if raised_in(error) == "logging.config" and isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error  # the job's log file can't be made
         if raised_in(error).partition(".")[0] not in COMPOSERS or isinstance(error, HydraException):
             raise
         raise InputError(f"{name}: its arguments make no config ({reason(error)})") from error

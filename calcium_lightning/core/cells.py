@@ -154,6 +154,9 @@ class CellTable:
         F0 of each cell in the units of the frames.
     mean_image, max_image : ndarray, float32 (H, W)
         Of the motion-corrected recording.
+    peak_image : ndarray, float32 (H, W), or None
+        How far the surroundings of each pixel rise above their background at most, in units of a pixel's
+        noise: what is always there is not in it. None where it isn't known.
     timestamps : ndarray, float64 (T,)
         Seconds.
     session, session_sha256 : str
@@ -205,6 +208,7 @@ class CellTable:
     session_sha256: str = ""
     fps: float = 1.0
     kind: str = "raw"
+    peak_image: np.ndarray | None = None
     pixel_size_um: float | None = None
     config: str = ""
     package_version: str = ""
@@ -232,6 +236,11 @@ class CellTable:
     def n_frames(self) -> int:
         """Number of frames T."""
         return len(self.shifts)
+
+    @property
+    def lit_image(self) -> np.ndarray:
+        """Where cells lit up, (H, W): the peak to noise, or maximum less mean where it isn't known."""
+        return self.max_image - self.mean_image if self.peak_image is None else self.peak_image
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

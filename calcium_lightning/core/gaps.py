@@ -105,15 +105,19 @@ def with_gaps(
 
 
 def without_gaps(cells: Cells) -> Cells:
-    """Cells whose traces are bridged over bad frames, and have no activity there: to be drawn."""
-    if cells.bad_frames is None or not cells.bad_frames.any() or cells.bad_frames.all():
-        return cells
-    kept = np.flatnonzero(~cells.bad_frames)
-    traces, denoised = (
-        bridged(part[:, kept].T, kept, cells.n_frames).T for part in (cells.traces, cells.denoised)
-    )
-    spikes = np.where(cells.bad_frames, np.float32(0), cells.spikes)
+    """Cells whose traces are bridged where they hold no number, and have no activity there: to be drawn."""
+    traces, denoised = map(_rows_bridged, (cells.traces, cells.denoised))
+    spikes = np.where(np.isfinite(cells.spikes), cells.spikes, np.float32(0))
     return replace(cells, traces=traces, denoised=denoised, spikes=spikes)
+
+
+def _rows_bridged(values: np.ndarray) -> np.ndarray:
+    """Rows (K, T), each on lines over what of it is no number; 0 where nothing is."""
+    known, frames = np.isfinite(values), np.arange(values.shape[1])
+    found = np.where(known, values, np.float32(0))
+    for k in np.flatnonzero(~known.all(1) & known.any(1)):
+        found[k] = np.interp(frames, frames[known[k]], values[k, known[k]])
+    return found
 
 
 def bridged(values: np.ndarray, kept: np.ndarray, count: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from calcium_lightning.core.reading import reading, reason
 
 #: bytes of a text file, and values of a YAML file with its aliases written out, that are read
 MOST_BYTES, MOST_VALUES = 64 << 20, 200_000
+#: what a formula begins with, in widths that Asian keyboards have too; and what is a number nevertheless
+FORMULA = (*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 #: digits of a whole number; longer ones become fractions, which may be infinite
 DIGITS = 18
 
@@ -147,16 +151,17 @@ def without_nan(value: Any) -> Any:
 def plain_cell(value: Any) -> Any:
     """A cell of a table that others open: text that would be run as a formula gets a quote in front.
 
+    As OWASP's page on CSV injection has it; numbers stay numbers, also those that are text already.
+
     Examples
     --------
-    >>> plain_cell("=1+1"), plain_cell("a=1"), plain_cell(-1.5)
-    ("'=1+1", 'a=1', -1.5)
+    >>> plain_cell("=1+1"), plain_cell("a=1"), plain_cell(-1.5), plain_cell("-1.5"), plain_cell(Path("@a"))
+    ("'=1+1", 'a=1', -1.5, '-1.5', "'@a")
     """
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def _whole(text: str) -> int | float:

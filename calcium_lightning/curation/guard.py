@@ -3,7 +3,8 @@
 The server listens on the loopback interface, yet any page that the user visits can send requests there, and
 by a name of its own that resolves to 127.0.0.1 even read the answers (DNS rebinding). So every address begins
 with a random token, the host must be the one that was printed, and what changes something must come from the
-page itself. Knows requests, not what they are for.
+page itself. The browser is started with an address that is good once: other users of the machine see the
+command lines of all processes. Knows requests, not what they are for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hmac
 import secrets
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: nothing from elsewhere, nothing inline, nothing evaluated; pictures that scripts make are blobs
@@ -28,6 +29,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+WRONG_TOKEN = "the address lacks its token, or was good once; open the one that was printed in the terminal"
 #: bytes of a request's body at most
 LARGEST_BODY = 1 << 20
 
@@ -48,10 +50,12 @@ class Guard:
         What every path must begin with.
     hosts : set of str
         What the ``Host`` header may be, with the port.
+    ticket : str, optional
+        A path that leads to the token, the first time that it is asked for.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: set[str]) -> None:
-        self.app, self.token, self.hosts = app, token, hosts
+    def __init__(self, app: ASGIApp, token: str, hosts: set[str], ticket: str | None = None) -> None:
+        self.app, self.token, self.hosts, self.ticket = app, token, hosts, ticket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
@@ -61,7 +65,7 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        refusal: Response | None = self._refusal(scope, headers)
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -75,13 +79,16 @@ class Guard:
         inner["path"] = scope["path"][len(self.token) + 1 :] or "/"
         await self.app(inner, receive, marked)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
         if host not in self.hosts:
             return PlainTextResponse("wrong host", 421)
         first = scope["path"].split("/")[1] if "/" in scope["path"] else ""
+        if self.ticket is not None and hmac.compare_digest(first.encode(), self.ticket.encode()):
+            self.ticket = None
+            return RedirectResponse(f"/{self.token}/", 303)
         if not hmac.compare_digest(first.encode(), self.token.encode()):
-            return PlainTextResponse("the address lacks its token; open the one that was printed", 403)
+            return PlainTextResponse(WRONG_TOKEN, 403)
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{host}":
             return PlainTextResponse("from another page", 403)

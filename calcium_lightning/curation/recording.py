@@ -19,11 +19,12 @@ from calcium_lightning.core.cells import StreamedCells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.remade import Columns
 from calcium_lightning.curation.frames import Frames, RawMovie, in_bytes, in_range, range_of, stored
-from calcium_lightning.curation.images import MovieImages
+from calcium_lightning.curation.images import local_correlation
 from calcium_lightning.curation.worker import Progress
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.localize.demix import Demixer, Model
 from calcium_lightning.localize.patches import Surround
+from calcium_lightning.localize.peak import peak_to_noise
 from calcium_lightning.localize.ready import Ready, motion_of
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.upscale import from_session
@@ -98,8 +99,9 @@ class Recording:
 
         self.progress = Progress("preparing", "reading the recording")
         ready = Ready.of(self.session, cells, read, foreground)
-        images = MovieImages.of(ready.movie)
-        self.images = {"local correlation": images.correlation, "peak to noise": images.peak}
+        self.images = {"local correlation": local_correlation(ready.movie)}
+        if cells.peak_image is None:
+            self.images["peak to noise"] = peak_to_noise(ready.movie)
         self.ready = ready
         self.progress = Progress("ready", "", 1.0)
         return ready

@@ -60,11 +60,12 @@ class Page:
             self.socket.close()
             raise InputError(f"port={port}: {error}; leave it out, and a free one is taken") from error
         self.port = self.socket.getsockname()[1]
-        token = new_token()
+        token, ticket = new_token(), new_token()
         self.address = f"http://{HOST}:{self.port}/{token}/"
+        self._once = f"http://{HOST}:{self.port}/{ticket}"
         hosts = {f"{HOST}:{self.port}", f"localhost:{self.port}"}
         config = uvicorn.Config(
-            Guard(application(curator), token, hosts),
+            Guard(application(curator), token, hosts, ticket),
             log_level="critical",
             access_log=False,
             server_header=False,
@@ -92,7 +93,7 @@ class Page:
         self.curator.start()
         ready(self.address)
         if show:
-            threading.Thread(target=webbrowser.open, args=(self.address,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(self._once,), daemon=True).start()
         try:
             self._server.run(sockets=[self.socket])
         finally:

@@ -242,7 +242,7 @@ def activity(
 
 def layers(cells: CellTable) -> dict[str, np.ndarray]:
     """The backgrounds of the field of view that the file holds, float32 (H, W)."""
-    return {
+    return ({} if cells.peak_image is None else {"peak to noise": cells.peak_image}) | {
         "max − mean": cells.max_image - cells.mean_image,
         "mean": cells.mean_image,
         "maximum": cells.max_image,

@@ -5,8 +5,8 @@ Knows Lightning, sessions and preprocessing; nothing of networks and nothing of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,8 +32,6 @@ from calcium_lightning.preprocess.repaired import RepairedSession
 Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells
 LEAST_CROP = 12
-#: processes that keep a graphics card fed, about
-GPU_WORKERS = 4
 
 
 class SessionData(ResumableData):
@@ -79,7 +77,7 @@ class SessionData(ResumableData):
     workers : int, optional
         Processes that read ahead, per training process; 0 reads in the training process. With 1, 2, 4 or a
         few more, no two prepare the same frames, but where their parts meet. Default: 0, and for a graphics
-        card :data:`GPU_WORKERS`.
+        card :data:`~calcium_lightning.data.shared_memory.GPU_WORKERS`.
     buffer_mb : int
         Memory for the frames that batches are drawn from at a time, megabytes, at most, in each process.
     in_memory : bool
@@ -291,11 +289,7 @@ class SessionData(ResumableData):
     def _torch_loader(self, dataset: BlockDataset, sampler: Any) -> DataLoader[WindowBatch]:
         for part in self.prepared:
             part.session.close()
-        device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
-        workers = self.workers
-        if workers is None:
-            workers = min(GPU_WORKERS, (os.cpu_count() or 1) - 1) if device == "cuda" else 0
-        workers = workers_that_fit(workers, self._batch_bytes)
+        workers = self._workers
         return DataLoader(
             dataset,
             batch_size=None,  # the dataset makes whole batches
@@ -303,6 +297,16 @@ class SessionData(ResumableData):
             num_workers=workers,
             worker_init_fn=detach_worker if workers else None,
             persistent_workers=workers > 0,
-            pin_memory=device == "cuda",
+            pin_memory=self._device == "cuda",
             generator=torch.Generator().manual_seed(self.seed),  # leave the global generator alone
         )
+
+    @property
+    def _device(self) -> str:
+        return "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
+
+    @cached_property
+    def _workers(self) -> int:
+        """Processes that read ahead, if shared memory has room for all of this machine."""
+        here = 1 if self.trainer is None else self.trainer.num_devices
+        return workers_that_fit(self.workers, self._device, here * self._batch_bytes)

@@ -21,6 +21,7 @@ from calcium_lightning.data.frame_cache import FrameCache
 from calcium_lightning.data.labels import LabelTable
 from calcium_lightning.data.sources import FileFrames, Foreground
 from calcium_lightning.data.splits import Block
+from calcium_lightning.data.workers import end_when_full
 from calcium_lightning.nn.coordconv import crop_extent
 from calcium_lightning.nn.windows import (
     Labels,
@@ -176,7 +177,8 @@ class BlockDataset(Dataset[WindowBatch]):
 
 
 def detach_worker(_: int) -> None:
-    """Initialise a DataLoader worker: own files, one thread."""
+    """Initialise a DataLoader worker: own files, one thread, an end where nobody gets its batches."""
+    end_when_full()
     information: Any = torch.utils.data.get_worker_info()
     information.dataset.segments.detach()
     torch.set_num_threads(1)

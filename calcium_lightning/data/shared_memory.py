@@ -16,6 +16,8 @@ from calcium_lightning.core.errors import InputError
 PLACE = Path("/dev/shm")
 #: batches that each worker reads ahead (Torch's own), and one in the making
 AHEAD = 3
+#: processes that keep a graphics card fed, about
+GPU_WORKERS = 4
 
 
 def check_batch(setting: str, batch_bytes: int) -> None:
@@ -40,16 +42,20 @@ def check_batch(setting: str, batch_bytes: int) -> None:
         )
 
 
-def workers_that_fit(workers: int, batch_bytes: int) -> int:
-    """As many workers as were asked for, or none where shared memory is too small for what they hold.
+def workers_that_fit(workers: int | None, device: str, batch_bytes: int) -> int:
+    """As many workers as were asked for, or are usual; none if shared memory has no room.
 
     Parameters
     ----------
-    workers : int
+    workers : int, optional
         Asked for.
+    device : str
+        What is trained on: ``"cpu"``, ``"cuda"``.
     batch_bytes : int
-        Of a batch.
+        Of a batch, over all processes of this machine.
     """
+    if workers is None:
+        workers = min(GPU_WORKERS, (os.cpu_count() or 1) - 1) if device == "cuda" else 0
     if not workers or not PLACE.is_dir():
         return workers
     state = os.statvfs(PLACE)
@@ -57,7 +63,7 @@ def workers_that_fit(workers: int, batch_bytes: int) -> int:
     if free >= needed:
         return workers
     print(
-        f"{PLACE}: {free >> 20} MB are free, data.workers={workers} would need {max(1, needed >> 20)}: "
+        f"{PLACE}: {free / 1e6:.3g} MB are free, data.workers={workers} would need {needed / 1e6:.3g}: "
         "goes on without workers (docker run --shm-size=1g gives more)",
         file=sys.stderr,
     )

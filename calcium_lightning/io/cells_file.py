@@ -22,7 +22,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.behavior import write_group
-from calcium_lightning.io.cells_stream import FORMAT, PATCHES, VERSION, check_claims, write_rows
+from calcium_lightning.io.cells_stream import FORMAT, PATCHES, PEAK, VERSION, check_claims, write_rows
 from calcium_lightning.io.curation_file import open_decided
 
 #: localisations are written in chunks of so many
@@ -74,6 +74,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
         write_group(file, cells.behavior)
         file["images/mean"] = np.asarray(cells.mean_image, np.float32)
         file["images/max"] = np.asarray(cells.max_image, np.float32)
+        if cells.peak_image is not None:
+            file[PEAK] = np.asarray(cells.peak_image, np.float32)
         _write_localizations(file.create_group("localizations"), cells)
 
 

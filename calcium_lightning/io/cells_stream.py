@@ -30,6 +30,8 @@ from calcium_lightning.io.stored import check_stored, whole
 FORMAT, VERSION = "calcium-lightning-cells", 1
 #: what there is where motion was removed place by place
 PATCHES = ("patch_shifts", "patch_std")
+#: the picture of peaks, where there is one
+PEAK = "images/peak_to_noise"
 #: localisations that are read at a time, and bytes of traces that are written at a time
 BLOCK, BLOCK_BYTES = 1 << 20, 2 << 20
 
@@ -175,6 +177,7 @@ def stream(file: h5py.File) -> StreamedCells:
         baseline=read("baseline", count),
         mean_image=read("images/mean", *frame_shape),
         max_image=read("images/max", *frame_shape),
+        peak_image=read(PEAK, *frame_shape) if PEAK in file else None,
         timestamps=read("timestamps", length, dtype=np.float64, finite=True),
         about=hdf5.texts(file.get("metadata")),
         behavior=read_group(file),

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,6 +27,7 @@ from calcium_lightning.core.version import __version__
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_file import read_origin
 from calcium_lightning.io.kind import is_session
+from calcium_lightning.io.linked import files_beside
 from calcium_lightning.io.readers.formats import FOLDER, FORMATS
 from calcium_lightning.io.readers.miniscope import METADATA, SETTINGS, STAMPS
 from calcium_lightning.io.readers.series import others_of
@@ -51,7 +53,7 @@ def package_stamp() -> str:
     return f"{__version__}+{code_of(ENTRY)[:12]}"
 
 
-def noted_config(cfg: DictConfig, session: Path) -> str:
+def noted_config(cfg: DictConfig, session: Path, read: Sequence[Path] = ()) -> str:
     """What a cells file keeps of its making: the settings, and recording, weights and code by their content.
 
     Parameters
@@ -60,6 +62,8 @@ def noted_config(cfg: DictConfig, session: Path) -> str:
         As ``conf/extract.yaml`` composes it, of one job.
     session : Path
         One of its sessions: with ``preprocess=published`` the cells' own session is made from it.
+    read : sequence of Path
+        What else is read: the checkpoint, masks, curated cells.
 
     Returns
     -------
@@ -68,8 +72,8 @@ def noted_config(cfg: DictConfig, session: Path) -> str:
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     plain.pop("logger", None)  # where it is told of
-    if cfg.checkpoint is not None:
-        plain["checkpoint_sha256"] = sha256_of(Path(str(cfg.checkpoint)).expanduser())
+    if read:
+        plain["read_sha256"] = [sha256_of(path) for path in read if path.is_file()]
     return OmegaConf.to_yaml(
         {**plain, "recording_sha256": Session(session).sha256(), "code_sha256": code_of(_names(plain))}
     )
@@ -87,15 +91,15 @@ def _own_parts(settings: dict[str, Any]) -> list[str]:
     return [*parts, *(entry.module for entry in installed_parts()), *targets_of(settings)]
 
 
-def is_current(output: Path, session: Path, cfg: DictConfig) -> bool:
+def is_current(output: Path, session: Path, cfg: DictConfig, read: Sequence[Path] = ()) -> bool:
     """Whether a cells file is what would be made: a run that was broken off goes on with the rest.
 
     Parameters
     ----------
     output : Path
         The cells file; it need not be there.
-    session, cfg
-        As for :func:`told`.
+    session, cfg, read
+        As for :func:`noted_config`.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def is_current(output: Path, session: Path, cfg: DictConfig) -> bool:
         before = yaml.safe_load(origin["config"])
     except (InputError, yaml.YAMLError):  # something else: it isn't said here what to do about it
         return False
-    now = yaml.safe_load(noted_config(cfg, session))
+    now = yaml.safe_load(noted_config(cfg, session, read))
     return origin["package_version"] == package_stamp() and _decisive(before) == _decisive(now)
 
 
@@ -149,20 +153,29 @@ def recording_stamp(recordings: Sequence[Path], beside: Sequence[Path], cfg: Dic
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
-def _fingerprint(path: Path) -> list[list[str | int]]:
-    """Name, size and time of each file of a recording, none hidden, and of those that tell of it."""
+def files_of(path: Path) -> list[Path]:
+    """The files of a recording, none hidden, those that tell of it, and those that these name; sorted."""
     if path.is_dir():
         files = [file for file in path.rglob("[!.]*") if not is_session(file)]
     else:
         files = [path, *others_of(path)]
         files += path.parent.glob(f"{glob.escape(path.stem)}*.csv")
     files += [path.parent / name for name in BESIDE]
+    files = [file for file in files if file.is_file()]
+    for file in [*files]:
+        with contextlib.suppress(InputError):  # whoever reads it says what is wrong with it
+            files += files_beside(file) if h5py.is_hdf5(file) else []
+    return sorted({*files})
+
+
+def _fingerprint(path: Path) -> list[list[str | int]]:
+    """Name, size and time of each file of a recording."""
     found: list[list[str | int]] = []
-    for file in sorted(files):
+    for file in files_of(path):
         with contextlib.suppress(FileNotFoundError):
-            if file.is_file():
-                known = file.stat()
-                found.append([str(file.relative_to(path.parent)), known.st_size, known.st_mtime_ns])
+            known = file.stat()
+            name = os.path.relpath(file.absolute(), path.absolute().parent)
+            found.append([name, known.st_size, known.st_mtime_ns])
     return found
 
 

@@ -22,7 +22,8 @@ from calcium_lightning.io import hdf5
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
 from calcium_lightning.io.behavior import read_group
 from calcium_lightning.io.inflate import Inflater
-from calcium_lightning.io.stored import check_frame, files_beside, frames_stored
+from calcium_lightning.io.linked import files_beside
+from calcium_lightning.io.stored import check_frame, frames_stored
 
 FORMAT, VERSION = "calcium-lightning-session", 1
 
@@ -214,7 +215,7 @@ class Session(BaseSession):
 
     def sha256(self) -> str:
         """SHA-256 of the file's bytes, hexadecimal; with those of the files that its frames are in."""
-        beside = files_beside(self.path)
+        beside = files_beside(self.path, "frames")
         if not beside:
             return sha256_of(self.path)
         parts = [sha256_of(path) for path in (self.path, *beside)]

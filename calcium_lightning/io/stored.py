@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import check_regular, reading
+from calcium_lightning.core.reading import check_regular
 
 #: a dataset of so many bytes isn't read whole where less than this share of them is stored
 LARGE, LEAST_SHARE = 1 << 30, 1 / 200
@@ -172,25 +172,6 @@ def whole(dataset: h5py.Dataset) -> Any:
     if dataset.size:
         check_promise(dataset, f"{dataset.file.filename}: {dataset.name}")
     return dataset[()]
-
-
-def files_beside(path: Path, name: str = "frames") -> list[Path]:
-    """The other files that a dataset's numbers are in: of a virtual one, of one in raw files, of a link.
-
-    Raises
-    ------
-    InputError
-        If the file can't be read.
-    """
-    with reading(path), h5py.File(path, "r") as file:
-        link = file.get(name, getlink=True)
-        node = file.get(name)
-        names = [link.filename] if isinstance(link, h5py.ExternalLink) else []
-        if isinstance(node, h5py.Dataset):
-            names += [part.file_name for part in node.virtual_sources()] if node.is_virtual else []
-            names += [os.fsdecode(part) for part, *_ in node.external or ()]
-    places = [next((p for p in (Path(item), path.parent / item) if p.is_file()), None) for item in names]
-    return sorted({place.resolve() for place in places if place is not None} - {path.resolve()})
 
 
 def _virtual(dataset: h5py.Dataset, axis: int, length: int) -> tuple[int, str]:

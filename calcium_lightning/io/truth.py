@@ -158,7 +158,9 @@ def _as_truth(path: Path, array: np.ndarray | sparse.spmatrix, field: tuple[int,
     if array.ndim == 3:
         if array.shape[1:] == field:
             return Truth(
-                footprints=unit_peaks(path, csr_matrix(array.reshape(len(array), -1).astype(np.float32)))
+                footprints=unit_peaks(
+                    path, csr_matrix(array.reshape(len(array), field[0] * field[1]).astype(np.float32))
+                )
             )
         if array.shape[:2] == field:
             return Truth(
@@ -215,10 +217,12 @@ def _caiman_footprints(path: Path, matrix: sparse.spmatrix, field: tuple[int, in
 
 def unit_peaks(path: Path, footprints: csr_matrix) -> csr_matrix:
     """Scale footprints to peaks of 1, refusing negative and empty ones."""
+    if not footprints.shape[0]:
+        raise InputError(f"truth={path}: holds no footprint")
     footprints.eliminate_zeros()
     if footprints.nnz and footprints.data.min() < 0:
         raise InputError(f"truth={path}: footprints hold negative values")
     peaks = footprints.max(axis=1).toarray().ravel()
-    if not len(peaks) or (peaks == 0).any():
+    if (peaks == 0).any():
         raise InputError(f"truth={path}: {int((peaks == 0).sum())} of {len(peaks)} footprints are empty")
     return csr_matrix(sparse.diags(1 / peaks) @ footprints, dtype=np.float32)

@@ -38,10 +38,13 @@ class Images:
     ----------
     mean, max : ndarray
         Over all frames in which a pixel was seen, registered to whole pixels.
+    peak : ndarray
+        The foreground's peak to noise, see :func:`~calcium_lightning.localize.peak.peak_to_noise`.
     """
 
     mean: np.ndarray
     max: np.ndarray
+    peak: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def assemble(
         What else :class:`~calcium_lightning.core.cells.CellTable` says of where they come from.
     """
     scale = prepared.scale
-    vessel = vessels_of(prepared, images)
+    vessel = vessels_of(prepared, images.mean)
     placed = measured(prepared, found, vessel, settings)
     footprints, peaks, centers = placed.footprints, placed.peaks, placed.centers
     decoy_quality, decoy_centers = None, np.zeros((0, 2))
@@ -231,6 +234,7 @@ def assemble(
         baseline=(under - own)[order].astype(np.float32),
         mean_image=images.mean,
         max_image=images.max,
+        peak_image=images.peak,
         timestamps=timestamps,
         localizations=SessionLocalizations(
             found.localizations, prepared, found.centers, settings.gather.reach, rank
@@ -239,11 +243,11 @@ def assemble(
     )
 
 
-def vessels_of(prepared: Prepared, images: Images) -> np.ndarray:
+def vessels_of(prepared: Prepared, mean: np.ndarray) -> np.ndarray:
     """Where a session's mean image shows vessels, bool (h, w); what is ΔF/F has lost them with its mean."""
     if prepared.session.kind == "dff":
         return np.zeros(prepared.scale.size, bool)
-    return vessels(prepared.scale.resized(images.mean))
+    return vessels(prepared.scale.resized(mean))
 
 
 def _measured(

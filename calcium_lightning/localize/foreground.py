@@ -11,6 +11,7 @@ from calcium_lightning.core.device import upload
 from calcium_lightning.core.progress import progress
 from calcium_lightning.localize.assemble import Images
 from calcium_lightning.localize.neuropil import NODE_STEP, NeuropilSettings, remove_neuropil
+from calcium_lightning.localize.peak import peak_to_noise
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.summary import RegisteredSummary
@@ -39,17 +40,21 @@ def write_foreground(
         How what wide surroundings do in common is taken off; None leaves it in.
     """
     if neuropil is None:
-        return _write(prepared, movie, device, None)
+        return _images(prepared, movie, _write(prepared, movie, device, None))
     size = tuple(len(range(NODE_STEP // 2, length, NODE_STEP)) for length in prepared.scale.size)
     with ScratchMovie((size[0], size[1])) as background:
-        images = _write(prepared, movie, device, background)
+        summary = _write(prepared, movie, device, background)
         remove_neuropil(movie, background, prepared.knots.numpy(), neuropil)
-    return images
+    return _images(prepared, movie, summary)
+
+
+def _images(prepared: Prepared, movie: ScratchMovie, summary: RegisteredSummary) -> Images:
+    return Images(summary.mean, summary.max, prepared.scale.enlarged(peak_to_noise(movie)))
 
 
 def _write(
     prepared: Prepared, movie: ScratchMovie, device: torch.device | str, background: ScratchMovie | None
-) -> Images:
+) -> RegisteredSummary:
     """Foreground to ``movie``; what was removed to ``background``, in units of the typical noise."""
     session = prepared.session
     summary = RegisteredSummary(session.shape[1:])
@@ -67,4 +72,4 @@ def _write(
             span = slice(start, start + len(frames))
             summary.add(frames, prepared.tiles(span), prepared.gain[span], prepared.offset[span])
             advance(len(frames))
-    return Images(summary.mean, summary.max)
+    return summary

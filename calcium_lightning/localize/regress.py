@@ -19,7 +19,7 @@ from calcium_lightning.core.gaps import GappedRows
 from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import autocovariance, fit_kernel
-from calcium_lightning.localize.assemble import Images, vessels_of
+from calcium_lightning.localize.assemble import vessels_of
 from calcium_lightning.localize.coincidence import coincidence, no_seconds
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
@@ -176,7 +176,7 @@ def _quality(
 ) -> dict[str, np.ndarray]:
     """What the new cells are like; how many are false among their like isn't known of a few."""
     scale, count = ready.prepared.scale, len(new)
-    vessel = vessels_of(ready.prepared, Images(before.mean_image, before.max_image))
+    vessel = vessels_of(ready.prepared, before.mean_image)
     reach = GatherSettings().reach / float(scale.factor.mean())
     claims, denoised = np.zeros(count), activity.denoised
     lit = no_seconds(len(denoised), denoised.n_frames, before.fps)

@@ -105,7 +105,7 @@ def foreground(
     movie : ScratchMovie
         (T, h, w), on disk: ``movie.read(0, 100)``. The other stages take an array in its place.
     images : Images
-        Mean and maximum of the registered frames, session pixels.
+        Mean and maximum of the registered frames, and the peak to noise; session pixels.
     """
     movie = ScratchMovie(prepared.scale.size)
     return movie, write_foreground(prepared, movie, device, (settings or LocalizeSettings()).neuropil)
@@ -241,7 +241,7 @@ def quality(
         :func:`~calcium_lightning.localize.quality.accept` to say.
     """
     settings = LocalizeSettings()
-    vessel = vessels_of(prepared, images)
+    vessel = vessels_of(prepared, images.mean)
     properties = measured(
         prepared, _found(shapes, activity, localizations, prepared), vessel, settings
     ).quality

@@ -93,7 +93,7 @@ class Entry:
             f"{moved.removed:.2f}",
             "" if moved.nonrigid is None else f"{moved.nonrigid:.2f}",
         )
-        lit = cells.max_image - cells.mean_image
+        lit = cells.lit_image
         light = field.usual_light(lit, cells.field)
         rows = np.flatnonzero(accepted).tolist()
         width = cells.frame_shape[1]

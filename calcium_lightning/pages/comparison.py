@@ -16,7 +16,7 @@ from typing import Any
 
 from calcium_lightning.comparison.compare import Comparison, command_of
 from calcium_lightning.comparison.ranking import course
-from calcium_lightning.core.atomic import atomic_path, check_output
+from calcium_lightning.core.outputs import atomic_paths, check_outputs
 from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.metrics.table import meaning_of
 from calcium_lightning.pages import comparison_figures as figures
@@ -45,10 +45,9 @@ def write(
     InputError
         If one of the files exists.
     """
-    for target in (page, table):
-        check_output(target, overwrite)
+    check_outputs({"page": page, "table": table}, overwrite)
     text = render(comparison, title or page.stem)
-    with atomic_path(page, overwrite) as page_now, atomic_path(table, overwrite) as table_now:
+    with atomic_paths((page, table), overwrite) as (page_now, table_now):
         write_page(page_now, text)
         _write_csv(comparison, table_now)
 
@@ -58,7 +57,8 @@ def _write_csv(comparison: Comparison, output: Path) -> None:
     settings = [parameter.name for parameter in comparison.parameters]
     with output.open("w", newline="", encoding="utf-8", errors="replace") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["run", "folder", "status", "seconds", *settings, *metrics, "error"])
+        names = ["run", "folder", "status", "seconds", *settings, *metrics, "error"]
+        writer.writerow(map(plain_cell, names))
         for row, run in enumerate(comparison.runs):
             values = [parameter.values[row] for parameter in comparison.parameters]
             results = [comparison.results[row].get(name) for name in metrics]

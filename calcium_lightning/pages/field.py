@@ -52,7 +52,8 @@ def layer(name: str, image: np.ndarray, shown: tuple[float, float]) -> dict[str,
 
 def layers(cells: Cells) -> list[dict[str, Any]]:
     """The pictures of the field, the one that is shown first first."""
-    images = {
+    images = {} if cells.peak_image is None else {"peak to noise": cells.peak_image}
+    images |= {
         "maximum − mean": cells.max_image - cells.mean_image,
         "mean": cells.mean_image,
         "maximum": cells.max_image,

@@ -58,7 +58,7 @@ def plot_cells(
     if ax is None:
         height, width = cells.frame_shape
         ax = pyplot.subplots(figsize=(6 * width / max(height, width), 6 * height / max(height, width)))[1]
-    lit = cells.max_image - cells.mean_image
+    lit = cells.lit_image
     low, high = contrast(lit)
     ax.imshow(lit, cmap="gray", vmin=low, vmax=high)
     accepted = np.asarray(cells.accepted, bool)

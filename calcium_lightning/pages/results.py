@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from calcium_lightning.comparison.results import Result, ResultsComparison
-from calcium_lightning.core.atomic import atomic_path, check_output
+from calcium_lightning.core.outputs import atomic_paths, check_outputs
 from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import pictures
@@ -86,10 +86,9 @@ def write(
     InputError
         If one of the files exists.
     """
-    for target in (page, table):
-        check_output(target, overwrite)
+    check_outputs({"page": page, "table": table}, overwrite)
     text = render(comparison, title)
-    with atomic_path(page, overwrite) as page_now, atomic_path(table, overwrite) as table_now:
+    with atomic_paths((page, table), overwrite) as (page_now, table_now):
         write_page(page_now, text)
         with table_now.open("w", newline="", encoding="utf-8", errors="replace") as stream:
             writer = csv.writer(stream)
@@ -123,7 +122,7 @@ def _number(value: float) -> str:
 def _field(result: Result, others: int) -> dict[str, Any]:
     """A result's picture and outlines, each with how many of the others have it."""
     cells = result.cells
-    image = cells.max_image - cells.mean_image if cells.max_image.any() else cells.mean_image
+    image = cells.lit_image if cells.max_image.any() else cells.mean_image
     outlines = [
         {
             "path": pictures.outline(pictures.patch(cells.footprints, k, cells.frame_shape[1])),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, map_coordinates
 from torch import Tensor
 
 from calcium_lightning.core.scale import NETWORK_DIAMETER
@@ -74,6 +74,16 @@ class Scale:
         )
         picture = torch.from_numpy(np.asarray(image, np.float32))[None]
         return apply_separable(picture, *matrices)[0].numpy()
+
+    def enlarged(self, image: np.ndarray) -> np.ndarray:
+        """An image (h, w) on the network's grid on the session's, bilinear, float32 (H, W)."""
+        rows, columns = (
+            (np.arange(length) + 0.5) * factor - 0.5
+            for length, factor in zip(self.field, self.factor, strict=True)
+        )
+        places = np.meshgrid(rows, columns, indexing="ij")
+        found: np.ndarray = map_coordinates(np.asarray(image, np.float32), places, order=1, mode="nearest")
+        return found
 
     def to_session(self, positions: np.ndarray) -> np.ndarray:
         """Network (y, x) to session (y, x), pixels, (..., 2)."""

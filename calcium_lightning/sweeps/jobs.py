@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INPUT, BatchFailed, Failure, diagnose
 from calcium_lightning.command.schemas import SCHEMAS
+from calcium_lightning.sweeps.local_ray import keep_local
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _launch(
 ) -> Sequence[JobReturn | Failure]:
     if not batch:
         return []
+    keep_local(launcher)
     try:
         return launcher.launch(batch, initial_job_idx=first)
     except Exception as error:  # a worker was killed, a node went away: nobody knows of which jobs

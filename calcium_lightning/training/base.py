@@ -46,5 +46,5 @@ def _made(name: str, make: Callable[..., Any], *arguments: Any, **settings: Any)
     """What is made, or in one line why Torch refuses a setting."""
     try:
         return make(*arguments, **settings)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise InputError(f"{name}: {error}") from error

@@ -19,10 +19,11 @@ from lightning.pytorch.plugins.environments import LightningEnvironment, TorchEl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from calcium_lightning.core.errors import InputError, expect
+from calcium_lightning.core.errors import InputError, ProcessFailed, expect
 from calcium_lightning.core.parts import PACKAGE, import_parts, know_target, targets_of
 from calcium_lightning.core.plain import mapping
 from calcium_lightning.core.reading import reason
+from calcium_lightning.data.workers import lost_worker
 from calcium_lightning.loggers.metrics_table import MetricsTable, forget_after, read_table
 from calcium_lightning.nn.checkpoint import read_checkpoint
 from calcium_lightning.nn.windows import WindowSettings
@@ -164,6 +165,8 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
     ------
     InputError
         For sessions, checkpoints or settings that don't fit.
+    ProcessFailed
+        If a process that reads batches ahead has ended.
     KeyboardInterrupt
         After Ctrl-C; ``checkpoints/last.ckpt`` is there then, if a step was taken.
     """
@@ -195,6 +198,8 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
             raise KeyboardInterrupt from None
         raise
     except Exception as error:  # told apart by where it was raised
+        if lost := lost_worker(error):
+            raise ProcessFailed(lost) from error
         if resume is not None and _restoring(error):
             raise InputError(f"ckpt_path={resume}: can't be gone on with ({reason(error)})") from error
         raise

@@ -173,7 +173,7 @@ def _names(truth: Truth) -> dict[str, str]:
 
 def _flashes(cells: Cells) -> np.ndarray:
     """The brightest less the mean, 0 to 1: what has lit up, without what is always bright."""
-    lit = np.asarray(cells.max_image, float) - np.asarray(cells.mean_image, float)
+    lit = np.asarray(cells.lit_image, float)
     low, high = contrast(lit, 0.5)
     return np.clip((lit - low) / (high - low), 0, 1) ** GAMMA
 

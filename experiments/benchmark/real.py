@@ -20,7 +20,7 @@ from frames to cells with nothing told:
 A session file with a truth, a made-up recording, needs none of these: how many of the true cells are
 accepted, and how far off the motion is, is told instead.
 
-Writes ``OUT/real.md``, ``real.json`` and ``FOLDER/NAME.png`` (outlines over the band-passed maximum: to be
+Writes ``OUT/real.md``, ``real.json`` and ``FOLDER/NAME.png`` (outlines over the peak to noise: to be
 looked at before a figure is believed; of recordings whose licence doesn't allow it, they stay where they
 are). Of a recording whose figures are there already, nothing is run again.
 """
@@ -44,7 +44,6 @@ from skimage.morphology import h_maxima
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells, footprint_centers
-from calcium_lightning.core.scale import FWHM
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.array_session import ArraySession, as_session
 from calcium_lightning.io.base_session import BaseSession
@@ -152,7 +151,7 @@ def measure(
     expected = cells.false_discovery.expected_false if cells.false_discovery else None
     row: dict[str, Any] = {"accepted": len(centers), "expected_false": expected}
     row |= {"copies": copies(centers, diameter / 2), "diameter": diameter, "seconds": seconds}
-    draw(picture, cells, diameter)
+    draw(picture, cells)
     if peer is not None:
         row |= agreement(centers, peer, diameter)
     if truth is not None and truth.footprints is not None:
@@ -205,16 +204,15 @@ def copies(centers: np.ndarray, distance: float) -> float:
     return float((cKDTree(centers).query(centers, k=2)[0][:, 1] < distance).mean())
 
 
-def draw(target: Path, cells: Cells, diameter: float) -> None:
-    """The band-passed maximum by itself, and with the accepted cells' outlines."""
-    lit, sigma = cells.max_image - cells.mean_image, diameter / FWHM
-    band = gaussian_filter(lit, sigma / 2) - gaussian_filter(lit, 3 * sigma)
-    low, high = np.percentile(band, [20, 99.7])
-    height, width = band.shape
+def draw(target: Path, cells: Cells) -> None:
+    """The peak to noise by itself, and with the accepted cells' outlines."""
+    lit = cells.lit_image
+    low, high = np.percentile(lit, [20, 98.5])
+    height, width = lit.shape
     figure = Figure(figsize=(20, 10 * height / width), layout="constrained")
     lines = contours(cells.footprints, np.flatnonzero(cells.accepted), width, np.zeros(2))
     for axes, shown in zip(figure.subplots(1, 2), ([], lines), strict=True):
-        axes.imshow(band, cmap="gray", vmin=low, vmax=high)
+        axes.imshow(lit, cmap="gray", vmin=low, vmax=high)
         for line in shown:
             axes.plot(*line.T, color="#56b4e9", linewidth=1)
         axes.set_axis_off()

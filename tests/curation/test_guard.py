@@ -76,6 +76,18 @@ def test_other_pages_may_neither_ask_nor_decide(client, headers):
     assert client.get(f"/{TOKEN}/api/standing").json()["revision"] == 0
 
 
+def test_the_address_that_a_browser_is_started_with_is_good_once(copied: Made):
+    """Other users see the command lines of all processes."""
+    with open_ledger(copied.cells, "Ada", background=False) as ledger:
+        app = Guard(application(Curator(ledger)), TOKEN, {HOST}, "ticket")
+        with TestClient(app, base_url=f"http://{HOST}", follow_redirects=False) as browser:
+            assert browser.get("/ticket", headers={"host": "evil.example"}).status_code == 421
+            first = browser.get("/ticket")
+            assert (first.status_code, first.headers["location"]) == (303, f"/{TOKEN}/")
+            late = browser.get("/ticket")
+            assert (late.status_code, TOKEN in late.text) == (403, False)
+
+
 def test_a_form_of_another_page_can_not_decide(client):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = client.post(f"/{TOKEN}/api/decide", content="{}", headers={"content-type": kind})

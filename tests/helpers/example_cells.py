@@ -70,6 +70,7 @@ def make_example(
         baseline=np.full(count, 80, np.float32),
         mean_image=mean.astype(np.float32),
         max_image=(mean + 20 * images.max(0)).astype(np.float32),
+        peak_image=(10 * images.max(0)).astype(np.float32),
         timestamps=np.arange(length) / fps,
         localizations=localizations,
         session=f"/data/{HOSTILE}",

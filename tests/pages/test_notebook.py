@@ -46,7 +46,7 @@ def test_outlines_lie_around_the_cells(cells):
         assert np.flatnonzero(inside).tolist() == [row]
     assert [text.get_text() for text in axes.texts] == [str(row) for row in rows]
     (image,) = axes.images
-    np.testing.assert_array_equal(image.get_array(), cells.max_image - cells.mean_image)
+    np.testing.assert_array_equal(image.get_array(), cells.peak_image)
     assert axes.get_ylim() == (59.5, -0.5)  # y points down, the first pixel's centre is (0, 0)
     assert axes.get_title() == f"{len(rows)} cells accepted of {len(cells)} found"
 

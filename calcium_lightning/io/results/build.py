@@ -18,6 +18,8 @@ from calcium_lightning.core.errors import InputError
 
 #: what a note says where times count frames
 UNTIMED = "times count frames (1 Hz), fps= says how fast they came"
+#: no measured number is larger; the square of one that is can't be told in float32
+LARGEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Footprints:
         matrix.eliminate_zeros()
         matrix.sum_duplicates()
         height, width = self.frame_shape
+        if self.accepted is not None and len(self.accepted) != matrix.shape[0]:
+            raise InputError(
+                f"{path}: says of {len(self.accepted)} cells whether they count, and has {matrix.shape[0]}"
+            )
         if matrix.shape[1] != height * width:
             raise InputError(
                 f"{path}: footprints of {matrix.shape[1]} pixels don't fit a field of {height} x {width}"
@@ -164,16 +170,19 @@ def cells_of(
 
 
 def numbers(path: Path, name: str, values: Any, dtype: type = np.float32) -> np.ndarray:
-    """Values of a file as numbers.
+    """Values of a file as numbers; NaN is none.
 
     Raises
     ------
     InputError
-        If they are text, or whatever else isn't real numbers.
+        If they are text, or whatever else isn't real numbers, or larger than anything that was measured.
     """
     found = np.asarray(values)
     if found.dtype.kind not in "fiub":
         raise InputError(f"{path}: its {name} are no numbers")
+    largest = np.nanmax(np.abs(found), initial=0) if found.dtype.kind in "fi" else 0
+    if largest > LARGEST:
+        raise InputError(f"{path}: its {name} reach {largest:g}; the file is damaged, make it anew")
     return found.astype(dtype)
 
 

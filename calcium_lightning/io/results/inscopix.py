@@ -96,7 +96,7 @@ def _cell_set(path: Path) -> _CellSet:
         raise InputError(f"{path}: {len(statuses)} statuses for {len(names)} cells")
     if len(names) * each > size:
         raise InputError(f"{path}: {size} bytes for {len(names)} cells of {each}; cut off, or another layout")
-    values = np.fromfile(path, "<f4", len(names) * each // 4).reshape(len(names), -1)
+    values = np.fromfile(path, "<f4", len(names) * each // 4).reshape(len(names), each // 4)
     return _CellSet(
         values,
         (height, width),

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csc_matrix
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
 from calcium_lightning.io.readers.matlab import load_variable, variables
 from calcium_lightning.io.stored import open_results
 
@@ -57,7 +58,7 @@ def _of(node: h5py.Dataset | h5py.Group | None, depth: int = 0) -> Any:
             return np.zeros((0, 0))
         return np.asarray(node[()]).T
     if "MATLAB_sparse" in node.attrs:
-        rows = int(node.attrs["MATLAB_sparse"])
+        rows = int(hdf5.number(node.attrs["MATLAB_sparse"]))
         starts = np.asarray(node["jc"][()], np.int64)
         if "data" not in node:
             return csc_matrix((rows, len(starts) - 1))

@@ -156,7 +156,7 @@ def _footprints(path: Path, holder: Mapping[str, Any], name: str) -> tuple[csr_m
         raise InputError(f"{path}: {name} has shape {np.shape(array)}, expected rows x columns x cells")
     array = np.asarray(array)
     height, width, count = array.shape
-    return csr_matrix(array.transpose(2, 0, 1).reshape(count, -1)), (height, width)
+    return csr_matrix(array.transpose(2, 0, 1).reshape(count, height * width)), (height, width)
 
 
 def _course(values: Any, count: int) -> np.ndarray | None:
@@ -173,4 +173,4 @@ def _cellreg(path: Path, array: np.ndarray) -> Footprints:
     count, height, width = array.shape
     if np.count_nonzero(np.nan_to_num(array)) > MOST_FILLED * array.size:
         raise InputError(f"{path}: its array of {array.shape} is no footprints: most of it isn't 0")
-    return Footprints(csr_matrix(np.nan_to_num(array).reshape(count, -1)), (height, width))
+    return Footprints(csr_matrix(np.nan_to_num(array).reshape(count, height * width)), (height, width))

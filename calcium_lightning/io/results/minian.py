@@ -90,7 +90,7 @@ def _footprints(path: Path, found: dict[str, Any]) -> Footprints:
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: not Minian's results ({' '.join(str(error).split())})") from error
     height, width = values.shape[1:]
-    return Footprints(csr_matrix(values.reshape(len(values), -1)), (height, width))
+    return Footprints(csr_matrix(values.reshape(len(values), height * width)), (height, width))
 
 
 def _folder(path: Path) -> Path | None:

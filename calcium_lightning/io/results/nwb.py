@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io import hdf5
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
 from calcium_lightning.io.stored import open_results
 
@@ -75,7 +76,7 @@ def read(path: Path) -> Cells:
             return None
 
         clock = next((node for name in TRACES if (node := series.get(name)) is not None), None)
-        rate, times = _clock(path, clock)
+        rate, times = _clock(clock)
         base = table["baseline"][()] if "baseline" in table else None
         traces = course(TRACES)
         return cells_of(
@@ -106,7 +107,7 @@ def _masks(path: Path, file: h5py.File, table: h5py.Group) -> tuple[csr_matrix, 
         if masks.ndim != 3:
             raise InputError(f"{path}: masks of {masks.shape[1:]}; a field of two dimensions is wanted")
         count, width, height = masks.shape
-        return csr_matrix(masks.transpose(0, 2, 1).reshape(count, -1)), (height, width)
+        return csr_matrix(masks.transpose(0, 2, 1).reshape(count, height * width)), (height, width)
     if "pixel_mask" not in table or "pixel_mask_index" not in table:
         raise InputError(f"{path}: a segmentation without image or pixel masks")
     pixels = table["pixel_mask"][()]
@@ -133,7 +134,7 @@ def _field(file: h5py.File, pixels: Any) -> tuple[int, int]:
     return int(pixels["y"].max()) + 1, int(pixels["x"].max()) + 1
 
 
-def _clock(path: Path, series: h5py.Group | None) -> tuple[float | None, np.ndarray | None]:
+def _clock(series: h5py.Group | None) -> tuple[float | None, np.ndarray | None]:
     """Rate (Hz) and time stamps (s) of a series, as far as it says."""
     if series is None:
         return None, None
@@ -141,9 +142,8 @@ def _clock(path: Path, series: h5py.Group | None) -> tuple[float | None, np.ndar
     start = series.get("starting_time")
     if start is None:
         return None, times
-    rate = float(numbers(path, "rate", start.attrs.get("rate", 0), np.float64).ravel()[0])
+    rate, first = hdf5.number(start.attrs.get("rate")), hdf5.number(start[()])
     if rate > 0:
-        first = numbers(path, "starting time", start[()], np.float64).ravel()[0]
         return rate, first + np.arange(len(series["data"])) / rate
     return None, times
 
@@ -153,8 +153,7 @@ def _of_type(file: h5py.File, kind: str) -> list[str]:
     found: list[str] = []
 
     def visit(name: str, node: Any) -> None:
-        stated = node.attrs.get("neurodata_type", "")
-        if (stated.decode() if isinstance(stated, bytes) else stated) == kind:
+        if hdf5.text(node.attrs.get("neurodata_type", "")) == kind:
             found.append(name)
 
     file.visititems(visit)

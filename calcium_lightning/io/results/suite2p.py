@@ -94,7 +94,9 @@ def _decided(folder: Path) -> np.ndarray | None:
     if not path.is_file():
         return None
     decided = _numbers(path)
-    return decided.reshape(len(decided), -1)
+    if decided.ndim not in (1, 2) or 0 in decided.shape[1:]:
+        raise InputError(f"{path}: has shape {decided.shape}, a row for each cell is wanted")
+    return decided.reshape(len(decided), *decided.shape[1:] or (1,))
 
 
 def _folder(path: Path) -> Path | None:

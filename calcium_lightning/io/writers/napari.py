@@ -1,8 +1,9 @@
 """Cells as a folder whose files napari opens as layers, by the readers that come with it.
 
-``mean.tif`` and ``maximum.tif`` (pictures), ``labels.tif`` (each pixel has the number of the cell that is
-brightest there, plus one), ``outlines.csv`` (shapes), ``centers.csv`` (points, with qualities and decisions
-as properties). napari counts from the centre of the first pixel, as we do, and (y, x) in that order.
+``mean.tif``, ``maximum.tif`` and ``peak_to_noise.tif`` (pictures), ``labels.tif`` (each pixel has the number
+of the cell that is brightest there, plus one), ``outlines.csv`` (shapes), ``centers.csv`` (points, with
+qualities and decisions as properties). napari counts from the centre of the first pixel, as we do, and (y, x)
+in that order.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.io.writers.folder import export_folder
 from calcium_lightning.io.writers.imagej import outline
 from calcium_lightning.io.writers.table import Export
 
-FILES = ("mean.tif", "maximum.tif", "labels.tif", "outlines.csv", "centers.csv")
+FILES = ("mean.tif", "maximum.tif", "peak_to_noise.tif", "labels.tif", "outlines.csv", "centers.csv")
 #: a cell's label covers what is brighter than this share of its peak
 LEVEL = 0.5
 
@@ -39,6 +41,8 @@ def write(cells: Cells, target: Path, export: Export) -> None:
     with export_folder(target, FILES, export.overwrite) as folder:
         tifffile.imwrite(folder / "mean.tif", cells.mean_image)
         tifffile.imwrite(folder / "maximum.tif", cells.max_image)
+        if cells.peak_image is not None:
+            tifffile.imwrite(folder / "peak_to_noise.tif", cells.peak_image)
         tifffile.imwrite(folder / "labels.tif", labels(cells, numbers))
         _write_outlines(folder / "outlines.csv", cells)
         _write_centers(folder / "centers.csv", cells, numbers)
@@ -71,7 +75,8 @@ def _write_centers(path: Path, cells: Cells, numbers: np.ndarray) -> None:
         table = csv.writer(file)
         names = [*cells.quality]
         said = ["by hand", "labels"] if standing is not None else []
-        table.writerow(["index", "axis-0", "axis-1", "cell", "accepted", *names, *said])
+        heads = ["index", "axis-0", "axis-1", "cell", "accepted", *names, *said]
+        table.writerow(map(plain_cell, heads))
         known = np.flatnonzero(np.isfinite(cells.centers).all(1))
         for place, row in enumerate(known.tolist()):
             y, x = cells.centers[row]
@@ -80,4 +85,4 @@ def _write_centers(path: Path, cells: Cells, numbers: np.ndarray) -> None:
             if standing is not None:
                 decided = [int(standing.verdict[row]), " ".join(standing.labels[row])]
             line = [place, f"{y:.3f}", f"{x:.3f}", numbers[row], int(cells.accepted[row])]
-            table.writerow([*line, *values, *decided])
+            table.writerow(map(plain_cell, [*line, *values, *decided]))

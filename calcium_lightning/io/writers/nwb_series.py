@@ -103,7 +103,7 @@ def add_motion(module: Any, cells: Cells) -> None:
 
 
 def add_images(module: Any, cells: Cells) -> None:
-    """Mean and maximum of the recording."""
+    """Mean and maximum of the recording, and its peak to noise where that is known."""
     from pynwb.base import Images
     from pynwb.image import GrayscaleImage
 
@@ -114,7 +114,9 @@ def add_images(module: Any, cells: Cells) -> None:
         for name, image, text in (
             ("mean", cells.mean_image, "mean of the motion-corrected recording"),
             ("max", cells.max_image, "maximum of the motion-corrected recording"),
+            ("peak_to_noise", cells.peak_image, "largest rise above the background, in units of the noise"),
         )
+        if image is not None
     ]
     module.add(Images(name="SummaryImages", images=pictures, description="images of the whole recording"))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
+from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.core.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -47,4 +48,4 @@ def export_tracks_csv(tracks: Tracks, path: Path | str, *, overwrite: bool = Fal
         If the target exists.
     """
     with atomic_path(path, overwrite) as temporary:
-        tracks_table(tracks).to_csv(temporary, index=False, float_format="%.4g")
+        tracks_table(tracks).rename(columns=plain_cell).to_csv(temporary, index=False, float_format="%.4g")

@@ -319,8 +319,32 @@ def test_a_rate_that_is_not_said_can_be_given_and_one_that_is_stays(cells, tmp_p
         read_cells(tmp_path / "a.hdf5", fps=30)
 
 
+def test_numbers_that_no_one_measured_are_one_line(cells, tmp_path) -> None:
+    find_writer("suite2p").write(cells, tmp_path / "plane0", Export())
+    path = tmp_path / "plane0" / "F.npy"
+    traces = np.load(path)
+    traces[1, 3] = 3e38  # twice as much is infinite
+    np.save(path, traces)
+    with pytest.raises(InputError, match=r"its traces reach 3e\+38"):
+        read_cells(tmp_path / "plane0")
+
+
+def test_a_plane_without_cells_is_read_and_one_that_lost_a_file_is_not(cells, tmp_path) -> None:
+    find_writer("suite2p").write(cells, tmp_path / "plane0", Export())
+    np.save(tmp_path / "plane0" / "iscell.npy", np.zeros(0, np.float32))
+    with pytest.raises(InputError, match=f"says of 0 cells whether they count, and has {COUNT}"):
+        read_cells(tmp_path / "plane0")
+    np.save(tmp_path / "plane0" / "stat.npy", np.zeros(0, object), allow_pickle=True)
+    for name in ("F", "Fneu", "spks"):
+        np.save(tmp_path / "plane0" / f"{name}.npy", np.zeros((0, LENGTH), np.float32))
+    assert len(read_cells(tmp_path / "plane0")) == 0
+
+
 def test_text_in_the_place_of_numbers_is_one_line(cells, tmp_path) -> None:
     find_writer("nwb").write(cells, tmp_path / "a.nwb", Export())
+    with h5py.File(tmp_path / "a.nwb", "a") as file:  # of no type that is known
+        file.create_group("another").attrs["neurodata_type"] = np.zeros((), [("a", "V3")])[()]
+    assert len(read_cells(tmp_path / "a.nwb")) == COUNT
     with h5py.File(tmp_path / "a.nwb", "a") as file:
         table = file["processing/ophys/ImageSegmentation/PlaneSegmentation"]
         del table["baseline"]

@@ -80,6 +80,7 @@ def test_series_motion_and_images(cells, opened):
     np.testing.assert_allclose(module["xy_translation"].data[:], -cells.shifts[:, ::-1])
     np.testing.assert_allclose(module["SummaryImages"]["mean"].data[:].T, cells.mean_image)
     np.testing.assert_allclose(module["SummaryImages"]["max"].data[:].T, cells.max_image)
+    np.testing.assert_allclose(module["SummaryImages"]["peak_to_noise"].data[:].T, cells.peak_image)
     plane = file.imaging_planes["ImagingPlane"]
     assert plane.imaging_rate == pytest.approx(20)
     np.testing.assert_allclose(plane.grid_spacing[:], 1.6e-6)
