@@ -259,16 +259,14 @@ def atomic_path(target: Path | str, overwrite: bool = False, folder: bool = Fals
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
-        if (number := _of_machine(error, temporary)) is not None:
-            folder = str(target.parent.absolute())
-            raise OSError(number, getattr(error, "strerror", None) or os.strerror(number), folder) from error
+        if isinstance(error, OSError) and (number := _of_machine(error, temporary)) is not None:
+            words, where = error.strerror or os.strerror(number), str(target.parent.absolute())
+            raise OSError(number, words, where) from error
         raise
 
 
-def _of_machine(error: BaseException, temporary: Path) -> int | None:
+def _of_machine(error: OSError, temporary: Path) -> int | None:
     """The number of a failure of the machine that names no file, or none that the user knows."""
-    if not isinstance(error, OSError):
-        return None
     if error.errno is None and SHORT.fullmatch(str(error)):
         return errno.ENOSPC
     if isinstance(error, FileNotFoundError) and temporary.name in str(error.filename):
