@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from scipy.ndimage import shift as scipy_shift
 from scipy.spatial.distance import cdist
 
 import calcium_lightning
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.device import choose_device
 from calcium_lightning.core.errors import InputError
@@ -20,6 +23,7 @@ from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.detectors.base import WindowDetector
+from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.pipeline import extract, write_foreground
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
@@ -28,6 +32,14 @@ from calcium_lightning.simulation import Scene, SceneSettings
 BANDPASS = WindowDetector(BandpassDetector(), BandpassDetector.window)
 HOW = {"detector": BANDPASS, "cell_diameter": 10.0, "device": "cpu"}
 SIZE = (72, 92)
+
+
+@pytest.mark.parametrize(
+    "settings", [LocalizeSettings(), PreprocessSettings()], ids=["localize", "preprocess"]
+)
+def test_the_command_and_a_notebook_go_the_same_way(settings) -> None:
+    group = type(settings).__name__.removesuffix("Settings").lower()
+    assert instantiate(OmegaConf.load(conf_dir() / group / "default.yaml")) == settings
 
 
 @pytest.fixture(scope="module")
