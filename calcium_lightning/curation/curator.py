@@ -157,7 +157,10 @@ class Curator:
 
     def regression(self, row: int) -> str:
         """What became of a cell that was made by hand, where it isn't regressed; empty otherwise."""
-        number = int(self.ledger.standing.made_by[row])
+        made_by = self.ledger.standing.made_by
+        if row >= len(made_by):  # it was undone meanwhile
+            return ""
+        number = int(made_by[row])
         if number not in {entry.number for entry in self.ledger.unregressed()}:
             return ""
         if self.regressor is None:

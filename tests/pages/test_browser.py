@@ -129,7 +129,7 @@ def test_the_field_zooms_moves_and_changes_its_light(visit):
     visit.keyboard.press("\\")
     assert float(state(visit, "light").split()[1]) == pytest.approx(white, rel=0.01)
     visit.keyboard.press("i")
-    assert state(visit, "layer") == "mean"
+    assert state(visit, "layer") == "maximum − mean"
     visit.locator("#layer").select_option("3")
     assert state(visit, "layer") == "localisations"
     visit.keyboard.press("?")
