@@ -130,7 +130,7 @@ def test_the_field_zooms_moves_and_changes_its_light(visit):
     assert float(state(visit, "light").split()[1]) == pytest.approx(white, rel=0.01)
     visit.keyboard.press("i")
     assert state(visit, "layer") == "maximum − mean"
-    visit.locator("#layer").select_option("3")
+    visit.locator("#layer").select_option("4")
     assert state(visit, "layer") == "localisations"
     visit.keyboard.press("?")
     assert visit.locator("#keys").is_visible()
