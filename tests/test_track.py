@@ -225,6 +225,10 @@ def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
     other = write_day(tmp_path / "other.h5", draw(days=1, seed=77).fields[0])
     with pytest.raises(InputError, match="track again"):
         export(other, tmp_path / "other.csv", tracks=tmp_path / "t.h5")
+    with h5py.File(tmp_path / "t.h5", "a") as file:
+        file.attrs["reference"] = np.zeros(0)
+    with pytest.raises(InputError, match="reference is none of its"):
+        read_tracks(tmp_path / "t.h5")
 
 
 def test_nwb_has_a_column_of_tracks(run, files, tmp_path) -> None:

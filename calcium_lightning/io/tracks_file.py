@@ -173,11 +173,14 @@ def read_linked(path: Path | str) -> LinkedTracks:
             )
         if (cell >= counts["cells"]).any() or (cell < -1).any():
             raise InputError(f"{path}: /cell names cells that the sessions don't have; track again")
+        reference = hdf5.number(file.attrs.get("reference", 0))
+        if reference not in range(len(sessions)):
+            raise InputError(f"{path}: reference is none of its {len(sessions)} sessions; track again")
         together: dict[str, Any] = {name: hdf5.number(file.attrs.get(name)) for name in TOGETHER}
         tracks = Tracks(
             **members,
             sessions=tuple(sessions),
-            reference=int(hdf5.number(file.attrs.get("reference", 0))),
+            reference=int(reference),
             **together,
             config=hdf5.text(file.attrs.get("config", "")),
             package_version=hdf5.text(file.attrs.get("package_version", "")),

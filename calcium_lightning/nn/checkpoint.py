@@ -100,6 +100,10 @@ def _check_contents(state: Any, architecture: Any, window: Any, where: str) -> N
         or not isinstance(window, Mapping)
     ):
         raise InputError(f"{where}: damaged: its weights, architecture and window are no mappings")
+    try:
+        WindowSettings(**window)
+    except (TypeError, InputError) as error:
+        raise InputError(f"{where}: damaged: its window is none ({error})") from error
     if not all(isinstance(part, Mapping) for part in architecture.values()):
         raise InputError(f"{where}: damaged: a part of its architecture has no settings")
     for name, value in state.items():

@@ -20,7 +20,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.output_file import output_file
-from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 from calcium_lightning.nn.checkpoint import DEFAULT, read_weights
 from calcium_lightning.nn.windows import WindowSettings
 
@@ -132,10 +131,8 @@ def load_weights(model: Any, path: Path | str) -> None:
     weights = read_weights(DEFAULT if str(path) == "default" else path)
     _compare(f"weights={path}", _learned(weights.architecture), _learned(model.network.architecture))
     _check_tensors(f"weights={path}", weights.state, model.network.state_dict())
-    seen, ours = (
-        weights.window.get("background_diameters", BACKGROUND_DIAMETERS),
-        model.window.background_diameters,
-    )
+    seen = WindowSettings(**weights.window).background_diameters
+    ours = model.window.background_diameters
     if seen != ours:
         raise InputError(
             f"weights={path}: learned with preprocess.background_diameters={seen:g}, this training has "

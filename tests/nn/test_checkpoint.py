@@ -148,6 +148,7 @@ def changed(part: str, **settings) -> dict:
         (changed("head", in_channels="many"), "don't fit its architecture"),
         ({"window": {"taps": 4}}, "window.taps=4"),
         ({"window": {"frames": 5}}, "frames"),
+        ({"window": {"background_diameters": {"a": 1}}}, "its window is none"),
         ({"state_dict": {}}, "its weights don't fit its architecture"),
     ],
 )
