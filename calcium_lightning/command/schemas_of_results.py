@@ -208,7 +208,9 @@ class DashboardConfig:
     entity: str | None = option(None, "user or team; default: the API key's own")
     name: str = option("Calcium Lightning", "of the saved view")
     group: str | None = option(None, "only the runs of this sweep")
-    parameters: list[str] = option([], "config keys on the axes of the sweep: [seed,optimizer.lr,choices.encoder]")
+    parameters: list[str] = option(
+        [], "config keys on the axes of the sweep: [seed,optimizer.lr,choices.encoder]"
+    )
     columns: list[str] = option([], "beside the runs' names: [summary:val/f1.max,config:seed]")
     sections: list[Any] = option([], "panels, by section (--cfg job)")
     report: str | None = option(None, "title: make a report on the runs, to fill in, in place of a workspace")

@@ -67,7 +67,7 @@ class MergeSettings:
     reach: float = 6.0
     correlation: float = 0.8
     near: float = 3.0
-    near_correlation: float = 0.5
+    near_correlation: float = 0.6
     together: float = 0.7
     opposed: float = 0.25
     events: int = 2
