@@ -114,6 +114,8 @@ def without_gaps(cells: Cells) -> Cells:
 def _rows_bridged(values: np.ndarray) -> np.ndarray:
     """Rows (K, T), each on lines over what of it is no number; 0 where nothing is."""
     known, frames = np.isfinite(values), np.arange(values.shape[1])
+    if known.all():
+        return values
     found = np.where(known, values, np.float32(0))
     for k in np.flatnonzero(~known.all(1) & known.any(1)):
         found[k] = np.interp(frames, frames[known[k]], values[k, known[k]])

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.scratch import Foreground
 
 #: edge of the square over which frames are averaged, network pixels: half of a cell's diameter
@@ -30,8 +32,12 @@ def peak_to_noise(movie: Foreground) -> np.ndarray:
     ndarray, float32 (h, w)
         In units of a pixel's noise, 0 at least.
     """
-    peak = torch.zeros(movie.size)
-    for _, frames in movie.blocks():
-        near = avg_pool2d(frames[:, None], SIDE, 1, SIDE // 2, count_include_pad=False)
-        torch.maximum(peak, near[:, 0].amax(0), out=peak)
+    step, peak = movie.block_frames, torch.zeros(movie.size)
+
+    def highest(start: int) -> Tensor:
+        frames = movie.read(start, min(start + step, movie.n_frames))[:, None]
+        return avg_pool2d(frames, SIDE, 1, SIDE // 2, count_include_pad=False)[:, 0].amax(0)
+
+    for near in in_order(highest, range(0, movie.n_frames, step)):
+        torch.maximum(peak, near, out=peak)
     return peak.numpy()
