@@ -26,8 +26,8 @@ def one_store() -> None:
     """Let threads that come take what others have freed: one store of the C library for all (glibc).
 
     For the rest of the process; those who compute with large arrays hardly ever wait for each other there.
-    (Pages of their own for all arrays above 4 MB would keep the process 110 MB smaller, and take 12 s of
-    the system's time to clear in 600 frames of 608 x 608.)
+    (Pages of their own for large arrays would keep the process smaller still, but the system clears them
+    each time.)
     """
     try:
         ctypes.CDLL(None).mallopt(ARENA_MAX, 1)

@@ -23,7 +23,8 @@ EXTREME = 0.002
 #: the score looks at how often a cell is localised in so many frames
 PER_FRAMES = 1000
 
-#: what tells cells from what else brightens, after :func:`features`
+#: what tells cells from what else brightens, after :func:`features`; fitted (experiments/quality), but for
+#: "unseen": simulations, whose haze is poor, ask for less than pictures of real recordings
 COEFFICIENTS: dict[str, float] = {
     "intercept": -10.44,
     "log_focus": 1.03,
