@@ -13,6 +13,7 @@ from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, _positive, axes_of_names, nearest_name
 from calcium_lightning.io.readers.tiff_metadata import MICRONS, SECONDS
+from calcium_lightning.io.stored import LARGE, LEAST_SHARE
 
 
 def open_zarr(path: Path, options: Options) -> Recording:
@@ -114,8 +115,13 @@ class ZarrRecording(ArrayRecording):
         array = self._array
         if array.nchunks_initialized == 0:
             raise InputError(f"{self.path}: was made for {self.n_frames} frames, none are there")
-        if array.nchunks_initialized < array.nchunks:
-            gone = array.nchunks - array.nchunks_initialized
+        if (there := array.nchunks_initialized) < array.nchunks:
+            if array.nbytes > LARGE and there < array.nchunks * LEAST_SHARE:
+                raise InputError(
+                    f"{self.path}: promises {array.nbytes} bytes in {array.nchunks} pieces, of which "
+                    f"{there} are there; it is damaged, or was copied in part"
+                )
+            gone = array.nchunks - there
             self.note(f"{gone} of {array.nchunks} pieces aren't there: they are read as {array.fill_value}")
 
     def read(self, begin: int, end: int) -> np.ndarray:
