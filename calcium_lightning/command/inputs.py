@@ -20,6 +20,7 @@ from omegaconf import ListConfig
 
 from calcium_lightning.core.atomic import guard
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.folders import check_folder, walk
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def find_inputs(
     inputs: list[Input] = []
     seen: set[Path] = set()
     for path in as_paths(value):
+        check_folder(key, path)
         for item in _expanded(key, path, meant, endings, whole):
             real = item.path.resolve()
             if item.found and real in seen:
@@ -196,7 +198,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     """All files with one of the endings, none hidden; folders that are links are followed, none twice."""
     _check_readable(folder)
     seen: set[Path] = set()
-    for place, inside, files in os.walk(folder, followlinks=True):
+    for place, inside, files in walk(folder, followlinks=True):
         real = Path(place).resolve()
         if real in seen:
             inside.clear()
@@ -204,7 +206,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
         seen.add(real)
         inside[:] = [name for name in inside if not name.startswith(".")]
         for name in inside:
-            if not os.access(Path(place, name), os.R_OK | os.X_OK):  # os.walk passes over it
+            if not os.access(Path(place, name), os.R_OK | os.X_OK):  # the walk passes over it
                 print(f"{Path(place, name)}: {os.strerror(errno.EACCES)}; left out", file=sys.stderr)
         for name in files:
             path = Path(place, name)

@@ -7,7 +7,6 @@ Knows nothing of how runs are compared or shown.
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.folders import walk
 from calcium_lightning.core.plain import mapping, read_json, read_text, read_yaml
 from calcium_lightning.core.reading import reading
 
@@ -199,7 +199,7 @@ def _run_folders(root: Path) -> Iterator[Path]:
     """The folder, if it is a run's, or the runs anywhere in it; none is inside another."""
     from natsort import natsorted
 
-    for name, inside, _ in os.walk(root):
+    for name, inside, _ in walk(root):
         folder = Path(name)
         if (folder / ".hydra/config.yaml").is_file() or (folder / "job.json").is_file():
             inside.clear()

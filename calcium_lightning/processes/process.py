@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,11 @@ from typing import Any, Protocol
 from calcium_lightning.processes.environment import RankEnvironment
 from calcium_lightning.processes.failure import Failure
 
-#: the interface that leads nowhere else
+#: variables that say by which interface processes talk; and the interface that leads nowhere else
+INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 _LOOPBACK = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "lo")
+#: Linux's question for an interface's address
+SIOCGIFADDR = 0x8915
 
 
 class Member(Protocol):
@@ -65,7 +69,9 @@ class LocalMember:
         variables = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
         variables |= environment.variables()
         if environment.one_machine:  # nothing listens where others could come in
-            variables |= {name: _LOOPBACK for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
+            variables |= dict.fromkeys(INTERFACES, _LOOPBACK)
+        elif name := interface_to(environment.address):  # and not wherever the machine's own name leads
+            variables = {**dict.fromkeys(INTERFACES, name), **variables}
         descriptor = None if listening is None else listening.fileno()
         variables.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // environment.local_size)))
         self._process = subprocess.Popen(
@@ -116,6 +122,25 @@ def loopback(port: int = 0) -> socket.socket:
     listening = socket.create_server(("127.0.0.1", port), backlog=128)
     listening.setblocking(True)
     return listening
+
+
+def interface_to(address: str) -> str:
+    """The interface by which this machine reaches another, or itself; empty where that isn't known.
+
+    Gloo would take the one that the machine's own name leads to, which ``/etc/hosts`` often says is loopback:
+    processes of several machines then don't meet.
+    """
+    with contextlib.suppress(OSError, ImportError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        import fcntl
+
+        probe.connect((address, 9))  # sends nothing
+        own = probe.getsockname()[0]
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # one without an address
+                told = fcntl.ioctl(probe.fileno(), SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                if socket.inet_ntoa(told[20:24]) == own:
+                    return name
+    return ""
 
 
 def _cores() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.folders import walk
 from calcium_lightning.core.plain import mapping, read_json
 
 Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
@@ -136,7 +136,7 @@ def find_jobs(roots: Iterable[Path], digest: str) -> list[tuple[Path, Job]]:
 
 def job_folders(root: Path) -> Iterator[Path]:
     """Folders with a ``job.json``, at any depth below (and including) ``root``; none is inside another."""
-    for folder, inside, files in os.walk(root):
+    for folder, inside, files in walk(root):
         if NAME in files:
             inside.clear()
             yield Path(folder)
