@@ -13,7 +13,7 @@ def test_a_search_through_a_whole_disk_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(folders, "MOST_FOLDERS", 5)
     for number in range(5):
         (tmp_path / f"{number}/.hydra").mkdir(parents=True)
-    with pytest.raises(InputError, match="more than 5 folders are in it; name the one you mean"):
+    with pytest.raises(InputError, match="more than 5 folders are in it; name the one"):
         list(folders.walk(tmp_path))
     with pytest.raises(InputError, match="more than 5 folders are in it"):
         read_runs([tmp_path])
