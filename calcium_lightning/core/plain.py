@@ -52,6 +52,20 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def is_place(said: object, path: Path) -> bool:
+    r"""Whether what a file says names a place: text that could name none doesn't.
+
+    Examples
+    --------
+    >>> [is_place(said, Path.cwd()) for said in (".", "a", "\0", None)]
+    [True, False, False, False]
+    """
+    try:
+        return isinstance(said, str) and bool(said) and Path(said).resolve() == path.resolve()
+    except (ValueError, OSError, RuntimeError):  # a zero in it, half a character, links in a circle
+        return False
+
+
 def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 

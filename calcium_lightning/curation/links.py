@@ -17,6 +17,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.links import Link, LinkedTracks, LinkEntry
+from calcium_lightning.core.plain import is_place
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.io.footprints import read_footprints
 from calcium_lightning.io.tracks_file import read_linked, write_linked
@@ -209,9 +210,9 @@ def _place(tracks: Tracks, field: FootprintSet, session: int, cell: int) -> np.n
 
 def _session_of(tracks: Tracks, cells: Path, path: Path) -> int:
     """Which of the sessions a cells file is: by its content, or by its path once it was curated."""
-    content, place = sha256_of(cells), cells.resolve()
+    content = sha256_of(cells)
     for row, session in enumerate(tracks.sessions):
-        if session.sha256 == content or (session.path and Path(session.path).resolve() == place):
+        if session.sha256 == content or is_place(session.path, cells):
             return row
     names = ", ".join(session.name for session in tracks.sessions)
     raise InputError(f"{path}: tracks of {names}, and not of {cells}; track again")

@@ -19,6 +19,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.links import LinkedTracks, link_entries_of
+from calcium_lightning.core.plain import is_place
 from calcium_lightning.core.reading import VALUES, reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
@@ -232,9 +233,9 @@ def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
         If the tracks are of other cells.
     """
     tracks = read_tracks(path)
-    content, place = content_of(source), source.resolve()
+    content = content_of(source)
     for row, session in enumerate(tracks.sessions):
-        here = not content and bool(session.path) and Path(session.path).resolve() == place
+        here = not content and is_place(session.path, source)
         if session.sha256 == content if content else here:
             track, probability = tracks.of(row)
             added = {"track": track.astype(np.float32), "track_probability": probability}

@@ -14,7 +14,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.plain import mapping, read_json
+from calcium_lightning.core.plain import is_place, mapping, read_json
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.npy import read_array
@@ -118,7 +118,7 @@ def read_figures(metrics: Path, cells: Path) -> dict[str, Any]:
         raise InputError(f"{metrics}: version {version}, this package reads {VERSION}; evaluate again")
     given = content.get("recordings")
     recordings = [item for item in given if mapping(item, "figures")] if isinstance(given, list) else []
-    same = [item for item in recordings if Path(str(item.get("cells"))).resolve() == cells.resolve()]
+    same = [item for item in recordings if is_place(item.get("cells"), cells)]
     if not same and len(recordings) == 1:
         same = recordings  # moved since then, or named otherwise
     if not same:
