@@ -207,11 +207,19 @@ def test_halves_are_merged(copied: Made, visit: Any) -> None:
     with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
         page = visit(served.address)
         chosen(page, first)
+        early: list[tuple[Any, Any]] = []
+        late: list[Any] = []
+        page.route("**/api/cell/8", lambda route: early.append((route, route.fetch())))
+        page.route("**/api/traces?cells=8&*", lambda route: late.append(route))
         keys(page, "1", "m")
         revision(page, 1, chosen=8)
         keys(page, "z")
-        revision(page, 2)
-        chosen(page, first)
+        revision(page, 2, chosen=first)
+        # Answers about a cell that is gone by then: one from before, and one that there is no such cell.
+        early[0][0].fulfill(response=early[0][1])
+        late[0].continue_()
+        shown(page, first)
+        page.unroute_all()
         page.mouse.move(*on_field(page, PLACES[1][0], PLACES[1][1] + 2.5))
         page.keyboard.down("Shift")
         page.mouse.down()
