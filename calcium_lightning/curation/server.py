@@ -27,7 +27,17 @@ from calcium_lightning.core.glossary import described
 from calcium_lightning.curation import views
 from calcium_lightning.curation.curator import Curator
 from calcium_lightning.curation.ledger import Stale
-from calcium_lightning.curation.requests import NoSuchCell, absent, broken, failed, integer, integers, is_whole, json_of, refused
+from calcium_lightning.curation.requests import (
+    NoSuchCell,
+    absent,
+    broken,
+    failed,
+    integer,
+    integers,
+    is_whole,
+    json_of,
+    refused,
+)
 from calcium_lightning.localize.own_test import settings_of
 
 #: files that are served, and under which name: folders, and the drawing code that reports hold too
