@@ -79,6 +79,15 @@ def test_brightness_and_contrast_are_dragged_and_the_wheel_zooms(copied: Made, v
         window = lambda: [int(page.locator(f"#{name}").input_value()) for name in ("black", "white")]  # noqa: E731
         page.wait_for_function("() => document.getElementById('white').value !== '1000'")
         black, white = window()
+        # A picture that comes late isn't shown in the place of the one that was chosen after it.
+        late: list[Any] = []
+        page.route("**/api/layer/1", lambda route: late.append(route))
+        for which in ("1", "0"):
+            page.locator("#picture").select_option(which)
+        with page.expect_response("**/api/layer/1"):
+            late[0].continue_()
+        page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 50))")
+        assert window() == [black, white]
         x, y = on_field(page, 30, 40)
         page.mouse.move(x, y)
         page.mouse.down(button="right")
