@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 from scipy.sparse import csr_matrix
 
-SIZE, DIAMETER = (90, 120), 8.0
-ALONE, CLOSE = [(20, 20), (60, 90), (25, 70)], [(60, 30), (60, 36)]
+SIZE, DIAMETER, WIDTH = (90, 120), 8.0, 2.0
+ALONE, CLOSE = [(20, 20), (60, 90), (25, 70)], [(60, 30), (60, 37)]
 
 
 @dataclass
@@ -24,9 +24,7 @@ class Outlined:
 
 def _blobs(places: list[tuple[int, int]]) -> np.ndarray:
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    return np.array(
-        [np.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * (DIAMETER / 2.355) ** 2)) for a, b in places]
-    )
+    return np.array([np.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * WIDTH**2)) for a, b in places])
 
 
 def test_blobs_by_themselves_are_visible_and_those_in_each_others_light_are_not(
