@@ -108,6 +108,10 @@ class LocalizeSettings:
             if getattr(self, name) is not None:
                 positive(f"localize.{name}", getattr(self, name))
 
+    def within(self, frames: int) -> LocalizeSettings:
+        """The same for a movie of so many frames."""
+        return replace(self, gather=self.gather.within(frames))
+
     def wider(self, factor: float) -> LocalizeSettings:
         """The same where localisations scatter ``factor`` times as far about their places."""
         return replace(
@@ -226,7 +230,7 @@ class CellFinder:
         self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
-        self.settings = settings or LocalizeSettings()
+        self.settings = (settings or LocalizeSettings()).within(movie.n_frames)
         #: the same for this movie's scatter
         self.wider = self.settings
         self.merger = Merger(fps, self.wider.merge)
