@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import numpy as np
-
 from calcium_lightning.core.errors import InputError
 
 Matrix = TypeVar("Matrix", bound=Any)
@@ -24,7 +22,7 @@ def checked(matrix: Matrix, where: object) -> Matrix:
     """
     try:
         starts = matrix.indptr  # SciPy looks at these only where the last isn't 0
-        if len(starts) and (starts[0] != 0 or (np.diff(starts) < 0).any()):
+        if len(starts) and (starts[0] != 0 or (starts[1:] < starts[:-1]).any()):
             raise ValueError("its rows or columns don't follow each other")
         matrix.check_format(full_check=True)
     except ValueError as error:

@@ -30,14 +30,14 @@ LEAST_CHUNK = 4
 
 
 def check_frame(where: str, height: int, width: int) -> None:
-    """Refuse frames of a size that no microscope has.
+    """Refuse frames of a size that no microscope has, or of none.
 
     Raises
     ------
     InputError
         After ``where``.
     """
-    if height * width > MOST_PIXELS:
+    if min(height, width) < 0 or height * width > MOST_PIXELS:
         raise InputError(
             f"{where}: frames of {height} x {width} pixels; more than {MOST_PIXELS} are taken for damage"
         )

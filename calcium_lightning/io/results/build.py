@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix, diags
 from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.sparse import checked
+from calcium_lightning.io.stored import check_frame
 
 #: what a note says where times count frames
 UNTIMED = "times count frames (1 Hz), fps= says how fast they came"
@@ -55,6 +56,7 @@ class Footprints:
         matrix.eliminate_zeros()
         matrix.sum_duplicates()
         height, width = self.frame_shape
+        check_frame(str(path), height, width)
         if matrix.nnz and matrix.data.max() > LARGEST:
             raise InputError(
                 f"{path}: its footprints reach {matrix.data.max():g}; the file is damaged, make it anew"

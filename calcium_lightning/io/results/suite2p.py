@@ -18,6 +18,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.readers.suite2p import read_object, read_ops
 from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.stored import check_frame
 
 #: where Suite2p puts a plane, below the folder that it was given
 PLACES = (".", "plane0", "suite2p/plane0")
@@ -47,6 +48,7 @@ def footprints(path: Path) -> Footprints:
         height, width = int(ops["Ly"]), int(ops["Lx"])
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{folder / 'ops.npy'}: doesn't say the frames' size (Ly, Lx)") from error
+    check_frame(str(folder / "ops.npy"), height, width)
     matrix = _footprints(folder / "stat.npy", height, width)
     decided = _decided(folder)
     return Footprints(matrix, (height, width), None if decided is None else decided[:, 0] > 0)

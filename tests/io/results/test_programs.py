@@ -368,6 +368,7 @@ def test_indices_beyond_a_sparse_matrix_are_refused_as_scipy_writes_where_they_p
         ("indptr", 1, 10**6),
         ("indptr", 1, -4),
         ("indptr", -1, 0),
+        ("indptr", -1, -(2**31)),
         ("indices", 1, 2**30),
     ):
         shutil.copy2(tmp_path / "a.hdf5", tmp_path / "b.hdf5")
