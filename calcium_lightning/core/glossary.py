@@ -100,6 +100,11 @@ QUALITIES = {
         "Of the denoised trace's energy, what lies in seconds in which the detector saw the cell in its "
         "place. Low for haze, and for what a regression finds between cells.",
     ),
+    "companion": QualityWord(
+        "1 where it is what a stronger cell beside it leaves",
+        "An accepted, stronger cell lies within half a diameter, and single frames don't show this one by "
+        "itself.",
+    ),
     "seen": QualityWord(
         "share of the frames in which the cell's centre was on the sensor",
         "Below 1 near the border of a recording that moves.",

@@ -310,14 +310,15 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too.
+    ``quality`` holds ``fdr`` and ``score``, too; where it holds ``companion``
+    (:mod:`~calcium_lightning.localize.companions`), none of these pass.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
     least: float | np.ndarray = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
     if settings.contrast is None and "coincidence" in quality:  # which older cells files don't tell
         least = np.where(quality["coincidence"] >= SHOWN, min(least, SHOWN_CONTRAST), least)
-    return (
+    passed = (
         (quality["fdr"] <= settings.fdr)
         & (quality["score"] >= settings.score)
         & (quality["contrast"] >= least)
@@ -328,3 +329,4 @@ def accept(
         & (quality["width"] <= high)
         & (quality["localizations"] >= settings.localizations)
     )
+    return passed & (quality["companion"] == 0) if "companion" in quality else passed
