@@ -229,11 +229,11 @@ def _courses(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        with reading(path):
+        with reading(path, parsing=True):
             table = pd.read_csv(io.StringIO(read_text(path)), on_bad_lines="skip")
+            return table.apply(pd.to_numeric, errors="coerce")
     except (InputError, OSError):
         return pd.DataFrame()
-    return table.apply(pd.to_numeric, errors="coerce")
 
 
 def _figures(folder: Path) -> dict[str, float]:

@@ -280,7 +280,7 @@ def _points(values: Mapping[str, Any], key: str, least: int) -> tuple[Point, ...
     points = []
     for item in given:
         numbers = isinstance(item, list | tuple) and [
-            float(part) for part in item if isinstance(part, int | float) and not isinstance(part, bool)
+            _float(part) for part in item if isinstance(part, int | float) and not isinstance(part, bool)
         ]
         if not numbers or len(numbers) != 2 or not all(map(math.isfinite, numbers)):
             raise InputError(f"{key}: {item!r} is no point (y, x)")
@@ -288,6 +288,14 @@ def _points(values: Mapping[str, Any], key: str, least: int) -> tuple[Point, ...
     if len(points) < least:
         raise InputError(f"{key}: {len(points)} points; at least {least} are wanted")
     return tuple(points)
+
+
+def _float(value: int | float) -> float:
+    """A number that JSON may write with hundreds of digits."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _split(values: Mapping[str, Any]) -> Split:

@@ -1,7 +1,8 @@
 """Whose fault an error is that comes while a file is read: the file's, the machine's, or ours.
 
 For: one guard around every reader of files. What a library makes of a file that it can't make sense of is
-told as bad input; errors of our own code stay what they are, since a damaged file mustn't hide a bug.
+told as bad input. Errors of our own code stay what they are, since a damaged file mustn't hide a bug, but
+where a block does nothing else than make sense of what a stranger's file says.
 Must not know: any format.
 """
 
@@ -24,10 +25,12 @@ LONGEST = 300
 #: what NumPy raises where an array's file isn't one, or isn't whole
 NO_ARRAY = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
 ADVICE = "the file is damaged or was cut off: copy it again, or make it anew"
+#: what our own code raises on values that it wasn't made for: a size of 0, text in place of a list
+VALUES = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, StopIteration, RecursionError)
 
 
 @contextmanager
-def reading(path: Path | str, part: str = "", advice: str = ADVICE) -> Iterator[None]:
+def reading(path: Path | str, part: str = "", advice: str = ADVICE, parsing: bool = False) -> Iterator[None]:
     """Within the block, tell a library's failure as the fault of the file that it reads.
 
     Parameters
@@ -38,6 +41,9 @@ def reading(path: Path | str, part: str = "", advice: str = ADVICE) -> Iterator[
         What of it: frames, a dataset.
     advice : str
         What its user can do.
+    parsing : bool
+        Whether the block only takes the file apart: what our own code then stumbles over (:data:`VALUES`)
+        is a value of the file's. The traceback is that of the error's cause.
 
     Raises
     ------
@@ -54,9 +60,11 @@ def reading(path: Path | str, part: str = "", advice: str = ADVICE) -> Iterator[
     except OSError as error:
         raise _of_system(path, part, advice, error) from error
     except Exception as error:  # told apart by where it was raised
-        if not is_foreign(error):
+        if is_foreign(error):
+            raise _unreadable(path, part, advice, reason(error)) from error
+        if not (parsing and isinstance(error, VALUES)):
             raise
-        raise _unreadable(path, part, advice, error) from error
+        raise _unreadable(path, part, advice, f"{type(error).__name__}: {reason(error)}") from error
 
 
 def check_regular(path: Path | str) -> None:
@@ -132,8 +140,8 @@ def reason(error: BaseException) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def _unreadable(path: Path | str, part: str, advice: str, error: Exception) -> InputError:
-    return InputError(f"{path}: {f'{part} ' if part else ''}can't be read ({reason(error)}); {advice}")
+def _unreadable(path: Path | str, part: str, advice: str, why: str) -> InputError:
+    return InputError(f"{path}: {f'{part} ' if part else ''}can't be read ({why}); {advice}")
 
 
 def _of_system(path: Path | str, part: str, advice: str, error: OSError) -> Exception:
@@ -141,7 +149,7 @@ def _of_system(path: Path | str, part: str, advice: str, error: OSError) -> Exce
         return OSError(error.errno, os.strerror(error.errno), error.filename or str(path))
     if error.errno in USERS - {errno.EINVAL} | {errno.ENOENT}:
         return InputError(f"{error.filename or path}: {os.strerror(error.errno or 0)}")
-    return _unreadable(path, part, advice, error)
+    return _unreadable(path, part, advice, reason(error))
 
 
 def _is_ours(module: str) -> bool:

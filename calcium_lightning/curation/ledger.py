@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-
 from calcium_lightning import __version__
 from calcium_lightning.core.cells import StreamedCells
 from calcium_lightning.core.decisions import (
@@ -46,6 +44,7 @@ from calcium_lightning.io.curation_file import (
 )
 from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.journal import Journal
+from calcium_lightning.io.stored import open_stored
 
 #: the file is written anew at most this share of the time
 FOLDING_SHARE = 1 / 30
@@ -247,7 +246,7 @@ class Ledger:
         assert self._journal is not None
         with self._journal.remade(number) as place, create_file(place) as file:
             write_remade(file, part, self.found.frame_shape)
-        return read_remade(h5py.File(self._journal.remade_path(number), "r"))
+        return read_remade(open_stored(self._journal.remade_path(number)))
 
     def _tell(self) -> None:
         for changed in list(self._listeners):

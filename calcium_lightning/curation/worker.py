@@ -19,7 +19,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
@@ -27,6 +26,7 @@ from calcium_lightning.core.remade import Remade
 from calcium_lightning.curation.frames import Frames
 from calcium_lightning.io.curation_file import open_original, read_remade, write_remade
 from calcium_lightning.io.hdf5_output import create_file
+from calcium_lightning.io.stored import open_stored
 
 #: why nothing is regressed any more
 ENDED = "the process that works on the recording has ended; start again"
@@ -154,7 +154,7 @@ class Worker:
         with self._answered:
             self._answered.wait_for(lambda: number in self._done or self._ended)
             failure = self._done.pop(number, ENDED)
-        return failure or read_remade(h5py.File(target, "r"))
+        return failure or read_remade(open_stored(target))
 
 
 def serve(cells: Path, session: Path, frames: Connection, jobs: Connection) -> None:

@@ -103,7 +103,7 @@ def read_origin(path: Path | str) -> dict[str, str]:
     InputError
         If it is no cells file.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path, parsing=True):
         return {
             name: hdf5.text(file.attrs.get(name, ""))
             for name in ("session_sha256", "config", "package_version")
@@ -118,7 +118,7 @@ def count_cells(path: Path | str) -> tuple[int, int]:
     InputError
         If it is no cells file.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path, parsing=True):
         accepted = hdf5.read(file, "accepted", (None,), bool)
     return int(accepted.sum()), len(accepted)
 
@@ -133,7 +133,7 @@ def read_cells(path: Path | str) -> Cells:
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with reading(path), open_decided(path) as streamed:
+    with reading(path, parsing=True), open_decided(path) as streamed:
         cells = streamed.in_memory()
     _check(cells, str(path))
     _check_values(cells, str(path))

@@ -69,7 +69,7 @@ class StoredRows:
         return count, length
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        with reading(self.dataset.file.filename):
+        with reading(self.dataset.file.filename), np.errstate(over="ignore"):
             return np.asarray(self.dataset[rows], np.float32)
 
     def frames(self, start: int, stop: int) -> np.ndarray:
@@ -116,7 +116,9 @@ def open_cells(path: Path | str) -> Iterator[StreamedCells]:
         If the file is missing, of another format or version, or breaks the contract.
     """
     with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
-        yield stream(file)
+        with reading(path, parsing=True):
+            cells = stream(file)
+        yield cells
 
 
 def stream(file: h5py.File) -> StreamedCells:
@@ -137,8 +139,10 @@ def stream(file: h5py.File) -> StreamedCells:
         return hdf5.read(file, name, shape, dtype, finite)
 
     total = len(hdf5.dataset(file, "localizations/frame", 1))
-    for name in LOCALIZATION_TYPES:
-        hdf5.check_shape(hdf5.dataset(file, f"localizations/{name}", 1), f"localizations/{name}", (total,))
+    for name in (f"localizations/{name}" for name in LOCALIZATION_TYPES):
+        node = hdf5.dataset(file, name, 1)
+        hdf5.check_shape(node, name, (total,))
+        check_stored(node, f"{path}: /{name}")
     patch_shifts = patch_std = None
     if all(name in file for name in PATCHES):
         patch_shifts = read("patch_shifts", length, None, None, 2)

@@ -23,7 +23,7 @@ from calcium_lightning.core.atomic import atomic_path, sync
 from calcium_lightning.core.cells import TRACES, Rows, StreamedCells
 from calcium_lightning.core.decisions import MAKING, Entry, Split, check_order, entry_of, in_force, to_redo
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import VALUES, reading
 from calcium_lightning.core.remade import OverlaidRows, Remade, decided
 from calcium_lightning.core.standing import Standing
 from calcium_lightning.io import hdf5
@@ -37,9 +37,11 @@ from calcium_lightning.io.cells_stream import (
 )
 from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.journal import journal_of, read_journal
-from calcium_lightning.io.stored import whole
+from calcium_lightning.io.stored import open_stored, whole
 
 CURATION, CURATION_VERSION = "curation", 1
+#: what to do about a journal that can't be read
+WITHOUT = "move the journal's folder away to go on without it"
 #: one value for each cell
 COLUMNS = ("automatic", "verdict", "origin", "made_by", "replaced_by")
 TEXTS = ("notes", "who", "when")
@@ -102,7 +104,7 @@ def open_original(path: Path | str) -> Iterator[Original]:
     """
     with ExitStack() as stack:
         file = stack.enter_context(hdf5.open_file(Path(path), FORMAT, VERSION))
-        with reading(path):
+        with reading(path, parsing=True):
             cells, log, remade = _original(file)
         folded = len(log)
         journal = read_journal(Path(path), fingerprint(cells))
@@ -113,8 +115,8 @@ def open_original(path: Path | str) -> Iterator[Original]:
             except InputError as error:
                 raise InputError(f"{journal_of(Path(path))}: damaged ({error}); move it away") from error
             for number, place in journal.remade.items():
-                with reading(place, advice="move the journal's folder away to go on without it"):
-                    remade[number] = read_remade(stack.enter_context(h5py.File(place, "r")))
+                with reading(place, advice=WITHOUT, parsing=True):
+                    remade[number] = read_remade(stack.enter_context(open_stored(place)))
         _check_remade(str(path), cells, log, remade)
         yield Original(cells, log, remade, folded)
 
@@ -130,7 +132,7 @@ def check_undecided(path: Path) -> None:
     decided_cells = journal_of(path).exists()
     if path.is_file() and h5py.is_hdf5(path):
         advice = "it may hold decisions by hand: move it away"
-        with reading(path, advice=advice), h5py.File(path, "r") as file:
+        with reading(path, advice=advice), open_stored(path) as file:
             decided_cells |= CURATION in file
     if decided_cells:
         raise InputError(
@@ -351,7 +353,7 @@ def _remade_groups(group: h5py.Group, where: str) -> Iterator[tuple[str, h5py.Gr
     parts = group.get("remade")
     for number in parts if isinstance(parts, h5py.Group) else ():
         part = parts.get(number)
-        if not number.isdecimal() or not isinstance(part, h5py.Group):
+        if not str(number).isdecimal() or not isinstance(part, h5py.Group):
             raise InputError(f"{where}/remade/{number} is damaged; copy the file again")
         yield number, part
 
@@ -359,7 +361,7 @@ def _remade_groups(group: h5py.Group, where: str) -> Iterator[tuple[str, h5py.Gr
 def _read_log(group: h5py.Group, where: str) -> tuple[Entry, ...]:
     try:
         return entries_of([json.loads(hdf5.text(line)) for line in whole(group["log"])])
-    except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+    except (*VALUES, InputError) as error:
         raise InputError(f"{where}/log is damaged ({error})") from error
 
 

@@ -21,6 +21,7 @@ from calcium_lightning.io.cells_stream import FORMAT, VERSION
 from calcium_lightning.io.kind import is_cells
 from calcium_lightning.io.results.build import Footprints
 from calcium_lightning.io.results.table import find_program
+from calcium_lightning.io.stored import open_stored
 
 
 def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintSet]:
@@ -42,7 +43,7 @@ def read_footprints(path: Path | str, rejected: bool = False) -> list[FootprintS
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    with reading(path):
+    with reading(path, parsing=True):
         program = find_program(path)
         if program is not None:
             return [_others(path, program.footprints(path), rejected)]
@@ -79,7 +80,7 @@ def _others(path: Path, found: Footprints, rejected: bool) -> FootprintSet:
 def _groups(path: Path) -> list[str]:
     """Groups of sparse footprints in a file that isn't a cells file."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_stored(path) as file:
             if "format" in file.attrs or "footprints" in file:
                 return []
             return [
@@ -91,7 +92,7 @@ def _groups(path: Path) -> list[str]:
 
 def _group(path: Path, name: str) -> FootprintSet:
     """One session of several in a file, none of whose cells is rejected."""
-    with h5py.File(path, "r") as file:
+    with open_stored(path) as file:
         footprints, frame_shape = hdf5.read_footprints(file, name)
     count = footprints.shape[0]
     return FootprintSet(

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading, reason
-from calcium_lightning.io.stored import check_frame, check_stored
+from calcium_lightning.io.stored import check_frame, check_stored, open_stored
 
 #: chunk size of frame stacks, bytes: large enough to decompress fast, small enough to seek
 CHUNK_BYTES = 2 << 20
@@ -78,7 +78,7 @@ def open_any(path: Path) -> h5py.File:
     load_plugins()
     with reading(path):
         try:
-            return h5py.File(path, "r")
+            return open_stored(path)
         except OSError as error:
             if "truncated" in str(error):
                 raise InputError(f"{path}: a truncated HDF5 file; copy it again, or make it anew") from error
@@ -131,7 +131,8 @@ def texts(group: h5py.Group | None) -> dict[str, str]:
 def number(value: Any) -> float:
     """An attribute as a number; NaN where it is missing or none."""
     try:
-        return float(np.asarray(value).reshape(-1)[0])
+        first = np.asarray(value).reshape(-1)[0]
+        return float("nan") if np.iscomplexobj(first) else float(first)
     except (TypeError, ValueError, IndexError, OverflowError):
         return float("nan")
 

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from calcium_lightning.core.atomic import sync
 from calcium_lightning.core.decisions import Entry, entry_of
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import check_regular
+from calcium_lightning.core.reading import VALUES, check_regular
 
 FORMAT, VERSION = "calcium-lightning-decisions", 1
 LOG, LOCK, ADDRESS = "log.jsonl", "lock", "address"
@@ -82,7 +82,7 @@ def read_journal(cells: Path, fingerprint: str | None = None) -> Pending | None:
         if fingerprint is not None and header.get("fingerprint") != fingerprint:
             return None
         entries = tuple(entry_of(json.loads(line)) for line in lines[1:])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError) as error:
+    except (*VALUES, InputError) as error:
         raise InputError(f"{folder / LOG}: no journal of decisions ({error}); move it away") from error
     made = {int(found[1]): path for path in folder.iterdir() if (found := REMADE.fullmatch(path.name))}
     return Pending(entries, made)

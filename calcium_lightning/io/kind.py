@@ -14,6 +14,7 @@ import h5py
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.stored import open_stored
 
 Seen = TypeVar("Seen")
 SESSION, CELLS = "calcium-lightning-session", "calcium-lightning-cells"
@@ -54,7 +55,7 @@ def _said(path: Path) -> str:
 def _look(path: Path, see: Callable[[h5py.File], Seen], otherwise: Seen) -> Seen:
     """What is seen in a file, or something else where it can't be read: whoever reads it says why."""
     try:
-        with reading(path), h5py.File(path, "r") as file:
+        with reading(path), open_stored(path) as file:
             return see(file)
     except (InputError, OSError):
         return otherwise

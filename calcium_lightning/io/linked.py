@@ -15,6 +15,7 @@ import h5py
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import reading
+from calcium_lightning.io.stored import open_stored
 
 #: where NWB names the videos of a series
 VIDEOS = "external_file"
@@ -44,7 +45,7 @@ def files_beside(path: Path, name: str = "/") -> list[Path]:
 
 
 def _follow(path: Path, name: str, found: set[Path], seen: set[tuple[Path, str]]) -> None:
-    with reading(path), h5py.File(path, "r") as file:
+    with reading(path), open_stored(path) as file:
         named = list(_named(file, name))
     for item, inside in named:
         for place in _places(path, item):

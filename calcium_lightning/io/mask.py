@@ -8,6 +8,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import NO_ARRAY, check_regular
+from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.readers.images import read_picture
 
 ENDINGS = (".npy", ".png", ".tif", ".tiff")
@@ -33,10 +34,13 @@ def read_mask(path: Path | str) -> np.ndarray:
         raise InputError(f"field={path}: no such file{nearest(path.name, siblings)}")
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"field={path}: expected a mask as {', '.join(ENDINGS)}")
-    try:
-        mask = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else read_picture(path)
-    except NO_ARRAY as error:
-        raise InputError(f"field={path}: can't be read ({' '.join(str(error).split())})") from error
+    if path.suffix.lower() == ".npy":
+        mask = read_array(path, f"field={path}")
+    else:
+        try:
+            mask = read_picture(path)
+        except NO_ARRAY as error:
+            raise InputError(f"field={path}: can't be read ({' '.join(str(error).split())})") from error
     if mask.ndim != 2:
         raise InputError(f"field={path}: shape {mask.shape}, expected one value a pixel (H, W)")
     if not np.any(mask):

@@ -50,7 +50,7 @@ class Session(BaseSession):
         self._dataset: h5py.Dataset | None = None
         self._inflater: Inflater | None = None
         frames = self._frames()
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             attributes = dict(frames.attrs)
         if frames.dtype not in DTYPES:
             raise InputError(
@@ -61,7 +61,7 @@ class Session(BaseSession):
         count, height, width = frames.shape
         self.shape = (count, height, width)
         check_frame(f"{self.path}: /frames", height, width)
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             there, why = frames_stored(frames)
         if why:
             raise InputError(
@@ -105,7 +105,7 @@ class Session(BaseSession):
 
     def _frames(self) -> h5py.Dataset:
         if not self._dataset:
-            with reading(self.path):
+            with reading(self.path, parsing=True):
                 self._dataset = hdf5.stream(hdf5.dataset(self._open(), "frames", 3, "fiu"))
                 self._inflater = Inflater(self._dataset) if Inflater.can(self._dataset) else None
         return self._dataset
@@ -151,7 +151,7 @@ class Session(BaseSession):
     def field_given(self) -> bool:
         """Whether a person said which pixels are recording, so that nobody need guess."""
         file = self._open()
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             given = file["field"].attrs.get("given", False) if "field" in file else False
         return hdf5.flag(given, f"{self.path}: /field's given")
 
@@ -168,21 +168,21 @@ class Session(BaseSession):
         ``session_start_time`` (ISO 8601), ``subject_id``, ``experiment``, ``experimenter``, ``device``.
         """
         file = self._open()
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             return hdf5.texts(file.get("metadata"))
 
     @property
     def behavior(self) -> tuple[Behavior, ...]:
         """Times of behaviour in the clock of the time stamps, where the file has any."""
         file = self._open()
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             return read_group(file)
 
     @property
     def truth(self) -> Truth | None:
         """The truth, where the file has any. For evaluation and the labels of pretraining only."""
         file = self._open()
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             there, drawn = "truth" in file, "truth/footprints" in file
         if not there:
             return None
@@ -209,7 +209,7 @@ class Session(BaseSession):
         self, name: str, shape: tuple[int | None, ...], dtype: Any, finite: bool = False
     ) -> np.ndarray | None:
         file = self._open()
-        with reading(self.path):
+        with reading(self.path, parsing=True):
             there = name in file
         return hdf5.read(file, name, shape, dtype, finite) if there else None
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import check_regular
+from calcium_lightning.io.heaps import check_heaps
 
 #: a dataset of so many bytes isn't read whole where less than this share of them is stored
 LARGE, LEAST_SHARE = 1 << 30, 1 / 200
@@ -29,17 +30,32 @@ LEAST_CHUNK = 4
 
 
 def check_frame(where: str, height: int, width: int) -> None:
-    """Refuse frames of a size that no microscope has.
+    """Refuse frames of a size that no microscope has, or of none.
 
     Raises
     ------
     InputError
         After ``where``.
     """
-    if height * width > MOST_PIXELS:
+    if min(height, width) < 0 or height * width > MOST_PIXELS:
         raise InputError(
             f"{where}: frames of {height} x {width} pixels; more than {MOST_PIXELS} are taken for damage"
         )
+
+
+def open_stored(path: Path | str) -> h5py.File:
+    """Open a stranger's HDF5 file for reading, once it is known that HDF5 comes to an end with it.
+
+    Raises
+    ------
+    InputError
+        For a pipe, or a file in which HDF5 would read for ever.
+    OSError
+        If it is no HDF5 file.
+    """
+    check_regular(path)
+    check_heaps(path)
+    return h5py.File(path, "r")
 
 
 @contextmanager
@@ -53,8 +69,7 @@ def open_results(path: Path) -> Iterator[h5py.File]:
     OSError
         If it is no HDF5 file.
     """
-    check_regular(path)
-    with h5py.File(path, "r") as file:
+    with open_stored(path) as file:
 
         def visit(name: str, node: object) -> None:
             if isinstance(node, h5py.Dataset):
@@ -108,6 +123,8 @@ def frames_stored(dataset: h5py.Dataset, axis: int = 0) -> tuple[int, str]:
     if not dataset.size:
         return length, ""
     if dataset.is_virtual:
+        if named := circle(dataset):
+            return 0, named
         return _virtual(dataset, axis, length)
     if dataset.external:
         return _external(dataset, axis, length)
@@ -156,22 +173,61 @@ def check_promise(dataset: h5py.Dataset, where: str) -> None:
     InputError
         After ``where``.
     """
+    if named := circle(dataset):
+        raise InputError(f"{where} can't be read: {named}")
     size, stored = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
     if size > LARGE and not dataset.is_virtual and stored < size * LEAST_SHARE:
         raise InputError(f"{where} promises {size} bytes and holds {stored}; the file is damaged")
 
 
 def whole(dataset: h5py.Dataset) -> Any:
-    """Everything in a dataset that somebody else made, unless it promises far more than it holds.
+    """Everything in a dataset that somebody else made, unless it is none, or promises more than it holds.
 
     Raises
     ------
     InputError
         Naming the file and the dataset.
     """
+    if not isinstance(dataset, h5py.Dataset):
+        raise InputError(f"{dataset.file.filename}: {dataset.name} is a group; the file is damaged")
     if dataset.size:
         check_promise(dataset, f"{dataset.file.filename}: {dataset.name}")
     return dataset[()]
+
+
+def circle(dataset: h5py.Dataset, above: tuple[tuple[str, str], ...] = ()) -> str:
+    """What of a virtual dataset is made of the whole again, on which HDF5 crashes; empty where nothing is."""
+    if not dataset.is_virtual:
+        return ""
+    file = Path(os.fsdecode(dataset.file.filename)).absolute()
+    here = (*above, (str(file.resolve()), str(dataset.name)))
+    for name, inside in {(part.file_name, part.dset_name) for part in dataset.virtual_sources()}:
+        within = name == "."
+        place = file if within else _place(file.parent, name)
+        if place is None:
+            continue
+        inside = f"/{inside.strip('/')}"
+        if (str(place.resolve()), inside) in here:
+            return f"{dataset.name} is made of {inside}, which is made of it"
+        if within:
+            found = _circle_in(dataset.file, inside, here)
+        else:
+            with open_stored(place) as source:
+                found = _circle_in(source, inside, here)
+        if found:
+            return found
+    return ""
+
+
+def _circle_in(file: h5py.File, name: str, above: tuple[tuple[str, str], ...]) -> str:
+    node = file.get(name)
+    return circle(node, above) if isinstance(node, h5py.Dataset) else ""
+
+
+def _place(folder: Path, name: str) -> Path | None:
+    """Where a file is that a virtual dataset names; None where it isn't."""
+    given = Path(name)
+    return next((path for path in (given, folder / given, folder / given.name) if path.is_file()), None)
 
 
 def _virtual(dataset: h5py.Dataset, axis: int, length: int) -> tuple[int, str]:
@@ -196,11 +252,10 @@ def _gone(dataset: h5py.Dataset, folder: Path, name: str, inside: str) -> str:
         return "" if inside in dataset.file else f"no dataset {inside} in this file"
     if "%b" in name:
         return ""
-    given = Path(name)
-    place = next((path for path in (given, folder / given, folder / given.name) if path.is_file()), None)
+    place = _place(folder, name)
     if place is None:
         return f"{name} isn't there"
-    with h5py.File(place, "r") as file:
+    with open_stored(place) as file:
         node = file.get(inside)
         if not isinstance(node, h5py.Dataset):
             return f"no dataset {inside} in {name}"

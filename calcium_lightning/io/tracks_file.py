@@ -19,12 +19,12 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.links import LinkedTracks, link_entries_of
-from calcium_lightning.core.reading import reading
+from calcium_lightning.core.reading import VALUES, reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.footprints import content_of
 from calcium_lightning.io.hdf5_output import create_file
-from calcium_lightning.io.stored import whole
+from calcium_lightning.io.stored import open_stored, whole
 
 FORMAT, VERSION = "calcium-lightning-tracks", 1
 #: what was decided, and what was found before
@@ -103,7 +103,7 @@ def check_unlinked(path: Path) -> None:
     """
     if path.is_file() and h5py.is_hdf5(path):
         advice = "it may hold decisions by hand: move it away"
-        with reading(path, advice=advice), h5py.File(path, "r") as file:
+        with reading(path, advice=advice), open_stored(path) as file:
             decided = CURATION in file
         if decided:
             words = "holds links decided by hand, which overwrite=true would lose"
@@ -137,7 +137,7 @@ def read_linked(path: Path | str) -> LinkedTracks:
     InputError
         If the file is missing, of another format or version, or breaks the contract.
     """
-    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path):
+    with hdf5.open_file(Path(path), FORMAT, VERSION) as file, reading(path, parsing=True):
         members = _read_members(file, "")
         cell = members["cell"]
         count = cell.shape[1]
@@ -198,7 +198,7 @@ def _linked(file: h5py.File, tracks: Tracks, where: str) -> LinkedTracks:
         found = replace(tracks, **members, expected_false=hdf5.number(automatic.attrs["expected_false"]))
         log = link_entries_of([json.loads(hdf5.text(line)) for line in whole(file[f"{CURATION}/log"])])
         return LinkedTracks.of(found, log)
-    except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+    except (*VALUES, InputError) as error:
         raise InputError(f"{where} is damaged ({error}); track again") from error
 
 

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import NO_ARRAY
 from calcium_lightning.core.truth import Truth
+from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.session import Session
 
 #: a mask is scaled to the field: from a square, or with proportions that differ by so much at most
@@ -91,9 +92,9 @@ def _own(path: Path, shape: tuple[int, int, int]) -> Truth | None:
 
 def _load(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
     ending = path.suffix.lower()
+    if ending == ".npy":
+        return read_array(path, f"truth={path}")
     try:
-        if ending == ".npy":
-            return np.load(path, allow_pickle=False)
         if ending == ".png":
             from calcium_lightning.io.readers.images import read_picture
 
@@ -112,13 +113,14 @@ def _load(path: Path, key: str | None) -> np.ndarray | sparse.spmatrix:
 def _load_hdf5(path: Path, key: str | None, matlab: bool) -> np.ndarray:
     from calcium_lightning.io.hdf5 import open_any
     from calcium_lightning.io.readers.hdf5 import datasets
+    from calcium_lightning.io.stored import whole
 
     with open_any(path) as file:
         nodes = {name: node for name, node in datasets(file) if node.ndim in (2, 3) and min(node.shape) > 1}
         name = _choose(
             path, key.strip("/") if key else None, {name: node.shape for name, node in nodes.items()}
         )
-        array = np.asarray(nodes[name])
+        array = np.asarray(whole(nodes[name]))
     return array.T if matlab else array
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import mapping, read_json
-from calcium_lightning.core.reading import NO_ARRAY
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.results.table import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.truth import read_truth as read_foreign
@@ -176,13 +176,9 @@ def _annotation(path: Path) -> np.ndarray:
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
-    try:
-        mask = np.load(path, allow_pickle=False)
-    except NO_ARRAY as error:
-        raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
-    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "biuf":
-        shape = getattr(mask, "shape", "an archive")
-        raise InputError(f"{path}: a mask is one array of numbers with two dimensions, this is {shape}")
+    mask = read_array(path)
+    if mask.ndim != 2 or mask.dtype.kind not in "biuf":
+        raise InputError(f"{path}: a mask is one array of numbers with two dimensions, this is {mask.shape}")
     return mask
 
 

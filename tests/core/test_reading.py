@@ -58,3 +58,16 @@ def test_json_is_bounded(tmp_path):
     path.write_text("[" * 100_000)
     with pytest.raises(InputError, match="not JSON"):
         read_json(path)
+
+
+def test_values_that_our_own_parsing_stumbles_over_are_the_file_s(monkeypatch):
+    from calcium_lightning.io import stored
+
+    monkeypatch.setattr(stored, "MOST_PIXELS", "none")
+    line = r"a\.h5: can't be read \(TypeError: '>' not supported"
+    with pytest.raises(InputError, match=line) as caught, reading("a.h5", parsing=True):
+        stored.check_frame("a.h5", 3, 4)
+    assert isinstance(caught.value.__cause__, TypeError)
+    monkeypatch.delattr(stored, "MOST_PIXELS")
+    with pytest.raises(NameError), reading("a.h5", parsing=True):  # no value makes that
+        stored.check_frame("a.h5", 3, 4)

@@ -44,3 +44,16 @@ def test_a_pipe_is_no_mask(tmp_path):
     os.mkfifo(tmp_path / "f.npy")
     with pytest.raises(InputError, match="no regular file"):
         read_mask(tmp_path / "f.npy")
+
+
+def test_an_array_that_is_none_or_promises_too_much_is_no_mask(tmp_path):
+    np.savez(tmp_path / "several.npz", a=np.ones((3, 3)))
+    (tmp_path / "several.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(InputError, match=r"field=.*a\.npy: can't be read"):
+        read_mask(tmp_path / "a.npy")
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000)}\n"
+    (tmp_path / "a.npy").write_bytes(
+        b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(80)
+    )
+    with pytest.raises(InputError, match="promises 8000000000000 bytes, 80 are there"):
+        read_mask(tmp_path / "a.npy")

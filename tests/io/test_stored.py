@@ -7,8 +7,9 @@ from helpers.tiny_session import make_session
 
 from calcium_lightning.core.atomic import atomic_path, steady
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.heaps import MARK, check_heaps
 from calcium_lightning.io.session import Session
-from calcium_lightning.io.stored import frames_stored, open_results, whole
+from calcium_lightning.io.stored import frames_stored, open_results, open_stored, whole
 
 
 @pytest.fixture
@@ -145,3 +146,32 @@ def test_one_value_that_was_made_huge_is_not_read(tmp_path):
         assert isinstance(whole(file["none"]), h5py.Empty)
         with pytest.raises(InputError, match=r"series\.nwb: /huge promises 8000000000 bytes and holds 0"):
             whole(file["huge"])
+
+
+def test_a_dataset_that_is_made_of_itself_is_refused_as_hdf5_crashes_on_it(file):
+    def virtual(name, source, inside):
+        layout = h5py.VirtualLayout((4, 4, 4), "u1")
+        layout[...] = h5py.VirtualSource(source, inside, (4, 4, 4))
+        return file.create_virtual_dataset(name, layout)
+
+    file["plain"] = np.ones((4, 4, 4), np.uint8)
+    assert frames_stored(virtual("fine", ".", "plain")) == (4, "")
+    assert whole(file["fine"]).all()
+    virtual("there", ".", "back")
+    for node in (virtual("self", ".", "self"), virtual("back", ".", "there")):
+        assert frames_stored(node)[0] == 0
+        with pytest.raises(InputError, match="which is made of it"):
+            whole(node)
+
+
+def test_a_lost_block_in_which_hdf5_would_read_for_ever_is_found_before(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as made:
+        made.attrs["text"] = ["one", "two"]
+        made.create_dataset("names", data=["three"] * 700, dtype=h5py.string_dtype())
+    check_heaps(path)
+    content = path.read_bytes()
+    at = content.index(MARK) + 16
+    path.write_bytes(content[:at] + bytes(512) + content[at + 512 :])
+    with pytest.raises(InputError, match=f"damaged at byte {at - 16}, where it holds text"):
+        open_stored(path)

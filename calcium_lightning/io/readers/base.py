@@ -8,7 +8,9 @@ formats there are (:mod:`calcium_lightning.io.readers.formats`).
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +19,12 @@ from types import MappingProxyType, TracebackType
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io.readers.clock import Clock
+
+#: characters of a text about a recording
+LONGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ class Recording(abc.ABC):
         """
         blocks, index = self.blocks(start, stop, size), start
         while True:
-            with reading(self.path, f"from frame {index} on it"):
+            with reading(self.path, f"from frame {index} on it", parsing=True):
                 block = next(blocks, None)
             if block is None:
                 return
@@ -174,8 +180,9 @@ class Recording(abc.ABC):
         for text in clock.notes:
             self.note(f"{name}: {text}" if name else text)
         if clock.start is not None:
-            began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
-            self.about = {"session_start_time": began, **self.about}
+            with suppress(ValueError, OverflowError, OSError):  # ticks of some clock, and no date
+                began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
+                self.about = {"session_start_time": began, **self.about}
 
     def wrong_size(self, frame: int, found: tuple[int, ...]) -> InputError:
         """Give the error for a frame whose size is not the first one's."""
@@ -217,6 +224,34 @@ class Recording(abc.ABC):
             until = f" stop={last}" if last < self.n_frames else ""
             ways.append(f"start={begin}{until} {'the' if ways else 'takes the'} {last - begin} behind it")
         return f", or {' and '.join(ways)}" if ways else ""
+
+
+def check_facts(recording: Recording) -> None:
+    """Refuse, or leave out, what a reader took from its file and no recording can have.
+
+    Raises
+    ------
+    InputError
+        For frames without pixels.
+    """
+    if min(recording.shape[1:]) < 1:
+        raise InputError(f"{recording.path}: frames of the size {recording.shape[1:]} hold nothing")
+    if recording.fps is not None and not 0 < recording.fps < math.inf:
+        recording.fps = None
+    if recording.pixel_size_um is not None and not 0 < recording.pixel_size_um < math.inf:
+        recording.pixel_size_um = None
+    times = recording.timestamps
+    if times is not None and not np.isfinite(times).all():
+        recording.timestamps, recording.clock_problem = (
+            None,
+            f"{recording.path}: its time stamps are no numbers",
+        )
+    recording.about = {name: plain(text) for name, text in recording.about.items()}
+
+
+def plain(text: str) -> str:
+    """Text that an attribute of HDF5 can hold."""
+    return readable(text).replace("\0", "")[:LONGEST]
 
 
 def shifted(gap: Break, offset: int, name: str) -> Break:

@@ -18,7 +18,7 @@ from calcium_lightning.io.hdf5 import number
 from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options, choose
-from calcium_lightning.io.stored import whole
+from calcium_lightning.io.stored import open_stored, whole
 
 _NAME = re.compile(r"d1_(\d+)_d2_(\d+)(?:_d3_(\d+))?_order_([CF])_frames_(\d+)")
 
@@ -67,7 +67,7 @@ def open_results(path: Path, options: Options) -> Recording:
     InputError
         If it isn't named, or isn't there.
     """
-    with h5py.File(path, "r") as file:
+    with open_stored(path) as file:
         node = file.get("mmap_file", file.get("params/data/fnames"))
         value = whole(node) if isinstance(node, h5py.Dataset) else b""
         rate = file.get("params/data/fr")

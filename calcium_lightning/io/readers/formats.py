@@ -12,7 +12,7 @@ from pathlib import Path
 
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import check_no_pipe, reading
-from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.base import Recording, check_facts
 from calcium_lightning.io.readers.own import own_recording
 from calcium_lightning.io.readers.series import others_of
 from calcium_lightning.io.stored import check_frame
@@ -87,10 +87,11 @@ class Format:
         """
         function = self.opener.partition(":")[2]
         opener = getattr(import_module(f"{__package__}.{self.module}"), function)
-        with reading(path):
+        with reading(path, parsing=True):
             recording: Recording = opener(path, options)
         try:
             check_frame(str(path), *recording.shape[1:])
+            check_facts(recording)
         except InputError:
             recording.close()
             raise

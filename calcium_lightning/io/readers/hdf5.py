@@ -15,7 +15,7 @@ from calcium_lightning.io.hdf5 import open_any, text
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
-from calcium_lightning.io.stored import frames_stored
+from calcium_lightning.io.stored import frames_stored, whole
 
 #: names under which frame rates are found beside datasets in the wild (CaImAn's is "fr")
 RATE_NAMES = ("fps", "frame_rate", "framerate", "frameRate", "fr", "Fs", "sampling_rate")
@@ -161,7 +161,7 @@ class Hdf5Recording(ArrayRecording):
             if (
                 isinstance(node, h5py.Dataset)
                 and node.size == 1
-                and (value := _positive(node[()])) is not None
+                and (value := _positive(whole(node))) is not None
             ):
                 return value
         return None

@@ -14,6 +14,8 @@ from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positive, datasets
+from calcium_lightning.io.sparse import checked
+from calcium_lightning.io.stored import whole
 
 #: sizes (y, x, time) that stand beside frames whose pixels are one column (CNMF, NoRMCorre)
 SIZE_NAMES = ("Ysiz", "sizY", "siz")
@@ -109,7 +111,7 @@ class Matlab73Recording(Hdf5Recording):
             for word in SIZE_NAMES:
                 size = node.parent.get(word)
                 if node.ndim == 2 and isinstance(size, h5py.Dataset) and size.size == 3:
-                    wanted = _sizes(size[()], node.shape[::-1])
+                    wanted = _sizes(whole(size), node.shape[::-1])
                     if wanted is not None:
                         found[name] = wanted
         return found
@@ -167,11 +169,15 @@ def variables(path: Path) -> dict[str, tuple[int, ...]]:
 def load_variable(path: Path, name: str) -> Any:
     """Read one variable of a ``.mat`` file before version 7.3, or ``a.b``, a field of a structure."""
     from scipy import io
+    from scipy.sparse import issparse
 
     variable, _, field = name.partition(".")
     try:
         value = io.loadmat(path, variable_names=[variable])[variable]
-        return value[0, 0][field] if field else value
+        value = value[0, 0][field] if field else value
+        return checked(value, f"{path}: {name}") if issparse(value) else value
+    except InputError:
+        raise
     except MemoryError:
         raise
     except Exception as error:

@@ -154,7 +154,7 @@ def _start(began: Mapping[str, Any]) -> str | None:
         )
         passed = timedelta(milliseconds=int(began.get("msec", 0)))
         local: datetime | None = datetime(year, month, day, hour, minute, second) + passed
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         local = None
     try:
         moment = datetime.fromtimestamp(int(began["msecSinceEpoch"]) / 1e3, tz=UTC)

@@ -10,6 +10,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from calcium_lightning.core.errors import InputError, nearest
+from calcium_lightning.io.npy import read_header
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options
@@ -58,7 +59,7 @@ class NumpyRecording(ArrayRecording):
 def _mapped(path: Path) -> tuple[np.ndarray, int]:
     """An array in its file, and how long its header says it is: of one that was cut off what is there."""
     with path.open("rb") as stream:
-        shape, fortran, dtype, start = _read_header(stream)
+        shape, fortran, dtype, start = read_header(stream)
     each = math.prod(shape[1:]) * dtype.itemsize
     there = (path.stat().st_size - start) // each if shape and each else 0
     if fortran or not shape or there >= shape[0] or dtype.hasobject:
@@ -77,19 +78,9 @@ def _check_member(archive: ZipFile, name: str) -> None:
         if not start.startswith(b"\x93NUMPY"):
             return
         stream.seek(0)
-        shape, _, dtype, _ = _read_header(stream)
+        shape, _, dtype, _ = read_header(stream)
     if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
         raise ValueError(f"{name} promises {shape} values of {dtype}, and they aren't there")
-
-
-def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order and type that a header of either version tells, and where the numbers begin."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
-    if min(shape, default=0) < 0:
-        raise ValueError(f"a shape of {shape}")
-    return shape, fortran, dtype, stream.tell()
 
 
 def _of_archive(path: Path, key: str | None) -> tuple[Any, str, float | None]:

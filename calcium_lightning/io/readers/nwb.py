@@ -86,9 +86,8 @@ class NwbRecording(Hdf5Recording):
             group = self._series(options.key)
             self.key = str(group.name)
             data = group.get("data")
-            self.external = (
-                [text(name) for name in group["external_file"][:]] if "external_file" in group else []
-            )
+            named = whole(group["external_file"]) if "external_file" in group else ()
+            self.external = [text(name) for name in np.ravel(named)]
             self.shape = (0, 0, 0)
             if not self.external:
                 if not isinstance(data, h5py.Dataset) or 0 in data.shape:

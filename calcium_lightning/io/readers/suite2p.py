@@ -46,7 +46,9 @@ def open_binary(path: Path, options: Options) -> Recording:
     try:
         height, width = int(ops["Ly"]), int(ops["Lx"])
         frames = int(ops.get("nframes") or path.stat().st_size // (2 * height * width))
-    except (KeyError, TypeError, ValueError) as error:
+        if min(height, width, frames) < 1:
+            raise ValueError(f"{frames} frames of {height} x {width}")
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{path.parent / 'ops.npy'}: doesn't say the frames' size (Ly, Lx)") from error
     recording = RawRecording(path, (frames, height, width), np.dtype("<i2"))
     rate = ops.get("fs")

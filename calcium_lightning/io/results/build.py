@@ -15,6 +15,8 @@ from scipy.sparse import csr_matrix, diags
 
 from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.sparse import checked
+from calcium_lightning.io.stored import check_frame
 
 #: what a note says where times count frames
 UNTIMED = "times count frames (1 Hz), fps= says how fast they came"
@@ -48,11 +50,17 @@ class Footprints:
         InputError
             If they don't fit the field.
         """
-        matrix = csr_matrix(self.matrix, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = checked(csr_matrix(self.matrix, dtype=np.float32), path)
         matrix.data = np.nan_to_num(np.maximum(matrix.data, 0), posinf=0)
         matrix.eliminate_zeros()
         matrix.sum_duplicates()
         height, width = self.frame_shape
+        check_frame(str(path), height, width)
+        if matrix.nnz and matrix.data.max() > LARGEST:
+            raise InputError(
+                f"{path}: its footprints reach {matrix.data.max():g}; the file is damaged, make it anew"
+            )
         if self.accepted is not None and len(self.accepted) != matrix.shape[0]:
             raise InputError(
                 f"{path}: says of {len(self.accepted)} cells whether they count, and has {matrix.shape[0]}"
@@ -116,7 +124,7 @@ def cells_of(
     count = matrix.shape[0]
     peaks = matrix.max(1).toarray().ravel() if matrix.nnz else np.zeros(count)
     scale = np.where(peaks > 0, peaks, 1).astype(np.float32)
-    matrix = csr_matrix(diags(1 / scale) @ matrix, dtype=np.float32)
+    matrix = csr_matrix(diags(1 / scale.astype(np.float64)) @ matrix, dtype=np.float32)
     given = next((part for part in (traces, denoised, spikes) if part is not None), np.zeros((count, 0)))
     length = np.shape(given)[1] if np.ndim(given) == 2 else -1
 

@@ -15,7 +15,8 @@ from scipy.sparse import csc_matrix, csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
-from calcium_lightning.io.stored import open_results
+from calcium_lightning.io.sparse import checked
+from calcium_lightning.io.stored import open_results, open_stored, whole
 
 #: CaImAn's name of a quality -> ours
 QUALITY = {"SNR_comp": "snr", "r_values": "r_values", "cnn_preds": "cnn"}
@@ -26,7 +27,7 @@ def suits(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() not in (".hdf5", ".h5"):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_stored(path) as file:
             return isinstance(file.get("estimates/A"), h5py.Group)
     except (OSError, RuntimeError):
         return False
@@ -54,7 +55,7 @@ def footprints(path: Path) -> Footprints:
         raise InputError(f"{path}: CaImAn's results without footprints (estimates/A)")
     data, indices, indptr, shape = parts
     try:
-        columns = csc_matrix((data, indices, indptr), tuple(np.asarray(shape).ravel()))
+        columns = checked(csc_matrix((data, indices, indptr), tuple(np.asarray(shape).ravel())), path)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: footprints (estimates/A) that don't fit together ({error})") from error
     count = columns.shape[1]
@@ -111,5 +112,5 @@ def _array(group: h5py.Group, *names: str) -> np.ndarray | None:
     for name in names:
         node = group.get(name)
         if isinstance(node, h5py.Dataset) and node.dtype.kind in "fiub":
-            return np.asarray(node[()])
+            return np.asarray(whole(node))
     return None

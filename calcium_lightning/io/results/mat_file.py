@@ -15,7 +15,8 @@ from scipy.sparse import csc_matrix
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.readers.matlab import load_variable, variables
-from calcium_lightning.io.stored import open_results
+from calcium_lightning.io.sparse import checked
+from calcium_lightning.io.stored import open_results, whole
 
 #: structures within structures deeper than this are nothing that holds cells
 DEEPEST = 4
@@ -56,12 +57,12 @@ def _of(node: h5py.Dataset | h5py.Group | None, depth: int = 0) -> Any:
     if isinstance(node, h5py.Dataset):
         if node.dtype.kind not in "fiub" or "MATLAB_empty" in node.attrs:
             return np.zeros((0, 0))
-        return np.asarray(node[()]).T
+        return np.asarray(whole(node)).T
     if "MATLAB_sparse" in node.attrs:
         rows = int(hdf5.number(node.attrs["MATLAB_sparse"]))
-        starts = np.asarray(node["jc"][()], np.int64)
+        starts = np.asarray(whole(node["jc"]), np.int64)
         if "data" not in node:
             return csc_matrix((rows, len(starts) - 1))
-        parts = (np.asarray(node["data"][()], float), np.asarray(node["ir"][()], np.int64), starts)
-        return csc_matrix(parts, (rows, len(starts) - 1))
+        parts = (np.asarray(whole(node["data"]), float), np.asarray(whole(node["ir"]), np.int64), starts)
+        return checked(csc_matrix(parts, (rows, len(starts) - 1)), f"{node.file.filename}: {node.name}")
     return {name: _of(child, depth + 1) for name, child in node.items()} if depth < DEEPEST else {}

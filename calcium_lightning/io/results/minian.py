@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
+from calcium_lightning.io.stored import open_stored
 
 #: what is read of Minian's arrays
 ARRAYS = ("A", "C", "S", "YrA", "motion", "max_proj")
@@ -22,10 +23,8 @@ ARRAYS = ("A", "C", "S", "YrA", "motion", "max_proj")
 def suits(path: Path) -> bool:
     """A folder with ``A.zarr`` in it, or in its ``minian``; a netCDF file with A, C and ``unit_id``."""
     if path.is_file() and path.suffix.lower() == ".nc":
-        import h5py
-
         try:
-            with h5py.File(path, "r") as file:
+            with open_stored(path) as file:
                 return "A" in file and "unit_id" in file
         except (OSError, RuntimeError):
             return False

@@ -16,7 +16,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
-from calcium_lightning.io.stored import open_results
+from calcium_lightning.io.stored import open_results, open_stored, whole
 
 #: series that hold each course, by our name and by those of others
 TRACES = ("traces", "RoiResponseSeries", "Fluorescence", "raw", "dff", "DfOverF")
@@ -28,7 +28,7 @@ def suits(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() != ".nwb":
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_stored(path) as file:
             return bool(_of_type(file, "PlaneSegmentation"))
     except (OSError, RuntimeError):
         return False
@@ -46,7 +46,7 @@ def footprints(path: Path) -> Footprints:
         table = _table(path, file)
         matrix, frame_shape = _masks(path, file, table)
         accepted = next(
-            (table[name][()].ravel() for name in ("accepted", "Accepted", "keep") if name in table), None
+            (whole(table[name]).ravel() for name in ("accepted", "Accepted", "keep") if name in table), None
         )
     return Footprints(
         matrix, frame_shape, None if accepted is None else numbers(path, "verdicts", accepted) > 0
@@ -70,14 +70,14 @@ def read(path: Path) -> Cells:
         def course(names: tuple[str, ...]) -> np.ndarray | None:
             for name in names:
                 if name in series and series[name]["data"].ndim == 2:
-                    values = numbers(path, name, series[name]["data"][()])
+                    values = numbers(path, name, whole(series[name]["data"]))
                     if values.shape[1] == count:
                         return values.T
             return None
 
         clock = next((node for name in TRACES if (node := series.get(name)) is not None), None)
         rate, times = _clock(clock)
-        base = table["baseline"][()] if "baseline" in table else None
+        base = whole(table["baseline"]) if "baseline" in table else None
         traces = course(TRACES)
         return cells_of(
             path,
@@ -87,7 +87,7 @@ def read(path: Path) -> Cells:
             denoised=course(DENOISED),
             spikes=course(SPIKES),
             baseline=base,
-            quality={name: table[name][()] for name in ("snr", "score") if name in table},
+            quality={name: whole(table[name]) for name in ("snr", "score") if name in table},
             fps=rate,
             timestamps=times,
         )
@@ -103,15 +103,15 @@ def _table(path: Path, file: h5py.File) -> h5py.Group:
 def _masks(path: Path, file: h5py.File, table: h5py.Group) -> tuple[csr_matrix, tuple[int, int]]:
     """Footprints (K, H*W)."""
     if "image_mask" in table:
-        masks = numbers(path, "masks", table["image_mask"][()])
+        masks = numbers(path, "masks", whole(table["image_mask"]))
         if masks.ndim != 3:
             raise InputError(f"{path}: masks of {masks.shape[1:]}; a field of two dimensions is wanted")
         count, width, height = masks.shape
         return csr_matrix(masks.transpose(0, 2, 1).reshape(count, height * width)), (height, width)
     if "pixel_mask" not in table or "pixel_mask_index" not in table:
         raise InputError(f"{path}: a segmentation without image or pixel masks")
-    pixels = table["pixel_mask"][()]
-    ends = numbers(path, "masks", table["pixel_mask_index"][()], np.int64)
+    pixels = whole(table["pixel_mask"])
+    ends = numbers(path, "masks", whole(table["pixel_mask_index"]), np.int64)
     if not {"x", "y", "weight"} <= set(pixels.dtype.names or ()):
         raise InputError(f"{path}: pixel masks without x, y and weight")
     if any(pixels.dtype[name].kind not in "fiu" for name in ("x", "y", "weight")):
@@ -138,11 +138,11 @@ def _clock(series: h5py.Group | None) -> tuple[float | None, np.ndarray | None]:
     """Rate (Hz) and time stamps (s) of a series, as far as it says."""
     if series is None:
         return None, None
-    times = series["timestamps"][()] if "timestamps" in series else None
+    times = whole(series["timestamps"]) if "timestamps" in series else None
     start = series.get("starting_time")
     if start is None:
         return None, times
-    rate, first = hdf5.number(start.attrs.get("rate")), hdf5.number(start[()])
+    rate, first = hdf5.number(start.attrs.get("rate")), hdf5.number(whole(start))
     if rate > 0:
         return rate, first + np.arange(len(series["data"])) / rate
     return None, times

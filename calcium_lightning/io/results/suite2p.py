@@ -15,9 +15,10 @@ from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.reading import NO_ARRAY, check_regular
+from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.readers.suite2p import read_object, read_ops
 from calcium_lightning.io.results.build import Footprints, cells_of
+from calcium_lightning.io.stored import check_frame
 
 #: where Suite2p puts a plane, below the folder that it was given
 PLACES = (".", "plane0", "suite2p/plane0")
@@ -45,8 +46,9 @@ def footprints(path: Path) -> Footprints:
     ops = read_ops(folder / "ops.npy")
     try:
         height, width = int(ops["Ly"]), int(ops["Lx"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{folder / 'ops.npy'}: doesn't say the frames' size (Ly, Lx)") from error
+    check_frame(str(folder / "ops.npy"), height, width)
     matrix = _footprints(folder / "stat.npy", height, width)
     decided = _decided(folder)
     return Footprints(matrix, (height, width), None if decided is None else decided[:, 0] > 0)
@@ -128,12 +130,8 @@ def _footprints(path: Path, height: int, width: int) -> csr_matrix:
 
 def _numbers(path: Path, dimensions: tuple[int, ...] = (2,)) -> np.ndarray:
     """An array of numbers, a row for each cell."""
-    check_regular(path)
-    try:
-        values = np.load(path, allow_pickle=False)
-    except NO_ARRAY as error:
-        raise InputError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+    values = read_array(path)
+    if values.dtype.kind not in "fiub":
         raise InputError(f"{path}: no array of numbers")
     if values.ndim not in dimensions or 0 in values.shape[1:]:
         raise InputError(f"{path}: has shape {values.shape}, a row for each cell is wanted")

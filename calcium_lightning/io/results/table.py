@@ -40,21 +40,21 @@ class Program:
     def suits(self, path: Path) -> bool:
         """Whether a file or folder is of this program; one that can't be read is of none."""
         try:
-            with reading(path):
+            with reading(path, parsing=True):
                 return bool(import_module(f"{__package__}.{self.module}").suits(path))
         except (InputError, OSError):
             return False
 
     def read(self, path: Path) -> Cells:
         """The cells in it."""
-        with reading(path, advice=ADVICE):
+        with reading(path, advice=ADVICE, parsing=True):
             check_no_pipe(path)
             cells: Cells = import_module(f"{__package__}.{self.module}").read(path)
         return cells
 
     def footprints(self, path: Path) -> Footprints:
         """Where the cells in it are; their traces needn't be there."""
-        with reading(path, advice=ADVICE):
+        with reading(path, advice=ADVICE, parsing=True):
             check_no_pipe(path)
             found: Footprints = import_module(f"{__package__}.{self.module}").footprints(path)
         return found

@@ -1,8 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.base import Break, FrameError, Recording
+from calcium_lightning.io.readers.base import Break, FrameError, Recording, check_facts
+from calcium_lightning.io.readers.clock import Clock
+from calcium_lightning.io.readers.formats import open_recording
 
 
 class Broken(Recording):
@@ -45,3 +49,21 @@ def test_a_frame_is_counted_in_the_recording():
     assert str(error) == "rec: frame 3 is corrupt; stop=3 takes the frames before it"
     assert str(FrameError("rec", 1, "is corrupt")).endswith("start=2 takes those behind it")
     assert str(FrameError("rec", 1, "is corrupt", skips=False)).endswith("copy the file again")
+
+
+def test_what_no_recording_can_have_is_left_out(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 4, 5), np.uint8))
+    with open_recording(tmp_path / "a.npy") as recording:
+        recording.fps, recording.pixel_size_um = math.inf, -1.0
+        recording.timestamps = np.array([0, math.inf, 2])
+        recording.about = {"subject_id": "a\0b\ud800" + "x" * 70_000}
+        check_facts(recording)
+        assert recording.fps is recording.pixel_size_um is recording.timestamps is None
+        assert "time stamps are no numbers" in recording.clock_problem
+        assert recording.about["subject_id"].startswith("ab?xxx")
+        assert len(recording.about["subject_id"]) < 5000
+        recording.shape = (3, 0, 5)
+        with pytest.raises(InputError, match="hold nothing"):
+            check_facts(recording)
+        recording.use_clock(Clock(np.arange(3.0), (), np.zeros(3, bool), start=6.4e14))  # ticks, no date
+        assert "session_start_time" not in recording.about

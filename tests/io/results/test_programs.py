@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -359,3 +360,19 @@ def test_a_pipe_beside_the_file_that_is_named_is_refused(cells, tmp_path) -> Non
     os.mkfifo(tmp_path / "plane0/ops.npy")
     with pytest.raises(InputError, match=r"ops\.npy: no regular file"):
         read_cells(tmp_path / "plane0/stat.npy")
+
+
+def test_indices_beyond_a_sparse_matrix_are_refused_as_scipy_writes_where_they_point(cells, tmp_path):
+    find_writer("caiman").write(cells, tmp_path / "a.hdf5", Export())
+    for name, at, value in (
+        ("indptr", 1, 10**6),
+        ("indptr", 1, -4),
+        ("indptr", -1, 0),
+        ("indptr", -1, -(2**31)),
+        ("indices", 1, 2**30),
+    ):
+        shutil.copy2(tmp_path / "a.hdf5", tmp_path / "b.hdf5")
+        with h5py.File(tmp_path / "b.hdf5", "r+") as file:
+            file[f"estimates/A/{name}"][at] = value
+        with pytest.raises(InputError, match=r"b\.hdf5: a sparse matrix of parts that don't fit"):
+            read_cells(tmp_path / "b.hdf5")
