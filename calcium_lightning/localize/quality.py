@@ -81,6 +81,7 @@ class QualitySettings:
     focus: float = 1.9
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
+    revisits: float = 0.35
 
     def __post_init__(self) -> None:
         """Refuse a rate that is none.
@@ -310,8 +311,7 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too; where it holds ``companion``
-    (:mod:`~calcium_lightning.localize.companions`), none of these pass.
+    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits`` and ``companion``.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
@@ -329,4 +329,8 @@ def accept(
         & (quality["width"] <= high)
         & (quality["localizations"] >= settings.localizations)
     )
-    return passed & (quality["companion"] == 0) if "companion" in quality else passed
+    # Which older cells files don't tell, nor what a person has added.
+    most = {"revisits": settings.revisits, "companion": 0.0}
+    for name in most.keys() & quality.keys():
+        passed &= ~(quality[name] > most[name])
+    return np.asarray(passed, bool)
