@@ -100,6 +100,16 @@ QUALITIES = {
         "Of the denoised trace's energy, what lies in seconds in which the detector saw the cell in its "
         "place. Low for haze, and for what a regression finds between cells.",
     ),
+    "revisits": QualityWord(
+        "how much of the trace comes back with the place of the tissue",
+        "Correlation of the trace with its mean at other times when the tissue lay in the same place, where "
+        "frames were coded in blocks that stand still. About 0 for a cell.",
+    ),
+    "companion": QualityWord(
+        "1 where it is what a stronger cell beside it leaves",
+        "An accepted, stronger cell lies within half a diameter, and single frames don't show this one by "
+        "itself.",
+    ),
     "seen": QualityWord(
         "share of the frames in which the cell's centre was on the sensor",
         "Below 1 near the border of a recording that moves.",

@@ -12,6 +12,26 @@ from starlette.responses import JSONResponse, Response
 from calcium_lightning.core.errors import InputError
 
 
+class NoSuchCell(InputError):
+    """A cell that isn't there; it may have been: a merge that was undone.
+
+    Parameters
+    ----------
+    asked : list of int
+        The cells that were asked about.
+    count : int
+        How many there are.
+    """
+
+    def __init__(self, asked: list[int], count: int) -> None:
+        super().__init__(f"cell {', '.join(map(str, asked))}: there are {count} cells, from 0")
+
+
+def absent(request: Request, error: Exception) -> Response:
+    """What isn't there, or no longer."""
+    return JSONResponse({"error": str(error)}, 404)
+
+
 def refused(request: Request, error: Exception) -> Response:
     """Bad input."""
     return JSONResponse({"error": str(error)}, 400)

@@ -27,7 +27,17 @@ from calcium_lightning.core.glossary import described
 from calcium_lightning.curation import views
 from calcium_lightning.curation.curator import Curator
 from calcium_lightning.curation.ledger import Stale
-from calcium_lightning.curation.requests import broken, failed, integer, integers, is_whole, json_of, refused
+from calcium_lightning.curation.requests import (
+    NoSuchCell,
+    absent,
+    broken,
+    failed,
+    integer,
+    integers,
+    is_whole,
+    json_of,
+    refused,
+)
 from calcium_lightning.localize.own_test import settings_of
 
 #: files that are served, and under which name: folders, and the drawing code that reports hold too
@@ -62,7 +72,7 @@ def application(curator: Curator) -> Starlette:
             Route("/api/decisions.json", answers.decisions),
             Route("/api/end", answers.finish, methods=["POST"]),
         ],
-        exception_handlers={InputError: refused, OSError: failed, Exception: broken},
+        exception_handlers={NoSuchCell: absent, InputError: refused, OSError: failed, Exception: broken},
     )
 
 
@@ -123,7 +133,7 @@ class Answers:
         """What is shown of a chosen cell."""
         cells, row = self.curator.ledger.cells, request.path_params["cell"]
         if row >= len(cells):
-            raise InputError(f"cell {row}: there are {len(cells)} cells, from 0")
+            raise NoSuchCell([row], len(cells))
         told = views.details(cells, row, self._settings, self.curator.facts["diameter"])
         return JSONResponse({**told, "regression": self.curator.regression(row)})
 
@@ -132,7 +142,7 @@ class Answers:
         cells = self.curator.ledger.cells
         rows = integers(request, "cells")[:MOST_CELLS]
         if any(not 0 <= row < len(cells) for row in rows):
-            raise InputError(f"cells {rows}: there are {len(cells)} cells, from 0")
+            raise NoSuchCell(rows, len(cells))
         beside = min(integer(request, "neighbours", 0), views.MOST_NEIGHBOURS)
         if beside and rows:
             rows = [*rows, *views.near(cells, rows[0], self.curator.facts["diameter"])[:beside].tolist()]

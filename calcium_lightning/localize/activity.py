@@ -14,8 +14,8 @@ from calcium_lightning.core.scale import MAD_TO_STD
 
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
-#: times of a kernel that differ by less than this share make no difference to a trace
-RESEMBLANCE = 0.05
+#: rise and decay that differ by less than these shares change a fit by a tenth of its noise
+RESEMBLANCE = (0.1, 0.05)
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Kernel:
     decay_s: float
 
     def resembles(self, other: Kernel) -> bool:
-        """Whether both times are the other's, but for :data:`RESEMBLANCE`."""
+        """Whether both times are the other's, but for :data:`RESEMBLANCE` (of rise, of decay)."""
         ratios = self.rise_s / other.rise_s, self.decay_s / other.decay_s
-        return all(abs(ratio - 1) < RESEMBLANCE for ratio in ratios)
+        return all(abs(ratio - 1) < least for ratio, least in zip(ratios, RESEMBLANCE, strict=True))
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def deconvolve(
     solver.set_params(kernel.rise_s, kernel.decay_s, sparsity, fps)
     for row, trace in enumerate(traces / noise[:, None] if traces.size else ()):
         solver.set_trace(np.ascontiguousarray(trace, np.float32))
-        solver.solve(iterations)
+        solver.step_batch(iterations)  # ``solve`` rounds up to hundreds
         spikes[row], fitted[row] = solver.get_solution(), solver.get_reconvolution()
         level[row] = solver.get_baseline()
     unit = noise[:, None]

@@ -21,10 +21,12 @@ from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.places import claimed_means, put_together
 from calcium_lightning.localize.quality import measure
+from calcium_lightning.localize.revisits import told_by_place
 from calcium_lightning.localize.scratch import ScratchTraces
 from calcium_lightning.localize.upscale import to_session
 from calcium_lightning.localize.vessels import share_on, vessels
 from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.repaired import RepairedSession
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
 CENTER_FLOOR = 0.06
@@ -261,7 +263,10 @@ def _measured(
     """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
     denoised, fps = found.activity.denoised, prepared.fps
     lit = lit_seconds(found.localizations, found.centers, settings.gather.reach, denoised.n_frames, fps)
-    return measure(
+    told = np.zeros(len(found.centers))
+    if isinstance(prepared.session, RepairedSession) and prepared.session.survey.coded_in_blocks:
+        told = told_by_place(found.activity.traces, np.asarray(prepared.shifts, float), fps)
+    properties = measure(
         found.activity.statistics,
         found.consistency,
         found.focus,
@@ -272,6 +277,7 @@ def _measured(
         _seen(prepared, centers),
         share_on(found.model.footprints, vessel),
     )
+    return {**properties, "revisits": told}
 
 
 def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:

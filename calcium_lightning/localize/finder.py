@@ -36,7 +36,7 @@ from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import LocalizationBatch
 
 #: transients last much longer than this, seconds: the residual isn't searched more often
-RESIDUAL_STEP_S = 0.05
+RESIDUAL_STEP_S = 0.1
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 
@@ -107,6 +107,10 @@ class LocalizeSettings:
         for name in ("rise_s", "decay_s"):
             if getattr(self, name) is not None:
                 positive(f"localize.{name}", getattr(self, name))
+
+    def within(self, frames: int) -> LocalizeSettings:
+        """The same for a movie of so many frames."""
+        return replace(self, gather=self.gather.within(frames))
 
     def wider(self, factor: float) -> LocalizeSettings:
         """The same where localisations scatter ``factor`` times as far about their places."""
@@ -226,7 +230,7 @@ class CellFinder:
         self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
-        self.settings = settings or LocalizeSettings()
+        self.settings = (settings or LocalizeSettings()).within(movie.n_frames)
         #: the same for this movie's scatter
         self.wider = self.settings
         self.merger = Merger(fps, self.wider.merge)

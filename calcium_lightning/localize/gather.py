@@ -24,6 +24,8 @@ OVERSAMPLE = 2
 SCATTER = 0.24
 #: rounds in which places and scatter are found by each other
 SCATTER_ROUNDS = 3
+#: frames of a movie, and the share of the least number of localisations that is asked for in it
+FEWER_LOCALIZATIONS = ((100.0, 300.0), (2 / 3, 1.0))
 #: so few places don't tell: each could be two cells
 LEAST_PLACES = 10
 
@@ -41,7 +43,7 @@ class GatherSettings:
     reach : float
         How far from a candidate's centre its localisations may lie, network pixels.
     least_localizations : float
-        How many (their probabilities summed) a candidate needs.
+        How many (their probabilities summed) a candidate needs; two thirds of it in 100 frames or fewer.
     contrast : float
         How many times denser than its surroundings a candidate must be.
     """
@@ -51,6 +53,11 @@ class GatherSettings:
     reach: float = 2.0
     least_localizations: float = 3.0
     contrast: float = 1.2
+
+    def within(self, frames: int) -> GatherSettings:
+        """The same for so many frames: in few, chance gathers less, and a cell was lit in fewer."""
+        share = float(np.interp(frames, *FEWER_LOCALIZATIONS))
+        return replace(self, least_localizations=self.least_localizations * share)
 
     def wider(self, factor: float) -> GatherSettings:
         """The same where localisations scatter ``factor`` times as far."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.core.cells import FalseDiscovery
+from calcium_lightning.localize.companions import unseen_companions
 from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.quality import (
@@ -35,7 +36,7 @@ def judge(
     shown: np.ndarray | None = None,
     lab: LabScore | None = None,
 ) -> tuple[Quality, np.ndarray, FalseDiscovery]:
-    """Add ``fdr`` and ``score`` to the properties of N candidates, and accept.
+    """Add ``fdr``, ``score`` and ``companion`` to the properties of N candidates, and accept.
 
     Parameters
     ----------
@@ -88,6 +89,9 @@ def judge(
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown
+    companion = unseen_companions(quality, centers, accepted, REACH)
+    quality["companion"] = companion.astype(float)
+    accepted &= ~companion
     parts = [found.expected_false[accepted & (found.group == group)] for group in np.unique(found.group)]
     expected = sum(float(part.max(initial=0.0)) for part in parts)
     false_discovery = FalseDiscovery(settings.fdr, expected, basis, found.targets, found.decoys)

@@ -7,7 +7,7 @@ properties, fitted on simulated sessions (``experiments/quality``). Knows arrays
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -71,6 +71,9 @@ class QualitySettings:
     localizations : int
         Least number of localisations that it claims: what is seen in no frame, but in what cells leave of
         it, is mostly what their footprints don't fit.
+    revisits : float
+        Greatest correlation of the trace with what it was when the tissue lay in the same place, where a
+        codec's blocks stand still.
     """
 
     fdr: float = 0.05
@@ -81,6 +84,7 @@ class QualitySettings:
     focus: float = 1.9
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
+    revisits: float = 0.35
 
     def __post_init__(self) -> None:
         """Refuse a rate that is none.
@@ -310,17 +314,14 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too.
+    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits`` and ``companion``.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
-    least: float | np.ndarray = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
-    if settings.contrast is None and "coincidence" in quality:  # which older cells files don't tell
-        least = np.where(quality["coincidence"] >= SHOWN, min(least, SHOWN_CONTRAST), least)
-    return (
+    passed = (
         (quality["fdr"] <= settings.fdr)
         & (quality["score"] >= settings.score)
-        & (quality["contrast"] >= least)
+        & (quality["contrast"] >= least_contrast(quality, settings, kind))
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)
         & (quality["focus"] >= settings.focus)
@@ -328,3 +329,18 @@ def accept(
         & (quality["width"] <= high)
         & (quality["localizations"] >= settings.localizations)
     )
+    for name, most in (("revisits", settings.revisits), ("companion", 0.0)):
+        if name in quality:  # older cells files don't tell
+            passed &= ~(quality[name] > most)  # nor do they where it is nan: a cell that a person has made
+    return np.asarray(passed, bool)
+
+
+def least_contrast(quality: Mapping[str, np.ndarray], settings: QualitySettings, kind: str) -> np.ndarray:
+    """What the contrast of each cell must be in a session of some kind, (K,)."""
+    least = np.full(len(quality["contrast"]), settings.contrast or 0.0)
+    if settings.contrast is None:
+        least[:] = LEAST_CONTRAST[kind]
+        if "coincidence" in quality:  # older cells files don't tell
+            shown = quality["coincidence"] >= SHOWN
+            least[shown] = np.minimum(least[shown], SHOWN_CONTRAST)
+    return least

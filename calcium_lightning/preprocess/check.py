@@ -21,8 +21,6 @@ from calcium_lightning.preprocess.waves import Waves
 
 #: noise of neighbouring frames that is more alike than this isn't a sensor's
 ALIKE = 0.15
-#: steps between pixels that are larger by this factor at a grid are a codec's blocks
-BLOCKS = 1.2
 #: more than this share of the pixels at the recording's own maximum are saturated
 SATURATED = 0.005
 #: brightness that falls by more than this share from beginning to end is bleaching
@@ -185,7 +183,7 @@ class Findings:
         alike = 1 - survey.lag[1] / survey.lag[RUN - 1] if survey.lag[RUN - 1] > 0 else 0.0
         if alike > ALIKE and self.bands is None and not self.waves:
             signs.append(f"noise repeats itself from frame to frame (r = {alike:.2f})")
-        if survey.block_edges > BLOCKS and survey.dtype.kind != "f":
+        if survey.coded_in_blocks:
             signs.append("blocks of a codec show")
         if not signs:
             return ""

@@ -26,6 +26,8 @@ LINE_PIXELS = 128
 RUNS, RUN = 48, 5
 #: frames that are looked at together, about: each is judged among its neighbours
 BLOCK_FRAMES = 64
+#: steps between pixels that are larger by this factor at a grid are a codec's blocks
+BLOCKS = 1.2
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ class Survey:
     at_ends: float
     negative: float
     block_edges: float
+
+    @property
+    def coded_in_blocks(self) -> bool:
+        """Whether the blocks of a codec show."""
+        return self.block_edges > BLOCKS and self.dtype.kind != "f"
 
     @property
     def n_frames(self) -> int:

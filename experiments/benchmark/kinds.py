@@ -110,6 +110,17 @@ VARIATIONS = {
     "20s": ("20 s", ("--seconds", "20")),
     "300s": ("5 min", ("--seconds", "300")),
 }
+#: where methods come apart: many cells, slow, dim, behind neuropil
+HARD = {
+    "ca1_dense": ("CA1, 2.5 times as many cells", ("ca1", "--density", "2.5")),
+    "ca1_slow": ("CA1, slow transients that come often", ("ca1", "--busy", "3", "--decay", "1.5")),
+    "ca1_dark": ("CA1, a fifth of the light", ("ca1", "--light", "0.2")),
+    "ca1_haze": ("CA1, three times the neuropil", ("ca1", "--neuropil", "3")),
+    "l23_mixed": (
+        "cortex, denser, busier, darker, more neuropil",
+        ("cortex_l23", "--density", "2", "--light", "0.5", "--neuropil", "1.5", "--busy", "2"),
+    ),
+}
 PRESETS = {
     "sim_ca1": ("miniscope_ca1", "CA1, 60 s at 20 Hz, 256x256 px"),
     "sim_cortex": ("miniscope_cortex", "cortex, 60 s at 20 Hz, 256x256 px"),
@@ -135,6 +146,8 @@ def _table() -> Iterator[Kind]:
         yield Kind(name, f"minisim: {tissue}, 60 s at 20 Hz, 256x256 px, brain motion", MINISIM, (region,))
         for variation, (told, arguments) in VARIATIONS.items():
             yield Kind(f"{name}_{variation}", f"minisim: {tissue}, but {told}", MINISIM, (region, *arguments))
+    for name, (told, arguments) in HARD.items():
+        yield Kind(name, f"minisim: {told}", MINISIM, arguments)
     for name, (preset, told) in PRESETS.items():
         yield Kind(name, f"our simulator: {told}", OURS, (f"simulation={preset}",))
     known = ("kind=dff", "motion_corrected=true", "fps=5")

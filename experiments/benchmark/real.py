@@ -15,7 +15,9 @@ from frames to cells with nothing told:
   there. The second number says how much;
 - **peer**: a method's result as its maximum over time (H, W), footprints times traces; how many of its peaks
   have an accepted cell beside them;
-- **copies**: accepted cells with another one closer than half a diameter.
+- **copies**: accepted cells with another one closer than half a diameter;
+- **visible**: cells that the peak to noise shows by themselves, and how many of them lie inside exactly one
+  accepted outline, in none, in several (:mod:`visible`).
 
 A session file with a truth, a made-up recording, needs none of these: how many of the true cells are
 accepted, and how far off the motion is, is told instead.
@@ -41,6 +43,7 @@ from planting import found_of, plant, possible_of
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import cKDTree
 from skimage.morphology import h_maxima
+from visible import COUNTED, outlines_over, told, visible
 
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells, footprint_centers
@@ -68,6 +71,7 @@ COLUMNS = {
     "planted_found": "found of them",
     "peer": "peer's peaks",
     "peer_found": "found of them",
+    **COUNTED,
     "diameter": "diameter px",
     "seconds": "CPU s",
 }
@@ -112,7 +116,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, help="of recordings that don't know their own")
     parser.add_argument("--only", choices=["plain"], help="neither twin nor planted cells")
     args = parser.parse_args()
-    peers, told = (dict(text.split("=", 1) for text in texts) for texts in (args.peer, args.diameter))
+    peers, given = (dict(text.split("=", 1) for text in texts) for texts in (args.peer, args.diameter))
     pictures = args.pictures or args.output
     for folder in (args.output, pictures):
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +128,7 @@ def main() -> None:
             recording = open_recording(path)
             session = as_session(recording, args.fps)
             truth = recording.truth if isinstance(recording, SessionRecording) else None
-            diameter = float(told[name]) if name in told else None
+            diameter = float(given[name]) if name in given else None
             peer = np.load(peers[name]) if name in peers else None
             picture = pictures / f"{name}.png"
             rows[name] = measure(session, truth, picture, diameter, peer, args.only is None)
@@ -152,6 +156,7 @@ def measure(
     row: dict[str, Any] = {"accepted": len(centers), "expected_false": expected}
     row |= {"copies": copies(centers, diameter / 2), "diameter": diameter, "seconds": seconds}
     draw(picture, cells)
+    row |= told(outlines_over(cells, visible(cells.lit_image, diameter)))
     if peer is not None:
         row |= agreement(centers, peer, diameter)
     if truth is not None and truth.footprints is not None:

@@ -142,12 +142,19 @@ def test_who_is_out_of_date_is_told_how_things_stand(client):
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["cell/99", "traces?cells=99", "traces?cells=x", "layer/9", "frames/raw?start=0", "activity?start=x"],
+    ("path", "status"),
+    [
+        ("cell/99", 404),
+        ("traces?cells=99", 404),
+        ("traces?cells=x", 400),
+        ("layer/9", 400),
+        ("frames/raw?start=0", 400),
+        ("activity?start=x", 400),
+    ],
 )
-def test_what_is_not_there_is_told_in_words(client, path):
+def test_what_is_not_there_is_told_in_words(client, path, status):
     answer = client.get(f"/{TOKEN}/api/{path}")
-    assert answer.status_code == 400
+    assert answer.status_code == status
     assert answer.json()["error"]
 
 

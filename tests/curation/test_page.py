@@ -1,111 +1,22 @@
-"""The page in a real browser: every action by mouse and by keys, and what is on the disk afterwards."""
+"""Decisions on the page in a real browser: each by mouse and by keys, and what is on the disk afterwards."""
 
 from __future__ import annotations
 
-import io
 import json
-import re
-import signal
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from helpers.browser import PATIENCE_MS, barriers, browser, serving, why_not
+from helpers.browser import serving, why_not
 from helpers.curated import PLACES, Made
-from matplotlib.image import imread
+from helpers.curation_page import chosen, decided, keys, on_field, ready, revision, shown
 
-from calcium_lightning.core.decisions import Action, Merge, Undo
-from calcium_lightning.core.events import find_events
+from calcium_lightning.core.decisions import Merge, Undo
 from calcium_lightning.io.cells_file import read_cells
-from calcium_lightning.io.curation_file import open_original
 from calcium_lightning.io.journal import journal_of
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
-
-
-MEANT = re.compile(r"Failed to load resource: (net::ERR_|the server responded with a status of 4\d\d)")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as found:
-        yield found
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[[str], Any]]:
-    """Open pages; a line on the console, or an error of theirs, fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(PATIENCE_MS)
-    said: list[str] = []
-
-    def open_page(address: str) -> Any:
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(address)
-        page.wait_for_selector("html[data-ready=true]")
-        return page
-
-    yield open_page
-    context.close()
-    # What the browser itself says of a request that is refused (4xx), or cut off as the server ends, is meant; an
-    # error of the server's own (5xx) is none of these.
-    assert [line for line in said if not MEANT.match(line)] == []
-
-
-def chosen(page: Any, cell: int) -> None:
-    """Choose a cell in the list, and wait until all of it is shown."""
-    page.locator(f"#item-{cell}").click()
-    shown(page, cell)
-
-
-def shown(page: Any, cell: int) -> None:
-    page.wait_for_selector(f"#cell[data-cell='{cell}']")
-    page.wait_for_selector(f"#plot[data-cell='{cell}']")
-
-
-def revision(page: Any, number: int, chosen: int | None = None) -> None:
-    """Wait until the page knows so many decisions, and has chosen a cell."""
-    mark = "" if chosen is None else f"[data-chosen='{chosen}']"
-    page.wait_for_selector(f"html[data-revision='{number}']{mark}")
-
-
-def on_field(page: Any, y: float, x: float) -> tuple[float, float]:
-    """Where a place of the field is on the screen."""
-    left, top = page.evaluate(
-        """async ([y, x]) => {
-            const { field } = await import(new URL("static/field.js", document.baseURI));
-            const box = document.getElementById("field").getBoundingClientRect();
-            return [box.left + field.view.x + (x + 0.5) * field.view.scale, box.top + field.view.y + (y + 0.5) * field.view.scale];
-        }""",
-        [y, x],
-    )
-    return left, top
-
-
-def off_field(page: Any, left: float, top: float) -> list[float]:
-    """Which place (y, x) of the field is under a place on the screen."""
-    place: list[float] = page.evaluate(
-        """async ([clientX, clientY]) => {
-            const { field } = await import(new URL("static/field.js", document.baseURI));
-            return field.view.toPixels(document.getElementById("field"), { clientX, clientY });
-        }""",
-        [left, top],
-    )
-    return place
-
-
-def keys(page: Any, *names: str) -> None:
-    for name in names:
-        page.keyboard.press(name)
-
-
-def ready(page: Any) -> None:
-    """Wait until the recording is prepared, and nothing waits to be regressed."""
-    page.wait_for_function("() => document.getElementById('work').textContent === 'recording ready'")
 
 
 def test_verdicts_notes_and_labels_by_mouse(copied: Made, visit: Any) -> None:
@@ -195,23 +106,25 @@ def test_verdicts_notes_and_labels_by_keys(copied: Made, visit: Any) -> None:
     assert served.end() == 143
 
 
-def decided(made: Made) -> list[Action]:
-    """What the file's log says."""
-    with open_original(made.cells) as original:
-        return [entry.action for entry in original.log]
-
-
 def test_halves_are_merged(copied: Made, visit: Any) -> None:
     """By keys, and once that is undone by mouse."""
     first, second = copied.halves
     with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
         page = visit(served.address)
         chosen(page, first)
+        early: list[tuple[Any, Any]] = []
+        late: list[Any] = []
+        page.route("**/api/cell/8", lambda route: early.append((route, route.fetch())))
+        page.route("**/api/traces?cells=8&*", lambda route: late.append(route))
         keys(page, "1", "m")
         revision(page, 1, chosen=8)
         keys(page, "z")
-        revision(page, 2)
-        chosen(page, first)
+        revision(page, 2, chosen=first)
+        # Answers about a cell that is gone by then: one from before, and one that there is no such cell.
+        early[0][0].fulfill(response=early[0][1])
+        late[0].continue_()
+        shown(page, first)
+        page.unroute_all()
         page.mouse.move(*on_field(page, PLACES[1][0], PLACES[1][1] + 2.5))
         page.keyboard.down("Shift")
         page.mouse.down()
@@ -310,140 +223,3 @@ def test_a_missed_cell_is_drawn(copied: Made, visit: Any) -> None:
     assert 0.85 < cells.denoised[8].max() / copied.traces[4].max() < 1.1  # the network's pixels blur
     assert np.hypot(*(cells.centers[8] - PLACES[4])) < 0.5
     assert cells.quality["snr"][8] > 5
-
-
-def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
-    with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
-        page = visit(served.address)
-        page.mouse.click(*on_field(page, 14, 14))
-        shown(page, 0)
-        assert page.locator("#item-0").get_attribute("aria-selected") == "true"
-        assert "Accepted by the tests" in page.locator("#words").inner_text()
-        page.locator("#field").focus()
-        keys(page, "ArrowRight")
-        page.wait_for_selector("#cell[data-cell='1'], #cell[data-cell='2']")
-        page.locator("#condition").fill("snr > 8, score < 0.9")
-        page.locator("#condition").press("Enter")
-        items = page.locator("#list .item")
-        page.wait_for_function("() => document.querySelectorAll('#list .item').length === 3")
-        assert sorted(int(item.get_attribute("data-cell")) for item in items.all()) == [1, 2, 3]
-        page.locator("#condition").fill("colour > 3")
-        page.locator("#condition").press("Enter")
-        assert "a quality, a sign and a number" in page.locator("#alert").inner_text()
-        page.locator("#moments button").first.click()
-        frame = int(page.locator("#time").input_value())
-        assert frame > 0
-        page.locator("#time").fill("0")
-        page.locator("#cell-name").click()
-        cell = int(page.locator("#cell").get_attribute("data-cell"))
-        cells = read_cells(copied.cells)
-        peaks = find_events(cells.traces[[cell]], cells.denoised[[cell]]).peak_frame
-        keys(page, ">", ">", ">", "<")
-        assert int(page.locator("#time").input_value()) == peaks[peaks > 0][1]
-        assert f"Trace of cell {cell}: events at " in page.locator("#plot").get_attribute("aria-label")
-        assert page.locator("#events").inner_text().startswith(f"{len(peaks)} events, ")
-        assert "rejected" in page.locator("#field").get_attribute("aria-label")
-        assert barriers(page) == []
-
-
-def test_the_movie_plays_in_all_its_forms(copied: Made, visit: Any) -> None:
-    with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
-        page = visit(served.address)
-        ready(page)
-        for mode in ("raw", "corrected", "foreground", "reconstruction", "residual"):
-            page.select_option("#picture", f"movie:{mode}")
-            page.select_option("#beside", "movie:residual")
-            page.locator("#time").fill("0")
-            page.locator("#play").click()
-            page.wait_for_function("() => Number(document.getElementById('time').value) > 10")
-            page.locator("#play").click()
-            shown = imread(io.BytesIO(page.locator("#field").screenshot()))[150:250, 150:250, 0]
-            assert len(np.unique(shown)) > 8, mode
-        before = int(page.locator("#time").input_value())
-        page.locator("#cell-name").click()
-        keys(page, ".", ".", ",")
-        assert int(page.locator("#time").input_value()) == before + 1
-
-
-def test_brightness_and_contrast_are_dragged_and_the_wheel_zooms(copied: Made, visit: Any) -> None:
-    with serving(copied.cells.parent, "cells=cells.h5") as served:
-        page = visit(served.address)
-        window = lambda: [int(page.locator(f"#{name}").input_value()) for name in ("black", "white")]  # noqa: E731
-        page.wait_for_function("() => document.getElementById('white').value !== '1000'")
-        black, white = window()
-        x, y = on_field(page, 30, 40)
-        page.mouse.move(x, y)
-        page.mouse.down(button="right")
-        page.mouse.move(x + 120, y)
-        page.mouse.up(button="right")
-        steeper = window()
-        assert steeper[1] - steeper[0] < white - black
-        page.locator("#window-reset").click()
-        assert window() == [black, white]
-        # Pointers are at whole pixels of the screen: what lies under one stays there.
-        pointer = [round(place) for place in on_field(page, 30, 40)]
-        under, before = off_field(page, *pointer), on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
-        page.mouse.move(*pointer)
-        page.mouse.wheel(0, -400)
-        np.testing.assert_allclose(off_field(page, *pointer), under, atol=1e-6)
-        after = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
-        assert after / before == pytest.approx(np.exp(400 * 0.0016), rel=1e-6)
-        keys(page, "0")
-        # Two fingers, from 40 to 80 pixels apart.
-        devices = page.context.new_cdp_session(page)
-        for kind, apart in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40), ("touchEnd", None)):
-            fingers = (
-                []
-                if apart is None
-                else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
-            )
-            devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
-        pinched = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
-        assert pinched / before == pytest.approx(2, rel=0.1)
-
-
-def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
-    with serving(copied.cells.parent, "cells=cells.h5") as served:
-        page = visit(served.address)
-        chosen(page, 0)
-        page.locator("#advance").uncheck()
-        keys(page, "r")
-        revision(page, 1)
-        chosen(page, 1)
-        keys(page, "1", "m")
-        revision(page, 2)
-        assert served.end(signal.SIGKILL) == -9
-        page.close()
-    cells = read_cells(copied.cells)  # an export that comes now
-    assert not cells.accepted[0]
-    assert cells.curation.replaced_by.tolist() == [-1, 8, 8, -1, -1, -1, -1, -1, -1]
-    with serving(copied.cells.parent, "cells=cells.h5") as served:
-        page = visit(served.address)
-        revision(page, 2)
-        keys(page, "z")
-        revision(page, 3)
-    assert len(read_cells(copied.cells)) == 8
-    assert not read_cells(copied.cells).accepted[0]
-    assert not journal_of(copied.cells).exists()
-
-
-def test_two_pages_do_not_overwrite_each_other(copied: Made, visit: Any) -> None:
-    with serving(copied.cells.parent, "cells=cells.h5") as served:
-        first, second = visit(served.address), visit(served.address)
-        for page in (first, second):
-            page.locator("#advance").uncheck()
-            chosen(page, 0)
-        first.locator("#reject").click()
-        revision(second, 1)  # it is told at once
-        assert second.locator("#reject").get_attribute("aria-pressed") == "true"
-        second.evaluate(
-            """async () => {
-                const { state } = await import(new URL("static/store.js", document.baseURI));
-                state.revision = 0;  // as if the news were still on their way
-            }"""
-        )
-        second.locator("#accept").click()
-        second.wait_for_function("() => !document.getElementById('alert').hidden")
-        assert "another page has decided meanwhile" in second.locator("#alert").inner_text().lower()
-        revision(second, 1)
-        assert not read_cells(copied.cells).accepted[0]

@@ -75,6 +75,13 @@ def test_few_or_improbable_localisations_make_no_candidate():
     assert len(gather(localizations(clouds(center, 2, 0.1), (40, 40)), least)) == 1
 
 
+def test_in_a_short_movie_fewer_localisations_make_a_candidate():
+    """A cell that was lit once in a few seconds is in two or three frames."""
+    once = localizations(clouds(np.array([[20.0, 20.0]]), 3, 0.1), (40, 40), 0.8)
+    found = [len(gather(once, GatherSettings().within(frames))) for frames in (30, 100, 300, 3000)]
+    assert found == [1, 1, 0, 0]
+
+
 def test_peaks_that_come_together_share_their_localisations():
     """Two bins equally full are two peaks of the density, and one place that has both."""
     pair = np.array([[20.0, 20.0], [20.6, 20.0]])

@@ -3,10 +3,11 @@
 import { getJson, getPacked } from "./api.js";
 import { NEIGHBOURS } from "./drawing.js";
 import { text } from "./list.js";
-import { choose, count, decide, emit, mark, on, present, say, setFrame, state, statusOf, timeOf } from "./store.js";
+import { aboutChosen, choose, count, decide, emit, mark, on, present, say, setFrame, state, statusOf, timeOf } from "./store.js";
 
 const find = (id) => document.getElementById(id);
-let details = null, waiting = null, known = "";
+const ask = aboutChosen(getJson), askPictures = aboutChosen(getPacked);
+let details = null, known = "";
 
 // What the server's words about a cell depend on.
 const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing.replacedBy[cell]}`;
@@ -14,15 +15,10 @@ const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing
 async function load() {
   const cell = state.chosen;
   known = fate(cell);
-  waiting?.abort();
-  waiting = new AbortController();
   head();
-  try {
-    details = await getJson(`cell/${cell}`, waiting.signal);
-  } catch (error) {
-    if (error.name !== "AbortError") throw error;
-    return;
-  }
+  const answer = await ask(`cell/${cell}`);
+  if (!answer) return;
+  details = answer;
   state.neighbours = details.neighbours.map((item) => item.cell);
   state.events = details.events;
   find("events").textContent = details.events.length ? `${details.events.length} ${details.events.length > 1 ? "events" : "event"}, ${text(details.perMinute)} a minute` : "no event";
@@ -129,12 +125,13 @@ async function moments() {
   const sorted = [...frames].sort((a, b) => a - b), mode = state.modes.includes("corrected") ? "corrected" : state.modes[0];
   const half = Math.ceil(1.6 * state.facts.diameter);
   const crop = `${Math.round(cy) - half},${Math.round(cy) + half + 1},${Math.round(cx) - half},${Math.round(cx) + half + 1}`;
-  let answer;
+  let answer = null;
   try {
-    answer = await getPacked(`frames/${mode}?index=${sorted.join(",")}&crop=${crop}`, waiting.signal);
+    answer = await askPictures(`frames/${mode}?index=${sorted.join(",")}&crop=${crop}`);
   } catch {
-    return;
+    // the times are there without pictures
   }
+  if (!answer) return;
   const { about, buffer, offset } = answer, values = new Uint8Array(buffer, offset), size = about.height * about.width;
   const low = values.reduce((a, b) => Math.min(a, b), 255), high = Math.max(low + 1, values.reduce((a, b) => Math.max(a, b), 0));
   frames.forEach((frame, i) => {

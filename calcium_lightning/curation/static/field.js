@@ -122,6 +122,7 @@ async function wantActivity() {
   if (activity?.asked === start) return;
   activity = { ...(activity || { start: 0, stop: 0, cells: 0 }), asked: start };
   const { about, buffer, offset } = await getPacked(`activity?start=${start}&count=256`);
+  if (activity.asked !== start) return; // the movie has gone elsewhere
   activity = { ...about, values: new Uint8Array(buffer, offset) };
   redraw();
 }
@@ -169,11 +170,13 @@ async function layer(index) {
 }
 
 async function show(pane, name) {
-  const value = name === "picture" ? find("picture").value : find("beside").value;
+  const { value } = find(name);
   pane.canvas.hidden = value === "";
-  if (value === "") pane.picture = null;
-  else if (value.startsWith("movie:")) pane.picture = movie.picture(value.slice(6));
-  else pane.picture = await layer(Number(value));
+  let picture = null;
+  if (value.startsWith("movie:")) picture = movie.picture(value.slice(6));
+  else if (value !== "") picture = await layer(Number(value));
+  if (find(name).value !== value) return; // another one was asked for meanwhile
+  pane.picture = picture;
   if (pane === panes[0]) windowToSliders();
   paint();
   requestAnimationFrame(() => (view.fitted ? fit() : redraw())); // two panes are narrower than one

@@ -10,6 +10,8 @@ const find = (id) => document.getElementById(id);
 const pictures = new Map(), chunks = new Map(), asked = new Map();
 let playing = null; // { from, since, shown, begun }
 let wanted = [];
+let standing = 0; // how often cells have changed
+const ofCells = (key) => /^(reconstruction|residual) /.test(key);
 
 export const movie = { picture, toggle, step, want, isPlaying: () => playing !== null, rate: 0 };
 
@@ -31,7 +33,9 @@ function fetched(mode, start, by) {
     return chunk;
   }
   if (!asked.has(key) && asked.size < 6) {
+    const before = standing;
     asked.set(key, getPacked(`frames/${mode}?start=${start}&count=${perChunk()}&step=${by}`).then(({ about, buffer, offset }) => {
+      if (before !== standing && ofCells(key)) return; // made of cells that are others now
       chunks.set(key, { about, values: new Uint8Array(buffer, offset) });
       const most = KEPT * Math.max(1, wanted.length);
       for (const old of [...chunks.keys()].slice(0, Math.max(0, chunks.size - most))) chunks.delete(old);
@@ -146,6 +150,7 @@ export function start() {
   });
   on("frame", ({ playing: inLoop }) => { clock(); if (!inLoop) show(); });
   on("standing", () => {
-    for (const key of [...chunks.keys()]) if (/^(reconstruction|residual) /.test(key)) chunks.delete(key); // cells have changed
+    standing++;
+    for (const key of [...chunks.keys()]) if (ofCells(key)) chunks.delete(key);
   });
 }

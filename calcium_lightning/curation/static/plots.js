@@ -2,10 +2,11 @@
 
 import { getPacked } from "./api.js";
 import { NEIGHBOURS, courseOptions, themed } from "./drawing.js";
-import { frameAt, on, setFrame, state, timeOf } from "./store.js";
+import { aboutChosen, frameAt, on, setFrame, state, timeOf } from "./store.js";
 
 const MOST_TOLD = 20, find = (id) => document.getElementById(id);
-let plot = null, span = null, waiting = null;
+const ask = aboutChosen(getPacked);
+let plot = null, span = null;
 
 function options(baseline, cells) {
   const box = find("plot"), { facts } = state;
@@ -57,17 +58,10 @@ function now(u) {
 async function load() {
   const cell = state.chosen;
   if (cell === null) return;
-  waiting?.abort();
-  waiting = new AbortController();
   const range = span ? `&start=${span[0]}&stop=${span[1]}` : "", beside = find("with-neighbours").checked ? 4 : 0;
   const points = Math.max(400, 2 * find("plot").clientWidth);
-  let answer;
-  try {
-    answer = await getPacked(`traces?cells=${cell}&neighbours=${beside}&points=${points}${range}`, waiting.signal);
-  } catch (error) {
-    if (error.name !== "AbortError") throw error;
-    return;
-  }
+  const answer = await ask(`traces?cells=${cell}&neighbours=${beside}&points=${points}${range}`);
+  if (!answer) return;
   const { about, buffer, offset } = answer, { cells, baseline } = about, values = new Float32Array(buffer, offset);
   const row = (index) => Array.from(values.subarray(index * about.points, (index + 1) * about.points), (value) => (Number.isNaN(value) ? null : value));
   const data = [row(0), row(1), row(2), row(3), ...cells.slice(1).map((_, i) => row(1 + 3 * (i + 1) + 1))];

@@ -50,6 +50,31 @@ function take(answer) {
   if (fresh) emit("rows");
 }
 
+// How things stand is told to all; where the chosen cell is gone with what made it, what it was made of is chosen.
+function tell() {
+  emit("standing");
+  if (state.chosen === null && count()) choose(state.redo?.cells?.[0] ?? state.redo?.cell ?? nextUncertain() ?? 0);
+}
+
+// Asks the server about the chosen cell: the last question only. Null once another one is chosen or asked about, or the
+// cell is gone (what made it was undone, here or on another page).
+export function aboutChosen(get) {
+  let waiting = null;
+  return async (path) => {
+    const cell = state.chosen;
+    waiting?.abort();
+    waiting = new AbortController();
+    const { signal } = waiting;
+    try {
+      const answer = await get(path, signal);
+      return state.chosen === cell && !signal.aborted ? answer : null;
+    } catch (error) {
+      if (error.name === "AbortError" || error.status === 404 || state.chosen !== cell) return null;
+      throw error;
+    }
+  };
+}
+
 export async function load() {
   const answer = await getJson("start");
   Object.assign(state, { facts: answer.facts, file: answer.file, meanings: answer.meanings, rows: answer.rows });
@@ -61,7 +86,7 @@ export async function load() {
 
 export async function refresh() {
   take(await getJson("standing"));
-  emit("standing");
+  tell();
 }
 
 // Actions are sent one after the other, each on the revision that the one before has left.
@@ -78,7 +103,7 @@ async function send(actions) {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 409) take(error.body);
-    emit("standing");
+    tell();
     trouble(error.message);
     return false;
   }
@@ -88,7 +113,7 @@ async function send(actions) {
     state.marked.clear();
     choose(before, { quiet: true });
   }
-  emit("standing");
+  tell();
   return true;
 }
 
@@ -108,7 +133,7 @@ async function sendLink(action) {
     return false;
   }
   trouble("");
-  emit("standing");
+  tell();
   return true;
 }
 

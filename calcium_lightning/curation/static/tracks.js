@@ -2,11 +2,12 @@
 
 import { getJson } from "./api.js";
 import { FIELD, scale } from "./drawing.js";
-import { decideLink, emit, on, say, state } from "./store.js";
+import { aboutChosen, decideLink, emit, on, say, state } from "./store.js";
 
 const find = (id) => document.getElementById(id);
 const DOUBTFUL = 0.9;
-let shown = null, waiting = null;
+const ask = aboutChosen(getJson);
+let shown = null;
 
 const surely = (probability) => `${Math.round(100 * probability)}%`;
 const nameOf = (session) => (session === state.tracks.session ? "this day" : state.tracks.sessions[session]);
@@ -23,14 +24,9 @@ export function trackColour(cell) {
 async function load() {
   if (!state.tracks || state.chosen === null) return;
   const cell = state.chosen;
-  waiting?.abort();
-  waiting = new AbortController();
-  try {
-    shown = await getJson(`tracks/${cell}`, waiting.signal);
-  } catch (error) {
-    if (error.name !== "AbortError") throw error;
-    return;
-  }
+  const answer = await ask(`tracks/${cell}`);
+  if (!answer) return;
+  shown = answer;
   show();
   find("across").dataset.cell = String(cell);
 }

@@ -1,7 +1,7 @@
 """Simulate a Miniscope recording with minisim, for the benchmark: a session file with its truth.
 
     MINISIM_ENVIRONMENT/bin/python minisim_session.py ca1 101 SESSION.h5 [--seconds 60] [--fps 20]
-        [--pixels 256] [--still]
+        [--pixels 256] [--still] [--density 1] [--neuropil 1] [--light 1] [--busy 1] [--decay 0.5]
 
 Runs in an environment of its own (``pip install minisim h5py``): minisim is GPL and no part of this project
 imports it. A UCLA Miniscope V4 cropped to a square field, brain motion unless ``--still``; the truth holds
@@ -14,30 +14,55 @@ import argparse
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-from minisim import BrainMotion, Recording, presets, simulate
+from minisim import BrainMotion, CellActivity, Recording, presets, simulate
 from scipy.sparse import csr_matrix
 
 #: share of its peak below which a footprint is cut off
 LEAST = 0.01
+#: what can be made more or less of
+TIMES = {
+    "density": "cells in a volume",
+    "neuropil": "amplitude of the neuropil",
+    "light": "photons",
+    "busy": "how often cells become active",
+}
+#: minisim's own probability, frame by frame, that a quiet cell becomes active
+USUAL_ONSET = CellActivity().p_quiescent_to_active
 
 
 def record(options: argparse.Namespace) -> tuple[Recording, float]:
     """The recording, and the size of its pixels in micrometres."""
     scope = presets.miniscope_v4()
     side = {"n_px_height": options.pixels, "n_px_width": options.pixels}
-    scope = scope.model_copy(update={"image_sensor": scope.image_sensor.model_copy(update=side)})
+    light = scope.photons_per_unit * options.light
+    sensor = scope.image_sensor.model_copy(update=side)
+    scope = scope.model_copy(update={"image_sensor": sensor, "photons_per_unit": light})
     spec = presets.build_spec(
         scope,
-        getattr(presets, options.region)(),
+        tissue(getattr(presets, options.region)(), options),
+        activity=CellActivity(p_quiescent_to_active=USUAL_ONSET * options.busy, tau_decay_s=options.decay),
         duration_s=options.seconds,
         fps=options.fps,
         seed=options.seed,
         extra_steps=[] if options.still else [BrainMotion()],
     )
     return simulate(spec), scope.pixel_size_um
+
+
+def tissue(region: Any, options: argparse.Namespace) -> Any:
+    """A region with more cells, or more neuropil, than usual."""
+    density = region.population.density_per_mm3 * options.density
+    amplitude = region.neuropil.amplitude * options.neuropil
+    return region.model_copy(
+        update={
+            "population": region.population.model_copy(update={"density_per_mm3": density}),
+            "neuropil": region.neuropil.model_copy(update={"amplitude": amplitude}),
+        }
+    )
 
 
 def write(target: Path, recording: Recording, fps: float, pixel_size_um: float) -> str:
@@ -87,6 +112,9 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=20.0, help="Hz")
     parser.add_argument("--pixels", type=int, default=256, help="along a side of the field")
     parser.add_argument("--still", action="store_true", help="without brain motion")
+    for name, meaning in TIMES.items():
+        parser.add_argument(f"--{name}", type=float, default=1.0, help=f"{meaning}, times the usual")
+    parser.add_argument("--decay", type=float, default=0.5, help="of the calcium transient, seconds")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     recording, pixel_size_um = record(options)

@@ -1,0 +1,166 @@
+"""What the page shows in a real browser, and what it keeps when it is killed, or isn't alone."""
+
+from __future__ import annotations
+
+import io
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.browser import barriers, serving, why_not
+from helpers.curated import Made
+from helpers.curation_page import chosen, keys, off_field, on_field, ready, revision, shown
+from matplotlib.image import imread
+
+from calcium_lightning.core.events import find_events
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.journal import journal_of
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
+
+
+def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
+    with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
+        page = visit(served.address)
+        page.mouse.click(*on_field(page, 14, 14))
+        shown(page, 0)
+        assert page.locator("#item-0").get_attribute("aria-selected") == "true"
+        assert "Accepted by the tests" in page.locator("#words").inner_text()
+        page.locator("#field").focus()
+        keys(page, "ArrowRight")
+        page.wait_for_selector("#cell[data-cell='1'], #cell[data-cell='2']")
+        page.locator("#condition").fill("snr > 8, score < 0.9")
+        page.locator("#condition").press("Enter")
+        items = page.locator("#list .item")
+        page.wait_for_function("() => document.querySelectorAll('#list .item').length === 3")
+        assert sorted(int(item.get_attribute("data-cell")) for item in items.all()) == [1, 2, 3]
+        page.locator("#condition").fill("colour > 3")
+        page.locator("#condition").press("Enter")
+        assert "a quality, a sign and a number" in page.locator("#alert").inner_text()
+        page.locator("#moments button").first.click()
+        frame = int(page.locator("#time").input_value())
+        assert frame > 0
+        page.locator("#time").fill("0")
+        page.locator("#cell-name").click()
+        cell = int(page.locator("#cell").get_attribute("data-cell"))
+        cells = read_cells(copied.cells)
+        peaks = find_events(cells.traces[[cell]], cells.denoised[[cell]]).peak_frame
+        keys(page, ">", ">", ">", "<")
+        assert int(page.locator("#time").input_value()) == peaks[peaks > 0][1]
+        assert f"Trace of cell {cell}: events at " in page.locator("#plot").get_attribute("aria-label")
+        assert page.locator("#events").inner_text().startswith(f"{len(peaks)} events, ")
+        assert "rejected" in page.locator("#field").get_attribute("aria-label")
+        assert barriers(page) == []
+
+
+def test_the_movie_plays_in_all_its_forms(copied: Made, visit: Any) -> None:
+    with serving(copied.cells.parent, "cells=cells.h5", "session=session.h5") as served:
+        page = visit(served.address)
+        ready(page)
+        for mode in ("raw", "corrected", "foreground", "reconstruction", "residual"):
+            page.select_option("#picture", f"movie:{mode}")
+            page.select_option("#beside", "movie:residual")
+            page.locator("#time").fill("0")
+            page.locator("#play").click()
+            page.wait_for_function("() => Number(document.getElementById('time').value) > 10")
+            page.locator("#play").click()
+            shown = imread(io.BytesIO(page.locator("#field").screenshot()))[150:250, 150:250, 0]
+            assert len(np.unique(shown)) > 8, mode
+        before = int(page.locator("#time").input_value())
+        page.locator("#cell-name").click()
+        keys(page, ".", ".", ",")
+        assert int(page.locator("#time").input_value()) == before + 1
+
+
+def test_brightness_and_contrast_are_dragged_and_the_wheel_zooms(copied: Made, visit: Any) -> None:
+    with serving(copied.cells.parent, "cells=cells.h5") as served:
+        page = visit(served.address)
+        window = lambda: [int(page.locator(f"#{name}").input_value()) for name in ("black", "white")]  # noqa: E731
+        page.wait_for_function("() => document.getElementById('white').value !== '1000'")
+        black, white = window()
+        # A picture that comes late isn't shown in the place of the one that was chosen after it.
+        late: list[Any] = []
+        page.route("**/api/layer/1", lambda route: late.append(route))
+        for which in ("1", "0"):
+            page.locator("#picture").select_option(which)
+        with page.expect_response("**/api/layer/1"):
+            late[0].continue_()
+        page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 50))")
+        assert window() == [black, white]
+        x, y = on_field(page, 30, 40)
+        page.mouse.move(x, y)
+        page.mouse.down(button="right")
+        page.mouse.move(x + 120, y)
+        page.mouse.up(button="right")
+        steeper = window()
+        assert steeper[1] - steeper[0] < white - black
+        page.locator("#window-reset").click()
+        assert window() == [black, white]
+        # Pointers are at whole pixels of the screen: what lies under one stays there.
+        pointer = [round(place) for place in on_field(page, 30, 40)]
+        under, before = off_field(page, *pointer), on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
+        page.mouse.move(*pointer)
+        page.mouse.wheel(0, -400)
+        np.testing.assert_allclose(off_field(page, *pointer), under, atol=1e-6)
+        after = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
+        assert after / before == pytest.approx(np.exp(400 * 0.0016), rel=1e-6)
+        keys(page, "0")
+        # Two fingers, from 40 to 80 pixels apart.
+        devices = page.context.new_cdp_session(page)
+        for kind, apart in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40), ("touchEnd", None)):
+            fingers = (
+                []
+                if apart is None
+                else [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+            )
+            devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        pinched = on_field(page, 30, 60)[0] - on_field(page, 30, 40)[0]
+        assert pinched / before == pytest.approx(2, rel=0.1)
+
+
+def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
+    with serving(copied.cells.parent, "cells=cells.h5") as served:
+        page = visit(served.address)
+        chosen(page, 0)
+        page.locator("#advance").uncheck()
+        keys(page, "r")
+        revision(page, 1)
+        chosen(page, 1)
+        keys(page, "1", "m")
+        revision(page, 2)
+        assert served.end(signal.SIGKILL) == -9
+        page.close()
+    cells = read_cells(copied.cells)  # an export that comes now
+    assert not cells.accepted[0]
+    assert cells.curation.replaced_by.tolist() == [-1, 8, 8, -1, -1, -1, -1, -1, -1]
+    with serving(copied.cells.parent, "cells=cells.h5") as served:
+        page = visit(served.address)
+        revision(page, 2)
+        keys(page, "z")
+        revision(page, 3)
+    assert len(read_cells(copied.cells)) == 8
+    assert not read_cells(copied.cells).accepted[0]
+    assert not journal_of(copied.cells).exists()
+
+
+def test_two_pages_do_not_overwrite_each_other(copied: Made, visit: Any) -> None:
+    with serving(copied.cells.parent, "cells=cells.h5") as served:
+        first, second = visit(served.address), visit(served.address)
+        for page in (first, second):
+            page.locator("#advance").uncheck()
+            chosen(page, 0)
+        first.locator("#reject").click()
+        revision(second, 1)  # it is told at once
+        assert second.locator("#reject").get_attribute("aria-pressed") == "true"
+        second.evaluate(
+            """async () => {
+                const { state } = await import(new URL("static/store.js", document.baseURI));
+                state.revision = 0;  // as if the news were still on their way
+            }"""
+        )
+        second.locator("#accept").click()
+        second.wait_for_function("() => !document.getElementById('alert').hidden")
+        assert "another page has decided meanwhile" in second.locator("#alert").inner_text().lower()
+        revision(second, 1)
+        assert not read_cells(copied.cells).accepted[0]
