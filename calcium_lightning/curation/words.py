@@ -12,7 +12,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import CellTable
 from calcium_lightning.core.glossary import described
-from calcium_lightning.localize.quality import QualitySettings
+from calcium_lightning.localize.quality import LEAST_CONTRAST, QualitySettings, least_contrast
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,22 @@ class Test:
 def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test]:
     """What the tests say of one cell, those that it fails first."""
     low, high = settings.width
+    # Of all that is known of this cell.
+    quality = {name: np.asarray(values[row : row + 1]) for name, values in cells.quality.items()}
+    contrast = settings.contrast or 0.0
+    if "contrast" in quality and cells.kind in LEAST_CONTRAST:
+        contrast = float(least_contrast(quality, settings, cells.kind)[0])
     limits: dict[str, tuple[float, float]] = {
         "fdr": (-np.inf, settings.fdr),
         "score": (settings.score, np.inf),
-        "contrast": (settings.contrast or 0.0, np.inf),
+        "contrast": (contrast, np.inf),
         "snr": (settings.snr, np.inf),
         "consistency": (settings.consistency, np.inf),
         "focus": (settings.focus, np.inf),
         "width": (low, high),
         "localizations": (settings.localizations, np.inf),
+        "revisits": (-np.inf, settings.revisits),
+        "companion": (-np.inf, 0.0),
     }
     found = [
         _test(name, float(cells.quality[name][row]), *limit)

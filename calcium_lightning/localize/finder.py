@@ -36,7 +36,7 @@ from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import LocalizationBatch
 
 #: transients last much longer than this, seconds: the residual isn't searched more often
-RESIDUAL_STEP_S = 0.05
+RESIDUAL_STEP_S = 0.1
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 

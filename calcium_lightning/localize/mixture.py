@@ -7,7 +7,7 @@ group's points scatter by their own known errors and by a covariance that the gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -24,7 +24,7 @@ SCATTER = 0.05
 #: rounds of expectation and maximisation
 ROUNDS = 60
 #: points that are fitted together, about: their figures stay in the processor's cache
-TOGETHER = 2048
+TOGETHER = 4096
 #: added to a precision (yy, yx, xx): a group without points has an inverse, too
 TINY = 1e-9 * np.array([1, 0, 1])[:, None, None]
 
@@ -109,7 +109,14 @@ class Mixture:
     member: np.ndarray
 
 
-def fit(clouds: Clouds, radius: float, groups: int, starts: Sequence[float] = STARTS) -> Mixture:
+def fit(
+    clouds: Clouds,
+    radius: float,
+    groups: int,
+    starts: Sequence[float] = STARTS,
+    rounds: int = ROUNDS,
+    each: Callable[[Callable[[Clouds], Mixture], Iterable[Clouds]], Iterable[Mixture]] = map,
+) -> Mixture:
     """Fit one or two groups to every cloud.
 
     Parameters
@@ -122,26 +129,31 @@ def fit(clouds: Clouds, radius: float, groups: int, starts: Sequence[float] = ST
         How many.
     starts : sequence of float
         How far from the middle two groups start, pixels.
+    rounds : int
+        Of expectation and maximisation.
+    each : callable
+        Calls a function with each of some clouds, in order: ``map``, or what has several cores do it.
 
     Returns
     -------
     Mixture
         The likeliest of several starts, cloud by cloud.
     """
-    found = [_fit(part, radius, groups, starts) for part in clouds.parts()]
+    found = list(each(lambda part: _fit(part, radius, groups, starts, rounds), clouds.parts()))
     if not found:
-        return _fit(clouds, radius, groups, starts)
+        return _fit(clouds, radius, groups, starts, rounds)
     return Mixture(
         *(np.concatenate([getattr(part, name.name) for part in found], axis=-1) for name in fields(Mixture))
     )
 
 
-def _fit(clouds: Clouds, radius: float, groups: int, starts: Sequence[float]) -> Mixture:
+def _fit(clouds: Clouds, radius: float, groups: int, starts: Sequence[float], rounds: int) -> Mixture:
     """The same of clouds that are few."""
     middle, axis = _principal(clouds)
     sides = [[0.0]] if groups == 1 else [[-step, step] for step in starts]
     best, *others = (
-        _climb(clouds, radius, middle[:, None] + np.array(side)[:, None] * axis[:, None]) for side in sides
+        _climb(clouds, radius, middle[:, None] + np.array(side)[:, None] * axis[:, None], rounds)
+        for side in sides
     )
     for found in others:
         better = found.likelihood > best.likelihood
@@ -167,7 +179,7 @@ def _principal(clouds: Clouds) -> tuple[np.ndarray, np.ndarray]:
     return clouds.middle + mean, np.stack([np.cos(angle), np.sin(angle)])
 
 
-def _climb(clouds: Clouds, radius: float, centers: np.ndarray) -> Mixture:
+def _climb(clouds: Clouds, radius: float, centers: np.ndarray, rounds: int) -> Mixture:
     """Expectation and maximisation from given centres (2, G, K)."""
     groups, number = centers.shape[1:]
     own, weight = clouds.cloud, clouds.weight
@@ -177,7 +189,7 @@ def _climb(clouds: Clouds, radius: float, centers: np.ndarray) -> Mixture:
     # Symmetric matrices are (yy, yx, xx).
     scatter = SCATTER * np.ones((3, number)) * [[1], [0], [1]]
     even = 1 / (np.pi * radius**2)
-    for left in reversed(range(ROUNDS + 1)):
+    for left in reversed(range(rounds + 1)):
         about = scatter[:, own]
         precision, determinant = _inverse(about + np.stack([error[0], 0 * weight, error[1]]))
         offset = clouds.points[:, None] - centers[..., own]

@@ -7,7 +7,7 @@ properties, fitted on simulated sessions (``experiments/quality``). Knows arrays
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -71,6 +71,9 @@ class QualitySettings:
     localizations : int
         Least number of localisations that it claims: what is seen in no frame, but in what cells leave of
         it, is mostly what their footprints don't fit.
+    revisits : float
+        Greatest correlation of the trace with what it was when the tissue lay in the same place, where a
+        codec's blocks stand still.
     """
 
     fdr: float = 0.05
@@ -315,13 +318,10 @@ def accept(
     """
     settings = settings or QualitySettings()
     low, high = settings.width
-    least: float | np.ndarray = LEAST_CONTRAST[kind] if settings.contrast is None else settings.contrast
-    if settings.contrast is None and "coincidence" in quality:  # which older cells files don't tell
-        least = np.where(quality["coincidence"] >= SHOWN, min(least, SHOWN_CONTRAST), least)
     passed = (
         (quality["fdr"] <= settings.fdr)
         & (quality["score"] >= settings.score)
-        & (quality["contrast"] >= least)
+        & (quality["contrast"] >= least_contrast(quality, settings, kind))
         & (quality["snr"] >= settings.snr)
         & (quality["consistency"] >= settings.consistency)
         & (quality["focus"] >= settings.focus)
@@ -329,8 +329,18 @@ def accept(
         & (quality["width"] <= high)
         & (quality["localizations"] >= settings.localizations)
     )
-    # Which older cells files don't tell, nor what a person has added.
-    most = {"revisits": settings.revisits, "companion": 0.0}
-    for name in most.keys() & quality.keys():
-        passed &= ~(quality[name] > most[name])
+    for name, most in (("revisits", settings.revisits), ("companion", 0.0)):
+        if name in quality:  # older cells files don't tell
+            passed &= ~(quality[name] > most)  # nor do they where it is nan: a cell that a person has made
     return np.asarray(passed, bool)
+
+
+def least_contrast(quality: Mapping[str, np.ndarray], settings: QualitySettings, kind: str) -> np.ndarray:
+    """What the contrast of each cell must be in a session of some kind, (K,)."""
+    least = np.full(len(quality["contrast"]), settings.contrast or 0.0)
+    if settings.contrast is None:
+        least[:] = LEAST_CONTRAST[kind]
+        if "coincidence" in quality:  # older cells files don't tell
+            shown = quality["coincidence"] >= SHOWN
+            least[shown] = np.minimum(least[shown], SHOWN_CONTRAST)
+    return least

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.gather import assign
 from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.mixture import Clouds, fit
@@ -20,6 +21,8 @@ from calcium_lightning.localize.turns import seconds, turns
 
 #: most localisations of a place that are looked at, about: memory doesn't grow with the recording
 MOST = 1000
+#: rounds in which groups are fitted: more find them a thousandth of a pixel elsewhere
+ROUNDS = 30
 #: parameters that two groups have more than one: a centre (y, x) and a share
 MORE_PARAMETERS = 3
 #: least number of runs (seconds in which the same group is lit) over that of chance; one cell that has moved
@@ -92,7 +95,7 @@ def split(
     if not len(centers):
         return centers
     clouds, second = _claimed(localizations, centers, reach, fps)
-    one, two = fit(clouds, reach, 1), fit(clouds, reach, 2)
+    one, two = (fit(clouds, reach, groups, rounds=ROUNDS, each=in_order) for groups in (1, 2))
     lit, runs = turns(two.member, clouds.cloud, second, len(centers))
     number = np.maximum(lit.sum(1), 1)
     repeats = np.maximum(1, clouds.sizes / number)

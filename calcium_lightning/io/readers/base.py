@@ -22,6 +22,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io.readers.clock import Clock
+from calcium_lightning.io.stored import MOST_FRAMES
 
 #: characters of a text about a recording
 LONGEST = 4096
@@ -232,8 +233,12 @@ def check_facts(recording: Recording) -> None:
     Raises
     ------
     InputError
-        For frames without pixels.
+        For frames without pixels, and for more frames than anybody records.
     """
+    if recording.n_frames > MOST_FRAMES:
+        raise InputError(
+            f"{recording.path}: {recording.n_frames} frames; more than {MOST_FRAMES} are taken for damage"
+        )
     if min(recording.shape[1:]) < 1:
         raise InputError(f"{recording.path}: frames of the size {recording.shape[1:]} hold nothing")
     if recording.fps is not None and not 0 < recording.fps < math.inf:

@@ -62,8 +62,12 @@ class TiffRecording(Recording):
             except BaseException:
                 self._file.close()
                 raise
-        except (InputError, MemoryError):
+        except InputError:
             raise
+        except MemoryError as error:  # nothing but headers was read
+            raise InputError(
+                f"{path}: its headers promise more frames, or larger ones, than memory holds; copy it again"
+            ) from error
         except Exception as error:  # tifffile raises whatever its struct calls raise
             raise InputError(
                 f"{path}: not a TIFF that can be read, or one that was cut off "

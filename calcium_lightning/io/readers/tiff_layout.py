@@ -7,6 +7,7 @@ pages and metadata through tifffile; no pixels.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,12 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.array import CHOOSES, chosen
 from calcium_lightning.io.readers.formats import Options
+from calcium_lightning.io.stored import MOST_FRAMES
 
 MINISWHITE, PALETTE = 0, 3
+#: what OME-XML says of sizes, of how many planes there are, and of where they are
+OME_TAG = re.compile(r"<(?:\w+:)?(?:Pixels|TiffData)\b[^>]*>")
+OME_NUMBER = re.compile(r"""\b(Size[A-Z]|First[A-Z]|IFD|NumPlanes|PlaneCount)\s*=\s*["'](\d{1,4000})["']""")
 
 
 class TiffLayout:
@@ -111,6 +116,7 @@ class TiffLayout:
 
     def _choose_series(self) -> int:
         """Which of several images: the only one with frames, or the one that is asked for."""
+        self._check_promises()
         every = self._file.series
         key = self._options.key
         names = [str(series.name or index) for index, series in enumerate(every)]
@@ -124,6 +130,20 @@ class TiffLayout:
         if several:
             raise InputError(f"{self._path}: holds {len(every)} images; choose with key=: {', '.join(names)}")
         return 0
+
+    def _check_promises(self) -> None:
+        """Refuse OME's sizes that no recording has: tifffile makes a list of all frames that are promised."""
+        text = (self._file.ome_metadata or "") if self._file.is_ome else ""
+        most = MOST_FRAMES * max(1, int(self.first.imagelength) * int(self.first.imagewidth))
+        for tag in OME_TAG.findall(text):
+            counts = {name: int(number) for name, number in OME_NUMBER.findall(tag)}
+            size = math.prod(number for name, number in counts.items() if name.startswith("Size"))
+            others = (number for name, number in counts.items() if not name.startswith("Size"))
+            if size > most or max(others, default=0) > MOST_FRAMES:
+                raise InputError(
+                    f"{self._path}: its OME-XML promises more frames, or larger ones, than anybody records "
+                    f"({tag[:120]}); it is damaged"
+                )
 
     def _others(self, number: int) -> list[Any]:
         """Further stacks of an OME file, which are no part of this one."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -13,6 +16,10 @@ from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, _positive, axes_of_names, nearest_name
 from calcium_lightning.io.readers.tiff_metadata import MICRONS, SECONDS
+from calcium_lightning.io.stored import LARGE, LEAST_SHARE
+
+#: more pieces than this aren't listed to see whether they are there, unless there are about as many files
+MOST_PIECES = 1_000_000
 
 
 def open_zarr(path: Path, options: Options) -> Recording:
@@ -112,11 +119,26 @@ class ZarrRecording(ArrayRecording):
     def _check_written(self) -> None:
         """Chunks that were never written would be read as black."""
         array = self._array
+        self._check_promise(array)
         if array.nchunks_initialized == 0:
             raise InputError(f"{self.path}: was made for {self.n_frames} frames, none are there")
         if array.nchunks_initialized < array.nchunks:
             gone = array.nchunks - array.nchunks_initialized
             self.note(f"{gone} of {array.nchunks} pieces aren't there: they are read as {array.fill_value}")
+
+    def _check_promise(self, array: Any) -> None:
+        """Refuse a store that promises far more than it holds, before zarr lists all that is promised."""
+        files = sum(len(names) for _, _, names in os.walk(self.path))
+        if self.path.is_file():
+            with ZipFile(self.path) as archive:
+                files = len(archive.namelist())
+        each = math.prod(array.shards) // math.prod(array.chunks) if getattr(array, "shards", None) else 1
+        large = array.nbytes > LARGE or array.nchunks > MOST_PIECES
+        if large and files * each < array.nchunks * LEAST_SHARE:
+            raise InputError(
+                f"{self.path}: promises {array.nbytes} bytes in {array.nchunks} pieces, and is of "
+                f"{files} files; it is damaged, or was copied in part"
+            )
 
     def read(self, begin: int, end: int) -> np.ndarray:
         """Read frames [begin, end); a damaged one is named."""

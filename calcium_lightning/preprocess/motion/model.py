@@ -226,18 +226,21 @@ class MotionModel:
         size = len(self._smooth)
         upper = torch.triu_indices(size, size, device=frames.device)
         for _ in range(rounds):
-            residual = frames - theta @ self._smooth
-            spread = 1.2533 * residual.abs().mean(0).clamp_min(1e-6)
-            weights = self.precision * (HUBER * spread / residual.abs().clamp_min(1e-6)).clamp_max(1)
             products = frames.new_zeros(len(frames), upper.shape[1])
-            for images, some in zip(
-                self._smooth.split(FEW_PIXELS, 1), weights.split(FEW_PIXELS, 1), strict=True
+            right = frames.new_zeros(len(frames), size)
+            for images, some, precision in zip(
+                *(values.split(FEW_PIXELS, -1) for values in (self._smooth, frames, self.precision)),
+                strict=True,
             ):
-                products.addmm_(some, (images[upper[0]] * images[upper[1]]).T)
+                residual = torch.addmm(some, theta, images, alpha=-1).abs_()
+                spread = 1.2533 * residual.mean(0).clamp_min(1e-6)
+                weights = (HUBER * spread / residual.clamp_min_(1e-6)).clamp_max_(1).mul_(precision)
+                products.addmm_(weights, (images[upper[0]] * images[upper[1]]).T)
+                right.addmm_(weights.mul_(some), images.T)
             normal = torch.empty(len(frames), size, size, device=frames.device)
             normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = products
             normal.diagonal(dim1=1, dim2=2).add_(RIDGE + (self._scale == torch.inf))
-            theta = torch.linalg.solve(normal, (weights * frames) @ self._smooth.T)
+            theta = torch.linalg.solve(normal, right)
         return theta
 
     def _with_prior(self, right: Tensor, theta: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,5 +65,8 @@ def test_what_no_recording_can_have_is_left_out(tmp_path):
         recording.shape = (3, 0, 5)
         with pytest.raises(InputError, match="hold nothing"):
             check_facts(recording)
+        recording.shape = (2**31, 4, 5)
+        with pytest.raises(InputError, match="2147483648 frames; more than"):
+            check_facts(recording)
         recording.use_clock(Clock(np.arange(3.0), (), np.zeros(3, bool), start=6.4e14))  # ticks, no date
         assert "session_start_time" not in recording.about

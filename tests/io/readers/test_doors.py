@@ -228,3 +228,11 @@ def test_channels_and_planes_of_hdf5(tmp_path):
     assert np.array_equal(read_all(tmp_path / "a.h5", axes="tzyx", plane=0), FRAMES)
     with pytest.raises(InputError, match="axes=tqyx: expected an order of the letters"):
         open_recording(tmp_path / "a.h5", axes="tqyx")
+
+
+def test_a_zarr_that_promises_what_hardly_any_piece_is_there_of_is_not_read_as_black(tmp_path):
+    zarr.open_group(tmp_path / "a.zarr", mode="w").create_array("movie", data=FRAMES, chunks=(4, 24, 38))
+    about = tmp_path / "a.zarr/movie/zarr.json"
+    about.write_text(about.read_text().replace('"shape": [\n    20,', '"shape": [\n    2000000,', 1))
+    with pytest.raises(InputError, match=r"in 500000 pieces, and is of 7 files"):
+        open_recording(tmp_path / "a.zarr")

@@ -1,3 +1,4 @@
+import re
 from contextlib import nullcontext
 
 import numpy as np
@@ -334,3 +335,15 @@ def test_the_times_of_ome_frames_decide(tmp_path, unit, step):
         assert recording.fps == pytest.approx(1e3 / 34)
         np.testing.assert_allclose(recording.timestamps, np.arange(12) * 0.034)
         assert "29.41 Hz by the frames' times (nominal: 20 Hz)" in recording.notes
+
+
+@pytest.mark.parametrize(
+    "change", [("SizeX", 2**31), ("SizeT", 2**31), ("PlaneCount", 2**40), ("IFD", 10**9)]
+)
+def test_ome_that_promises_more_frames_than_memory_holds_is_refused_before(tmp_path, change):
+    tifffile.imwrite(tmp_path / "a.ome.tif", movie(4), metadata={"axes": "TYX"})
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        text = re.sub(rf'{change[0]}="\d+"', f'{change[0]}="{change[1]}"', file.ome_metadata)
+    tifffile.imwrite(tmp_path / "b.ome.tif", movie(4), description=text.encode(), metadata=None)
+    with pytest.raises(InputError, match="promises more frames, or larger ones, than anybody records"):
+        open_recording(tmp_path / "b.ome.tif")
