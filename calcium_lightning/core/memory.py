@@ -11,8 +11,11 @@ import ctypes
 from functools import cache
 from typing import Any
 
-#: what ``mallopt`` calls the most stores (``M_ARENA_MAX`` in malloc.h)
-ARENA_MAX = -8
+#: what ``mallopt`` calls the most stores, how much may lie free at the end of one, and from which size on a
+#: request gets pages of its own (malloc.h)
+ARENA_MAX, TRIM_THRESHOLD, MMAP_THRESHOLD = -8, -1, -3
+#: bytes of the latter two; by themselves the first is twice the largest request that was freed, a few MB
+FREE, OWN_PAGES = 1 << 28, 1 << 25
 
 
 def give_back_freed() -> None:
@@ -26,11 +29,14 @@ def one_store() -> None:
     """Let threads that come take what others have freed: one store of the C library for all (glibc).
 
     For the rest of the process; those who compute with large arrays hardly ever wait for each other there.
-    (Pages of their own for large arrays would keep the process smaller still, but the system clears them
-    each time.)
+    What was freed stays there until :func:`give_back_freed`: the system clears the pages that it hands out, a
+    twentieth of the network's time. (Pages of their own for large arrays would keep the process smaller, but
+    are cleared each time.)
     """
     try:
-        ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
+        library = ctypes.CDLL(None)
+        for setting, value in ((ARENA_MAX, 1), (TRIM_THRESHOLD, FREE), (MMAP_THRESHOLD, OWN_PAGES)):
+            library.mallopt(setting, value)
     except (OSError, AttributeError, TypeError):  # another system, or another C library
         return
 

@@ -196,13 +196,14 @@ def assemble(
         decoy_quality = _measured(prepared, decoys, claims, places, vessel, settings)
     quality, accepted, false_discovery = judge(
         placed.quality,
-        found.centers,
+        scale.to_network(centers),
         decoy_quality,
         decoy_centers,
         settings.quality,
         prepared.session.kind,
         prepared.shows(centers),
         settings.lab,
+        found.scatter,
     )
     # What was rejected takes light of its neighbours: noise, and what is smooth over many cells.
     activity = found.among(np.flatnonzero(accepted)) if found.among else found.activity

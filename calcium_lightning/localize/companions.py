@@ -16,7 +16,11 @@ from calcium_lightning.localize.quality import SHOWN
 
 
 def unseen_companions(
-    quality: Mapping[str, np.ndarray], centers: np.ndarray, accepted: np.ndarray, reach: float
+    quality: Mapping[str, np.ndarray],
+    centers: np.ndarray,
+    accepted: np.ndarray,
+    reach: float,
+    scatter: float,
 ) -> np.ndarray:
     """Accepted cells beside a stronger one that frames don't show by themselves.
 
@@ -30,6 +34,9 @@ def unseen_companions(
         Which count.
     reach : float
         How near is beside.
+    scatter : float
+        How many times farther than usual localisations lie from their places: where pictures of a cell don't
+        differ, a cell leaves nothing beside it, and another one may hide in its light.
 
     Returns
     -------
@@ -39,11 +46,11 @@ def unseen_companions(
     index = np.flatnonzero(accepted)
     if len(index) < 2:
         return companion
-    evidence = quality["evidence"]
+    evidence, least = quality["evidence"], SHOWN * min(1.0, scatter - 1.0)
     pairs = index[cKDTree(centers[index]).query_pairs(reach, output_type="ndarray")]
     pairs = np.where((evidence[pairs[:, 0]] < evidence[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
     # The strongest decide first; what is dropped drops nobody.
     for stronger, weaker in pairs[np.argsort(-evidence[pairs[:, 0]], kind="stable")]:
-        if not companion[stronger] and quality["coincidence"][weaker] < SHOWN:
+        if not companion[stronger] and quality["coincidence"][weaker] < least:
             companion[weaker] = True
     return companion

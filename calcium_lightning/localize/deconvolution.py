@@ -21,8 +21,9 @@ from calcium_lightning.localize.activity import (
 from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchTraces
 
-#: iterations of the solver while cells are sought (fits are right to a sixth of the noise), and in the end
-DRAFT_ITERATIONS, ITERATIONS = 60, 500
+#: iterations of the solver while cells are sought (fits are right to 1e-4, spikes aren't; with 60, five of 60
+#: cells of Minian's recording are lost), and in the end
+DRAFT_ITERATIONS, ITERATIONS = 100, 500
 #: a trace that changed by less than this share of its noise keeps its activity
 SAME = 0.1
 

@@ -142,6 +142,8 @@ class FoundCells:
         How strong that picture is within a cell over how strong it is around it.
     localizations : StoredLocalizations
         All localisations.
+    scatter : float
+        How many times farther than usual they lie from their places.
     among : callable, optional
         Activity where only some of the cells (their rows, rising) exist; not known where cells were put
         together by hand.
@@ -154,6 +156,7 @@ class FoundCells:
     consistency: np.ndarray
     focus: np.ndarray
     localizations: StoredLocalizations
+    scatter: float = 1.0
     among: Callable[[np.ndarray], FinalActivity] | None = None
 
 
@@ -230,7 +233,8 @@ class CellFinder:
         self.background_sigma = background_sigma
         self.fps = fps
         self.detect = detect
-        self.settings = (settings or LocalizeSettings()).within(movie.n_frames)
+        #: as they were given: the twin's search gets them, too
+        self.settings = settings or LocalizeSettings()
         #: the same for this movie's scatter
         self.wider = self.settings
         self.merger = Merger(fps, self.wider.merge)
@@ -256,9 +260,10 @@ class CellFinder:
         """Search, alternate, search the rest, and finish."""
         localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
         # Where pictures of one cell differ, two are told apart only farther from each other.
-        scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, self.settings.gather)
+        settings = self.settings.within(self.movie.n_frames)
+        scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
         self.told.scatter.set_result(scatter)
-        settings = self.wider = self.settings.wider(scatter)
+        settings = self.wider = settings.wider(scatter)
         self.merger = Merger(self.fps, settings.merge)
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
@@ -293,6 +298,7 @@ class CellFinder:
             self.consistency,
             self.focus,
             localizations,
+            scatter,
             among,
         )
 

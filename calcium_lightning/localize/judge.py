@@ -35,6 +35,7 @@ def judge(
     kind: str = "raw",
     shown: np.ndarray | None = None,
     lab: LabScore | None = None,
+    scatter: float = 1.0,
 ) -> tuple[Quality, np.ndarray, FalseDiscovery]:
     """Add ``fdr``, ``score`` and ``companion`` to the properties of N candidates, and accept.
 
@@ -56,6 +57,8 @@ def judge(
         Which candidates lie where tissue shows: no other one is accepted. All of them where it isn't given.
     lab : LabScore, optional
         What a lab's own decisions have taught.
+    scatter : float
+        How many times farther than usual localisations lie from their places.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def judge(
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown
-    companion = unseen_companions(quality, centers, accepted, REACH)
+    companion = unseen_companions(quality, centers, accepted, REACH, scatter)
     quality["companion"] = companion.astype(float)
     accepted &= ~companion
     parts = [found.expected_false[accepted & (found.group == group)] for group in np.unique(found.group)]

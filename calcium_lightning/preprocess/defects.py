@@ -14,6 +14,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.pieces import in_order
 
 #: places in the recording that are looked at, and neighbouring frames at each
 PLACES, RUN = 24, 8
@@ -152,15 +153,18 @@ def find_defects(session: Frames, detail: Detail | None = None) -> Defects:
 def fine_detail(session: Frames) -> Detail:
     """Look at a sample of the frames; there must be :data:`RUN` of them."""
     count, *field = session.shape
-    total, beyond, squares = (np.zeros(field) for _ in range(3))
-    looked = 0
-    for start in np.unique(np.linspace(0, count - RUN, PLACES).astype(int)):
-        frames = session.frames(int(start), int(start) + RUN).astype(np.float32)
+    sums = np.zeros((3, *field))
+    starts = np.unique(np.linspace(0, count - RUN, PLACES).astype(int)).tolist()
+
+    def look(read: np.ndarray) -> np.ndarray:
+        frames = read.astype(np.float32)
         detail = frames - _smoothed(frames)
-        total += frames.sum(0)
-        beyond += detail.sum(0)
-        squares += (detail**2).sum(0)
-        looked += len(frames)
+        return np.stack([frames.sum(0), detail.sum(0), np.einsum("tyx,tyx->yx", detail, detail)])
+
+    for some in in_order(look, (session.frames(start, start + RUN) for start in starts)):
+        sums += some
+    total, beyond, squares = sums
+    looked = len(starts) * RUN
     return Detail(total / looked, np.sqrt((squares / looked - (beyond / looked) ** 2).clip(0)))
 
 

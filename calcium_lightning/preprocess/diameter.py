@@ -15,6 +15,7 @@ from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
 
 from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM, MAD_TO_STD
 from calcium_lightning.io.base_session import BaseSession
 
@@ -157,12 +158,13 @@ def guess_diameter(session: BaseSession, moments: int = 32) -> DiameterGuess:
         return nothing
     most = min(MOST, max(10 * LEAST, min(session.shape[1:]) / shrink / 3))
     sigmas = LEAST / FWHM * RATIO ** np.arange(1 + round(math.log(most / LEAST) / math.log(RATIO)))
-    found: list[np.ndarray] = []
-    for start in np.unique(np.linspace(0, session.n_frames - need, moments).astype(int)):
-        frames = session.frames(int(start), int(start) + need)
+
+    def look(frames: np.ndarray) -> np.ndarray:
         first, second = (_moment(part, shrink) for part in (frames[:span], frames[-span:]))
-        found.append(_blobs(first, second, session.motion_corrected, sigmas))
-    blobs = np.concatenate(found)
+        return _blobs(first, second, session.motion_corrected, sigmas)
+
+    starts = np.unique(np.linspace(0, session.n_frames - need, moments).astype(int)).tolist()
+    blobs = np.concatenate(list(in_order(look, (session.frames(start, start + need) for start in starts))))
     if len(blobs) < 5:
         return nothing
     # The strongest third of all blobs is cells; of equal strength they vote alike.

@@ -1,11 +1,14 @@
 """From a raw movie to cells, whole processes: this project against Suite2p, in turn, in one run.
 
     python experiments/benchmark/whole.py SESSION.h5 --suite2p PEER_ENVIRONMENT/bin/python [--rounds 3]
+        [--movie MOVIE.avi] [--output NAME] [--cold]
 
-Wall time from the start of the process to its end, imports and the cells file included; the largest resident
-memory; and, for a session with truth, how good the cells are. The peer runs in an environment of its own
-(``peers/suite2p_cells.py``). One round goes before the others and isn't counted: it compiles and caches.
-Writes ``results/whole.md`` and ``results/whole.json`` beside this file.
+With ``--movie``, which holds the same frames, this project begins with it (``ingest``, then ``extract``), and
+decoding it and nothing else is measured, too. Wall time from the start of the process to its end, imports and
+the cells file included; the largest resident memory; and, for a session with truth, how good the cells are.
+The peer runs in an environment of its own (``peers/suite2p_cells.py``). One round goes before the others and
+isn't counted: it compiles and caches; ``--cold`` leaves it out. Writes ``results/whole.md`` and
+``results/whole.json`` beside this file, or others.
 """
 
 from __future__ import annotations
@@ -45,44 +48,57 @@ def main() -> None:
     )
     parser.add_argument("session", type=Path)
     parser.add_argument("--suite2p", type=Path, help="Python of an environment with Suite2p")
+    parser.add_argument("--movie", type=Path, help="video of the session's frames, to begin with")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cell-diameter", type=float, default=12.6, help="pixels")
+    parser.add_argument("--cold", action="store_true", help="no round that isn't counted")
+    parser.add_argument("--output", default="whole", help="name of the results")
+    parser.add_argument("--cell-diameter", type=float, help="pixels; default: this project estimates it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = Path(folder) / "ours.h5", Path(folder) / "suite2p.h5"
-        commands = {
-            "this project": [
-                *(sys.executable, "-m", "calcium_lightning.extract"),
-                *(f"session={options.session}", f"output={ours}", "overwrite=true"),
-                *(f"cell_diameter={options.cell_diameter}", f"hydra.run.dir={folder}/run"),
-            ]
-        }
+        session, entry = options.session, [sys.executable, "-m", "calcium_lightning"]
+        commands: dict[str, list[list[str]]] = {"this project": []}
         cells = {"this project": ours}
+        if options.movie is not None:
+            session = Path(folder) / "session.h5"
+            commands["decoding"] = [[sys.executable, str(HERE / "decode.py"), str(options.movie)]]
+            with Session(options.session) as recording:
+                told = [f"input={options.movie}", f"output={session}", f"fps={recording.fps}"]
+            commands["this project"].append([*entry, "ingest", *told, "overwrite=true"])
+        told = [f"session={session}", f"output={ours}", "overwrite=true", f"hydra.run.dir={folder}/run"]
+        if options.cell_diameter is not None:
+            told.append(f"cell_diameter={options.cell_diameter}")
+        commands["this project"].append([*entry, "extract", *told])
         if options.suite2p is not None:
             script = HERE / "peers" / "suite2p_cells.py"
-            commands["Suite2p"] = [str(options.suite2p), str(script), str(options.session), str(theirs)]
+            commands["Suite2p"] = [[str(options.suite2p), str(script), str(options.session), str(theirs)]]
             cells["Suite2p"] = theirs
-        runs = _in_turn(commands, options.rounds)
+        runs = _in_turn(commands, options.rounds, options.cold)
         quality = {name: _quality(path, options.session) for name, path in cells.items()}
     text = _table(runs, quality)
     results = HERE / "results"
     results.mkdir(exist_ok=True)
-    (results / "whole.md").write_text(text)
+    (results / f"{options.output}.md").write_text(text)
     record = {
         "machine": machine(),
         "session": options.session.name,
         "runs": {name: [asdict(one) for one in many] for name, many in runs.items()},
         "quality": quality,
     }
-    (results / "whole.json").write_text(json.dumps(record, indent=2) + "\n")
+    (results / f"{options.output}.json").write_text(json.dumps(record, indent=2) + "\n")
     Console().print(Markdown(text))
 
 
-def _in_turn(commands: dict[str, list[str]], rounds: int) -> dict[str, list[Run]]:
+def _in_turn(commands: dict[str, list[list[str]]], rounds: int, cold: bool) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for round_ in range(rounds + 1):
+    for round_ in range(1 if cold else 0, rounds + 1):
         for name in list(commands)[:: 1 if round_ % 2 else -1]:  # neither is always first
-            one = run(commands[name])
+            parts = [run(command) for command in commands[name]]
+            one = Run(
+                sum(part.seconds for part in parts),
+                sum(part.cpu_seconds for part in parts),
+                max(part.peak_mb for part in parts),
+            )
             print(f"{name}: {one.seconds:.1f} s, {one.peak_mb:.0f} MB", file=sys.stderr)
             if round_:
                 runs[name].append(one)
@@ -102,18 +118,23 @@ def _quality(cells: Path, session: Path) -> dict[str, float]:
 def _table(runs: dict[str, list[Run]], quality: dict[str, dict[str, float]]) -> str:
     reference = list(runs)[-1]
     lines = [
-        f"| | seconds | over {reference}'s | peak MB | over {reference}'s | " + " | ".join(COLUMNS) + " |",
-        "| --- " * (5 + len(COLUMNS)) + "|",
+        f"| | seconds | over {reference}'s | CPU seconds | peak MB | over {reference}'s | "
+        + " | ".join(COLUMNS)
+        + " |",
+        "| --- " * (6 + len(COLUMNS)) + "|",
     ]
     for name, many in runs.items():
         pairs = list(zip(many, runs[reference], strict=True))
         figures = [
             f"{statistics.median(one.seconds for one in many):.1f}",
             f"{statistics.median(one.seconds / other.seconds for one, other in pairs):.2f}",
+            f"{statistics.median(one.cpu_seconds for one in many):.1f}",
             f"{statistics.median(one.peak_mb for one in many):.0f}",
             f"{statistics.median(one.peak_mb / other.peak_mb for one, other in pairs):.2f}",
         ]
-        figures += [f"{quality[name][column]:.3f}" if column in quality[name] else "" for column in COLUMNS]
+        figures += [
+            f"{quality[name][column]:.3f}" if column in quality.get(name, {}) else "" for column in COLUMNS
+        ]
         lines.append(f"| {name} | " + " | ".join(figures) + " |")
     return "\n".join(lines) + "\n"
 
