@@ -116,7 +116,9 @@ def judge(
     ]
     if changed:
         yield "input changed"
-    results = [name for name in own if name.startswith(LEFT)]
+    # an output that was made a folder is one to write into
+    within = f"{case.changes}/" if case.changes else LEFT
+    results = [name for name in own if name.startswith(LEFT) or name.startswith(within)]
     strays = [name for name in own if name not in results or ".tmp" in name]
     if case.damaged and strays:
         yield "stray"

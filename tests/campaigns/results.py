@@ -18,7 +18,8 @@ def check_result(case: Case, folder: Path) -> list[str]:
 
     def read() -> None:
         assert path.exists(), f"{path} is missing"
-        READERS.get(case.command, _text)(path)
+        inside = case.changes and path.is_dir()  # the output was made a folder, and written into
+        READERS.get(case.command, _text)(next(path.iterdir()) if inside else path)
 
     outcome = warm.in_fork(read, check)
     return [] if outcome.status == 0 else [f"bad result: {outcome.stderr.strip().splitlines()[-1][:120]}"]
