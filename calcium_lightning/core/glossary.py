@@ -107,8 +107,8 @@ QUALITIES = {
     ),
     "companion": QualityWord(
         "1 where it is what a stronger cell beside it leaves",
-        "An accepted, stronger cell lies within half a diameter, and single frames don't show this one by "
-        "itself.",
+        "An accepted, stronger cell touches it (three quarters of a diameter), and single frames don't show "
+        "this one by itself.",
     ),
     "seen": QualityWord(
         "share of the frames in which the cell's centre was on the sensor",

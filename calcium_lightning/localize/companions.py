@@ -1,8 +1,8 @@
 """Outlines beside a stronger cell: only what frames show by itself is another cell.
 
 A cell that no Gaussian fits, or whose picture changes, leaves something beside it that gets an outline and a
-trace of its own. No frame shows it: while it is lit, the detector finds the cell, not it. Two cells within
-half a diameter of each other are both found, each when it is the brighter one. Knows places and qualities.
+trace of its own. Frames don't show it: while it is lit, the detector finds the cell, not it. Two cells that
+touch are both found, each when it is the brighter one. Knows places and qualities.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from scipy.spatial import cKDTree
 
 from calcium_lightning.localize.quality import SHOWN
 
+#: centres of two that touch are nearer than this, network pixels: three quarters of a cell
+TOUCHING = 4.5
+
 
 def unseen_companions(
     quality: Mapping[str, np.ndarray],
     centers: np.ndarray,
     accepted: np.ndarray,
-    reach: float,
     scatter: float,
 ) -> np.ndarray:
     """Accepted cells beside a stronger one that frames don't show by themselves.
@@ -29,11 +31,9 @@ def unseen_companions(
     quality : mapping of str to ndarray (N,)
         ``evidence`` says which is the stronger, and ``coincidence`` how much of its activity frames show.
     centers : ndarray (N, 2)
-        Places.
+        Places, network pixels.
     accepted : ndarray, bool (N,)
         Which count.
-    reach : float
-        How near is beside.
     scatter : float
         How many times farther than usual localisations lie from their places: where pictures of a cell don't
         differ, a cell leaves nothing beside it, and another one may hide in its light.
@@ -47,7 +47,7 @@ def unseen_companions(
     if len(index) < 2:
         return companion
     evidence, least = quality["evidence"], SHOWN * min(1.0, scatter - 1.0)
-    pairs = index[cKDTree(centers[index]).query_pairs(reach, output_type="ndarray")]
+    pairs = index[cKDTree(centers[index]).query_pairs(TOUCHING, output_type="ndarray")]
     pairs = np.where((evidence[pairs[:, 0]] < evidence[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
     # The strongest decide first; what is dropped drops nobody.
     for stronger, weaker in pairs[np.argsort(-evidence[pairs[:, 0]], kind="stable")]:

@@ -92,7 +92,7 @@ def judge(
     accepted = accept(quality, settings, kind)
     if shown is not None:
         accepted &= shown
-    companion = unseen_companions(quality, centers, accepted, REACH, scatter)
+    companion = unseen_companions(quality, centers, accepted, scatter)
     quality["companion"] = companion.astype(float)
     accepted &= ~companion
     parts = [found.expected_false[accepted & (found.group == group)] for group in np.unique(found.group)]

@@ -17,9 +17,9 @@ from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.detectors.base import WindowDetector
-from calcium_lightning.localize.finder import LocalizeSettings
+from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.localize.twin import Twin
+from calcium_lightning.localize.twin import Twin, find_both
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.pipeline import extract
 
@@ -59,6 +59,15 @@ def test_the_twin_is_the_movie_upside_down():
         blocks = list(twin.blocks())
         assert [start for start, _ in blocks] == [0, 16, 32]
         torch.testing.assert_close(torch.cat([part for _, part in blocks]), -movie.read(0, 40))
+
+
+def test_the_twin_is_searched_with_the_settings_of_the_movie():
+    with ScratchMovie((24, 24)) as movie:
+        movie.append(torch.randn(60, 24, 24))  # few frames: fewer localisations make a candidate
+        finder = CellFinder(movie, torch.ones(24, 24), 6.0, FPS, lambda movie, stride: [])
+        found, decoys = find_both(finder)
+    assert finder.settings == LocalizeSettings()
+    assert len(found.centers) == len(decoys.centers) == 0
 
 
 @pytest.mark.parametrize("seed", [0, 1])
