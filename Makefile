@@ -33,9 +33,13 @@ demo: .venv/installed ## simulate a recording, train, extract, evaluate, report 
 		metrics=$(DEMO)/metrics.json overwrite=true
 	@echo "Open $(abspath $(DEMO))/report.html"
 
+# The checks are one process, beside which the suite begins.
+test: .venv/installed ## the checks and the whole suite
+	@$(MAKE) --no-print-directory -j2 check suite
+
 # As many processes as cores, and one thread in each: threads that wait for a core take what others need.
-test: export OMP_NUM_THREADS := 1
-test: check ## the checks and the whole suite
+suite: export OMP_NUM_THREADS := 1
+suite: .venv/installed
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed ## formatting, lint, types, and who imports whom

@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import check_regular, reading
+
+#: how such a file begins
+MAGIC = b"\x93NUMPY"
 
 
 def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype, int]:
@@ -48,6 +52,9 @@ def read_array(path: Path, name: str = "") -> np.ndarray:
     check_regular(path)
     with reading(name or path, parsing=True):
         with path.open("rb") as stream:
+            if stream.read(len(MAGIC)) != MAGIC:
+                raise InputError(f"{name or path}: not a NumPy array (.npy)")
+            stream.seek(0)
             shape, _, dtype, start = read_header(stream)
         size, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
         if size > there:

@@ -21,7 +21,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
-@pytest.mark.parametrize("campaign", [("fuzz", "--count=20", "--seed=11"), ("kill", "--count=3", "--seed=5")])
+@pytest.mark.parametrize("campaign", [("fuzz", "--count=8", "--seed=11"), ("kill", "--count=2", "--seed=5")])
 def test_a_slice_finds_no_fault(tmp_path: Path, campaign: tuple[str, ...]) -> None:
     name, *arguments = campaign
     keep = [f"--keep={tmp_path}"] if name == "fuzz" else []
