@@ -12,12 +12,11 @@ JOBS ?= 2
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-# Without bytecode of all that comes along: what is imported is compiled then, and most never is.
 .venv/installed: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(USABLE)' >/dev/null 2>&1 || { echo "$(or $(PYTHON),python3): not a Python 3.11, 3.12 or 3.13 with venv;" \
 		"install one (Debian, Ubuntu: apt-get install python3-venv) or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 	"$(PYTHON)" -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 install: .venv/installed ## make .venv and install tested versions into it; the other targets do so too
