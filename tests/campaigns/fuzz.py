@@ -116,9 +116,11 @@ def judge(
     ]
     if changed:
         yield "input changed"
-    # an output that was made a folder is one to write into
+    # an output that was made a folder is one to write into, and one that is gone is made anew
     within = f"{case.changes}/" if case.changes else LEFT
-    results = [name for name in own if name.startswith(LEFT) or name.startswith(within)]
+    results = [
+        name for name in own if name == case.changes or name.startswith(LEFT) or name.startswith(within)
+    ]
     strays = [name for name in own if name not in results or ".tmp" in name]
     if case.damaged and strays:
         yield "stray"
