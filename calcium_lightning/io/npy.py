@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import check_regular, reading
 
 #: how such a file begins
@@ -53,7 +52,7 @@ def read_array(path: Path, name: str = "") -> np.ndarray:
     with reading(name or path, parsing=True):
         with path.open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
-                raise InputError(f"{name or path}: not a NumPy array (.npy)")
+                raise ValueError("not a NumPy array")
             stream.seek(0)
             shape, _, dtype, start = read_header(stream)
         size, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
