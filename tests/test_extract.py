@@ -289,7 +289,7 @@ def test_ctrl_c_is_130_and_leaves_nothing(tmp_path):
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130, ""), err
     assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err
     assert left_in(tmp_path) == ["a.h5", "run"]
