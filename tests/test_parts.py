@@ -24,6 +24,7 @@ from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.nn.checkpoint import save_network
 from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.windows import WindowSettings
+from calcium_lightning.processes.launch import free_port
 from calcium_lightning.simulation import Scene, SceneSettings
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "parts.md").read_text()
@@ -297,11 +298,20 @@ def test_modules_that_cannot_be_imported_are_one_line(lab, run_command, parts, l
     assert line in outcome.stderr
 
 
-def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab):
-    """Of a run of two processes that starts its second itself, in a job of Ray's."""
+@pytest.mark.parametrize("started_by", ["torchrun", "ray"])
+def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab, started_by):
+    """Of runs of two processes: one that torchrun starts, and one that starts its second itself, in a job of Ray's."""
     train, _ = commands("Train, then find cells")
-    how = ("-m", "calcium_lightning.train", *train[1:], *SHORT, "trainer=ddp_cpu", "-m", "seed=1")
-    how = (*how, "hydra.sweep.dir=many", "launcher=ray", "+hydra.launcher.ray.init.num_cpus=1")
+    run = ("-m", "calcium_lightning.train", *train[1:], *SHORT)
+    run = (*run, "trainer=ddp_cpu")
+    sweep = ("-m", "seed=1", "hydra.sweep.dir=many", "launcher=ray", "+hydra.launcher.ray.init.num_cpus=1")
+    how = {
+        "torchrun": (
+            *("-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"),
+            *(*run, "hydra.run.dir=many/0"),
+        ),
+        "ray": (*run, *sweep),
+    }[started_by]
     done = finish(start(*how, cwd=lab, RAY_USAGE_STATS_ENABLED="0"))
     assert done.returncode == 0, done.stderr
     assert [path.parent.name for path in lab.glob("many/*/summary.json")] == ["0"]

@@ -11,6 +11,7 @@ from helpers.tiny_training import (
     PICTURED,
     TINY,
     finish,
+    kill_once,
     processes_in,
     real,
     sessions,
@@ -78,17 +79,33 @@ def folders_in(folder: Path) -> set[str]:
 
 
 def test_a_sweep_on_two_processes(session, alone, tmp_path):
-    """Two folders, two W&B runs, no process left; that a killed one goes on is tested where runs are resumed."""
-    done = real(*TINY, "trainer=ddp_cpu", "logger=wandb", sessions(session), "-m", "seed=1,2", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    """Killed in its second job, then the same command again: two folders, two W&B runs, no process left."""
+    command = (
+        *TINY,
+        *kill_once("1", 5, tmp_path.with_name("killed")),
+        "trainer=ddp_cpu",
+        "logger=wandb",
+        sessions(session),
+        "-m",
+        "seed=1,2",
+    )
+    killed = real(*command, cwd=tmp_path)
+    assert killed.returncode == -9, killed.stderr
     assert processes_in(tmp_path) == []
     (sweep,) = (tmp_path / "multirun/train").iterdir()
+    begun = [read_job(sweep / name) for name in "01"]
+
+    again = real(*command, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert processes_in(tmp_path) == []
     inside = {f"{job}{part}" for job in "01" for part in ("", "/checkpoints")}
     place = f"multirun/train/{sweep.name}"
     assert folders_in(tmp_path) == {"multirun", "multirun/train", place, *(f"{place}/{x}" for x in inside)}
     assert {path.name for path in tmp_path.iterdir()} == {"multirun"}
     jobs = [read_job(sweep / name) for name in "01"]
     assert [job.status for job in jobs] == ["finished"] * 2
+    assert [job.id for job in jobs] == [job.id for job in begun]
+    assert (again.stdout.count("finished before"), again.stderr.count("epoch 1/2")) == (1, 0)
     for name in "01":
         assert {path.name for path in (sweep / name).iterdir()} == {*FILES, "wandb"}
         assert_same_run(sweep / name, alone / name)
@@ -96,7 +113,7 @@ def test_a_sweep_on_two_processes(session, alone, tmp_path):
         assert ours == pytest.approx(theirs, rel=1e-3)
 
     told = [pieces(sweep / name) for name in "01"]
-    assert [len(parts) for parts in told] == [1, 1]
+    assert [len(parts) for parts in told] == [1, 2]  # the second was resumed
     assert [{part.run["run_id"] for part in parts} for parts in told] == [{job.id} for job in jobs]
     assert {part.run["run_group"] for parts in told for part in parts} == {
         parts[0].run["run_group"] for parts in told
