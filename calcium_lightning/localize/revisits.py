@@ -16,7 +16,8 @@ from calcium_lightning.localize.scratch import ScratchTraces
 VISITS = 5
 #: among so many that are looked at; those less than so many seconds away are the same visit, and transient
 LOOKED_AT, APART_S = 64, 2.0
-
+#: frames that are looked at together: memory doesn't grow with what is looked at among
+TOGETHER = 4096
 #: tissue that moves less than this (root of the mean square, pixels) always lies in the same place
 MOVED = 0.5
 
@@ -39,17 +40,11 @@ def told_by_place(traces: ScratchTraces, shifts: np.ndarray, fps: float) -> np.n
         0 where the tissue hardly moves, or next to no place is visited twice.
     """
     told, number = np.zeros(len(traces)), len(shifts)
-    count = min(LOOKED_AT, number)
-    if not len(traces) or count <= VISITS or np.sqrt(shifts.var(0).sum()) < MOVED:
+    if not len(traces) or number <= VISITS or np.sqrt(shifts.var(0).sum()) < MOVED:
         return told
-    near = cKDTree(shifts).query(shifts, k=count)[1]
-    other = np.abs(near - np.arange(number)[:, None]) > APART_S * fps
-    enough = np.flatnonzero(other.sum(1) >= VISITS)
+    enough, visits = _visits(shifts, APART_S * fps)
     if len(enough) < number / 2:
         return told
-    # The nearest come first in each row, and of equals the stable sort keeps the order.
-    order = np.argsort(~other[enough], axis=1, kind="stable")[:, :VISITS]
-    visits = np.take_along_axis(near[enough], order, axis=1)
     for rows in traces.groups():
         trace = traces.rows(rows)
         there = np.zeros((len(trace), len(enough)))
@@ -57,6 +52,22 @@ def told_by_place(traces: ScratchTraces, shifts: np.ndarray, fps: float) -> np.n
             there += trace[:, column]
         told[rows] = _correlation(trace[:, enough], there)
     return told
+
+
+def _visits(shifts: np.ndarray, apart: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (N,) that have enough others in the same place, and which these are, int32 (N, VISITS)."""
+    tree, number = cKDTree(shifts), len(shifts)
+    frames, visits = [], []
+    for start in range(0, number, TOGETHER):
+        index = np.arange(start, min(start + TOGETHER, number))
+        near = tree.query(shifts[index], k=min(LOOKED_AT, number))[1]
+        other = np.abs(near - index[:, None]) > apart
+        rows = np.flatnonzero(other.sum(1) >= VISITS)
+        # The nearest come first in each row, and of equals the stable sort keeps the order.
+        order = np.argsort(~other[rows], axis=1, kind="stable")[:, :VISITS]
+        frames.append(index[rows])
+        visits.append(np.take_along_axis(near[rows], order, axis=1).astype(np.int32))
+    return np.concatenate(frames), np.concatenate(visits)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
