@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def _datasets(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[Ch
         for length in (10**6, 10**9, 2**40):
             huge = (*shape[:axis], length, *shape[axis + 1 :])
             pieces = tuple(min(n, 8) or 1 for n in huge)
-            make = lambda f, huge=huge, pieces=pieces: f.create_dataset(name, huge, dtype, chunks=pieces)  # noqa: E731
+            make = methodcaller("create_dataset", name, huge, dtype, chunks=pieces)
             yield f"{name}: {huge}, none written", _instead(name, make)
     for kind in TYPES:
         empty = kind in ("V4", "i4,f4")
