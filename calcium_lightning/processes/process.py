@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 from typing import Any, Protocol
+
+import psutil
 
 from calcium_lightning.processes.environment import RankEnvironment
 from calcium_lightning.processes.failure import Failure
@@ -19,8 +20,6 @@ from calcium_lightning.processes.failure import Failure
 #: variables that say by which interface processes talk; and the interface that leads nowhere else
 INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 _LOOPBACK = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "lo")
-#: Linux's question for an interface's address
-SIOCGIFADDR = 0x8915
 
 
 class Member(Protocol):
@@ -130,16 +129,12 @@ def interface_to(address: str) -> str:
     Gloo would take the one that the machine's own name leads to, which ``/etc/hosts`` often says is loopback:
     processes of several machines then don't meet.
     """
-    with contextlib.suppress(OSError, ImportError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        import fcntl
-
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((address, 9))  # sends nothing
         own = probe.getsockname()[0]
-        for _, name in socket.if_nameindex():
-            with contextlib.suppress(OSError):  # one without an address
-                told = fcntl.ioctl(probe.fileno(), SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
-                if socket.inet_ntoa(told[20:24]) == own:
-                    return name
+        for name, addresses in psutil.net_if_addrs().items():
+            if any(item.address == own for item in addresses):
+                return name
     return ""
 
 

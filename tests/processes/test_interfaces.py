@@ -13,7 +13,7 @@ from calcium_lightning.processes.process import LocalMember, interface_to
 
 PLACE = RankEnvironment(2, 1, 0, 0, node=0, address="127.0.0.1", port=1)
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the addresses of interfaces")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="loopback has another name elsewhere")
 
 
 @pytest.fixture
