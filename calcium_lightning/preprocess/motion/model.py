@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ from calcium_lightning.core.device import exact
 from calcium_lightning.core.scale import FWHM
 from calcium_lightning.preprocess.motion.local_images import LocalImages
 from calcium_lightning.preprocess.motion.prior import conjugate_gradients, predict_from_neighbours
-from calcium_lightning.preprocess.motion.registration import smooth
+from calcium_lightning.preprocess.motion.registration import FEW, smooth
 
 #: relative ridge that keeps the normal matrix invertible where there is no contrast
 RIDGE = 1e-5
@@ -34,8 +35,8 @@ RIDGE = 1e-5
 HUBER = 1.5
 #: fewer frames than this say nothing about time
 MIN_FRAMES_IN_TIME = 16
-#: pixels whose products of modes are held at a time
-FEW_PIXELS = 1024
+#: pixels that robust rounds look at, about, spread evenly; and whose products of modes are held at a time
+ROBUST_PIXELS, FEW_PIXELS = 1 << 13, 1024
 #: a coefficient that differs by more standard deviations from its neighbours in time is left free
 SURPRISE = 2.0
 #: where an atom may be non-zero, in cell diameters from its place
@@ -49,24 +50,32 @@ class Solution:
     Attributes
     ----------
     steps : Tensor (n, 2)
-        Error of the shifts, pixels: to be subtracted from them.
-    std : Tensor (n, 2)
-        Its standard error from noise and from the coefficients' freedom, pixels.
-    covariance : Tensor (2, 2)
-        The same with what the steps have in common. (With P windows all three have 2 P in place of 2.)
+        Error of the shifts, pixels: to be subtracted from them. (With P windows 2 P in place of 2.)
     atoms : Tensor (n, K)
         Brightness of the atoms.
     misfit : Tensor (n,)
         Root mean square of the weighted residual; 1 is noise.
     residual : Tensor (n, h*w)
+    normal : Tensor (2 + M + K, 2 + M + K)
+        What all coefficients, scaled, were solved with in a typical frame.
+    scale : Tensor (2 + M + K,)
+        Of the coefficients.
     """
 
     steps: Tensor
-    std: Tensor
-    covariance: Tensor
     atoms: Tensor
     misfit: Tensor
     residual: Tensor
+    normal: Tensor
+    scale: Tensor
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """Covariance of a frame's steps from noise and from the coefficients' freedom, pixels, (2, 2)."""
+        count, scale = self.steps.shape[1], self.scale[: self.steps.shape[1]]
+        normal = exact(self.normal)
+        first = torch.eye(len(normal), count, dtype=normal.dtype, device=normal.device)
+        return torch.linalg.solve(normal, first)[:count].to(self.steps) / scale / scale[:, None]
 
 
 @dataclass
@@ -206,16 +215,12 @@ class MotionModel:
         smooth_part, brightness = theta.split([len(self._smooth), len(self.atoms)], 1)
         residual = torch.addmm(frames, smooth_part, self._smooth, alpha=-1)
         self._local.subtract_from(residual, brightness)
-        misfit = ((residual.square() @ self.precision) / (self.precision > 0).sum().clamp_min(1)).sqrt()
-        normal = exact(self._normal + torch.diag(extra))
-        first = torch.eye(len(extra), steps, dtype=torch.float64, device=normal.device)
-        covariance = torch.linalg.solve(normal, first).to(frames)[:steps]
-        std = covariance.diagonal().clamp_min(0).sqrt() / self._scale[:steps]
-        covariance = covariance / self._scale[:steps] / self._scale[:steps, None]
+        squares = torch.cat([some.square() @ self.precision for some in residual.split(FEW)])
+        misfit = (squares / (self.precision > 0).sum().clamp_min(1)).sqrt()
         theta = theta / self._scale
         brightness = theta[:, len(self._smooth) :]
-        std = std.expand(len(frames), steps)
-        return Solution(theta[:, :steps], std, covariance, brightness, misfit, residual)
+        normal = self._normal + torch.diag(extra)
+        return Solution(theta[:, :steps], brightness, misfit, residual, normal, self._scale)
 
     def _project(self, images: Tensor) -> Tensor:
         """Weighted products of images (n, h*w) with the basis, (n, 2 + M + K)."""
@@ -225,12 +230,14 @@ class MotionModel:
         """Huber's regression by iteratively reweighted least squares; there are no atoms yet."""
         size = len(self._smooth)
         upper = torch.triu_indices(size, size, device=frames.device)
+        # The first rounds place frames roughly; a few of many pixels do that as well.
+        step = max(1, frames.shape[1] // ROBUST_PIXELS)
+        looked = [values[..., ::step].contiguous() for values in (self._smooth, frames, self.precision)]
         for _ in range(rounds):
             products = frames.new_zeros(len(frames), upper.shape[1])
             right = frames.new_zeros(len(frames), size)
             for images, some, precision in zip(
-                *(values.split(FEW_PIXELS, -1) for values in (self._smooth, frames, self.precision)),
-                strict=True,
+                *(values.split(FEW_PIXELS, -1) for values in looked), strict=True
             ):
                 residual = torch.addmm(some, theta, images, alpha=-1).abs_()
                 spread = 1.2533 * residual.mean(0).clamp_min(1e-6)
@@ -239,7 +246,7 @@ class MotionModel:
                 right.addmm_(weights.mul_(some), images.T)
             normal = torch.empty(len(frames), size, size, device=frames.device)
             normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = products
-            normal.diagonal(dim1=1, dim2=2).add_(RIDGE + (self._scale == torch.inf))
+            normal.diagonal(dim1=1, dim2=2).add_(RIDGE / step + (self._scale == torch.inf))
             theta = torch.linalg.solve(normal, right)
         return theta
 

@@ -33,6 +33,7 @@ class PatchEstimator(RigidEstimator):
     """The state of an estimate of motion at P places; shifts are the mean over the field."""
 
     windows: Tensor
+    slack = 0.0  # a place may have moved where the mean hasn't
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class PatchEstimator(RigidEstimator):
             self.moves[learned], self.covariance, model.stiffness
         )
 
-    def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
+    def warp(self, model: MotionModel, frames: Tensor, span: slice | Tensor) -> Tensor:
         """As for rigid motion, each pixel by its own."""
         height, width = self.size
         rows, columns = (torch.arange(n, device=self.device) for n in self.size)
@@ -107,8 +108,11 @@ class PatchEstimator(RigidEstimator):
         moved = self.moves[span] - found.steps.unflatten(1, (-1, 2)).clamp(-1, 1)
         self.moves[span] = torch.maximum(torch.minimum(moved, limit), -limit)
         self._average(span)
+        self.misfit[span] = found.misfit
+
+    def _note_error(self, span: slice, found: Solution) -> None:
         variance = [self.shares @ found.covariance[axis::2, axis::2] @ self.shares for axis in (0, 1)]
-        self.std[span], self.misfit[span] = torch.stack(variance).clamp_min(0).sqrt(), found.misfit
+        self.std[span] = torch.stack(variance).clamp_min(0).sqrt()
 
     def _average(self, span: slice) -> None:
         self.shifts[span] = torch.einsum("p,tpa->ta", self.shares, self.moves[span])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from calcium_lightning.core.scale import FWHM
@@ -137,10 +138,12 @@ class Correlator:
         usable: Tensor | None = None,
     ) -> None:
         self.size = (height, width)
+        #: what frames are padded to: a transform of a prime length takes several times as long
+        self.padded = (next_fast_len(height), next_fast_len(width, real=True))
         self.reach = tuple(max(1, min(int(max_shift * n) + 1, (n - 1) // 2)) for n in self.size)
         radius2 = (
-            torch.fft.fftfreq(height, device=device)[:, None] ** 2
-            + torch.fft.rfftfreq(width, device=device) ** 2
+            torch.fft.fftfreq(self.padded[0], device=device)[:, None] ** 2
+            + torch.fft.rfftfreq(self.padded[1], device=device) ** 2
         )
         fine, coarse = 0.5 * cell_diameter / FWHM, cell_diameter
         self.band = torch.exp(-2 * (math.pi * fine) ** 2 * radius2) - torch.exp(
@@ -163,15 +166,13 @@ class Correlator:
             flat = frames - frames.mean((-2, -1), keepdim=True)
         else:
             flat = frames - (frames * self.usable).sum((-2, -1), keepdim=True) / self.usable.sum()
-        return torch.fft.rfft2(flat * self.taper) * self.band
+        return torch.fft.rfft2(flat * self.taper, s=self.padded) * self.band
 
     def __call__(self, spectra: Tensor, template: Tensor) -> Tensor:
         """Shifts (n, 2), pixels, of the frames behind ``spectra`` against a template (h, w); 0 if flat."""
-        map_ = torch.fft.irfft2(spectra * self.transform(template).conj(), s=self.size)
-        (ry, rx), (height, width) = self.reach, self.size
-        map_ = torch.fft.fftshift(map_, dim=(1, 2))
-        cy, cx = height // 2, width // 2
-        map_ = map_[:, cy - ry : cy + ry + 1, cx - rx : cx + rx + 1]
+        ry, rx = self.reach
+        rows = torch.fft.ifft(spectra * self.transform(template).conj(), dim=1)
+        map_ = _around_zero(torch.fft.irfft(_around_zero(rows, ry, 1), self.padded[1], 2), rx, 2)
         best = map_.flatten(1).max(1)
         y, x = best.indices // (2 * rx + 1), best.indices % (2 * rx + 1)
         n = torch.arange(len(map_), device=map_.device)
@@ -186,10 +187,10 @@ class Correlator:
         """Products (n, m) of the images behind spectra, by Parseval: what isn't stored is its conjugate."""
         twice = torch.full((first.shape[-1], 1), 2.0, device=first.device)
         twice[0] = 1
-        if self.size[1] % 2 == 0:
+        if self.padded[1] % 2 == 0:
             twice[-1] = 1
         weighted, plain = torch.view_as_real(first) * twice, torch.view_as_real(second)
-        return weighted.flatten(1) @ plain.flatten(1).T / (self.size[0] * self.size[1])
+        return weighted.flatten(1) @ plain.flatten(1).T / (self.padded[0] * self.padded[1])
 
     def first_template(self, frames: Tensor, rounds: int = 3) -> Tensor:
         """Template (h, w): the frame that resembles most others, then the mean of frames registered to it.
@@ -209,6 +210,12 @@ class Correlator:
             moved = (shift_frames(some, step).sum(0) for some, step in zip(parts, steps, strict=True))
             template = torch.stack(list(moved)).sum(0) / len(frames)
         return template
+
+
+def _around_zero(values: Tensor, reach: int, axis: int) -> Tensor:
+    """Lags -reach to reach along an axis, of a transform that has them as 0, 1, … and …, -1."""
+    length = values.shape[axis]
+    return torch.cat([values.narrow(axis, length - reach, reach), values.narrow(axis, 0, reach + 1)], axis)
 
 
 def _parabola(left: Tensor, centre: Tensor, right: Tensor) -> Tensor:

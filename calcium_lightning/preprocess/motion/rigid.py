@@ -38,6 +38,9 @@ LOST_CONTRAST = 0.1
 BLOCK_VALUES, LEARN_VALUES = 256 * 96**2, 1280 * 128**2
 #: how far an atom moves towards its new estimate in one round
 RELAXATION = 0.7
+#: a frame is moved anew where its shift has changed by more than this, averaged pixels: what is left of a
+#: smaller change is a step along the template's gradient, to a tenth of it
+SLACK = 0.03
 
 
 def check_diameter(cell_diameter: float, field: tuple[int, int]) -> None:
@@ -51,6 +54,8 @@ class RigidEstimator:
 
     #: share of each part of the field in every pixel's motion (P, h*w); None: the field moves as one
     windows: Tensor | None = None
+    #: how far the shift of a frame may be from the one that it was moved by
+    slack = SLACK
 
     def __init__(
         self,
@@ -75,6 +80,8 @@ class RigidEstimator:
         self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
         self.blocks = blocks(count, self.block_frames)
         self.shifts = torch.zeros(count, 2, device=device)
+        #: the shifts that frames in hand were moved by
+        self.moved_by = torch.full((count, 2), torch.inf, device=device)
         self.std = torch.full((count, 2), torch.inf, device=device)
         self.misfit = torch.full((count,), torch.nan, device=device)
         self.contrast = torch.zeros(count, device=device)
@@ -152,17 +159,17 @@ class RigidEstimator:
         model.windows = self.windows
         warped = {i: torch.empty(kept.shape, device=self.device).flatten(1) for i, kept in sample.items()}
         for round_ in range(settings.rounds):
+            self._centre(learned)  # not after the last: other blocks are compared with its template
 
             def registered(i: int) -> Tensor:
-                warped[i].copy_(self.warp(model, self.unpacked(sample[i]), spans[i]))
-                return warped[i][good[i]].sum(0)
+                self._register(model, warped[i], sample[i], spans[i])
+                return good[i].float() @ warped[i]
 
             total = torch.stack(list(in_order(registered, sample))).sum(0)
             model.update((total / len(learned)).view(self.size))
             self._learn_round(model, warped, spans, good, round_, len(learned))
             self._learn_parts(model, learned)
             give_back_freed()
-            self._centre(learned)
         return model
 
     def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
@@ -208,11 +215,13 @@ class RigidEstimator:
         robust = not atoms and round_ < 2 and self.windows is None
 
         def solve(i: int) -> Solution:
-            return self._solve(model, warped[i], spans[i], robust=robust, in_time=round_ >= 4)
+            found = self._solve(model, warped[i], spans[i], robust=robust, in_time=round_ >= 4)
+            if round_ == settings.rounds - 1:
+                self._note_error(spans[i], found)
+            return found
 
         for i, found in zip(warped, in_order(solve, warped), strict=True):
             residual, share = found.residual, good[i].float()
-            self.covariance = found.covariance
             variance += (share @ residual.square()).view(size)
             if searching:
                 for some in residual[good[i]].view(-1, *size).split(FEW):
@@ -221,6 +230,8 @@ class RigidEstimator:
                 brightness = found.atoms * share[:, None]
                 numerator.accumulate(brightness, residual)
                 denominator += brightness.square().sum(0)
+        if self.windows is not None:
+            self.covariance = found.covariance
         variance = smooth(variance / count, 0.5 * self.cell)
         floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
         if atoms:
@@ -244,14 +255,30 @@ class RigidEstimator:
         """Estimate the shifts of a block that the model wasn't learned on; the last steps' covariance."""
         span = slice(start, start + len(frames))
         self._place(span, frames, model.template)
+        warped = torch.empty_like(frames).flatten(1)
         for round_ in range(rounds):
-            found = self._solve(model, self.warp(model, frames, span), span, in_time=True)
+            self._register(model, warped, frames, span)
+            found = self._solve(model, warped, span, in_time=True)
             # The second step is small unless the FFT went astray somewhere.
-            if round_ > 0 and found.steps.abs().max() < 0.5:
+            if found.steps.abs().max() < (self.slack if round_ == 0 else 0.5):
                 break
+        self._note_error(span, found)
         return found.covariance
 
-    def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
+    def _register(self, model: MotionModel, warped: Tensor, kept: Tensor, span: slice) -> None:
+        """Move frames, as they are kept, into ``warped`` (n, h*w), but those whose shifts hardly changed."""
+        shifts = self.shifts[span]
+        changed = (shifts - self.moved_by[span]).abs().amax(1) >= self.slack
+        beyond = shifts.abs().amax(1) > self._margin(
+            model
+        )  # these are filled from the template, which changes
+        index = (changed | beyond).nonzero()[:, 0]
+        for few in index.split(FEW) if len(index) else ():
+            frames = span.start + few
+            warped[few] = self.warp(model, self.unpacked(kept[few]), frames)
+            self.moved_by[frames] = self.shifts[frames]
+
+    def warp(self, model: MotionModel, frames: Tensor, span: slice | Tensor) -> Tensor:
         """Registered frames (n, h*w); what they don't show is filled from the template."""
         shifts = self.shifts[span]
         warped = shift_frames(frames, shifts)
@@ -270,9 +297,13 @@ class RigidEstimator:
 
     def _move(self, span: slice, found: Solution) -> None:
         limit = torch.tensor([self.settings.max_shift * n for n in self.size], device=self.device)
-        moved = self.shifts[span] - found.steps.clamp(-1, 1)
+        moved = self.moved_by[span] - found.steps.clamp(-1, 1)
         self.shifts[span] = torch.maximum(torch.minimum(moved, limit), -limit)
-        self.std[span], self.misfit[span] = found.std, found.misfit
+        self.misfit[span] = found.misfit
+
+    def _note_error(self, span: slice, found: Solution) -> None:
+        """Note how far the shifts of frames may be off, of their last fit."""
+        self.std[span] = found.covariance.diagonal().clamp_min(0).sqrt()
 
     def _centre(self, learned: Tensor) -> None:
         self.shifts -= self.shifts[learned].median(0).values
