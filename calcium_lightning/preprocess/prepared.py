@@ -234,7 +234,8 @@ class Prepared:
             left:right, outer[2] : outer[3]
         ]
         inner = images[:, top - outer[0] : bottom - outer[0], left - outer[2] : right - outer[2]]
-        return inner - apply_separable(images, blur_y, blur_x)
+        across = blur_x.T.expand(len(images), -1, -1)
+        return torch.baddbmm(inner, torch.matmul(blur_y, images), across, alpha=-1)
 
     def margin(self, crop: Crop | None) -> Crop:
         """The crop with the surroundings that its background is estimated from."""
@@ -266,7 +267,7 @@ class Prepared:
             shade = torch.einsum("na,ahw->nhw", moved, self.shade[:, top:bottom, left:right])
             detail -= shade.to(images.device)
         inside = self.inside(start, start + len(images), (top, bottom, left, right))
-        return detail * inside.to(images.device)
+        return detail.mul_(inside.to(images.device))
 
     def foreground(self, start: int, stop: int, crop: Crop | None = None) -> Tensor:
         """The network's input: :meth:`detail` in units of its noise, float32 (n, h, w)."""
@@ -301,7 +302,7 @@ class Prepared:
             for length in self.scale.size
         )
         weight = self._weight(None).to(images.device)
-        return self._detail(images, start) * weight, apply_separable(images, blur_y, blur_x)
+        return self._detail(images, start).mul_(weight), apply_separable(images, blur_y, blur_x)
 
     def in_memory(self) -> Prepared:
         """The same with its whole foreground computed: for small sessions that are seen many times."""

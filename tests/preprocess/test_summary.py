@@ -22,14 +22,16 @@ def moved_back(frames: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("repaired", [False, True])
-def test_it_is_that_of_the_frames_moved_back(kind: str, repaired: bool) -> None:
+def test_it_is_that_of_the_frames_moved_back(kind: str, repaired: bool, monkeypatch) -> None:
+    monkeypatch.setattr("calcium_lightning.preprocess.summary.MOST_PENDING", 16)  # the sum is settled between
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, (24, *SIZE)).astype(kind)
     if kind == "float32":
         frames -= 300  # all below zero: what was not seen must not count as zero
     shifts = random.uniform(-5, 5, (24, 2)).astype(np.float32)
-    gain = random.uniform(0.5, 2, 24) if repaired else np.ones(24)
-    offset = random.uniform(-9, 9, 24) if repaired else np.zeros(24)
+    gain, offset = np.ones(24), np.zeros(24)
+    if repaired:  # not those of the first part
+        gain[10:], offset[10:] = random.uniform(0.5, 2, 14), random.uniform(255, 300, 14)
     summary = RegisteredSummary(SIZE)
     for part in (slice(0, 10), slice(10, 24)):
         summary.add(frames[part], shifts[part], gain[part], offset[part])
