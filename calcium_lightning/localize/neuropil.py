@@ -15,9 +15,10 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
-from scipy.ndimage import median_filter
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.scratch import ScratchMovie
 
 #: network pixels between the places at which the background is kept: a cell's diameter
@@ -31,7 +32,9 @@ PIECE = 2
 #: pixels that are regressed at a time
 PIXELS = 2048
 #: pixels that are read of the sampled frames at a time
-READ_PIXELS = 16 * PIXELS
+READ_PIXELS = 8 * PIXELS
+#: frames that are cleared at a time
+FRAMES = 16
 #: rounds of reweighting
 ROUNDS = 4
 
@@ -114,10 +117,15 @@ def remove_neuropil(
     courses = _without_drift(common_courses(background, settings), knots)
     neuropil = in_foreground(movie, courses, settings)
     if len(neuropil):
-        flat = neuropil.pictures.reshape(len(neuropil), -1)
-        for start, frames in movie.blocks():
-            part = torch.from_numpy(neuropil.courses[start : start + len(frames)] @ flat)
-            movie.rewrite(start, frames - part.view_as(frames) * (frames != 0))
+        lit, flat = torch.from_numpy(neuropil.courses), torch.from_numpy(neuropil.pictures).flatten(1)
+
+        def cleared(start: int) -> None:
+            frames = movie.read(start, start + FRAMES)
+            part = (lit[start : start + len(frames)] @ flat).view_as(frames)
+            movie.rewrite(start, frames.sub_(part.mul_(frames != 0)))
+
+        for _ in in_order(cleared, range(0, movie.n_frames, FRAMES)):
+            pass
     return neuropil
 
 
@@ -126,7 +134,7 @@ def common_courses(background: ScratchMovie, settings: NeuropilSettings) -> np.n
     index = _spread(background.n_frames, 2 * settings.samples)
     sample = torch.cat([background.read(frame, frame + 1) for frame in index]).numpy()
     mean = sample.mean(0)
-    wide = median_filter(sample - mean, (1, WIDE_NODES, WIDE_NODES), mode="nearest")[:, ::THINNED, ::THINNED]
+    wide = _wide(sample - mean)
     random = np.random.default_rng(0)
     directions: list[np.ndarray] = []
     while len(directions) < min(settings.courses, len(index) // 20, wide[0].size - 1):
@@ -154,12 +162,17 @@ def in_foreground(movie: ScratchMovie, courses: np.ndarray, settings: NeuropilSe
     count, pixels = courses.shape[1], movie.size[0] * movie.size[1]
     pictures = np.zeros((count, pixels), np.float32)
     variance = np.zeros((count, pixels), np.float32)
-    for begin in range(0, pixels if count else 0, READ_PIXELS):
-        sample = movie.read_pixels(index, begin, min(begin + READ_PIXELS, pixels))
+
+    def regressed(begin: int) -> None:
+        sample = torch.from_numpy(movie.read_pixels(index, begin, min(begin + READ_PIXELS, pixels)))
         for first in range(0, sample.shape[1], PIXELS):
-            some = sample[:, first : first + PIXELS].astype(np.float32)
+            some = sample[:, first : first + PIXELS].float()
             part = slice(begin + first, begin + first + some.shape[1])
-            pictures[:, part], variance[:, part] = _robust(regressors, some, settings.robust)
+            found = _robust(torch.from_numpy(regressors), some, settings.robust)
+            pictures[:, part], variance[:, part] = (values.numpy() for values in found)
+
+    for _ in in_order(regressed, range(0, pixels if count else 0, READ_PIXELS)):
+        pass
     signal = np.square(pictures).mean(1) - variance.mean(1)
     keep = signal > settings.least**2
     shrink = signal[keep] / np.square(pictures[keep]).mean(1)
@@ -169,47 +182,55 @@ def in_foreground(movie: ScratchMovie, courses: np.ndarray, settings: NeuropilSe
     )
 
 
-def _robust(regressors: np.ndarray, pixels: np.ndarray, robust: float) -> tuple[np.ndarray, np.ndarray]:
+def _robust(regressors: Tensor, pixels: Tensor, robust: float) -> tuple[Tensor, Tensor]:
     """Coefficients of all regressors but the last, and their variances, (R, P) each, of pixels (S, P).
 
     Iteratively reweighted least squares; what is brighter than expected counts as in a Cauchy distribution.
     """
     size = regressors.shape[1]
-    products = (regressors[:, :, None] * regressors[:, None]).reshape(len(regressors), -1)
-    weight = np.ones_like(pixels)
-    ridge = 1e-3 * np.eye(size, dtype=np.float32)
+    products = (regressors[:, :, None] * regressors[:, None]).flatten(1)
+    weight = torch.ones_like(pixels)
+    ridge = 1e-3 * torch.eye(size)
     for _ in range(ROUNDS):
-        gram = (weight.T @ products).reshape(-1, size, size) + ridge
-        solved = np.linalg.solve(gram, ((weight * pixels).T @ regressors)[..., None])[..., 0]
-        rest = pixels - regressors @ solved.T
+        gram = (weight.T @ products).view(-1, size, size) + ridge
+        solved = torch.linalg.solve(gram, weight.mul_(pixels).T @ regressors)
+        rest = torch.addmm(pixels, regressors, solved.T, alpha=-1)
         # What lies below is noise alone.
-        below = np.minimum(rest, 0)
-        scale = np.sqrt(np.einsum("sp,sp->p", below, below) / np.maximum((rest < 0).sum(0), 1))
-        above = np.maximum(rest, 0) / (robust * np.maximum(scale, 1e-3))
-        weight = 1 / (1 + above * above)
-    spread = np.linalg.inv(gram)[:, np.arange(size - 1), np.arange(size - 1)] * scale[:, None] ** 2
+        below = rest.clamp_max(0)
+        scale = (below.square().sum(0) / (rest < 0).sum(0).clamp_min(1)).sqrt()
+        above = rest.clamp_min(0).div_(robust * scale.clamp_min(1e-3))
+        weight = above.square_().add_(1).reciprocal_()
+    spread = torch.linalg.inv(gram).diagonal(dim1=1, dim2=2)[:, :-1] * scale[:, None] ** 2
     # Of neighbouring samples that are alike, fewer are independent (Bartlett 1946).
-    alike = _lag_one(regressors[:, :-1]) * np.median(_lag_one(np.minimum(rest, robust * scale)))
-    alike = np.clip(alike, 0, 0.95)
+    alike = _lag_one(regressors[:, :-1]) * _lag_one(torch.minimum(rest, robust * scale)).quantile(0.5)
+    alike = alike.clamp(0, 0.95)
     return solved[:, :-1].T, (spread * (1 + alike) / (1 - alike)).T
 
 
-def _lag_one(series: np.ndarray) -> np.ndarray:
+def _lag_one(series: Tensor) -> Tensor:
     """Autocorrelation of series (S, n) at lag one, (n,)."""
     series = series - series.mean(0)
-    return (series[1:] * series[:-1]).sum(0) / np.maximum(np.square(series).sum(0), 1e-9)
+    return (series[1:] * series[:-1]).sum(0) / series.square().sum(0).clamp_min(1e-9)
+
+
+def _wide(frames: np.ndarray) -> np.ndarray:
+    """Median around every :data:`THINNED`-th node of frames (S, rows, columns); the border repeats."""
+    reach = WIDE_NODES // 2
+    padded = np.pad(frames, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    around = sliding_window_view(padded, (WIDE_NODES, WIDE_NODES), (1, 2))[:, ::THINNED, ::THINNED]
+    values = around.reshape(*around.shape[:3], -1)
+    return np.partition(values, WIDE_NODES**2 // 2, -1)[..., WIDE_NODES**2 // 2]
 
 
 def _strongest(frames: np.ndarray) -> tuple[float, np.ndarray]:
     """Largest singular value of frames (S, h, w), and its direction (h, w)."""
-    flat = frames.reshape(len(frames), -1).astype(np.float64)
+    # With Torch, whose threads are told how many they are: NumPy's would spin for the other's core.
+    flat = torch.from_numpy(frames).flatten(1).double()
     wide = flat.shape[1] > len(flat)
-    gram = flat @ flat.T if wide else flat.T @ flat
-    last = len(gram) - 1
-    value, vector = eigh(gram, subset_by_index=[last, last])
-    direction = flat.T @ vector[:, 0] if wide else vector[:, 0]
-    direction = direction / max(float(np.linalg.norm(direction)), 1e-12)
-    return math.sqrt(max(float(value[0]), 0.0)), direction.reshape(frames.shape[1:])
+    value, vector = torch.linalg.eigh(flat @ flat.T if wide else flat.T @ flat)
+    direction = flat.T @ vector[:, -1] if wide else vector[:, -1]
+    direction = direction / direction.norm().clamp_min(1e-12)
+    return math.sqrt(max(float(value[-1]), 0.0)), direction.reshape(frames.shape[1:]).numpy()
 
 
 def _shifted(frames: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -10,14 +10,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_laplace
+import torch
 from skimage.feature import peak_local_max
 from skimage.registration import phase_cross_correlation
+from torch import Tensor
 
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM, MAD_TO_STD
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.preprocess.resample import gaussian_operator
 
 #: the least diameter that can be asked for, pixels
 LEAST_DIAMETER = 2.0
@@ -198,7 +200,7 @@ def _blobs(
         shift, *_ = phase_cross_correlation(first, second, normalization=None)
         second = np.roll(second, tuple(int(s) for s in np.round(shift)), (0, 1))
     change = second - first
-    space = np.stack([-(sigma**2) * gaussian_laplace(change, sigma, mode="nearest") for sigma in sigmas], 0)
+    space = np.stack([-(sigma**2) * _laplace(torch.from_numpy(change), float(sigma)) for sigma in sigmas], 0)
     noise = np.median(np.abs(space), axis=(1, 2), keepdims=True) * MAD_TO_STD
     significance = np.abs(space) / np.maximum(noise, 1e-9)
     response = np.where(significance > 5, np.abs(space), 0)
@@ -208,6 +210,14 @@ def _blobs(
         return np.zeros((0, 4))
     strength = response[tuple(peaks.T)]
     return np.stack([_between(np.abs(space), peaks, sigmas), strength, *peaks[:, 1:].T], 1)
+
+
+def _laplace(image: Tensor, sigma: float) -> np.ndarray:
+    """Laplacian of an image (h, w) after a Gaussian blur."""
+    (rows, bent_rows), (columns, bent_columns) = (
+        (gaussian_operator(length, sigma), gaussian_operator(length, sigma, 2)) for length in image.shape
+    )
+    return (bent_rows @ image @ columns.T + rows @ image @ bent_columns.T).numpy()
 
 
 def _between(response: np.ndarray, peaks: np.ndarray, sigmas: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.resample import apply_separable, gaussian_operator
 
 #: about as long as a transient, seconds: the time over which frames are averaged
 TRANSIENT_S = 0.5
@@ -71,15 +72,15 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
     starts = np.unique(np.linspace(0, last, PAIRS).astype(int))
     plain, slow, broad = [], [], []
 
-    def look(part: tuple[int, np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+    def look(part: tuple[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         start, frames = part
         block = torch.from_numpy(frames.astype(np.float32)).to(device)
         detail = prepared.high_pass(prepared.resample(block, start))
         steps = torch.diff(detail, dim=0).cpu()
         # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
-        single = steps.abs().median(0).values
-        wide = torch.from_numpy(_over_cells(steps.numpy())).abs().median(0).values
-        return single, (detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5, wide
+        wide, single = (_middle(part.abs_().numpy()) for part in (_over_cells(steps), steps))
+        slow = (detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5
+        return single, slow.numpy(), wide
 
     read = ((int(start), prepared.session.frames(int(start), int(start) + 2 * length)) for start in starts)
     with progress("noise in time and space", len(starts), "times") as advance:
@@ -101,21 +102,28 @@ def white_ratio(prepared: Prepared, frames: int = 8) -> float:
     """Noise of a mean over a cell over that of a pixel, where the sensor's noise is white."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(frames, *prepared.scale.field, generator=generator)
-    detail = prepared.high_pass(prepared.resample(noise, 0)).numpy()
+    detail = prepared.high_pass(prepared.resample(noise, 0))
     border = min(round(2 * CELL_SIGMA), (min(prepared.scale.size) - 1) // 2)  # there, less is averaged
     inner = (slice(None), *(slice(border, length - border) for length in prepared.scale.size))
     return float(_over_cells(detail)[inner].std() / detail[inner].std())
 
 
-def _over_cells(images: np.ndarray) -> np.ndarray:
-    """Correlate (…, h, w) with a cell of unit energy: of white noise, the standard deviation stays."""
-    blur = (0.0,) * (images.ndim - 2) + (CELL_SIGMA, CELL_SIGMA)
-    return gaussian_filter(images, blur, mode="nearest") * (2 * np.sqrt(np.pi) * CELL_SIGMA)
+def _over_cells(images: Tensor) -> Tensor:
+    """Correlate (n, h, w) with a cell of unit energy: of white noise, the standard deviation stays."""
+    rows, columns = (gaussian_operator(length, CELL_SIGMA) for length in images.shape[-2:])
+    return apply_separable(images, rows, columns).mul_(2 * np.sqrt(np.pi) * CELL_SIGMA)
 
 
-def _typical(stack: list[Tensor]) -> np.ndarray:
+def _middle(stack: np.ndarray) -> np.ndarray:
+    """Median over the first axis of (n, h, w), the lower of two."""
+    middle = (len(stack) - 1) // 2
+    lines = stack.reshape(len(stack), -1).T.copy()
+    return np.partition(lines, middle, 1)[:, middle].reshape(stack.shape[1:])
+
+
+def _typical(stack: list[np.ndarray]) -> np.ndarray:
     """Median over times of (h, w), smooth over the field."""
-    return gaussian_filter(torch.stack(stack).median(0).values.numpy(), BLUR, mode="nearest")
+    return gaussian_filter(_middle(np.stack(stack)), BLUR, mode="nearest")
 
 
 def _quiet(ratio: np.ndarray) -> float:
