@@ -166,7 +166,7 @@ class Correlator:
             flat = frames - frames.mean((-2, -1), keepdim=True)
         else:
             flat = frames - (frames * self.usable).sum((-2, -1), keepdim=True) / self.usable.sum()
-        return torch.fft.rfft2(flat * self.taper, s=self.padded) * self.band
+        return torch.fft.rfft2(flat.mul_(self.taper), s=self.padded).mul_(self.band)
 
     def __call__(self, spectra: Tensor, template: Tensor) -> Tensor:
         """Shifts (n, 2), pixels, of the frames behind ``spectra`` against a template (h, w); 0 if flat."""

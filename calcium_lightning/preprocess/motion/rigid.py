@@ -101,6 +101,8 @@ class RigidEstimator:
         if model is not None:
             self.advance(sum(self.blocks[i][1] - self.blocks[i][0] for i in chosen))
             others = [i for i in range(len(self.blocks)) if i not in sample]
+            sample.clear()  # they are done
+            give_back_freed()
             applied = in_order(
                 lambda block: self._apply(model, self.binned(*block), block[0]), self._read(others)
             )
