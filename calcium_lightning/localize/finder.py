@@ -35,8 +35,9 @@ from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import LocalizationBatch
 
-#: transients last much longer than this, seconds: the residual isn't searched more often
-RESIDUAL_STEP_S = 0.1
+#: transients last much longer than this, seconds: what cells leave, and the twin, aren't searched more often,
+#: unless that were fewer than so many frames
+LOOK_EVERY_S, LEAST_LOOKS = 0.15, 300
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 
@@ -258,7 +259,9 @@ class CellFinder:
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
-        localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
+        # Of the recording, the localisations of every frame are wanted; of its twin, where it has cells.
+        every = self._every() if self.lead else 1
+        localizations = StoredLocalizations(self.movie.size, every).extend(self.detect(self.movie, every))
         # Where pictures of one cell differ, two are told apart only farther from each other.
         settings = self.settings.within(self.movie.n_frames)
         scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
@@ -308,9 +311,9 @@ class CellFinder:
         if self.explained is None:
             raise RuntimeError("what is left is searched after an alternation")
         rest = Residual(self.movie, *self.explained)
-        stride = max(1, int(self.fps * RESIDUAL_STEP_S))
-        localizations = StoredLocalizations(self.movie.size, keep=False).extend(
-            self.detect(rest, stride), stride
+        every = self._every()
+        localizations = StoredLocalizations(self.movie.size, every, keep=False).extend(
+            self.detect(rest, every)
         )
         centers = gather(localizations, self.wider.gather)
         if len(footprints) and len(centers):
@@ -318,6 +321,10 @@ class CellFinder:
             centers = centers[distance > self.wider.gather.separation]
         self.places = np.concatenate([self.places, centers])
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
+
+    def _every(self) -> int:
+        """Of so many frames, one tells as much of where cells are as all."""
+        return max(1, min(int(self.fps * LOOK_EVERY_S + 1e-9), self.movie.n_frames // LEAST_LOOKS))
 
     def _tell_kernel(self, activity: SessionActivity) -> None:
         """Tell the calcium kernel to whoever waits for it."""
