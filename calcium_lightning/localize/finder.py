@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -23,7 +22,8 @@ from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids
+from calcium_lightning.localize.forms import Forms, regressed
 from calcium_lightning.localize.gather import GatherSettings, gather, scatter_of
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
@@ -38,6 +38,8 @@ from calcium_lightning.nn.coordinates import LocalizationBatch
 #: transients last much longer than this, seconds: what cells leave, and the twin, aren't searched more often,
 #: unless that were fewer than so many frames
 LOOK_EVERY_S, LEAST_LOOKS = 0.15, 300
+#: network pixels around a cell, two of its diameters, in which others share its light
+NEIGHBOURS = 12.0
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 
@@ -254,8 +256,8 @@ class CellFinder:
         self.places = np.zeros((0, 2))
         #: whether the last alternation found cells that were one
         self.merged = False
-        self.center_std = torch.zeros(0, 2)
-        self.consistency, self.focus = np.zeros(0), np.zeros(0)
+        #: what the last alternation made of them
+        self.forms: Forms | None = None
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
@@ -281,14 +283,16 @@ class CellFinder:
             for turn in range(settings.rounds):
                 last = search == settings.residual_searches and turn == settings.rounds - 1
                 footprints = self._alternate(footprints, last)
-        for _ in range(settings.merge.rounds):
+        for extra in range(settings.merge.rounds):
             if self.merged:
-                footprints = self._alternate(footprints, last=True)
+                footprints = self._alternate(footprints, last=True, late=extra > 0)
         self.explained = None
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
         activity = self.deconvolver.finish(self.demixer.unmix(model, projections))
         self._tell_kernel(activity)
+        forms = self.forms
+        assert forms is not None
 
         def among(kept: np.ndarray) -> FinalActivity:
             return self.deconvolver.refinish(self.demixer.unmix(model, projections, kept), activity, kept)
@@ -297,9 +301,9 @@ class CellFinder:
             model,
             centroids(footprints),
             activity,
-            self.center_std,
-            self.consistency,
-            self.focus,
+            forms.center_std,
+            forms.consistency,
+            forms.focus,
             localizations,
             scatter,
             among,
@@ -331,8 +335,11 @@ class CellFinder:
         if not self.told.kernel.done():
             self.told.kernel.set_result(activity.kernel)
 
-    def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
-        """Traces from footprints, footprints from traces, and one cell for what is one cell."""
+    def _alternate(self, footprints: Patches, last: bool = False, late: bool = False) -> Patches:
+        """Traces from footprints, footprints from traces, and one cell for what is one cell.
+
+        Where it is late, only footprints around cells that are dropped are regressed again.
+        """
         self.explained = None
         give_back_freed()
         model = self.demixer.model(footprints)
@@ -342,24 +349,29 @@ class CellFinder:
         activity = self.deconvolver.draft(self.demixer.unmix(model, projections), self.activity, source)
         self._tell_kernel(activity)
         keep = activity.evidence >= self.settings.least_evidence
-        merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
+        centers = centroids(footprints)
+        merged = self.merger.duplicates(centers, activity, keep, last)
         self.merged = bool(merged.any())
         keep &= ~merged
+        kept = np.flatnonzero(keep)
         if not keep.all():
-            kept = np.flatnonzero(keep)
             traces = self.demixer.unmix(model, projections, kept)
             activity = self.deconvolver.redraft(traces, activity, kept)
-            model, footprints, self.places = model[kept], footprints[kept], self.places[kept]
-        self.explained = model, activity.denoised
-        filtered, error = self.demixer.footprints(model, activity.denoised)
-        shaped, moments, self.center_std = footprints_from_filtered(
-            footprints, filtered, error, self.surround, CELL_SIGMA, places=self.places
-        )
-        self.consistency = consistency(shaped, filtered, error, self.surround)
-        self.focus = focus(shaped, filtered, error, self.demixer.noise, moments[:, :2])
-        self.activity = activity
-        formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        self.rows, self.center_std = np.flatnonzero(formed.numpy()), self.center_std[formed]
-        self.places = self.places[formed.numpy()]
-        self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
-        return shaped[formed].recentred(moments[formed, :2])
+            model, self.places = model[kept], self.places[kept]
+        self.explained, self.activity = (model, activity.denoised), activity
+        if late and self.forms:
+            around = _within(centers[keep], centers[~keep], NEIGHBOURS)
+            forms, formed = regressed(self.demixer, model, activity.denoised, around, self.places[around])
+            self.rows = np.setdiff1d(np.arange(len(model)), np.setdiff1d(around, formed))
+            self.forms = self.forms[kept].replaced(formed, forms)[self.rows]
+        else:
+            self.forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
+        self.places = self.places[self.rows]
+        return self.forms.footprints
+
+
+def _within(points: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:
+    """Rows of the points (K, 2) that lie so near to one of the others (N, 2), rising."""
+    if not len(points) or not len(others):
+        return np.zeros(0, int)
+    return np.flatnonzero(cKDTree(others).query(points, distance_upper_bound=distance)[0] < np.inf)
