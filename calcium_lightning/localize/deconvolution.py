@@ -24,9 +24,8 @@ from calcium_lightning.localize.scratch import ScratchTraces
 #: iterations of the solver while cells are sought (fits are right to 1e-4, spikes aren't; with 60, five of 60
 #: cells of Minian's recording are lost), and in the end
 DRAFT_ITERATIONS, ITERATIONS = 100, 500
-#: a trace that changed by less than this share of its noise keeps its activity, while cells are sought and
-#: in the end
-DRAFT_SAME, SAME = 0.2, 0.1
+#: a trace that changed by less than this share of its noise keeps its activity
+SAME = 0.1
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ class Deconvolver:
             if before is not None and len(known):
                 old = source[rows][known]
                 step = np.sqrt(np.square(level[known] - before.traces.rows(old)).mean(1))
-                changed[known] = step > DRAFT_SAME * before.noise[old]
+                changed[known] = step > SAME * before.noise[old]
                 fitted[known] = before.denoised.rows(old)
                 noise[rows.start + known], energy[rows.start + known] = before.noise[old], before.energy[old]
             again = np.flatnonzero(changed)

@@ -38,8 +38,6 @@ from calcium_lightning.nn.coordinates import LocalizationBatch
 #: transients last much longer than this, seconds: what cells leave, and the twin, aren't searched more often,
 #: unless that were fewer than so many frames
 LOOK_EVERY_S, LEAST_LOOKS = 0.15, 300
-#: network pixels around a cell, two of its diameters, in which others share its light
-NEIGHBOURS = 12.0
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 
@@ -283,9 +281,9 @@ class CellFinder:
             for turn in range(settings.rounds):
                 last = search == settings.residual_searches and turn == settings.rounds - 1
                 footprints = self._alternate(footprints, last)
-        for extra in range(settings.merge.rounds):
+        for _ in range(settings.merge.rounds):
             if self.merged:
-                footprints = self._alternate(footprints, last=True, late=extra > 0)
+                footprints = self._alternate(footprints, last=True)
         self.explained = None
         model = self.demixer.model(footprints)
         projections = self.demixer.project(model)
@@ -335,11 +333,8 @@ class CellFinder:
         if not self.told.kernel.done():
             self.told.kernel.set_result(activity.kernel)
 
-    def _alternate(self, footprints: Patches, last: bool = False, late: bool = False) -> Patches:
-        """Traces from footprints, footprints from traces, and one cell for what is one cell.
-
-        Where it is late, only footprints around cells that are dropped are regressed again.
-        """
+    def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
+        """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         self.explained = None
         give_back_freed()
         model = self.demixer.model(footprints)
@@ -349,29 +344,17 @@ class CellFinder:
         activity = self.deconvolver.draft(self.demixer.unmix(model, projections), self.activity, source)
         self._tell_kernel(activity)
         keep = activity.evidence >= self.settings.least_evidence
-        centers = centroids(footprints)
-        merged = self.merger.duplicates(centers, activity, keep, last)
+        merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
         self.merged = bool(merged.any())
         keep &= ~merged
-        kept = np.flatnonzero(keep)
         if not keep.all():
+            kept = np.flatnonzero(keep)
             traces = self.demixer.unmix(model, projections, kept)
             activity = self.deconvolver.redraft(traces, activity, kept)
             model, self.places = model[kept], self.places[kept]
         self.explained, self.activity = (model, activity.denoised), activity
-        if late and self.forms:
-            around = _within(centers[keep], centers[~keep], NEIGHBOURS)
-            forms, formed = regressed(self.demixer, model, activity.denoised, around, self.places[around])
-            self.rows = np.setdiff1d(np.arange(len(model)), np.setdiff1d(around, formed))
-            self.forms = self.forms[kept].replaced(formed, forms)[self.rows]
-        else:
-            self.forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
+        # Every footprint is regressed again in every round, and not only those around what was dropped:
+        # in real recordings that costs more agreement with annotators than it saves time.
+        self.forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
         self.places = self.places[self.rows]
         return self.forms.footprints
-
-
-def _within(points: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:
-    """Rows of the points (K, 2) that lie so near to one of the others (N, 2), rising."""
-    if not len(points) or not len(others):
-        return np.zeros(0, int)
-    return np.flatnonzero(cKDTree(others).query(points, distance_upper_bound=distance)[0] < np.inf)
