@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -32,6 +33,17 @@ LONGEST = (
     "tests/training/test_diverged.py",
     "tests/test_many_sessions.py",
 )
+
+
+# All tests and what they import stay: the collector needn't go through them, now or between tests.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,6 +22,7 @@ from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
 from calcium_lightning.command.paths import path_keys
 from calcium_lightning.core.atomic import guarding
 from calcium_lightning.core.errors import Pruned
+from calcium_lightning.core.garbage import loading
 
 Main = Callable[[DictConfig], Any]
 #: where Hydra believes our plugins to be; it refuses plugins from elsewhere
@@ -76,7 +77,8 @@ class Task:
             own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
             check_numbers(cfg)
-            check_targets(cfg)
+            with loading():  # of what the config names
+                check_targets(cfg)
             with guarding(_inputs(cfg, self.name)):
                 return self.main(cfg)
         except Pruned:
