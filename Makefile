@@ -3,6 +3,10 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c '$(USABLE)' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 RUN := .venv/bin/python
+# The pip that Python brings takes a minute more to find what is pinned.
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# On all cores, where pip takes one; and also where Python may write no bytecode, and each process would compile.
+COMPILE := $(RUN) -m compileall -qq -j 0
 DEMO := demo
 JOBS ?= 2
 
@@ -16,7 +20,9 @@ help: ## what there is
 	@"$(PYTHON)" -c '$(USABLE)' >/dev/null 2>&1 || { echo "$(or $(PYTHON),python3): not a Python 3.11, 3.12 or 3.13 with venv;" \
 		"install one (Debian, Ubuntu: apt-get install python3-venv) or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 	"$(PYTHON)" -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) --upgrade pip
+	$(PIP) --no-compile -e '.[dev]'
+	@$(COMPILE) -x '/tests?/' "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch $@
 
 install: .venv/installed ## make .venv and install tested versions into it; the other targets do so too
@@ -40,6 +46,7 @@ test: .venv/installed ## the checks and the whole suite
 # As many processes as cores, and one thread in each: threads that wait for a core take what others need.
 suite: export OMP_NUM_THREADS := 1
 suite: .venv/installed
+	@$(COMPILE) calcium_lightning
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed ## formatting, lint, types, and who imports whom

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -26,12 +27,39 @@ LONGEST = (
     "tests/docs/test_pages.py",
     "tests/test_parts.py",
     "tests/sweeps/test_launchers.py",
-    "tests/campaigns/test_campaigns.py",
-    "tests/runs/test_resume.py",
     "tests/io/test_shared_cases.py",
-    "tests/training/test_diverged.py",
-    "tests/test_many_sessions.py",
+    "tests/runs/test_resume.py",
+    "tests/campaigns/test_campaigns.py",
+    "tests/curation/test_page.py",
+    "tests/curation/test_page_looking.py",
+    "tests/sweeps/test_search.py",
+    "tests/test_extract.py",
+    "tests/loggers/test_wandb.py",
+    "tests/command/test_endings.py",
+    "tests/test_devices.py",
+    "tests/data/test_scenes.py",
+    "tests/test_ingest_failures.py",
+    "tests/test_ablations.py",
+    "tests/online/test_extractor.py",
+    "tests/test_train.py",
+    "tests/command/test_batch.py",
+    "tests/test_pipeline.py",
+    "tests/loggers/test_wandb_run.py",
+    "tests/replications/teng2021/test_training.py",
+    "tests/test_face.py",
+    "tests/test_track.py",
 )
+
+
+# All tests and what they import stay: the collector needn't go through them, now or between tests.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -88,3 +88,40 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
             timer.cancel()
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def held_back(ending: Iterable[signal.Signals] = ENDING) -> Iterator[None]:
+    """Let signals wait until the end of the block, which imports libraries written in C++.
+
+    C++ can't pass on an exception that a handler raises while such a library is loaded: the process would
+    abort. A second signal doesn't wait. What Python doesn't handle itself goes on as it does. Outside the
+    main thread nothing is done.
+
+    Parameters
+    ----------
+    ending : iterable of Signals
+        Those besides Ctrl-C.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers: dict[int, Any] = {}
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            handlers[number](number, frame)
+
+    for one in (signal.SIGINT, *ending):
+        if callable(handler := signal.getsignal(one)):
+            handlers[one] = handler
+            signal.signal(one, wait)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if len(came) == 1:
+            signal.raise_signal(came[0])

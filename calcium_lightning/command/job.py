@@ -19,9 +19,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from calcium_lightning.command import own
 from calcium_lightning.command.config_keys import check_complete, check_keys, check_numbers, check_targets
 from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
+from calcium_lightning.command.interrupts import held_back
 from calcium_lightning.command.paths import path_keys
 from calcium_lightning.core.atomic import guarding
 from calcium_lightning.core.errors import Pruned
+from calcium_lightning.core.garbage import loading
 
 Main = Callable[[DictConfig], Any]
 #: where Hydra believes our plugins to be; it refuses plugins from elsewhere
@@ -76,7 +78,8 @@ class Task:
             own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
             check_numbers(cfg)
-            check_targets(cfg)
+            with loading(), held_back():  # of what the config names
+                check_targets(cfg)
             with guarding(_inputs(cfg, self.name)):
                 return self.main(cfg)
         except Pruned:

@@ -12,6 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from calcium_lightning.command.interrupts import held_back
+from calcium_lightning.core.garbage import loading
 from calcium_lightning.runs.jobs import Job
 
 
@@ -31,6 +33,7 @@ def train_job(
     ranked : bool
         This process is one of several.
     """
-    from calcium_lightning.training.fit import train
+    with loading(), held_back():
+        from calcium_lightning.training.fit import train
 
     return train(cfg, folder, job if isinstance(job, Job) else Job(**job), ranked)

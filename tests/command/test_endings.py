@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,7 +15,9 @@ import h5py
 import numpy as np
 import pytest
 from helpers.tiny_session import make_session
+from hydra.core.global_hydra import GlobalHydra
 
+from calcium_lightning import extract
 from calcium_lightning.command import start
 
 BANDPASS = ("detector=bandpass", "cell_diameter=6")
@@ -25,8 +28,10 @@ def cells_of_it(tmp_path_factory) -> Path:
     """A session and its cells, made once."""
     folder = tmp_path_factory.mktemp("once")
     make_session(folder / "a.h5")
-    arguments = ["session=a.h5", "output=cells.h5", *BANDPASS]
-    subprocess.run([sys.executable, "-m", "calcium_lightning.extract", *arguments], cwd=folder, check=True)
+    GlobalHydra.instance().clear()
+    with contextlib.chdir(folder):
+        arguments = ["session=a.h5", "output=cells.h5", *BANDPASS]
+        assert start.run("extract", extract.main.__wrapped__, arguments) == 0
     return folder
 
 

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from calcium_lightning.command.interrupts import heard
+from calcium_lightning.command.interrupts import Terminated, heard, held_back
 
 
 class Thing:
@@ -86,3 +86,48 @@ def test_outside_the_main_thread_nothing_is_done():
     thread.start()
     thread.join()
     assert inside == [hook]
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_while_libraries_are_imported_a_signal_waits(number, raised):
+    """An exception in the middle of one written in C++ ends the process with an abort."""
+    went_on = []
+
+    def load():
+        with held_back():
+            signal.raise_signal(number)
+            went_on.append(len(came))
+            raise ImportError  # whatever else happens, the signal is what is told
+
+    with heard() as came, pytest.raises(raised):
+        load()
+    assert went_on == [0]
+    assert came == [number]
+
+
+def test_who_asks_twice_does_not_wait():
+    went_on = []
+
+    def load():
+        with held_back():
+            signal.raise_signal(signal.SIGINT)
+            went_on.append(True)
+            signal.raise_signal(signal.SIGINT)
+            went_on.append(True)
+
+    with heard() as came, pytest.raises(KeyboardInterrupt):
+        load()
+    assert (went_on, came) == ([True], [signal.SIGINT])
+
+
+def test_what_was_ignored_stays_ignored_while_libraries_are_imported():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with heard(), held_back():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -212,10 +212,10 @@ def _stacks(made: Made) -> Iterator[Right]:
 
 
 def _lossy(made: Made) -> Iterator[Right]:
-    for path in sorted([*Path().glob("*.mp4"), *Path().glob("*.avi")]):
-        truth = np.load(f"{path.stem.partition('_')[0]}.npz")
-        count = len(truth["c"])
-        yield Right(path.name, made.u8(made.movie(T=300, n=count, H=128, W=128)[0]), lossy=3)
+    for truth in sorted(Path().glob("*.npz")):
+        frames = made.u8(made.movie(T=300, n=len(np.load(truth)["c"]), H=128, W=128)[0])
+        for path in sorted(Path().glob(f"{truth.stem}_*")):
+            yield Right(path.name, frames, lossy=3)
 
 
 RIGHT: dict[str, Callable[[Made], Iterator[Right]]] = {

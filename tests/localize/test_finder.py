@@ -12,20 +12,19 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.coincidence import coincidence, lit_seconds
-from calcium_lightning.localize.detect import Movie, detect, read_ahead
+from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.finder import CellFinder, Detect, FoundCells, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.merge import MergeSettings
-from calcium_lightning.localize.patches import Surround, gaussian_patches
+from calcium_lightning.localize.patches import Surround
 from calcium_lightning.localize.places import claimed_means
-from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, likeness, measure
+from calcium_lightning.localize.quality import measure
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
-from calcium_lightning.nn.coordinates import Coordinates, LocalizationBatch
+from calcium_lightning.nn.coordinates import LocalizationBatch
 from calcium_lightning.nn.windows import WindowSettings
 
 WINDOW = WindowSettings(taps=5, seconds=0.3)
@@ -114,30 +113,6 @@ def judged(found: FoundCells, decoys: FoundCells | None = None) -> tuple[dict[st
     places_of_chance = np.zeros((0, 2)) if decoys is None else decoys.centers
     quality, accepted, _ = judge(measured(found), found.centers, chance, places_of_chance)
     return quality, accepted
-
-
-def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) -> dict[str, np.ndarray]:
-    """Quality of cells that are round and in focus, unless something else is given."""
-    count = len(statistics)
-    shape = {"width": np.ones(count), "elongation": np.ones(count), "compactness": np.full(count, 0.97)}
-    other = {
-        "consistency": np.full(count, 0.9),
-        "focus": np.full(count, 6.0),
-        "localizations": np.ones(count),
-        "coincidence": np.ones(count),
-    }
-    other |= given
-    return measure(
-        statistics,
-        other["consistency"],
-        other["focus"],
-        shape,
-        other["localizations"],
-        other["coincidence"],
-        n_frames,
-        np.ones(count),
-        np.zeros(count),
-    )
 
 
 def places(found: FoundCells) -> np.ndarray:
@@ -306,184 +281,6 @@ def test_the_given_kernel_is_used(planted):
     assert (kernel.rise_s, kernel.decay_s) == (0.2, 1.5)
 
 
-def test_the_band_pass_places_and_measures_gaussians():
-    centers = np.array([[12.3, 14.6], [30.0, 41.7], [40.4, 12.0]])
-    image = torch.from_numpy(gaussian_patches(centers, SIGMA, (52, 60)).to_csr().toarray().reshape(3, 52, 60))
-    amplitude = torch.tensor([30.0, 45.0, 60.0])
-    torch.manual_seed(0)
-    noisy = (amplitude[:, None, None] * image).sum(0) + torch.randn(52, 60)
-    localizations = BandpassDetector(threshold_sigmas=6).localize(noisy[None, None].expand(2, 3, 52, 60))
-    assert localizations.valid.sum(1).tolist() == [3, 3]
-    order = localizations.amplitude[0, :3].argsort()
-    np.testing.assert_allclose(localizations.positions[0, :3][order], centers, atol=0.2)
-    np.testing.assert_allclose(localizations.amplitude[0, :3][order], amplitude, rtol=0.06)
-    assert (localizations.probability[localizations.valid] > 0.5).all()
-
-
-def test_localisations_say_which_frame_they_are_of():
-    class Brightest:
-        """Reports the brightest pixel of the middle frame."""
-
-        def localize(self, windows: Tensor, extent=None, threshold=0.3, count=512) -> Coordinates:
-            middle = windows[:, windows.shape[1] // 2].flatten(1)
-            index = middle.argmax(1)
-            place = torch.stack([index // windows.shape[-1], index % windows.shape[-1]], 1)[:, None].float()
-            one = torch.ones(len(windows), 1)
-            lit = middle.amax(1, keepdim=True) > 0.5
-            return Coordinates(place, one, torch.ones_like(place), one, one, one, torch.ones_like(place), lit)
-
-    random = np.random.default_rng(0)
-    pixel = random.integers(0, 20 * 30, 75)
-    with ScratchMovie((20, 30)) as movie:
-        frames = torch.zeros(75, 600)
-        frames[torch.arange(0, 75, 2), torch.from_numpy(pixel[::2])] = 1  # every other frame is dark
-        movie.append(frames.view(75, 20, 30))
-        found = kept(
-            StoredLocalizations((20, 30)).extend(
-                detect(movie, Brightest(), WINDOW, 20.0, batch=8, half=False)
-            )
-        )
-        some = kept(
-            StoredLocalizations((20, 30)).extend(detect(movie, Brightest(), WINDOW, 20.0, batch=8, stride=4))
-        )
-    assert found["frame"].tolist() == list(range(0, 75, 2))
-    np.testing.assert_array_equal(found["y"] * 30 + found["x"], pixel[::2])
-    np.testing.assert_array_equal(some, found[::2])
-
-
-def statistics_of(denoised: np.ndarray, noise: float = 1.0, seed: int = 0) -> TraceStatistics:
-    noisy = denoised + noise * np.random.default_rng(seed).normal(size=denoised.shape)
-    return TraceStatistics.of(Activity(noisy, denoised, denoised, np.full(len(denoised), noise)), 20.0)
-
-
-def test_better_cells_score_higher_and_are_accepted():
-    time = np.arange(600)
-    traces = np.stack([strength * np.exp(-(time % 150) / 10) for strength in (0.5, 2, 12)])
-    consistency, localized = np.array([0.2, 0.6, 0.95]), np.array([0, 3, 60])
-    quality = properties(statistics_of(traces), 600, consistency=consistency, localizations=localized)
-    quality, accepted, chance = judge(quality, np.zeros((3, 2)), None, np.zeros((0, 2)))
-    assert (chance.basis, chance.targets, chance.decoys) == ("simulations", 3, 0)
-    assert (np.diff(quality["score"]) > 0).all()
-    assert (np.diff(quality["fdr"]) <= 0).all()
-    assert ((quality["score"] >= 0) & (quality["score"] <= 1)).all()
-    np.testing.assert_allclose(quality["snr"], [0.5, 2, 12])
-    np.testing.assert_allclose(quality["localized"], [0, 0.005, 0.1], rtol=1e-6)
-    np.testing.assert_allclose(quality["evidence"], np.sqrt((traces**2).sum(1)), rtol=1e-5)
-    assert (accepted[0], accepted[2]) == (False, True)
-    np.testing.assert_array_equal(accepted, accept(quality))
-    assert not accept(quality, QualitySettings(snr=20)).any()
-    assert accept(quality, QualitySettings(contrast=2.5)).sum() <= accept(quality).sum()
-    assert accept(
-        quality, QualitySettings(fdr=1, score=0, contrast=0, snr=0, consistency=-1, focus=0, localizations=0)
-    ).all()
-    assert not accept(quality, QualitySettings(fdr=1e-9)).any()
-    wide = {**quality, "width": np.full(3, 3.0)}
-    assert not accept(wide).any()
-    np.testing.assert_array_equal(likeness(wide), likeness(quality))  # widths are a test of their own
-    for name in ("consistency", "focus", "skewness"):
-        dull = {**quality, name: quality[name] - 0.1}
-        assert (likeness(dull) < likeness(quality)).all()
-    assert all(values.dtype == np.float32 for values in quality.values())
-
-
-@pytest.mark.parametrize(
-    ("name", "just", "less"),
-    [
-        ("fdr", 0.05, 0.051),
-        ("score", 0.4, 0.39),
-        ("contrast", 1.5, 1.49),
-        ("snr", 1.0, 0.99),
-        ("consistency", 0.3, 0.29),
-        ("focus", 1.9, 1.89),
-        ("width", 0.45, 0.44),
-        ("width", 2.2, 2.21),
-        ("localizations", 1, 0),
-    ],
-)
-def test_every_test_of_acceptance_rejects_by_itself(name, just, less):
-    good = {"fdr": 0, "score": 1, "contrast": 9, "snr": 9, "consistency": 1, "focus": 9, "width": 1}
-    quality = {key: np.array([value, value], float) for key, value in {**good, "localizations": 9}.items()}
-    quality[name] = np.array([just, less])
-    assert accept(quality).tolist() == [True, False]
-
-
-def test_what_frames_show_needs_less_contrast_in_dff_sessions():
-    good = {"fdr": 0, "score": 1, "snr": 9, "consistency": 1, "focus": 9, "width": 1, "localizations": 9}
-    quality = {key: np.full(4, value, float) for key, value in good.items()}
-    quality["contrast"] = np.array([3.5, 3.4, 3.4, 2.4])
-    assert accept(quality, kind="dff").tolist() == [True, False, False, False]  # an older file doesn't tell
-    quality["coincidence"] = np.array([0, 0.5, 0.6, 1])
-    assert accept(quality, kind="dff").tolist() == [True, False, True, False]
-    assert accept(quality, QualitySettings(contrast=3.5), "dff").tolist() == [True, False, False, False]
-    assert accept(quality).all()
-
-
-def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
-    """One false cell that can't be ruled out is more than 5 % of seven, and less of thirty."""
-    traces = 12 * np.exp(-(np.arange(600) % 150) / 10)
-    for count, basis in ((7, "simulations"), (30, "twin")):
-        centers = 20.0 * np.arange(count)[:, None] * np.ones(2)
-        bright, faint = (
-            properties(
-                statistics_of(np.tile(strength * traces, (count, 1))),
-                600,
-                consistency=np.full(count, consistency),
-                localizations=np.full(count, localized),
-            )
-            for strength, consistency, localized in ((1.0, 0.95, 60), (0.05, 0.2, 3))
-        )
-        _, accepted, chance = judge(bright, centers, faint, centers + 1)
-        assert chance.basis == basis
-        assert accepted.all()
-        _, _, chance = judge(bright, centers, faint, centers + 10)  # decoys of their own
-        assert chance.basis == basis
-        shown = np.arange(count) > 2
-        np.testing.assert_array_equal(judge(bright, centers, faint, centers + 1, shown=shown)[1], shown)
-
-
-def test_contrast_is_about_one_for_noise_whatever_it_is_like():
-    random = np.random.default_rng(0)
-    noise = random.normal(size=(40, 1200)) * random.uniform(1, 50)
-
-    def contrast(traces: np.ndarray) -> np.ndarray:
-        return TraceStatistics.of(Activity(traces, traces, traces, np.ones(len(traces))), 20.0).contrast
-
-    found = contrast(noise)
-    np.testing.assert_allclose(np.median(found), 1, atol=0.15)
-    np.testing.assert_allclose(contrast(1000 * noise), found)  # no units
-    flashing = noise.copy()
-    flashing[3, 400:430] += 10 * noise.std()
-    assert contrast(flashing)[3] > 4
-
-
-def test_localisations_are_counted_per_frame():
-    """What comes by chance in a minute comes five times in five minutes, and is no better a cell for it."""
-    trace = 5 * np.exp(-(np.arange(6000)[None] % 150) / 10)
-    one = np.ones(1)
-
-    def scored(localizations: int, n_frames: int) -> float:
-        statistics = statistics_of(trace)
-        return float(likeness(properties(statistics, n_frames, localizations=localizations * one))[0])
-
-    assert scored(6, 6000) < scored(6, 1200) < scored(60, 1200)
-    assert scored(6, 1200) == pytest.approx(scored(30, 6000))
-
-
-def test_nothing_has_no_quality_and_silence_no_good_one():
-    nobody = np.zeros(0)
-    none = properties(statistics_of(np.zeros((0, 5))), 5)
-    _, accepted, chance = judge(none, np.zeros((0, 2)), none, np.zeros((0, 2)))
-    assert accepted.shape == nobody.shape
-    assert chance.expected_false == 0
-    zero = np.zeros(1)
-    silence = properties(
-        statistics_of(np.zeros((1, 5)), noise=1e-9), 5, consistency=zero, focus=zero, localizations=zero
-    )
-    silent, accepted, _ = judge(silence, np.zeros((1, 2)), None, np.zeros((0, 2)))
-    assert np.isfinite(list(silent.values())).all()
-    assert not accepted.any()
-
-
 def test_cells_that_no_gaussian_fits_are_found_once_each():
     """Long, large and bright cells whose picture sways a little, and an ordinary one beside them."""
     places_, widths = (
@@ -511,20 +308,6 @@ def test_cells_that_no_gaussian_fits_are_found_once_each():
     for cell, match in enumerate(near.argmax(1)):
         denoised = whole(result.activity.denoised)[accepted][match]
         assert np.corrcoef(denoised, traces[cell])[0, 1] > 0.95
-
-
-def test_frames_that_are_read_ahead_come_in_order_and_errors_with_them():
-    def read(span):
-        if span[0] == 6:
-            raise OSError("gone")
-        return torch.arange(*span)
-
-    spans = [(0, 3), (3, 6), (6, 9)]
-    blocks = read_ahead(read, spans)
-    assert [next(blocks).tolist() for _ in range(2)] == [[0, 1, 2], [3, 4, 5]]
-    with pytest.raises(OSError, match="gone"):
-        next(blocks)
-    assert list(read_ahead(read, [])) == []
 
 
 @pytest.mark.parametrize(

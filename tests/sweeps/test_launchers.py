@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -42,9 +44,17 @@ def table(sweep: Path) -> dict[str, tuple[float, dict[str, str]]]:
 @pytest.fixture(scope="module")
 def here(session, tmp_path_factory) -> tuple[int, str, Path]:
     """The sweep in one job after the other: exit status, what was told, and its folder."""
-    folder = tmp_path_factory.mktemp("here")
-    done = real(*SWEEP, sessions(session), "hydra.sweep.dir=many", cwd=folder)
-    return done.returncode, done.stderr, folder
+    from hydra.core.global_hydra import GlobalHydra
+
+    from calcium_lightning import train
+    from calcium_lightning.command import start
+
+    GlobalHydra.instance().clear()
+    folder, told = tmp_path_factory.mktemp("here"), io.StringIO()
+    command = [*SWEEP, sessions(session), "hydra.sweep.dir=many"]
+    with contextlib.chdir(folder), contextlib.redirect_stderr(told):
+        status = start.run("train", train.main.__wrapped__, command)
+    return status, told.getvalue(), folder
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,16 @@
 
 import torch
 from helpers.tiny_session import make_session
-from helpers.tiny_training import TINY, real, sessions
+from helpers.tiny_training import TINY, sessions
 
 from calcium_lightning.runs.jobs import read_job
 
 
-def test_a_loss_that_is_no_number_ends_the_job(tmp_path):
+def test_a_loss_that_is_no_number_ends_the_job(run_command, tmp_path):
     session = make_session(tmp_path / "s.h5")
-    done = real(
-        *TINY,
-        sessions(session),
-        "optimizer.lr=1e2",
-        "trainer.max_epochs=6",
-        "hydra.run.dir=run",
-        cwd=tmp_path,
-    )
-    assert done.returncode == 2, done.stderr
+    far = ("optimizer.lr=1e2", "trainer.max_epochs=6", "hydra.run.dir=run")
+    done = run_command("train", *TINY, sessions(session), *far)
+    assert done.status == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert "diverged: the loss of step" in last
