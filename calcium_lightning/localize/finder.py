@@ -24,12 +24,12 @@ from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity,
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
-from calcium_lightning.localize.gather import ALIKE, GatherSettings, gather, scatter_of
+from calcium_lightning.localize.gather import GatherSettings, gather, scatter_of
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
-from calcium_lightning.localize.noise_limited import noise_limited
+from calcium_lightning.localize.noise_limited import noise_limited, plain
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
@@ -277,7 +277,7 @@ class CellFinder:
         settings = self.settings.within(self.movie.n_frames)
         scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
         self.told.scatter.set_result(scatter)
-        self.plain = scatter <= ALIKE and self.deconvolver.wander <= 1
+        self.plain = plain(scatter, self.deconvolver.wander)
         settings = self.wider = settings.wider(scatter) if not self.plain else settings.wider(scatter).eased()
         self.merger = Merger(self.fps, settings.merge, self.plain)
         centers = candidates(localizations, self.fps, settings)

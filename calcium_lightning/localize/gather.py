@@ -22,8 +22,6 @@ OVERSAMPLE = 2
 #: localisations lie about a place with this standard deviation along each axis, network pixels, in recordings
 #: that show cells as they are (minisim: 0.16 to 0.24); where it is more, distances are so many times larger
 SCATTER = 0.24
-#: where localisations scatter more times farther, pictures of one cell differ
-ALIKE = 1.1
 #: rounds in which places and scatter are found by each other
 SCATTER_ROUNDS = 3
 #: frames of a movie, and the share of the least number of localisations that is asked for in it

@@ -1,4 +1,4 @@
-"""Which cells' traces are limited by noise, and not by what is bright beside them.
+"""Which recordings are plain, and which of their cells are limited by noise, not by what is bright beside them.
 
 White noise went through preprocessing's high-pass filter as cells did, so the best probe of a lone cell is
 nearer to its footprint than to what the filter left of it (generalised least squares). What is left of the
@@ -12,10 +12,25 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+#: where localisations scatter more times farther than usual, pictures of one cell differ
+ALIKE = 1.1
 #: a cell with more evidence is bright: what of it doesn't fit is more than its neighbours' noise
 BRIGHT = 60.0
 #: neighbours are nearer than this, network pixels: a cell is 6 wide
 REACH = 6.0
+
+
+def plain(scatter: float, wander: float) -> bool:
+    """Whether a recording shows cells as they are: its noise is white, and pictures of a cell are alike.
+
+    Parameters
+    ----------
+    scatter : float
+        How many times farther than usual localisations lie from their places.
+    wander : float
+        What neighbouring frames and pixels miss of the noise: a factor, 1 for white noise.
+    """
+    return scatter <= ALIKE and wander <= 1
 
 
 def noise_limited(centers: np.ndarray, evidence: np.ndarray) -> np.ndarray:

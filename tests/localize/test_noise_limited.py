@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.localize.noise_limited import BRIGHT, REACH, noise_limited
+from calcium_lightning.localize.noise_limited import BRIGHT, REACH, noise_limited, plain
+
+
+def test_codecs_and_pictures_that_differ_make_a_recording_no_plain_one():
+    assert plain(1.0, 1.0)
+    assert not plain(1.0, 1.3)
+    assert not plain(1.3, 1.0)
 
 
 def test_neither_bright_cells_nor_their_neighbours_are_limited_by_noise():
