@@ -164,7 +164,9 @@ class Demixer:
             traces.write_block(start, block)
         return traces
 
-    def footprints(self, model: Model, activity: ScratchTraces) -> tuple[Tensor, Tensor]:
+    def footprints(
+        self, model: Model, activity: ScratchTraces, which: np.ndarray | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Regress every pixel on the activity around it.
 
         Parameters
@@ -173,20 +175,25 @@ class Demixer:
             Says where cells are.
         activity : ScratchTraces
             Denoised traces; noise in them would be copied from the movie into the footprints.
+        which : ndarray of int (n,), optional
+            Rows of the cells whose footprints are wanted; default: all, n = K.
 
         Returns
         -------
-        filtered : Tensor, float32 (K, P, P)
+        filtered : Tensor, float32 (n, P, P)
             Estimate of each cell's filtered footprint, units of the frames per unit of activity.
-        error : Tensor, float32 (K, P, P)
+        error : Tensor, float32 (n, P, P)
             Its standard error.
         """
         patches = model.footprints
         height, width = patches.size
         side = patches.values.shape[-1]
-        filtered = torch.zeros_like(patches.values)
-        error = torch.full_like(patches.values, torch.inf)
-        if not len(patches):
+        which = np.arange(len(patches)) if which is None else which
+        wanted = np.full(len(patches), -1)
+        wanted[which] = np.arange(len(which))
+        filtered = patches.values.new_zeros(len(which), side, side)
+        error = torch.full_like(filtered, torch.inf)
+        if not len(which):
             return filtered, error
         reach = self.surround.reach // 2
         corner = patches.corner.numpy()
@@ -196,14 +203,11 @@ class Demixer:
             bottom, tiles = min(top + TILE, height), []
             for left in range(0, width, TILE):
                 right = min(left + TILE, width)
-                near = (
-                    (corner[:, 0] < bottom + reach)
-                    & (corner[:, 0] + side > top - reach)
-                    & (corner[:, 1] < right + reach)
-                    & (corner[:, 1] + side > left - reach)
-                )
-                cells = np.flatnonzero(near)
-                if len(cells):
+                low, high = np.array([top, left]), np.array([bottom, right])
+                within = (corner < high + reach) & (corner + side > low - reach)
+                cells = np.flatnonzero(within.all(1))
+                asked = (corner[which] < high) & (corner[which] + side > low)
+                if asked.all(1).any():
                     size = len(cells) + 1
                     sums = torch.zeros(size, bottom - top, right - left, dtype=torch.float32)
                     gram = torch.zeros(size, size, dtype=torch.float64)
@@ -223,12 +227,14 @@ class Demixer:
                 spread = inverse.diagonal().clamp_min(0).sqrt().float()
                 noise = self.noise[top:bottom, left:right]
                 for row, cell in enumerate(cells):
+                    if wanted[cell] < 0:
+                        continue
                     y, x = corner[cell]
                     low_y, high_y = max(y, top), min(y + side, bottom)
                     low_x, high_x = max(x, left), min(x + side, right)
                     if low_y >= high_y or low_x >= high_x:
                         continue
-                    to = (cell, slice(low_y - y, high_y - y), slice(low_x - x, high_x - x))
+                    to = (wanted[cell], slice(low_y - y, high_y - y), slice(low_x - x, high_x - x))
                     of = (slice(low_y - top, high_y - top), slice(low_x - left, high_x - left))
                     filtered[to] = solved[(row, *of)] * noise[of]
                     error[to] = spread[row] * noise[of]

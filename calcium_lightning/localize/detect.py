@@ -72,7 +72,7 @@ def detect(
     threshold : float
         Least probability of a localisation.
     batch : int
-        Frames at a time.
+        Frames that are read at a time, about.
     stride : int
         Look at every so-many-th frame (its window shows the ones between).
     device : torch.device or str
@@ -88,17 +88,18 @@ def detect(
     weights = window_weights(fps, window)
     margin = weights.shape[1] // 2
     localize = _localizer(detector, weights, movie.size, threshold, stride, torch.device(device), half)
+    step = max(1, batch // stride) * stride
     with progress("localising", movie.n_frames) as advance:
-        spans = [
-            (start, min(start + batch * stride, movie.n_frames))
-            for start in range(0, movie.n_frames, batch * stride)
-        ]
+        spans = [(start, min(start + step, movie.n_frames)) for start in range(0, movie.n_frames, step)]
 
         def read(span: tuple[int, int]) -> Tensor:
-            # The first and last frame stand for what was before and after.
-            index = torch.arange(span[0] - margin, span[1] + margin).clamp(0, movie.n_frames - 1)
-            low, high = int(index[0]), int(index[-1]) + 1
-            return upload(movie.read(low, high)[index - low], device)
+            low, high = max(0, span[0] - margin), min(span[1] + margin, movie.n_frames)
+            frames = movie.read(low, high)
+            if high - low < span[1] - span[0] + 2 * margin:
+                # The first and last frame stand for what was before and after.
+                index = torch.arange(span[0] - margin, span[1] + margin).clamp(0, movie.n_frames - 1)
+                frames = frames[index - low]
+            return upload(frames, device)
 
         def find(frames: Tensor) -> LocalizationBatch:
             return localize(frames).to("cpu").to_list()

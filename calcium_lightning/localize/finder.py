@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -23,7 +22,8 @@ from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids
+from calcium_lightning.localize.forms import Forms, regressed
 from calcium_lightning.localize.gather import GatherSettings, gather, scatter_of
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
@@ -36,10 +36,11 @@ from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import LocalizationBatch
 
-#: transients last much longer than this, seconds: the residual isn't searched more often
-RESIDUAL_STEP_S = 0.1
 #: share of the least evidence that does in a plain recording
 PLAIN_EVIDENCE = 0.75
+#: transients last much longer than this, seconds: what cells leave, and the twin, aren't searched more often,
+#: unless that were fewer than so many frames
+LOOK_EVERY_S, LEAST_LOOKS = 0.15, 300
 #: localisations in every so-many-th frame of a movie
 Detect = Callable[[Movie, int], Iterable[LocalizationBatch]]
 
@@ -267,12 +268,14 @@ class CellFinder:
         self.plain = False
         #: whether the last alternation found cells that were one
         self.merged = False
-        self.center_std = torch.zeros(0, 2)
-        self.consistency, self.focus = np.zeros(0), np.zeros(0)
+        #: what the last alternation made of them
+        self.forms: Forms | None = None
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
-        localizations = StoredLocalizations(self.movie.size).extend(self.detect(self.movie, 1))
+        # Of the recording, the localisations of every frame are wanted; of its twin, where it has cells.
+        every = self._every() if self.lead else 1
+        localizations = StoredLocalizations(self.movie.size, every).extend(self.detect(self.movie, every))
         # Where pictures of one cell differ, two are told apart only farther from each other.
         settings = self.settings.within(self.movie.n_frames)
         scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
@@ -301,6 +304,8 @@ class CellFinder:
         projections = self.demixer.project(model)
         activity = self.deconvolver.finish(self.demixer.unmix(model, projections))
         self._tell_kernel(activity)
+        forms = self.forms
+        assert forms is not None
 
         def among(kept: np.ndarray) -> FinalActivity:
             return self.deconvolver.refinish(self.demixer.unmix(model, projections, kept), activity, kept)
@@ -309,9 +314,9 @@ class CellFinder:
             model,
             centroids(footprints),
             activity,
-            self.center_std,
-            self.consistency,
-            self.focus,
+            forms.center_std,
+            forms.consistency,
+            forms.focus,
             localizations,
             scatter,
             among,
@@ -323,9 +328,9 @@ class CellFinder:
         if self.explained is None:
             raise RuntimeError("what is left is searched after an alternation")
         rest = Residual(self.movie, *self.explained)
-        stride = max(1, int(self.fps * RESIDUAL_STEP_S))
-        localizations = StoredLocalizations(self.movie.size, keep=False).extend(
-            self.detect(rest, stride), stride
+        every = self._every()
+        localizations = StoredLocalizations(self.movie.size, every, keep=False).extend(
+            self.detect(rest, every)
         )
         centers = gather(localizations, self.wider.gather)
         if len(footprints) and len(centers):
@@ -333,6 +338,10 @@ class CellFinder:
             centers = centers[distance > self.wider.gather.separation]
         self.places = np.concatenate([self.places, centers])
         return concatenate(footprints, gaussian_patches(centers, CELL_SIGMA, self.movie.size))
+
+    def _every(self) -> int:
+        """Of so many frames, one tells as much of where cells are as all."""
+        return max(1, min(int(self.fps * LOOK_EVERY_S + 1e-9), self.movie.n_frames // LEAST_LOOKS))
 
     def _tell_kernel(self, activity: SessionActivity) -> None:
         """Tell the calcium kernel to whoever waits for it."""
@@ -364,17 +373,10 @@ class CellFinder:
             kept = np.flatnonzero(keep)
             traces = self.demixer.unmix(model, projections, kept)
             activity = self.deconvolver.redraft(traces, activity, kept)
-            model, footprints, self.places = model[kept], footprints[kept], self.places[kept]
-        self.explained = model, activity.denoised
-        filtered, error = self.demixer.footprints(model, activity.denoised)
-        shaped, moments, self.center_std = footprints_from_filtered(
-            footprints, filtered, error, self.surround, CELL_SIGMA, places=self.places
-        )
-        self.consistency = consistency(shaped, filtered, error, self.surround)
-        self.focus = focus(shaped, filtered, error, self.demixer.noise, moments[:, :2])
-        self.activity = activity
-        formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        self.rows, self.center_std = np.flatnonzero(formed.numpy()), self.center_std[formed]
-        self.places = self.places[formed.numpy()]
-        self.consistency, self.focus = self.consistency[formed.numpy()], self.focus[formed.numpy()]
-        return shaped[formed].recentred(moments[formed, :2])
+            model, self.places = model[kept], self.places[kept]
+        self.explained, self.activity = (model, activity.denoised), activity
+        # Every footprint is regressed again in every round, and not only those around what was dropped:
+        # in real recordings that costs more agreement with annotators than it saves time.
+        self.forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
+        self.places = self.places[self.rows]
+        return self.forms.footprints

@@ -30,13 +30,15 @@ class StoredLocalizations(ScratchFile):
     ----------
     size : (int, int)
         (h, w) of the movie, network pixels.
+    every : int
+        Only every so-many-th frame is looked at: each localisation counts so many times.
     keep : bool
         Keep single localisations, not only where they are dense.
     """
 
-    def __init__(self, size: tuple[int, int], keep: bool = True) -> None:
+    def __init__(self, size: tuple[int, int], every: int = 1, keep: bool = True) -> None:
         super().__init__()
-        self.size, self.keep = size, keep
+        self.size, self.every, self.keep = size, every, keep
         self._grid = (size[0] * BINS, size[1] * BINS)
         # Of weight, weight * y and weight * x, the places from their bin's middle: single precision will do.
         self._sums = np.zeros((3, self._grid[0] * self._grid[1]), np.float32)
@@ -46,19 +48,19 @@ class StoredLocalizations(ScratchFile):
         """Return how many there are, N."""
         return self._count
 
-    def extend(self, found: Iterable[LocalizationBatch], weight: float = 1.0) -> StoredLocalizations:
-        """Add localisations, each counted ``weight`` times."""
+    def extend(self, found: Iterable[LocalizationBatch]) -> StoredLocalizations:
+        """Add localisations."""
         for part in found:
-            self.add(part, weight)
+            self.add(part)
         return self
 
-    def add(self, found: LocalizationBatch, weight: float = 1.0) -> None:
-        """Add some localisations, each counted ``weight`` times."""
+    def add(self, found: LocalizationBatch) -> None:
+        """Add some localisations."""
         records = np.empty(len(found.frame), RECORD)
         for name in RECORD.names or ():
             records[name] = getattr(found, name).float().numpy() if name != "frame" else found.frame.numpy()
         y, x = records["y"].astype(np.float64), records["x"].astype(np.float64)
-        weights = weight * records["probability"].astype(np.float64)
+        weights = self.every * records["probability"].astype(np.float64)
         rows, columns = (
             np.clip(np.floor((place + 0.5) * BINS).astype(int), 0, length - 1)
             for place, length in zip((y, x), self._grid, strict=True)

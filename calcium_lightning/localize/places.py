@@ -36,7 +36,7 @@ def claimed_means(
     Returns
     -------
     count : ndarray of int (K,)
-        How many each claims.
+        How many each claims, or would in all frames.
     mean : ndarray (K, 2)
         Network pixels; the centre where there are none.
     variance : ndarray (K, 2)
@@ -58,7 +58,7 @@ def claimed_means(
             moment[:, axis] += np.bincount(owner, each * offset, len(centers))
     with np.errstate(divide="ignore"):
         variance = 1 / weight
-    return count, centers + moment / np.maximum(weight, 1e-12), variance
+    return count * localizations.every, centers + moment / np.maximum(weight, 1e-12), variance
 
 
 def put_together(

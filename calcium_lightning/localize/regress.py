@@ -23,12 +23,8 @@ from calcium_lightning.localize.assemble import vessels_of
 from calcium_lightning.localize.coincidence import coincidence, no_seconds
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
-from calcium_lightning.localize.footprints import (
-    consistency,
-    focus,
-    footprints_from_filtered,
-    shape_of,
-)
+from calcium_lightning.localize.footprints import shape_of
+from calcium_lightning.localize.forms import Forms, regressed
 from calcium_lightning.localize.gather import GatherSettings
 from calcium_lightning.localize.patches import RADIUS, Patches, Surround, concatenate
 from calcium_lightning.localize.quality import likeness, measure
@@ -71,7 +67,8 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
     fixed = from_session(before.footprints[fixed_rows], scale)
     demixer = Demixer(ready.movie, prepared.noise, Surround(scale.size, prepared.background_sigma))
     deconvolver = _deconvolver(before, ready)
-    new, measures = _alternate(demixer, deconvolver, start, fixed)
+    forms = _alternate(demixer, deconvolver, start, fixed)
+    new = forms.footprints
     model = demixer.model(concatenate(new, fixed))
     activity = deconvolver.finish(demixer.unmix(model, demixer.project(model)))
     light = model.seen
@@ -80,8 +77,7 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
     changed = np.flatnonzero(shared > SHARED * np.maximum(own, 1e-12))
     shapes, peaks = to_session(new, scale)
     centers = footprint_centers(shapes, before.frame_shape)
-    std, alike, sharp = measures
-    quality = _quality(before, ready, activity, new, centers, alike, sharp)
+    quality = _quality(before, ready, activity, forms, centers)
     rows = np.concatenate([np.arange(len(new)), len(new) + changed])
     unit = np.concatenate([peaks, np.ones(len(changed))])
     gain = activity.statistics.gain[rows]
@@ -103,7 +99,9 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
     return Remade(
         rows=np.concatenate([len(before) + np.arange(len(new)), beside]),
         centers=np.concatenate([centers, before.centers[beside]]),
-        center_std=np.concatenate([(std / scale.factor).astype(np.float32), before.center_std[beside]]),
+        center_std=np.concatenate(
+            [(forms.center_std.numpy() / scale.factor).astype(np.float32), before.center_std[beside]]
+        ),
         footprints=csr_matrix(vstack([shapes, before.footprints[beside]])),
         traces=in_time(activity.traces.rows(rows), unit),
         denoised=in_time(activity.denoised.rows(rows), unit * gain),
@@ -130,31 +128,17 @@ def _around(before: StreamedCells, gone: Sequence[int], ready: Ready, new: Patch
     return np.flatnonzero(there & (np.abs(places[:, None] - middle).max(2) <= reach).any(1))
 
 
-def _alternate(
-    demixer: Demixer, deconvolver: Deconvolver, new: Patches, fixed: Patches
-) -> tuple[Patches, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Traces and footprints in turn; the footprints of ``new``, their standard errors and measures."""
+def _alternate(demixer: Demixer, deconvolver: Deconvolver, new: Patches, fixed: Patches) -> Forms:
+    """Traces and footprints in turn; what became of ``new``."""
     count = len(new)
-    std = np.full((count, 2), np.nan)
-    alike, sharp = np.zeros(count), np.zeros(count)
-    first = torch.arange(count)
+    unknown = torch.full((count, 2), torch.nan)
+    forms = Forms(new, unknown, np.zeros(count), np.zeros(count))
     for _ in range(ROUNDS):
-        everything = concatenate(new, fixed)
-        model = demixer.model(everything)
+        model = demixer.model(concatenate(forms.footprints, fixed))
         draft = deconvolver.draft(demixer.unmix(model, demixer.project(model)))
-        filtered, error = (values[:count] for values in demixer.footprints(model, draft.denoised))
-        own = everything[first]
-        shaped, moments, spread = footprints_from_filtered(own, filtered, error, demixer.surround, CELL_SIGMA)
-        formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-        alike_now = consistency(shaped, filtered, error, demixer.surround)
-        sharp_now = focus(shaped, filtered, error, demixer.noise, moments[:, :2])
-        moved = shaped.recentred(torch.where(formed[:, None], moments[:, :2], 0.0))
-        keep = formed.numpy()
-        values = torch.where(formed[:, None, None], moved.values, new.values)
-        corner = torch.where(formed[:, None], moved.corner, new.corner)
-        new = Patches(values, corner, new.size)
-        std[keep], alike[keep], sharp[keep] = spread.numpy()[keep], alike_now[keep], sharp_now[keep]
-    return new, (std, alike, sharp)
+        found, rows = regressed(demixer, model, draft.denoised, np.arange(count))
+        forms = forms.replaced(rows, found)
+    return forms
 
 
 def _deconvolver(before: StreamedCells, ready: Ready) -> Deconvolver:
@@ -169,13 +153,11 @@ def _quality(
     before: StreamedCells,
     ready: Ready,
     activity: FinalActivity,
-    new: Patches,
+    forms: Forms,
     centers: np.ndarray,
-    alike: np.ndarray,
-    sharp: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """What the new cells are like; how many are false among their like isn't known of a few."""
-    scale, count = ready.prepared.scale, len(new)
+    scale, count = ready.prepared.scale, len(forms)
     vessel = vessels_of(ready.prepared, before.mean_image)
     reach = GatherSettings().reach / float(scale.factor.mean())
     claims, denoised = np.zeros(count), activity.denoised
@@ -193,17 +175,17 @@ def _quality(
         """Neighbours have a say only in how dark a typical cell gets."""
         return np.concatenate([values, np.ones(len(activity.noise) - count)])
 
-    shape = {name: padded(values) for name, values in shape_of(new, CELL_SIGMA).items()}
+    shape = {name: padded(values) for name, values in shape_of(forms.footprints, CELL_SIGMA).items()}
     whole = measure(
         activity.statistics,
-        padded(alike),
-        padded(sharp),
+        padded(forms.consistency),
+        padded(forms.focus),
         shape,
         padded(claims),
         coincidence(lit, denoised, before.fps),
         ready.prepared.session.n_frames,
         padded(ready.prepared.seen.numpy()[row, column]),
-        padded(share_on(new, vessel)),
+        padded(share_on(forms.footprints, vessel)),
     )
     quality = {name: np.asarray(values)[:count] for name, values in whole.items()}
     quality["score"] = 1 / (1 + np.exp(-likeness(quality)))

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Activity, autocovariance, fit_kernel
 from calcium_lightning.localize.assemble import Images, assemble, measured, vessels_of
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
@@ -26,8 +25,9 @@ from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
 from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import FoundCells, LocalizeSettings, candidates
-from calcium_lightning.localize.footprints import centroids, consistency, focus, footprints_from_filtered
+from calcium_lightning.localize.footprints import centroids
 from calcium_lightning.localize.foreground import write_foreground
+from calcium_lightning.localize.forms import regressed
 from calcium_lightning.localize.gather import scatter_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations
@@ -218,15 +218,16 @@ def footprints(
     """
     held = _movie(movie)
     demixer = _demixer(held, prepared)
-    before = _patches(footprints, prepared)
-    filtered, error = demixer.footprints(demixer.model(before), ScratchTraces.of(denoised, held.block_frames))
-    shaped, moments, std = footprints_from_filtered(before, filtered, error, demixer.surround, CELL_SIGMA)
-    alike = consistency(shaped, filtered, error, demixer.surround)
-    sharp = focus(shaped, filtered, error, prepared.noise, moments[:, :2])
-    formed = torch.isfinite(moments).all(1) & (shaped.values.flatten(1).amax(1) > 0)
-    kept = shaped[formed].recentred(moments[formed, :2])
-    rows = np.flatnonzero(formed.numpy())
-    return Shapes(kept, centroids(kept), std.numpy()[rows], alike[rows], sharp[rows], rows)
+    model = demixer.model(_patches(footprints, prepared))
+    forms, rows = regressed(demixer, model, ScratchTraces.of(denoised, held.block_frames))
+    return Shapes(
+        forms.footprints,
+        centroids(forms.footprints),
+        forms.center_std.numpy(),
+        forms.consistency,
+        forms.focus,
+        rows,
+    )
 
 
 def quality(

@@ -10,6 +10,7 @@ from helpers.planted import SIGMA, plant, stored
 from calcium_lightning.core.pieces import on_all_cores
 from calcium_lightning.localize.demix import Demixer, Model, Residual
 from calcium_lightning.localize.footprints import fit_splats, footprints_from_filtered
+from calcium_lightning.localize.forms import regressed
 from calcium_lightning.localize.patches import Patches
 from calcium_lightning.localize.scratch import ScratchMovie
 
@@ -49,6 +50,24 @@ def test_all_cores_give_what_one_gives_to_the_last_bit():
         torch.set_num_threads(before)
     for one, all_ in zip(alone, together, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(all_))
+
+
+@pytest.mark.parametrize("which", [[3], [2, 0], []])
+def test_the_footprints_of_some_are_those_rows_of_all(which):
+    planted = plant([[20, 30], [31, 34.5], [54, 31.5], [12, 60]], brightness=15, noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    model, activity = demixer.model(planted.truth), stored(planted.traces, planted.movie.block_frames)
+    of_all = demixer.footprints(model, activity)
+    of_some = demixer.footprints(model, activity, np.array(which, int))
+    for some, everything in zip(of_some, of_all, strict=True):
+        torch.testing.assert_close(some, everything[which], rtol=0, atol=0)
+    forms, rows = regressed(demixer, model, activity, np.array(which, int))
+    everyone, _ = regressed(demixer, model, activity)
+    np.testing.assert_array_equal(rows, which)
+    torch.testing.assert_close(forms.footprints.values, everyone[rows].footprints.values)
+    put_back = everyone.replaced(rows, forms)
+    torch.testing.assert_close(put_back.footprints.values, everyone.footprints.values)
+    np.testing.assert_array_equal(put_back.consistency, everyone.consistency)
 
 
 def test_a_cell_at_the_border_counts_in_full():

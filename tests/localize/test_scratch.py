@@ -85,7 +85,7 @@ def test_localisations_are_kept_in_order_and_counted_where_they_lie():
 
 def test_a_lone_localisation_keeps_its_place_and_its_weight():
     lone = localizations(1)
-    points, weights = StoredLocalizations((20, 30), keep=False).extend([lone], 3.0).binned()
+    points, weights = StoredLocalizations((20, 30), every=3, keep=False).extend([lone]).binned()
     np.testing.assert_allclose(points, torch.stack([lone.y, lone.x], 1), rtol=1e-6)
     np.testing.assert_allclose(weights, 3 * lone.probability, rtol=1e-6)
 
