@@ -23,6 +23,10 @@ from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 TILE = 48
 #: relative ridge that keeps nearly identical cells from cancelling each other
 RIDGE = 1e-2
+#: of a dim cell's probe, so much of what the high-pass filter takes off a footprint is taken off. White noise
+#: went through the same filter, so the footprint itself is nearer to the best probe (generalised least
+#: squares); but what is left of the background, and what bright neighbours don't fit, is projected more
+DIM_PASS = 0.5
 
 
 @dataclass
@@ -36,7 +40,8 @@ class Model:
     seen : csr_matrix (K, h*w)
         Filtered and divided by the noise: what a trace of 1 adds to the movie.
     probe : csr_matrix (K, h*w)
-        The part of ``seen`` within the footprint's own patch, that the movie is projected on.
+        What the movie is projected on: the part of ``seen`` within the footprint's own patch, of dim cells
+        with less of the filter.
     """
 
     footprints: Patches
@@ -93,15 +98,25 @@ class Demixer:
         self.noise = noise
         self.surround = surround
 
-    def model(self, footprints: Patches) -> Model:
-        """What footprints (brightness, peak 1) look like in the movie."""
+    def model(self, footprints: Patches, dim: np.ndarray | None = None) -> Model:
+        """What footprints (brightness, peak 1) look like in the movie.
+
+        Parameters
+        ----------
+        footprints : Patches
+            K of them.
+        dim : ndarray, bool (K,), optional
+            :func:`~calcium_lightning.localize.noise_limited.noise_limited` cells: see :data:`DIM_PASS`.
+        """
         wide = self.surround.high_pass(footprints)
         wide.values *= wide.look_up(1 / self.noise)
         reach = self.surround.reach
         core = slice(reach, reach + footprints.values.shape[-1])
-        local = Patches(
-            wide.values[:, core, core] * (footprints.values > 0), footprints.corner, footprints.size
-        )
+        probe = wide.values[:, core, core]
+        if dim is not None and dim.any():
+            low = torch.from_numpy(np.where(dim, 1 - DIM_PASS, 0.0)).float()[:, None, None]
+            probe = torch.lerp(probe, footprints.values * footprints.look_up(1 / self.noise), low)
+        local = Patches(probe * (footprints.values > 0), footprints.corner, footprints.size)
         return Model(footprints, wide.to_csr(1e-4), local.to_csr())
 
     def project(self, model: Model) -> ScratchTraces:

@@ -29,12 +29,15 @@ from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
+from calcium_lightning.localize.noise_limited import noise_limited, plain
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
 from calcium_lightning.nn.coordinates import LocalizationBatch
 
+#: share of the least evidence that does in a plain recording
+PLAIN_EVIDENCE = 0.75
 #: transients last much longer than this, seconds: what cells leave, and the twin, aren't searched more often,
 #: unless that were fewer than so many frames
 LOOK_EVERY_S, LEAST_LOOKS = 0.15, 300
@@ -63,7 +66,8 @@ class LocalizeSettings:
     merge : MergeSettings
         When two candidates are one cell.
     least_evidence : float
-        Candidates with less signal (root of the energy over the noise) are dropped while cells are sought.
+        Candidates with less signal (root of the energy over the noise) are dropped while cells are sought;
+        three quarters of it do in a plain recording.
     sparsity : float
         L1 penalty of the deconvolution in units of each trace's noise.
     rise_s, decay_s : float, optional
@@ -120,6 +124,14 @@ class LocalizeSettings:
             gather=self.gather.wider(factor),
             split=None if self.split is None else self.split.wider(factor),
             merge=self.merge.wider(factor),
+        )
+
+    def eased(self) -> LocalizeSettings:
+        """The same for a plain recording, whose noise is white and whose pictures of a cell are alike."""
+        return replace(
+            self,
+            split=None if self.split is None else self.split.eased(),
+            least_evidence=self.least_evidence * PLAIN_EVIDENCE,
         )
 
 
@@ -252,6 +264,8 @@ class CellFinder:
         self.rows = np.zeros(0, int)
         #: where the cells that footprints belong to were found, network pixels
         self.places = np.zeros((0, 2))
+        #: whether noise is white and pictures of a cell are alike
+        self.plain = False
         #: whether the last alternation found cells that were one
         self.merged = False
         #: what the last alternation made of them
@@ -266,8 +280,9 @@ class CellFinder:
         settings = self.settings.within(self.movie.n_frames)
         scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
         self.told.scatter.set_result(scatter)
-        settings = self.wider = settings.wider(scatter)
-        self.merger = Merger(self.fps, settings.merge)
+        self.plain = plain(scatter, self.deconvolver.wander)
+        settings = self.wider = settings.wider(scatter) if not self.plain else settings.wider(scatter).eased()
+        self.merger = Merger(self.fps, settings.merge, self.plain)
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
@@ -285,7 +300,7 @@ class CellFinder:
             if self.merged:
                 footprints = self._alternate(footprints, last=True)
         self.explained = None
-        model = self.demixer.model(footprints)
+        model = self._model(footprints)
         projections = self.demixer.project(model)
         activity = self.deconvolver.finish(self.demixer.unmix(model, projections))
         self._tell_kernel(activity)
@@ -333,17 +348,24 @@ class CellFinder:
         if not self.told.kernel.done():
             self.told.kernel.set_result(activity.kernel)
 
+    def _model(self, footprints: Patches) -> Model:
+        """What footprints look like in the movie; new ones stand behind the others."""
+        if not self.plain:
+            return self.demixer.model(footprints)
+        evidence = np.zeros(0) if self.activity is None else self.activity.evidence[self.rows]
+        return self.demixer.model(footprints, noise_limited(centroids(footprints), evidence))
+
     def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         self.explained = None
         give_back_freed()
-        model = self.demixer.model(footprints)
+        model = self._model(footprints)
         projections = self.demixer.project(model)
         source = np.full(len(footprints), -1)  # new ones stand behind the others
         source[: len(self.rows)] = self.rows
         activity = self.deconvolver.draft(self.demixer.unmix(model, projections), self.activity, source)
         self._tell_kernel(activity)
-        keep = activity.evidence >= self.settings.least_evidence
+        keep = activity.evidence >= self.wider.least_evidence
         merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
         self.merged = bool(merged.any())
         keep &= ~merged

@@ -42,7 +42,7 @@ class MergeSettings:
     Attributes
     ----------
     distance : float
-        Closer than this, always.
+        Closer than this, always; in a plain recording than half of it, and else as ``alike`` says.
     reach : float
         Closer than this, if their activity is the same.
     correlation : float
@@ -59,6 +59,10 @@ class MergeSettings:
         In the end, seconds in which the weaker alone must be lit.
     close, close_events : float, int
         In the end, closer than this, the weaker alone must be lit in so many seconds.
+    alike : float
+        In a plain recording, pieces of a cell share its activity: what is close, or in the end has nothing of
+        its own, is a piece only with this correlation. None is asked for where pictures of a cell differ,
+        which gives each piece an activity of its own.
     rounds : int
         Most alternations that are added at the end, as long as two are found to be one.
     """
@@ -73,6 +77,7 @@ class MergeSettings:
     events: int = 2
     close: float = 1.4
     close_events: int = 4
+    alike: float = 0.7
     rounds: int = 5
 
     def wider(self, factor: float) -> MergeSettings:
@@ -90,10 +95,13 @@ class Merger:
         Hz.
     settings : MergeSettings
         When two are one.
+    plain : bool
+        Noise is white, and pictures of a cell are alike.
     """
 
     fps: float
     settings: MergeSettings = field(default_factory=MergeSettings)
+    plain: bool = False
 
     def duplicates(
         self, centers: np.ndarray, activity: SessionActivity, alive: np.ndarray, last: bool = False
@@ -129,13 +137,16 @@ class Merger:
         # Farther off than half a cell, only a faint companion is taken for a bright cell's halo.
         touching = distance < 0.75 * self.settings.reach
         near = touching | (evidence[weaker] < HALO_RATIO * evidence[stronger])
-        same = (distance < self.settings.distance) | (near & (correlation > self.settings.correlation))
+        alike = correlation >= (self.settings.alike if self.plain else -np.inf)
+        same = (distance < self.settings.distance) & (alike | (distance < 0.5 * self.settings.distance))
+        same |= near & (correlation > self.settings.correlation)
         if not last:
             same |= (distance < self.settings.near) & (correlation > self.settings.near_correlation)
         else:
             own, chance = _own_events(activity, stronger, weaker, max(1, round(EVENT_S * self.fps)))
             nothing_own = (own < self.settings.events) & (pdtr(own, chance) < CHANCE)
             nothing_own |= (distance < self.settings.close) & (own < self.settings.close_events)
+            nothing_own &= alike
             together = (correlation > self.settings.together) & (own < OWN * chance)
             error = np.sqrt(_memory(activity.denoised) / activity.denoised.n_frames)
             chance_level = SIGMAS * np.sqrt(error[stronger] * error[weaker])

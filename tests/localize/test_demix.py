@@ -101,6 +101,18 @@ def test_the_residual_of_the_truth_is_the_noise():
         torch.testing.assert_close(rest.read(start, stop), quiet.read(start, stop), rtol=0, atol=0.03)
 
 
+def test_a_dim_cell_s_trace_has_less_noise_and_the_same_size():
+    planted = plant([[20, 20], [44, 60]], brightness=4, noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    bright = unmixed(demixer, demixer.model(planted.truth, np.zeros(2, bool)))
+    dim = unmixed(demixer, demixer.model(planted.truth, np.array([True, False])))
+    slope = (dim * planted.traces).sum(1) / (planted.traces**2).sum(1)
+    np.testing.assert_allclose(slope, 1, atol=0.05)
+    noise = [(traces - planted.traces).std(1) for traces in (bright, dim)]
+    assert noise[1][0] < 0.97 * noise[0][0]
+    np.testing.assert_allclose(noise[1][1], noise[0][1], rtol=1e-3)
+
+
 def test_dropping_cells_is_as_if_they_had_never_been():
     planted = plant([[30, 30], [31, 34.5], [34, 31.5], [12, 60]], noise_std=1.0)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)

@@ -19,11 +19,13 @@ def activity(traces: np.ndarray) -> SessionActivity:
     return SessionActivity(store, store, np.ones(len(traces)), np.square(traces).sum(1), Kernel(0.06, 0.5))
 
 
-def judged(*traces: np.ndarray, apart: float = 3.5, last: bool = True, **how: float) -> list[bool]:
+def judged(
+    *traces: np.ndarray, apart: float = 3.5, last: bool = True, plain: bool = False, **how: float
+) -> list[bool]:
     stack = np.stack(traces).astype(np.float32)
     centers = np.array([[20.0, 20 + apart * k] for k in range(len(stack))])
     alive = np.ones(len(stack), bool)
-    return Merger(FPS, MergeSettings(**how)).duplicates(centers, activity(stack), alive, last).tolist()
+    return Merger(FPS, MergeSettings(**how), plain).duplicates(centers, activity(stack), alive, last).tolist()
 
 
 def only_while(lit: np.ndarray, seed: int = 5) -> np.ndarray:
@@ -67,6 +69,17 @@ def test_what_is_seen_only_while_another_is_lit_is_a_piece_of_it():
     assert np.corrcoef(BRIGHT, shadow)[0, 1] < 0.8
     assert judged(BRIGHT, shadow, events=0, together=1) == [False, False]
     assert judged(BRIGHT, shadow, apart=5) == [False, False]
+
+
+@pytest.mark.parametrize("apart", [0.7, 1.2, 3.5])
+def test_in_plain_recordings_pieces_share_activity_and_what_does_not_is_a_cell(apart):
+    lit_with_it = only_while(BRIGHT)
+    piece = 0.5 * lit_with_it + 0.5 * BRIGHT
+    assert np.corrcoef(BRIGHT, lit_with_it)[0, 1] < 0.7 < np.corrcoef(BRIGHT, piece)[0, 1]
+    assert judged(BRIGHT, lit_with_it, apart=apart, plain=True) == [False, False]
+    assert judged(BRIGHT, piece, apart=apart, plain=True) == [False, True]
+    assert judged(BRIGHT, lit_with_it, apart=apart) == [False, True]
+    assert judged(BRIGHT, lit_with_it, apart=0.4, plain=True) == [False, True]
 
 
 def test_a_cell_with_few_events_may_have_them_with_another():
