@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
-
-class _State:
-    loaded = False
+#: modules; who loads fewer has worked before, and its garbage is not to be kept
+MANY = 200
 
 
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
-    """Collect nothing inside the block, and never go through what there is at its end.
+    """Collect nothing inside the block, and never go through what there is at its end if it loaded much.
 
-    Only the first block of a process does so: what comes later is work, whose garbage is to be found. For
-    processes of our own, as everything that exists at the end of the block stays.
+    For imports, in processes of our own, as everything that exists then stays.
     """
-    if _State.loaded or not gc.isenabled():
+    if not gc.isenabled():
         yield
         return
-    _State.loaded = True
+    before = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if len(sys.modules) - before > MANY:
+            gc.freeze()
         gc.enable()

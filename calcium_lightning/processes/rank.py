@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from calcium_lightning.command.interrupts import heard
+from calcium_lightning.core.garbage import loading
 
 
 def main() -> int:
@@ -59,7 +60,8 @@ def _join(listening: int | None) -> None:
     """
     from datetime import timedelta
 
-    from torch import cuda, distributed
+    with loading():
+        from torch import cuda, distributed
 
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if size > int(os.environ["LOCAL_WORLD_SIZE"]):
