@@ -33,7 +33,6 @@ class PatchEstimator(RigidEstimator):
     """The state of an estimate of motion at P places; shifts are the mean over the field."""
 
     windows: Tensor
-    slack = 0.0  # a place may have moved where the mean hasn't
 
     def __init__(
         self,
@@ -77,7 +76,7 @@ class PatchEstimator(RigidEstimator):
             self.moves[learned], self.covariance, model.stiffness
         )
 
-    def warp(self, model: MotionModel, frames: Tensor, span: slice | Tensor) -> Tensor:
+    def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
         """As for rigid motion, each pixel by its own."""
         height, width = self.size
         rows, columns = (torch.arange(n, device=self.device) for n in self.size)

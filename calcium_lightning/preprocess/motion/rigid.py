@@ -38,9 +38,6 @@ LOST_CONTRAST = 0.1
 BLOCK_VALUES, LEARN_VALUES = 256 * 96**2, 1280 * 128**2
 #: how far an atom moves towards its new estimate in one round
 RELAXATION = 0.7
-#: a frame is moved anew where its shift has changed by more than this, averaged pixels: what is left of a
-#: smaller change is a step along the template's gradient, to a tenth of it
-SLACK = 0.03
 
 
 def check_diameter(cell_diameter: float, field: tuple[int, int]) -> None:
@@ -54,8 +51,6 @@ class RigidEstimator:
 
     #: share of each part of the field in every pixel's motion (P, h*w); None: the field moves as one
     windows: Tensor | None = None
-    #: how far the shift of a frame may be from the one that it was moved by
-    slack = SLACK
 
     def __init__(
         self,
@@ -80,8 +75,6 @@ class RigidEstimator:
         self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
         self.blocks = blocks(count, self.block_frames)
         self.shifts = torch.zeros(count, 2, device=device)
-        #: the shifts that frames in hand were moved by
-        self.moved_by = torch.full((count, 2), torch.inf, device=device)
         self.std = torch.full((count, 2), torch.inf, device=device)
         self.misfit = torch.full((count,), torch.nan, device=device)
         self.contrast = torch.zeros(count, device=device)
@@ -262,25 +255,19 @@ class RigidEstimator:
             self._register(model, warped, frames, span)
             found = self._solve(model, warped, span, in_time=True)
             # The second step is small unless the FFT went astray somewhere.
-            if found.steps.abs().max() < (self.slack if round_ == 0 else 0.5):
+            if round_ > 0 and found.steps.abs().max() < 0.5:
                 break
         self._note_error(span, found)
         return found.covariance
 
     def _register(self, model: MotionModel, warped: Tensor, kept: Tensor, span: slice) -> None:
-        """Move frames, as they are kept, into ``warped`` (n, h*w), but those whose shifts hardly changed."""
-        shifts = self.shifts[span]
-        changed = (shifts - self.moved_by[span]).abs().amax(1) >= self.slack
-        beyond = shifts.abs().amax(1) > self._margin(
-            model
-        )  # these are filled from the template, which changes
-        index = (changed | beyond).nonzero()[:, 0]
-        for few in index.split(FEW) if len(index) else ():
-            frames = span.start + few
+        """Move frames, as they are kept, into ``warped`` (n, h*w), a few at a time."""
+        for start in range(0, len(kept), FEW):
+            few = slice(start, min(start + FEW, len(kept)))
+            frames = slice(span.start + few.start, span.start + few.stop)
             warped[few] = self.warp(model, self.unpacked(kept[few]), frames)
-            self.moved_by[frames] = self.shifts[frames]
 
-    def warp(self, model: MotionModel, frames: Tensor, span: slice | Tensor) -> Tensor:
+    def warp(self, model: MotionModel, frames: Tensor, span: slice) -> Tensor:
         """Registered frames (n, h*w); what they don't show is filled from the template."""
         shifts = self.shifts[span]
         warped = shift_frames(frames, shifts)
@@ -299,7 +286,7 @@ class RigidEstimator:
 
     def _move(self, span: slice, found: Solution) -> None:
         limit = torch.tensor([self.settings.max_shift * n for n in self.size], device=self.device)
-        moved = self.moved_by[span] - found.steps.clamp(-1, 1)
+        moved = self.shifts[span] - found.steps.clamp(-1, 1)
         self.shifts[span] = torch.maximum(torch.minimum(moved, limit), -limit)
         self.misfit[span] = found.misfit
 
