@@ -15,7 +15,7 @@ from typing import Any
 #: request gets pages of its own (malloc.h)
 ARENA_MAX, TRIM_THRESHOLD, MMAP_THRESHOLD = -8, -1, -3
 #: bytes of the latter two; by themselves the first is twice the largest request that was freed, a few MB
-FREE, OWN_PAGES = 1 << 28, 1 << 25
+FREE, OWN_PAGES = 1 << 26, 1 << 23
 
 
 def give_back_freed() -> None:
