@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import median_filter
 from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
@@ -134,7 +134,7 @@ def common_courses(background: ScratchMovie, settings: NeuropilSettings) -> np.n
     index = _spread(background.n_frames, 2 * settings.samples)
     sample = torch.cat([background.read(frame, frame + 1) for frame in index]).numpy()
     mean = sample.mean(0)
-    wide = _wide(sample - mean)
+    wide = median_filter(sample - mean, (1, WIDE_NODES, WIDE_NODES), mode="nearest")[:, ::THINNED, ::THINNED]
     random = np.random.default_rng(0)
     directions: list[np.ndarray] = []
     while len(directions) < min(settings.courses, len(index) // 20, wide[0].size - 1):
@@ -211,15 +211,6 @@ def _lag_one(series: Tensor) -> Tensor:
     """Autocorrelation of series (S, n) at lag one, (n,)."""
     series = series - series.mean(0)
     return (series[1:] * series[:-1]).sum(0) / series.square().sum(0).clamp_min(1e-9)
-
-
-def _wide(frames: np.ndarray) -> np.ndarray:
-    """Median around every :data:`THINNED`-th node of frames (S, rows, columns); the border repeats."""
-    reach = WIDE_NODES // 2
-    padded = np.pad(frames, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
-    around = sliding_window_view(padded, (WIDE_NODES, WIDE_NODES), (1, 2))[:, ::THINNED, ::THINNED]
-    values = around.reshape(*around.shape[:3], -1)
-    return np.partition(values, WIDE_NODES**2 // 2, -1)[..., WIDE_NODES**2 // 2]
 
 
 def _strongest(frames: np.ndarray) -> tuple[float, np.ndarray]:

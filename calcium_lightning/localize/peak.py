@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.scratch import Foreground
@@ -36,19 +37,9 @@ def peak_to_noise(movie: Foreground) -> np.ndarray:
     peak = torch.zeros(movie.size)
 
     def highest(start: int) -> Tensor:
-        return _sums(movie.read(start, min(start + FEW, movie.n_frames))).amax(0)
+        frames = movie.read(start, min(start + FEW, movie.n_frames))[:, None]
+        return avg_pool2d(frames, SIDE, 1, SIDE // 2, count_include_pad=False)[:, 0].amax(0)
 
     for near in in_order(highest, range(0, movie.n_frames, FEW)):
         torch.maximum(peak, near, out=peak)
-    return (peak / _sums(torch.ones(1, *movie.size))[0]).numpy()
-
-
-def _sums(images: Tensor) -> Tensor:
-    """Sums over squares of :data:`SIDE` pixels around each of (n, h, w), as far as the field goes."""
-    for axis, length in ((1, images.shape[1]), (2, images.shape[2])):
-        total = images.clone()
-        for step in range(1, min(SIDE // 2, length - 1) + 1):
-            total.narrow(axis, step, length - step).add_(images.narrow(axis, 0, length - step))
-            total.narrow(axis, 0, length - step).add_(images.narrow(axis, step, length - step))
-        images = total
-    return images
+    return peak.numpy()

@@ -273,19 +273,15 @@ class Surveyor:
         return same
 
     def _sample(self, frames: np.ndarray) -> None:
-        # Bytes are summed as integers: a quarter of the memory to walk through.
-        small = self.dtype == np.uint8 and len(frames) <= 256
-        self._total += frames.sum(0, dtype=np.uint16 if small else np.float32)
-        self._looked += len(frames)
-        unchanged = 0.0
-        for first, second in pairwise(frames):
-            step = _distance(second, first)
-            self._square += np.square(step, dtype=np.uint16 if small else np.float32)
-            unchanged += float((step == 0).mean())
-        self._pairs += len(frames) - 1
-        self._unchanged.append(unchanged / max(1, len(frames) - 1))
-        if min(frames.shape[1:]) > 2 and self._looked % (2 * RUN) == 0:  # half of the runs tell enough
-            fine = _fine(frames[:, : 2 * LINE_PIXELS, : 2 * LINE_PIXELS].astype(np.float32))
+        values = frames.astype(np.float32)
+        self._total += values.sum(0)
+        self._looked += len(values)
+        step = np.diff(values, axis=0)
+        self._square += np.square(step).sum(0)
+        self._pairs += len(step)
+        self._unchanged.append(float((step == 0).mean()))
+        if min(values.shape[1:]) > 2 and self._looked % (2 * RUN) == 0:  # half of the runs tell enough
+            fine = _fine(values[:, : 2 * LINE_PIXELS, : 2 * LINE_PIXELS])
             for lag in range(1, len(fine)):
                 self._lags[lag] += float(np.square(fine[lag:] - fine[:-lag]).mean())
                 self._lag_count[lag] += 1
