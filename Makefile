@@ -3,7 +3,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c '$(USABLE)' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 RUN := .venv/bin/python
-# The pip that Python brings takes a minute more to find what is pinned.
+# The pip that Python brings is slow to find what is pinned.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # On all cores, where pip takes one; and also where Python may write no bytecode, and each process would compile.
 COMPILE := $(RUN) -m compileall -qq -j 0

@@ -1,7 +1,7 @@
 """Python's garbage collector, kept out of the way while a process loads what it works with.
 
-Loading Torch and Lightning makes some 700,000 objects that stay. The collector goes through them again and
-again while they come, and once more when the process ends: two fifths of what starting a training takes.
+Loading Torch and Lightning makes very many objects that stay. The collector goes through them again and again
+while they come, and once more when the process ends.
 """
 
 from __future__ import annotations

@@ -29,9 +29,8 @@ def one_store() -> None:
     """Let threads that come take what others have freed: one store of the C library for all (glibc).
 
     For the rest of the process; those who compute with large arrays hardly ever wait for each other there.
-    What was freed stays there until :func:`give_back_freed`: the system clears the pages that it hands out, a
-    twentieth of the network's time. (Pages of their own for large arrays would keep the process smaller, but
-    are cleared each time.)
+    Some of what was freed stays there until :func:`give_back_freed`, as the system clears each page that it
+    hands out. (The less stays, the smaller the process, and the longer the system is busy.)
     """
     try:
         library = ctypes.CDLL(None)

@@ -149,7 +149,7 @@ def measured(prepared: Prepared, found: FoundCells, vessel: np.ndarray, settings
     """Bring cells to the session's pixels, and measure what they are judged by; ``vessel``: bool (h, w)."""
     scale = prepared.scale
     count, mean, variance = claimed_means(found.localizations, found.centers, settings.gather.reach)
-    places, std = put_together(found.centers, found.center_std.numpy(), mean, variance)
+    places, std = put_together(found.centers, found.forms.center_std.numpy(), mean, variance)
     footprints, peaks = to_session(found.model.footprints, scale, places - found.centers)
     centers = footprint_centers(footprints, scale.field)
     quality = _measured(prepared, found, count, centers, vessel, settings)
@@ -269,8 +269,8 @@ def _measured(
         told = told_by_place(found.activity.traces, np.asarray(prepared.shifts, float), fps)
     properties = measure(
         found.activity.statistics,
-        found.consistency,
-        found.focus,
+        found.forms.consistency,
+        found.forms.focus,
         shape_of(found.model.footprints, CELL_SIGMA),
         claims,
         coincidence(lit, denoised, fps),

@@ -106,7 +106,7 @@ class Demixer:
         footprints : Patches
             K of them.
         dim : ndarray, bool (K,), optional
-            :func:`~calcium_lightning.localize.noise_limited.noise_limited` cells: see :data:`DIM_PASS`.
+            :func:`~calcium_lightning.localize.plain.noise_limited` cells: see :data:`DIM_PASS`.
         """
         wide = self.surround.high_pass(footprints)
         wide.values *= wide.look_up(1 / self.noise)

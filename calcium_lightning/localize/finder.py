@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -29,8 +30,8 @@ from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
-from calcium_lightning.localize.noise_limited import noise_limited, plain
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
+from calcium_lightning.localize.plain import noise_limited, plain
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
@@ -143,16 +144,10 @@ class FoundCells:
     ----------
     model : Model
         Footprints (peak 1) and how the movie shows them.
-    centers : ndarray (K, 2)
-        Centroids of the footprints' bright parts, network pixels.
+    forms : Forms
+        What the last regression of footprints made of them.
     activity : FinalActivity
         Traces, denoised traces, spikes, noise.
-    center_std : Tensor (K, 2)
-        Standard error of the centres, network pixels.
-    consistency : ndarray (K,)
-        Correlation of each footprint with its picture regressed from the frames.
-    focus : ndarray (K,)
-        How strong that picture is within a cell over how strong it is around it.
     localizations : StoredLocalizations
         All localisations.
     scatter : float
@@ -163,14 +158,16 @@ class FoundCells:
     """
 
     model: Model
-    centers: np.ndarray
+    forms: Forms
     activity: FinalActivity
-    center_std: Tensor
-    consistency: np.ndarray
-    focus: np.ndarray
     localizations: StoredLocalizations
     scatter: float = 1.0
     among: Callable[[np.ndarray], FinalActivity] | None = None
+
+    @cached_property
+    def centers(self) -> np.ndarray:
+        """Centroids of the footprints' bright parts, network pixels, (K, 2)."""
+        return centroids(self.model.footprints)
 
 
 def candidates(localizations: StoredLocalizations, fps: float, settings: LocalizeSettings) -> np.ndarray:
@@ -268,8 +265,6 @@ class CellFinder:
         self.plain = False
         #: whether the last alternation found cells that were one
         self.merged = False
-        #: what the last alternation made of them
-        self.forms: Forms | None = None
 
     def find(self) -> FoundCells:
         """Search, alternate, search the rest, and finish."""
@@ -295,32 +290,21 @@ class CellFinder:
                 footprints = self._search_residual(footprints)
             for turn in range(settings.rounds):
                 last = search == settings.residual_searches and turn == settings.rounds - 1
-                footprints = self._alternate(footprints, last)
+                forms = self._alternate(footprints, last)
+                footprints = forms.footprints
         for _ in range(settings.merge.rounds):
             if self.merged:
-                footprints = self._alternate(footprints, last=True)
+                forms = self._alternate(forms.footprints, last=True)
         self.explained = None
-        model = self._model(footprints)
+        model = self._model(forms.footprints)
         projections = self.demixer.project(model)
         activity = self.deconvolver.finish(self.demixer.unmix(model, projections))
         self._tell_kernel(activity)
-        forms = self.forms
-        assert forms is not None
 
         def among(kept: np.ndarray) -> FinalActivity:
             return self.deconvolver.refinish(self.demixer.unmix(model, projections, kept), activity, kept)
 
-        return FoundCells(
-            model,
-            centroids(footprints),
-            activity,
-            forms.center_std,
-            forms.consistency,
-            forms.focus,
-            localizations,
-            scatter,
-            among,
-        )
+        return FoundCells(model, forms, activity, localizations, scatter, among)
 
     def _search_residual(self, footprints: Patches) -> Patches:
         """Add Gaussians at the candidates that aren't known yet."""
@@ -355,7 +339,7 @@ class CellFinder:
         evidence = np.zeros(0) if self.activity is None else self.activity.evidence[self.rows]
         return self.demixer.model(footprints, noise_limited(centroids(footprints), evidence))
 
-    def _alternate(self, footprints: Patches, last: bool = False) -> Patches:
+    def _alternate(self, footprints: Patches, last: bool = False) -> Forms:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         self.explained = None
         give_back_freed()
@@ -375,8 +359,7 @@ class CellFinder:
             activity = self.deconvolver.redraft(traces, activity, kept)
             model, self.places = model[kept], self.places[kept]
         self.explained, self.activity = (model, activity.denoised), activity
-        # Every footprint is regressed again in every round, and not only those around what was dropped:
-        # in real recordings that costs more agreement with annotators than it saves time.
-        self.forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
+        # Of all cells in every round: forms only around what was dropped agree less with annotators.
+        forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
         self.places = self.places[self.rows]
-        return self.forms.footprints
+        return forms

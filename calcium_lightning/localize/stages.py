@@ -27,7 +27,7 @@ from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import FoundCells, LocalizeSettings, candidates
 from calcium_lightning.localize.footprints import centroids
 from calcium_lightning.localize.foreground import write_foreground
-from calcium_lightning.localize.forms import regressed
+from calcium_lightning.localize.forms import Forms, regressed
 from calcium_lightning.localize.gather import scatter_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations
@@ -325,4 +325,5 @@ def _found(
     )
     model = _demixer(ScratchMovie(prepared.scale.size), prepared).model(shapes.footprints)
     std = torch.from_numpy(shapes.center_std)
-    return FoundCells(model, shapes.centers, final, std, shapes.consistency, shapes.focus, localizations)
+    forms = Forms(shapes.footprints, std, shapes.consistency, shapes.focus)
+    return FoundCells(model, forms, final, localizations)

@@ -92,8 +92,8 @@ def measured(found: FoundCells) -> dict[str, np.ndarray]:
     n_frames = found.activity.traces.n_frames
     return measure(
         found.activity.statistics,
-        found.consistency,
-        found.focus,
+        found.forms.consistency,
+        found.forms.focus,
         shape_of(found.model.footprints, SIGMA),
         claimed,
         coincidence(
@@ -156,9 +156,9 @@ def test_every_planted_cell_is_found_once_with_its_activity(planted, found):
 def test_the_parts_of_what_was_found_fit_together(planted, found):
     count = len(found.model)
     assert found.activity.traces.shape == (count, 600)
-    assert (found.center_std.shape, found.consistency.shape) == ((count, 2), (count,))
-    assert found.focus.shape == (count,)
-    assert (found.consistency <= 1.0001).all()
+    assert (found.forms.center_std.shape, found.forms.consistency.shape) == ((count, 2), (count,))
+    assert found.forms.focus.shape == (count,)
+    assert (found.forms.consistency <= 1.0001).all()
     np.testing.assert_allclose(found.centers, places(found), atol=1e-3)
     localizations = kept(found.localizations)
     assert len(localizations) == len(found.localizations) > 100
@@ -166,7 +166,7 @@ def test_the_parts_of_what_was_found_fit_together(planted, found):
     match = cdist(CENTERS[:6], places(found)).argmin(1)
     # Pixels above 30 % make a centroid that is up to 0.1 px off even without noise.
     error = np.abs(places(found)[match] - CENTERS[:6])
-    assert (error < 4 * found.center_std.numpy()[match] + 0.12).all()
+    assert (error < 4 * found.forms.center_std.numpy()[match] + 0.12).all()
 
 
 def test_the_search_is_deterministic(planted, found):

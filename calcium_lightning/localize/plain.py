@@ -1,4 +1,4 @@
-"""Which recordings are plain, and which of their cells noise limits, not what is bright beside them.
+"""Plain recordings, which show cells as they are: which they are, and whose traces noise limits there.
 
 White noise went through preprocessing's high-pass filter as cells did, so the best probe of a lone cell is
 nearer to its footprint than to what the filter left of it (generalised least squares). What is left of the

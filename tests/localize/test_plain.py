@@ -1,10 +1,10 @@
-"""Whose traces noise limits, and not what is bright beside them."""
+"""Which recordings are plain, and whose traces noise limits there, not what is bright beside them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.localize.noise_limited import BRIGHT, REACH, noise_limited, plain
+from calcium_lightning.localize.plain import BRIGHT, REACH, noise_limited, plain
 
 
 def test_codecs_and_pictures_that_differ_make_a_recording_no_plain_one():
