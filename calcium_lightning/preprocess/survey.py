@@ -279,7 +279,8 @@ class Surveyor:
         step = np.diff(values, axis=0)
         self._square += np.square(step).sum(0)
         self._pairs += len(step)
-        self._unchanged.append(float((step == 0).mean()))
+        if len(step):
+            self._unchanged.append(float((step == 0).mean()))
         if min(values.shape[1:]) > 2 and self._looked % (2 * RUN) == 0:  # half of the runs tell enough
             fine = _fine(values[:, : 2 * LINE_PIXELS, : 2 * LINE_PIXELS])
             for lag in range(1, len(fine)):

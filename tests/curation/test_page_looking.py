@@ -164,3 +164,39 @@ def test_two_pages_do_not_overwrite_each_other(copied: Made, visit: Any) -> None
         assert "another page has decided meanwhile" in second.locator("#alert").inner_text().lower()
         revision(second, 1)
         assert not read_cells(copied.cells).accepted[0]
+
+
+@pytest.mark.parametrize(
+    "asks", [["getJson", "standing"], ["getPacked", "layer/0"], ["postJson", "decide", {}]]
+)
+def test_an_answer_that_is_cut_off_is_told_as_the_server_that_does_not_answer(
+    copied: Made, visit: Any, asks: list[Any]
+) -> None:
+    with serving(copied.cells.parent, "cells=cells.h5") as served:
+        page = visit(served.address)
+        told = page.evaluate(
+            """async ([name, ...asks]) => {
+                const api = await import(new URL("static/api.js", document.baseURI));
+                const real = window.fetch;
+                window.fetch = async () => new Response(new ReadableStream({
+                    start(body) {
+                        body.enqueue(new TextEncoder().encode('{"revision"'));
+                        body.error(new TypeError("Failed to fetch"));
+                    },
+                }));
+                try {
+                    await api[name](...asks);
+                    return null;
+                } catch (error) {
+                    return [error instanceof api.Refused, error.status, error.message];
+                } finally {
+                    window.fetch = real;
+                }
+            }""",
+            asks,
+        )
+    assert told is not None
+    refused, status, message = told
+    assert refused
+    assert status == 0
+    assert message.startswith("the server doesn't answer")

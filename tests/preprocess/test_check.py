@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings as warnings_module
+
 import numpy as np
+import pytest
 
 from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
 from calcium_lightning.preprocess.bands import find_bands
@@ -22,6 +25,16 @@ def warnings(frames: np.ndarray, **more) -> str:
 
 def test_nothing_is_said_where_nothing_is_wrong():
     assert warnings(artefacts.make(41).stored()) == ""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_changes_from_frame_to_frame_is_nothing_where_there_is_one_frame(count: int) -> None:
+    with np.errstate(all="raise"), warnings_module.catch_warnings():
+        warnings_module.simplefilter("error")
+        looked = artefacts.look(
+            np.tile((np.arange(400) % 200).astype(np.uint8).reshape(1, 20, 20), (count, 1, 1))
+        )
+    assert looked.unchanged == (0.0 if count == 1 else 1.0)
 
 
 def test_each_thing_is_said():

@@ -9,40 +9,40 @@ export class Refused extends Error {
   }
 }
 
-async function checked(response) {
-  if (response.ok) return response;
-  let body = {};
-  try {
-    body = await response.json();
-  } catch {
-    body = { error: `the server answered ${response.status}` };
-  }
-  throw new Refused(response.status, body);
-}
-
-async function ask(path, options) {
-  let response;
+// An answer whose body is cut off is none, as one that doesn't come.
+async function ask(path, options, read) {
+  let response, body;
   try {
     response = await fetch(`api/${path}`, options);
+    body = response.ok ? await read(response) : await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, { error: "the server doesn't answer: start it again, and reload this page; what was decided is kept" });
   }
-  return checked(response);
+  if (response.ok) return body;
+  let told = {};
+  try {
+    told = JSON.parse(body);
+  } catch {
+    // words of a server in between: the status tells
+  }
+  throw new Refused(response.status, told);
 }
 
-export async function getJson(path, signal) {
-  return (await ask(path, { signal })).json();
+const json = (response) => response.json();
+
+export function getJson(path, signal) {
+  return ask(path, { signal }, json);
 }
 
-export async function postJson(path, body) {
+export function postJson(path, body) {
   const headers = { "Content-Type": "application/json" };
-  return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  return ask(path, { method: "POST", headers, body: JSON.stringify(body) }, json);
 }
 
 // JSON and numbers in one answer: the length of the JSON, the JSON, the bytes.
 export async function getPacked(path, signal) {
-  const buffer = await (await ask(path, { signal })).arrayBuffer();
+  const buffer = await ask(path, { signal }, (response) => response.arrayBuffer());
   const length = new DataView(buffer).getUint32(0, true);
   const about = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   return { about, buffer, offset: 8 + length };
