@@ -29,12 +29,12 @@ def test_nothing_is_said_where_nothing_is_wrong():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_changes_from_frame_to_frame_is_nothing_where_there_is_one_frame(count: int) -> None:
-    with np.errstate(all="raise"), warnings_module.catch_warnings():
+    frames = np.tile((np.arange(400) % 200).astype(np.uint8).reshape(1, 20, 20), (count, 1, 1))
+    frames[1:, :10] += 1
+    with warnings_module.catch_warnings():
         warnings_module.simplefilter("error")
-        looked = artefacts.look(
-            np.tile((np.arange(400) % 200).astype(np.uint8).reshape(1, 20, 20), (count, 1, 1))
-        )
-    assert looked.unchanged == (0.0 if count == 1 else 1.0)
+        looked = artefacts.look(frames)
+    assert looked.unchanged == (0.0 if count == 1 else 0.5)
 
 
 def test_each_thing_is_said():
