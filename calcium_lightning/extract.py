@@ -42,7 +42,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.kind import may_be_cells, may_be_session
     from calcium_lightning.io.linked import files_beside
     from calcium_lightning.io.origin import is_current, noted_config
-    from calcium_lightning.io.session import Session
+    from calcium_lightning.io.session import Session, ingest_first
     from calcium_lightning.loggers.extraction import check_logger, log_extraction, plain_settings
 
     logged = check_logger(cfg.logger)
@@ -50,7 +50,7 @@ def main(cfg: DictConfig) -> None:
         [] if cfg.curated is None else [i.path for i in find_inputs("curated", cfg.curated, may_be_cells)]
     )
     read = [one_path(key, cfg[key]) for key in ("checkpoint", "field") if cfg[key] is not None] + curated
-    inputs = find_inputs("session", cfg.session, may_be_session)
+    inputs = find_inputs("session", cfg.session, may_be_session, otherwise=ingest_first)
     named = len(inputs) == 1 and not inputs[0].found and cfg.output is not None
     jobs = list(zip(inputs, output_paths(inputs, cfg.output, ".h5" if named else ".cells.h5"), strict=True))
 

@@ -104,8 +104,9 @@ def extract(
     ----------
     recording : array-like (T, H, W), path-like, BaseSession or Recording
         Frames in a NumPy, torch, h5py, zarr or dask array (sliced as they are needed, so they need not fit in
-        memory); a session file; a :class:`~calcium_lightning.io.session.Session`; or what
-        :func:`~calcium_lightning.io.readers.formats.open_recording` gives. An array that is ΔF/F,
+        memory); the path of a session file, or of any recording that
+        :func:`~calcium_lightning.io.readers.formats.open_recording` reads, or what that gives; a
+        :class:`~calcium_lightning.io.session.Session`. An array that is ΔF/F,
         motion-corrected or has time stamps is told so as an
         :class:`~calcium_lightning.io.array_session.ArraySession`.
     fps : float

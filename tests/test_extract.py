@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 import yaml
 from helpers.tiny_network import make_network
 
@@ -365,3 +367,25 @@ def test_patches_that_do_not_fit_are_one_line(run_command, bending, tmp_path, pa
     assert "preprocess.motion.patches=" in outcome.stderr
     assert len(outcome.stderr.strip().splitlines()) == 1
     assert left_in(tmp_path) == []
+
+
+def test_a_recording_in_the_place_of_a_session_is_told_the_way(run_command, tmp_path):
+    rng = np.random.default_rng(3)
+    frames = rng.poisson(60, (60, 64, 64)).astype(np.uint8)
+    (tmp_path / "my day").mkdir()
+    for name in ("one.tif", "my day/0.tif"):
+        tifffile.imwrite(tmp_path / name, frames, photometric="minisblack")
+    for given in ("one.tif", "my day/0.tif", "my day"):
+        refused = run_command("extract", f"session={given}", "output=c.h5", *BANDPASS)
+        assert refused.status == 2
+        assert refused.stderr.count("\n") == 1
+        advice = refused.stderr.split("; ")[-1]
+        assert advice.endswith(" makes a session of a recording\n")
+        python, flag, command, *arguments = shlex.split(
+            advice.removesuffix(" makes a session of a recording\n")
+        )
+        assert (python, flag, command) == ("python", "-m", "calcium_lightning.ingest")
+        ingested = run_command("ingest", *arguments, "fps=20", "overwrite=true")
+        assert ingested.status == 0, ingested.stderr
+    outcome = run_command("extract", "session=SESSION.h5", "output=c.h5", *BANDPASS)
+    assert outcome.status == 0, outcome.stderr

@@ -7,6 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -204,7 +205,8 @@ def test_an_array_gives_the_cells_that_the_command_gives(run_command, session, t
     assert cells.accepted.sum() >= 5
     assert (cells.session, len(cells.session_sha256)) == ("array", 64)
     the_same(cells, told)
-    for other in (torch.from_numpy(session.frames(0, 300)), path, Session(path)):
+    tifffile.imwrite(tmp_path / "raw.tif", session.frames(0, 300), photometric="minisblack")
+    for other in (torch.from_numpy(session.frames(0, 300)), path, Session(path), tmp_path / "raw.tif"):
         the_same(calcium_lightning.extract(other, fps=20, device="cpu"), cells)
 
 

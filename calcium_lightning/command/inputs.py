@@ -91,6 +91,7 @@ def find_inputs(
     meant: Callable[[Path], bool] | None = None,
     endings: Sequence[str] = (".h5", ".hdf5"),
     whole: Callable[[Path], bool] | None = None,
+    otherwise: Callable[[Path], str] | None = None,
 ) -> list[Input]:
     """What a key names: paths, folders and globs, or a list of them. None of it becomes an output.
 
@@ -106,6 +107,8 @@ def find_inputs(
         Of the files that are looked for in folders.
     whole : callable, optional
         Which folders are one input all the same.
+    otherwise : callable, optional
+        What to do with a folder that holds nothing that is meant.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def find_inputs(
     seen: set[Path] = set()
     for path in as_paths(value):
         check_folder(key, path)
-        for item in _expanded(key, path, meant, endings, whole):
+        for item in _expanded(key, path, meant, endings, whole, otherwise):
             real = item.path.resolve()
             if item.found and real in seen:
                 continue
@@ -134,13 +137,14 @@ def _expanded(
     meant: Callable[[Path], bool] | None,
     endings: Sequence[str],
     whole: Callable[[Path], bool] | None,
+    otherwise: Callable[[Path], str] | None,
 ) -> Iterator[Input]:
     def is_one(place: Path) -> bool:
         return meant is None or not place.is_dir() or (whole is not None and whole(place))
 
     if not glob.has_magic(str(path)) or os.path.lexists(path):
         if meant is not None and not is_one(path):
-            yield from _inside(key, path, path, meant, endings)
+            yield from _inside(key, path, path, meant, endings, otherwise=otherwise)
         else:
             yield Input.named(path)
         return
@@ -167,6 +171,7 @@ def _inside(
     meant: Callable[[Path], bool],
     endings: Sequence[str],
     needed: bool = True,
+    otherwise: Callable[[Path], str] | None = None,
 ) -> Iterator[Input]:
     """The files of a folder, at any depth, in natural order."""
     from natsort import natsorted
@@ -185,7 +190,8 @@ def _inside(
             f"{folder}: {count} files are {key}; left out: {len(left_out)} others ({names})", file=sys.stderr
         )
     if needed and not count:
-        raise InputError(f"{key}={folder}: nothing in this folder is meant ({', '.join(endings)})")
+        hint = f"; {otherwise(folder)}" if otherwise else ""
+        raise InputError(f"{key}={folder}: nothing in this folder is meant ({', '.join(endings)}){hint}")
 
 
 def _check_readable(folder: Path) -> None:

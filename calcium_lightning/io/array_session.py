@@ -19,6 +19,8 @@ from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
 from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.formats import open_recording
+from calcium_lightning.io.readers.session import SessionRecording
 from calcium_lightning.io.session import Session
 
 #: larger chunks of an array, bytes, aren't read whole
@@ -244,8 +246,8 @@ def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | 
     Parameters
     ----------
     recording : BaseSession, path-like, Recording or array-like (T, H, W)
-        A session as it is; a session file; a recording of another format, as ``open_recording`` gives it (it
-        is read several times: where that is slow, ingest it first); or frames.
+        A session as it is; the path of a session file, or of anything that ``open_recording`` reads, or what
+        that gives (other formats are read several times: where that is slow, ingest them first); or frames.
     fps : float, optional
         Frame rate of an array, Hz; a session knows its own, and a recording may.
     pixel_size_um : float, optional
@@ -259,7 +261,10 @@ def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | 
     if isinstance(recording, BaseSession):
         return recording
     if isinstance(recording, str | Path):
-        return Session(recording)
+        recording = open_recording(recording)
+        if isinstance(recording, SessionRecording):
+            recording.close()
+            return Session(recording.path)
     if isinstance(recording, Recording):
         return _of_recording(recording, fps, pixel_size_um)
     if not hasattr(recording, "shape") and not isinstance(recording, Sequence):

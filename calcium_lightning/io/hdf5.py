@@ -33,17 +33,31 @@ def load_plugins() -> None:
         return
 
 
-def open_file(path: Path, kind: str, version: int) -> h5py.File:
+def open_file(path: Path, kind: str, version: int, otherwise: str = "") -> h5py.File:
     """Open an HDF5 file of ours for reading and check what it says it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        What it must say that it is.
+    version : int
+        The newest that is read.
+    otherwise : str
+        What to do with what is no HDF5 file; ends what is said of it.
 
     Raises
     ------
     InputError
         If the file is missing, isn't HDF5, is of another kind or of a newer version.
     """
+    hint = f"; {otherwise}" if otherwise else ""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a file{hint}")
     if not path.is_file():
-        raise InputError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
-    file = open_any(path)
+        raise InputError(f"{path}: no such file")
+    file = open_any(path, hint)
     try:
         with reading(path):
             found, said = text(file.attrs.get("format", "")), file.attrs.get("version")
@@ -67,8 +81,8 @@ def open_file(path: Path, kind: str, version: int) -> h5py.File:
     return file
 
 
-def open_any(path: Path) -> h5py.File:
-    """Open an HDF5 file of anybody's for reading.
+def open_any(path: Path, hint: str = "") -> h5py.File:
+    """Open an HDF5 file of anybody's for reading; ``hint`` ends what is said of one that isn't HDF5.
 
     Raises
     ------
@@ -83,7 +97,9 @@ def open_any(path: Path) -> h5py.File:
             if "truncated" in str(error):
                 raise InputError(f"{path}: a truncated HDF5 file; copy it again, or make it anew") from error
             if error.errno is None:
-                raise InputError(f"{path}: not an HDF5 file that can be read ({reason(error)})") from error
+                raise InputError(
+                    f"{path}: not an HDF5 file that can be read ({reason(error)}){hint}"
+                ) from error
             raise
 
 

@@ -7,6 +7,7 @@ of tensors or of methods. Nothing but evaluation and the labels of pretraining m
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ from calcium_lightning.io.linked import files_beside
 from calcium_lightning.io.stored import check_frame, frames_stored
 
 FORMAT, VERSION = "calcium-lightning-session", 1
+
+
+def ingest_first(path: Path) -> str:
+    """What to do with a recording where a session file is wanted."""
+    found = shlex.quote(f"input={path}")
+    return f"python -m calcium_lightning.ingest {found} output=SESSION.h5 makes a session of a recording"
 
 
 class Session(BaseSession):
@@ -100,7 +107,7 @@ class Session(BaseSession):
 
     def _open(self) -> h5py.File:
         if self._file is None or not self._file:
-            self._file = hdf5.open_file(self.path, FORMAT, VERSION)
+            self._file = hdf5.open_file(self.path, FORMAT, VERSION, ingest_first(self.path))
         return self._file
 
     def _frames(self) -> h5py.Dataset:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from calcium_lightning.command.inputs import find_inputs
 from calcium_lightning.io.kind import may_be_session
+from calcium_lightning.io.session import ingest_first
 
 
 def training_sessions(cfg: DictConfig) -> list[Path]:
@@ -24,6 +25,8 @@ def training_sessions(cfg: DictConfig) -> list[Path]:
     given = cfg.data.get("sessions")
     if not given:
         return []
-    paths = [item.path for item in find_inputs("data.sessions", given, may_be_session)]
+    paths = [
+        item.path for item in find_inputs("data.sessions", given, may_be_session, otherwise=ingest_first)
+    ]
     cfg.data.sessions = [str(path) for path in paths]
     return paths

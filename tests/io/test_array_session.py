@@ -232,6 +232,10 @@ def test_a_source_of_ones_own_takes_two_methods():
 
 def test_recordings_of_other_formats_are_read_as_they_are(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", FRAMES, photometric="minisblack")
+    for path in (tmp_path / "a.tif", str(tmp_path / "a.tif")):
+        np.testing.assert_array_equal(as_session(path, fps=15).frames(11, 40), FRAMES[11:40])
+    with pytest.raises(InputError, match=r"a\.tif: the recording doesn't tell its frame rate; add fps="):
+        as_session(tmp_path / "a.tif")
     with open_recording(tmp_path / "a.tif") as recording:
         session = as_session(recording, fps=15)
         assert (session.fps, str(session.path), session.kind) == (15.0, str(tmp_path / "a.tif"), "raw")
