@@ -42,8 +42,8 @@ QUALITIES = {
     ),
     "contrast": QualityWord(
         "brightest moment over the darkest of a typical cell",
-        "Cells only brighten, noise and motion go both ways: about 1 for noise, more for a cell. Traces are "
-        "smoothed over 0.2 s before.",
+        "Cells only brighten, noise and motion go both ways: about 1 for noise, more for a cell. Where cells "
+        "are lit most of the time, what noise goes down by counts. Traces are smoothed over 0.2 s before.",
     ),
     "consistency": QualityWord(
         "likeness of the footprint and the frames",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import ndtri
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.activity import Activity, shrinkage
@@ -20,6 +21,8 @@ from calcium_lightning.localize.activity import Activity, shrinkage
 SMOOTH_S = 0.2
 #: share of the frames that counts as extreme
 EXTREME = 0.002
+#: noise goes below its mean by no more than so many standard deviations in that share of the frames
+CHANCE_SIGMAS = float(-ndtri(EXTREME))
 #: the score looks at how often a cell is localised in so many frames
 PER_FRAMES = 1000
 
@@ -179,11 +182,13 @@ class TraceStatistics:
 
         Cells only ever brighten; noise, neuropil and motion go both ways alike. So the session's own downward
         excursions say how large an upward one chance would give, whatever the noise is like: a decoy for
-        every target. About 1 for noise.
+        every target. About 1 for noise. Where cells are lit most of the time, the dark between two transients
+        is no chance: noise alone goes down by :data:`CHANCE_SIGMAS` at most.
         """
         if not len(self):
             return np.zeros(0)
-        return self.high / max(float(np.median(-self.low)), 1e-12)
+        chance = min(float(np.median(-self.low)), CHANCE_SIGMAS * float(np.median(self.noise)))
+        return self.high / max(chance, 1e-12)
 
 
 def extremes(traces: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

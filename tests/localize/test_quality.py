@@ -101,6 +101,17 @@ def test_what_frames_show_needs_less_contrast_in_dff_sessions():
     assert accept(quality).all()
 
 
+def test_the_dark_between_transients_of_busy_cells_is_no_chance():
+    time, random = np.arange(1200), np.random.default_rng(3)
+    busy = np.stack([20 * (1 + np.sin(time / 40 + phase)) for phase in random.uniform(0, 6, 9)])
+    dim = 8 * np.exp(-(time % 300) / 20)[None]
+    among_busy = statistics_of(np.concatenate([dim, busy])).contrast[0]
+    alone = statistics_of(dim).contrast[0]
+    assert 1.5 < among_busy < alone
+    still = statistics_of(np.zeros((9, 1200)))
+    np.testing.assert_allclose(still.contrast, 1, atol=0.5)  # noise is all that chance can be
+
+
 def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
     """One false cell that can't be ruled out is more than 5 % of seven, and less of thirty."""
     traces = 12 * np.exp(-(np.arange(600) % 150) / 10)
@@ -129,7 +140,7 @@ def test_contrast_is_about_one_for_noise_whatever_it_is_like():
     noise = random.normal(size=(40, 1200)) * random.uniform(1, 50)
 
     def contrast(traces: np.ndarray) -> np.ndarray:
-        return TraceStatistics.of(Activity(traces, traces, traces, np.ones(len(traces))), 20.0).contrast
+        return TraceStatistics.of(Activity(traces, traces, traces, traces.std(1)), 20.0).contrast
 
     found = contrast(noise)
     np.testing.assert_allclose(np.median(found), 1, atol=0.15)
