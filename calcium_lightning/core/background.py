@@ -1,4 +1,4 @@
-"""A thread that is really waited for, Ctrl-C while waiting included.
+"""Work in another thread: one that is really waited for, Ctrl-C included, and the next item of a stream.
 
 Knows threads; nothing of what they do.
 """
@@ -6,7 +6,12 @@ Knows threads; nothing of what they do.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 
 class BackgroundThread(threading.Thread):
@@ -38,3 +43,26 @@ class BackgroundThread(threading.Thread):
         """Wait until the work is done, or for so many seconds."""
         if self._over.wait(timeout):
             super().join()
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items in order, the next one made in another thread while one is used.
+
+    Errors come where the item would. Whoever stops early waits until the item that is being made is there,
+    and closes the generator that makes them.
+    """
+    iterator, end, context = iter(items), object(), copy_context()
+
+    def following() -> Any:
+        return next(iterator, end)
+
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        try:
+            waiting = pool.submit(context.run, following)
+            while (item := waiting.result()) is not end:
+                waiting = pool.submit(context.run, following)
+                yield item
+                del item  # not held while the next one is waited for
+        finally:
+            if close := getattr(iterator, "close", None):
+                pool.submit(context.run, close).result()

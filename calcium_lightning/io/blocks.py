@@ -1,6 +1,7 @@
 """A recording's frames as blocks of a session: checked, cropped, filled, averaged, by whole chunks.
 
-Memory is bounded by a few chunks whatever the recording's length. Knows nothing of number types.
+Memory is bounded by a few chunks whatever the recording's length; the next block is read while one is used.
+Knows nothing of number types.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from calcium_lightning.core.background import ahead
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.missing import Missing
@@ -52,7 +54,7 @@ def _averaged(
     """Read, check, crop, fill and average; blocks of any length."""
     index = cut.start
     left = None  # frames of a temporal bin that isn't full yet
-    for block in recording.stream(cut.start, cut.stop, size):
+    for block in ahead(recording.stream(cut.start, cut.stop, size)):
         if block.dtype.kind == "f" and (infinite := np.isinf(block).any(axis=(1, 2))).any():
             frame = index + int(np.argmax(infinite))
             raise InputError(

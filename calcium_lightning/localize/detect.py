@@ -5,13 +5,13 @@ Knows tensors and a detector's output, not where frames come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from calcium_lightning.core.background import ahead
 from calcium_lightning.core.device import upload
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
@@ -107,23 +107,13 @@ def detect(
         # While a graphics card looks at some frames, the next are read; a CPU's cores have some frames each.
         parts: Iterator[LocalizationBatch]
         if torch.device(device).type == "cuda":
-            parts = map(find, read_ahead(read, spans))
+            parts = map(find, ahead(map(read, spans)))
         else:
             parts = in_order(lambda span: find(read(span)), spans)
         for (start, stop), found in zip(spans, parts, strict=True):
             found.frame = start + stride * found.frame
             yield found
             advance(stop - start)
-
-
-def read_ahead(read: Callable[[Span], Tensor], spans: Sequence[Span]) -> Iterator[Tensor]:
-    """Yield ``read(span)`` in order, each begun in another thread while the one before is used."""
-    with ThreadPoolExecutor(1, "read-ahead") as pool:
-        waiting = [pool.submit(read, span) for span in spans[:1]]
-        for number in range(len(spans)):
-            frames = waiting.pop().result()
-            waiting += [pool.submit(read, span) for span in spans[number + 1 : number + 2]]
-            yield frames
 
 
 def _localizer(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from helpers.planted import SIGMA
 from torch import Tensor
 
-from calcium_lightning.localize.detect import detect, read_ahead
+from calcium_lightning.localize.detect import detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.patches import gaussian_patches
@@ -66,17 +65,3 @@ def test_localisations_say_which_frame_they_are_of():
     assert found["frame"].tolist() == list(range(0, 75, 2))
     np.testing.assert_array_equal(found["y"] * 30 + found["x"], pixel[::2])
     np.testing.assert_array_equal(some, found[::2])
-
-
-def test_frames_that_are_read_ahead_come_in_order_and_errors_with_them():
-    def read(span):
-        if span[0] == 6:
-            raise OSError("gone")
-        return torch.arange(*span)
-
-    spans = [(0, 3), (3, 6), (6, 9)]
-    blocks = read_ahead(read, spans)
-    assert [next(blocks).tolist() for _ in range(2)] == [[0, 1, 2], [3, 4, 5]]
-    with pytest.raises(OSError, match="gone"):
-        next(blocks)
-    assert list(read_ahead(read, [])) == []
