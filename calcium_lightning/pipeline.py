@@ -35,6 +35,7 @@ from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
+from calcium_lightning.localize.solvers import solvers
 from calcium_lightning.localize.twin import find_both
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import LocalizationBatch
@@ -196,6 +197,7 @@ def extract_streamed(
     session = as_session(recording, rate, pixel_size)
     detector = detector or load_model(device=chosen)
     preprocess, localize = as_settings(preprocess), localize or LocalizeSettings()
+    threads = torch.get_num_threads()
     with on_all_cores(chosen):
         session = _repaired(session, preprocess, field)  # before anything looks at a frame
         guess = None
@@ -221,7 +223,7 @@ def extract_streamed(
                 device=chosen,
             )
 
-        with ScratchMovie(prepared.scale.size) as movie:
+        with solvers(threads), ScratchMovie(prepared.scale.size) as movie:
             images = write_foreground(prepared, movie, chosen, localize.neuropil)
             give_back_freed()
             finder = CellFinder(

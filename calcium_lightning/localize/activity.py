@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from calab._compute import PySolver
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 from scipy.optimize import minimize
 
 from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.localize.solvers import solve_all
 
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
@@ -179,17 +179,8 @@ def deconvolve(
         Of the noise, as in :func:`trace_noise`.
     """
     noise = trace_noise(traces, wander)
-    fitted, spikes = np.zeros_like(traces), np.zeros_like(traces)
-    level = np.zeros((len(traces), 1), np.float32)
-    # Not calab's function for many traces at once, which takes a rolling percentile off them first: that of a
-    # cell that is lit for long is its own activity.
-    solver = PySolver()
-    solver.set_params(kernel.rise_s, kernel.decay_s, sparsity, fps)
-    for row, trace in enumerate(traces / noise[:, None] if traces.size else ()):
-        solver.set_trace(np.ascontiguousarray(trace, np.float32))
-        solver.step_batch(iterations)  # ``solve`` rounds up to hundreds
-        spikes[row], fitted[row] = solver.get_solution(), solver.get_reconvolution()
-        level[row] = solver.get_baseline()
+    problem = kernel.rise_s, kernel.decay_s, sparsity, fps, iterations
+    spikes, fitted, level = solve_all(traces / noise[:, None], problem)
     unit = noise[:, None]
     return Activity(
         traces=(traces - level * unit).astype(np.float32),
