@@ -278,6 +278,8 @@ class CellFinder:
         self.plain = plain(scatter, self.deconvolver.wander)
         settings = self.wider = settings.wider(scatter) if not self.plain else settings.wider(scatter).eased()
         self.merger = Merger(self.fps, settings.merge, self.plain)
+        # Where pictures of a cell differ, what cells leave is mostly what their footprints don't fit.
+        searches = settings.residual_searches if self.plain else 0
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
@@ -285,11 +287,11 @@ class CellFinder:
         if self.lead:
             known = self.lead.kernel.result()
             self.deconvolver.rise_s, self.deconvolver.decay_s = known.rise_s, known.decay_s
-        for search in range(settings.residual_searches + 1):
+        for search in range(searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
             for turn in range(settings.rounds):
-                last = search == settings.residual_searches and turn == settings.rounds - 1
+                last = search == searches and turn == settings.rounds - 1
                 forms = self._alternate(footprints, last)
                 footprints = forms.footprints
         for _ in range(settings.merge.rounds):
