@@ -23,6 +23,8 @@ from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 TILE = 48
 #: relative ridge that keeps nearly identical cells from cancelling each other
 RIDGE = 1e-2
+#: the same where pictures of a cell differ: what fits none makes cells that are lit together cancel
+LOOSE_RIDGE = 2.5e-2
 #: of a dim cell's probe, so much of what the high-pass filter takes off a footprint is taken off. White noise
 #: went through the same filter, so the footprint itself is nearer to the best probe (generalised least
 #: squares); but what is left of the background, and what bright neighbours don't fit, is projected more
@@ -91,12 +93,18 @@ class Demixer:
         Standard deviation of the noise, units of the frames.
     surround : Surround
         The high-pass filter that the movie went through.
+
+    Attributes
+    ----------
+    ridge : float
+        Of pixels' regression, relative: :data:`RIDGE`, or :data:`LOOSE_RIDGE`.
     """
 
     def __init__(self, movie: Foreground, noise: Tensor, surround: Surround) -> None:
         self.movie = movie
         self.noise = noise
         self.surround = surround
+        self.ridge = RIDGE
 
     def model(self, footprints: Patches, dim: np.ndarray | None = None) -> Model:
         """What footprints (brightness, peak 1) look like in the movie.
@@ -221,7 +229,7 @@ class Demixer:
                     sums += (regressors @ pixels).view_as(sums)
                     gram += regressors @ regressors.T
             for left, right, cells, sums, gram in tiles:
-                gram.diagonal().mul_(1 + RIDGE).add_(1e-9)
+                gram.diagonal().mul_(1 + self.ridge).add_(1e-9)
                 inverse = torch.linalg.inv(gram)
                 solved = (inverse @ sums.flatten(1).double()).float().view_as(sums)
                 spread = inverse.diagonal().clamp_min(0).sqrt().float()

@@ -21,7 +21,7 @@ from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
-from calcium_lightning.localize.demix import Demixer, Model, Residual
+from calcium_lightning.localize.demix import LOOSE_RIDGE, Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids
 from calcium_lightning.localize.forms import Forms, regressed
@@ -132,6 +132,7 @@ class LocalizeSettings:
         return replace(
             self,
             split=None if self.split is None else self.split.eased(),
+            merge=self.merge.eased(),
             least_evidence=self.least_evidence * PLAIN_EVIDENCE,
         )
 
@@ -280,6 +281,8 @@ class CellFinder:
         self.merger = Merger(self.fps, settings.merge, self.plain)
         # Where pictures of a cell differ, what cells leave is mostly what their footprints don't fit.
         searches = settings.residual_searches if self.plain else 0
+        if not self.plain:
+            self.demixer.ridge = LOOSE_RIDGE
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)

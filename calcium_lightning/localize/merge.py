@@ -33,6 +33,8 @@ CHANCE = 0.05
 SIGMAS = 2.0
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
+#: share of :attr:`MergeSettings.close` that holds in a plain recording
+PLAIN_CLOSE = 0.7
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class MergeSettings:
     together: float = 0.7
     opposed: float = 0.25
     events: int = 2
-    close: float = 1.4
+    close: float = 2.0
     close_events: int = 4
     alike: float = 0.7
     rounds: int = 5
@@ -83,6 +85,10 @@ class MergeSettings:
     def wider(self, factor: float) -> MergeSettings:
         """The same where localisations scatter ``factor`` times as far."""
         return replace(self, distance=self.distance * factor, close=self.close * factor)
+
+    def eased(self) -> MergeSettings:
+        """The same for a plain recording, where what lies closer is told apart."""
+        return replace(self, close=self.close * PLAIN_CLOSE)
 
 
 @dataclass(frozen=True)

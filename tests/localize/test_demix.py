@@ -8,10 +8,10 @@ import torch
 from helpers.planted import SIGMA, plant, stored
 
 from calcium_lightning.core.pieces import on_all_cores
-from calcium_lightning.localize.demix import Demixer, Model, Residual
+from calcium_lightning.localize.demix import LOOSE_RIDGE, Demixer, Model, Residual
 from calcium_lightning.localize.footprints import fit_splats, footprints_from_filtered
 from calcium_lightning.localize.forms import regressed
-from calcium_lightning.localize.patches import Patches
+from calcium_lightning.localize.patches import Patches, gaussian_patches
 from calcium_lightning.localize.scratch import ScratchMovie
 
 
@@ -50,6 +50,24 @@ def test_all_cores_give_what_one_gives_to_the_last_bit():
         torch.set_num_threads(before)
     for one, all_ in zip(alone, together, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(all_))
+
+
+def test_a_larger_ridge_keeps_what_is_lit_together_from_cancelling():
+    """Two traces that are hardly told apart share one picture, which neither takes from the other."""
+    planted = plant([[30, 36]], brightness=15, noise_std=1.0)
+    demixer = Demixer(planted.movie, planted.noise, planted.surround)
+    pieces = gaussian_patches(np.array([[30, 36], [30, 36]], float), SIGMA, planted.movie.size)
+    noise = np.random.default_rng(1).normal(size=(2, planted.traces.shape[1]))
+    model = demixer.model(pieces)
+    activity = stored(planted.traces + 0.3 * noise, planted.movie.block_frames)
+
+    def apart() -> float:
+        first, second = demixer.footprints(model, activity)[0]
+        return float((first - second).norm() / (first + second).norm())
+
+    usual = apart()
+    demixer.ridge = LOOSE_RIDGE
+    assert 0 < apart() < 0.7 * usual
 
 
 @pytest.mark.parametrize("which", [[3], [2, 0], []])

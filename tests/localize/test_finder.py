@@ -13,6 +13,7 @@ from torch import Tensor
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.localize.coincidence import coincidence, lit_seconds
+from calcium_lightning.localize.demix import Residual
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.finder import CellFinder, Detect, FoundCells, LocalizeSettings
@@ -316,3 +317,22 @@ def test_cells_that_no_gaussian_fits_are_found_once_each():
 def test_settings_that_leave_nothing_to_do_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=rf"localize\.{next(iter(wrong))}="):
         LocalizeSettings(**wrong)
+
+
+@pytest.mark.parametrize(("wander", "count"), [(1.0, len(CENTERS)), (1.5, len(CENTERS) - 1)])
+def test_what_cells_leave_is_searched_where_pictures_of_a_cell_are_alike(planted, wander, count):
+    """Elsewhere it is mostly what their footprints don't fit."""
+
+    def blind(movie: Movie, stride: int) -> Iterator[LocalizationBatch]:
+        """Sees the last cell only in what the others leave."""
+        for batch in search(movie, stride):
+            hidden = (batch.y - CENTERS[-1][0]) ** 2 + (batch.x - CENTERS[-1][1]) ** 2 < 25
+            keep = slice(None) if isinstance(movie, Residual) else ~hidden
+            yield LocalizationBatch(**{name: column[keep] for name, column in vars(batch).items()})
+
+    finder = CellFinder(planted.movie, planted.noise, BACKGROUND_SIGMA, 20.0, blind, None, wander)
+    found = finder.find()
+    assert finder.plain == (wander == 1)
+    near = cdist(CENTERS, found.centers).min(1) < 1.5
+    assert near.sum() == count
+    assert near[-1] == finder.plain

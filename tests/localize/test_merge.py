@@ -82,6 +82,18 @@ def test_in_plain_recordings_pieces_share_activity_and_what_does_not_is_a_cell(a
     assert judged(BRIGHT, lit_with_it, apart=0.4, plain=True) == [False, True]
 
 
+def test_the_closer_two_are_the_more_events_of_its_own_one_needs_and_in_plain_recordings_fewer():
+    alone = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) < 0.01)
+    flashes = np.zeros((LENGTH // 20, 20))
+    flashes[alone[[0, -1]], 5:15] = 5
+    weaker = 0.5 * only_while(BRIGHT) + flashes.ravel()
+    assert judged(BRIGHT, weaker, apart=2.1) == [False, False]
+    assert judged(BRIGHT, weaker, apart=1.9) == [False, True]
+    eased = MergeSettings().eased().close
+    assert judged(BRIGHT, weaker, apart=1.9, close=eased) == [False, False]
+    assert judged(BRIGHT, weaker, apart=1.3, close=eased) == [False, True]
+
+
 def test_a_cell_with_few_events_may_have_them_with_another():
     """One or two could fall on a neighbour's by chance; eight couldn't."""
     lit = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) > 20)
