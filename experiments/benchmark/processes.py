@@ -1,4 +1,4 @@
-"""Whole processes: how long they take, and the most memory that they hold.
+"""Whole processes, those that they start included: how long they take, and the most memory that they hold.
 
 A process is started by a small one, this file run as a script: Linux counts the memory of whoever starts a
 process as the process's own, until it runs something else.
@@ -11,10 +11,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,9 @@ class Run:
     seconds : float
         From its start to its end.
     cpu_seconds : float
-        Of all its threads.
+        Of all its threads, and of the processes that it started.
     peak_mb : float
-        Largest resident set, megabytes.
+        Largest resident set, megabytes; of it and those that it started together, as seen ten times a second.
     """
 
     seconds: float
@@ -58,15 +62,32 @@ def run(command: Sequence[str]) -> Run:
 def _start(report: Path, command: Sequence[str]) -> int:
     start = time.perf_counter()
     process = subprocess.Popen(command)
+    ended, together = threading.Event(), [0.0]
+    looking = threading.Thread(target=_look, args=(process.pid, ended, together))
+    looking.start()
     _, status, usage = os.wait4(process.pid, 0)
+    ended.set()
+    looking.join()
     took = {
         "seconds": time.perf_counter() - start,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         # Linux counts in kilobytes, macOS in bytes.
-        "peak_mb": usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3),
+        "peak_mb": max(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), together[0]),
     }
     report.write_text(json.dumps(took))
     return os.waitstatus_to_exitcode(status)
+
+
+def _look(pid: int, ended: threading.Event, together: list[float]) -> None:
+    """Keep the largest sum of the resident sets of a process and those below it, megabytes."""
+    while not ended.wait(0.1):
+        total = 0
+        with suppress(psutil.Error):
+            one = psutil.Process(pid)
+            for each in (one, *one.children(recursive=True)):
+                with suppress(psutil.Error):
+                    total += each.memory_info().rss
+        together[0] = max(together[0], total / 1e6)
 
 
 if __name__ == "__main__":
