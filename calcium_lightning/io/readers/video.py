@@ -17,6 +17,8 @@ from calcium_lightning.io.readers.video_index import read_index
 
 #: FFmpeg conceals damage by default; a recording's frames must not be invented
 STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
+#: codecs whose frame threads race: what follows a damaged packet is put into the picture before it
+RACING = ("ffv1",)
 #: codecs that keep every grey level
 LOSSLESS = ("ffv1", "rawvideo", "huffyuv", "ffvhuff", "utvideo", "png", "qtrle", "magicyuv", "lagarith")
 #: levels of the narrow range with what a codec may overshoot, and the share of pixels outside that is none
@@ -146,7 +148,7 @@ class VideoRecording(Recording):
         container = self._open()
         try:
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            stream.thread_type = "SLICE" if stream.codec_context.name in RACING else "AUTO"
             stream.codec_context.options = STRICT
             try:
                 for packet in container.demux(stream):

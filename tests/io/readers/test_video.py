@@ -122,6 +122,18 @@ def test_a_corrupt_frame_is_named(tmp_path):
             read_all(path)
 
 
+def test_what_comes_before_a_damaged_frame_is_whole_every_time(tmp_path):
+    """Threads that race show it in some readings only."""
+    frames = np.random.default_rng(0).integers(60, 140, (14, 240, 320), np.uint8)
+    path = write_video(tmp_path / "a.avi", frames, "ffv1", "gray", level="3")
+    position, size = packets(path)[10]
+    damage(path, position + size // 3, size // 2)
+    for _ in range(40):
+        with open_recording(path) as recording:
+            read = np.concatenate(list(recording.blocks(0, 10, 1)))
+        np.testing.assert_array_equal(read, frames[:10])
+
+
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.avi", "ffv1"), ("a.avi", "mjpeg"), ("a.avi", "rawvideo"), ("a.mkv", "ffv1")]
 )
