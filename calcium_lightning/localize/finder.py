@@ -21,7 +21,7 @@ from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
-from calcium_lightning.localize.demix import LOOSE_RIDGE, Demixer, Model, Residual
+from calcium_lightning.localize.demix import LOOSE_RIDGE, RIDGE, Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids
 from calcium_lightning.localize.forms import Forms, regressed
@@ -63,7 +63,7 @@ class LocalizeSettings:
     rounds : int
         Alternations of footprints and traces after each search.
     residual_searches : int
-        How often what the cells leave unexplained is searched again.
+        How often what the cells leave unexplained is searched again, in plain recordings.
     merge : MergeSettings
         When two candidates are one cell.
     least_evidence : float
@@ -135,6 +135,10 @@ class LocalizeSettings:
             merge=self.merge.eased(),
             least_evidence=self.least_evidence * PLAIN_EVIDENCE,
         )
+
+    def strict(self) -> LocalizeSettings:
+        """The same for any other: what cells leave is mostly what their footprints don't fit."""
+        return replace(self, residual_searches=0)
 
 
 @dataclass
@@ -277,12 +281,10 @@ class CellFinder:
         scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
         self.told.scatter.set_result(scatter)
         self.plain = plain(scatter, self.deconvolver.wander)
-        settings = self.wider = settings.wider(scatter) if not self.plain else settings.wider(scatter).eased()
+        settings = settings.wider(scatter)
+        settings = self.wider = settings.eased() if self.plain else settings.strict()
         self.merger = Merger(self.fps, settings.merge, self.plain)
-        # Where pictures of a cell differ, what cells leave is mostly what their footprints don't fit.
-        searches = settings.residual_searches if self.plain else 0
-        if not self.plain:
-            self.demixer.ridge = LOOSE_RIDGE
+        self.demixer.ridge = RIDGE if self.plain else LOOSE_RIDGE
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
         footprints = gaussian_patches(centers, CELL_SIGMA, self.movie.size)
@@ -290,11 +292,11 @@ class CellFinder:
         if self.lead:
             known = self.lead.kernel.result()
             self.deconvolver.rise_s, self.deconvolver.decay_s = known.rise_s, known.decay_s
-        for search in range(searches + 1):
+        for search in range(settings.residual_searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
             for turn in range(settings.rounds):
-                last = search == searches and turn == settings.rounds - 1
+                last = search == settings.residual_searches and turn == settings.rounds - 1
                 forms = self._alternate(footprints, last)
                 footprints = forms.footprints
         for _ in range(settings.merge.rounds):

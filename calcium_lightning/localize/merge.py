@@ -35,6 +35,8 @@ SIGMAS = 2.0
 OWN = 0.5
 #: share of :attr:`MergeSettings.close` that holds in a plain recording
 PLAIN_CLOSE = 0.7
+#: half a cell, network pixels: farther apart, none are close, however far their localisations scatter
+HALF_A_CELL = 3.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class MergeSettings:
 
     def wider(self, factor: float) -> MergeSettings:
         """The same where localisations scatter ``factor`` times as far."""
-        return replace(self, distance=self.distance * factor, close=self.close * factor)
+        close = min(self.close * factor, max(self.close, HALF_A_CELL))
+        return replace(self, distance=self.distance * factor, close=close)
 
     def eased(self) -> MergeSettings:
         """The same for a plain recording, where what lies closer is told apart."""

@@ -94,6 +94,13 @@ def test_the_closer_two_are_the_more_events_of_its_own_one_needs_and_in_plain_re
     assert judged(BRIGHT, weaker, apart=1.3, close=eased) == [False, True]
 
 
+def test_half_a_cell_apart_is_not_close_however_far_localisations_scatter():
+    usual = MergeSettings()
+    assert usual.wider(1.3).close == pytest.approx(1.3 * usual.close)
+    assert usual.wider(2.5).close == usual.wider(9).close == 3.0
+    assert MergeSettings(close=4).wider(1.3).close == 4  # as it was asked for
+
+
 def test_a_cell_with_few_events_may_have_them_with_another():
     """One or two could fall on a neighbour's by chance; eight couldn't."""
     lit = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) > 20)
