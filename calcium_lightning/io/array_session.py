@@ -8,6 +8,7 @@ by what they do, not by their libraries; knows nothing of methods.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.readers.session import SessionRecording
-from calcium_lightning.io.session import Session
 
 #: larger chunks of an array, bytes, aren't read whole
 MOST_BYTES = 64 << 20
@@ -263,8 +263,9 @@ def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | 
     if isinstance(recording, str | Path):
         recording = open_recording(recording)
         if isinstance(recording, SessionRecording):
-            recording.close()
-            return Session(recording.path)
+            return recording.session
+        for note in recording.notes:  # which ingest prints
+            warnings.warn(f"{recording.path}: {note}", stacklevel=3)
     if isinstance(recording, Recording):
         return _of_recording(recording, fps, pixel_size_um)
     if not hasattr(recording, "shape") and not isinstance(recording, Sequence):

@@ -2,7 +2,8 @@
 
 ``calab`` holds Python's lock while it works: of several threads that ask it for something one works, and the
 others, whatever they do, wait. Within :func:`solvers` processes of their own do that; what comes out is the
-same. Where none can be started, or one ends, this process does their work. Knows traces only.
+same. Where none can be started, or one ends, this process does their work. Not by loky: its processes outlive
+a parent that is killed, and bring two more. Knows traces only.
 """
 
 from __future__ import annotations

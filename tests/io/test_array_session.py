@@ -236,6 +236,10 @@ def test_recordings_of_other_formats_are_read_as_they_are(tmp_path):
         np.testing.assert_array_equal(as_session(path, fps=15).frames(11, 40), FRAMES[11:40])
     with pytest.raises(InputError, match=r"a\.tif: the recording doesn't tell its frame rate; add fps="):
         as_session(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a-001.tif", FRAMES, photometric="minisblack")
+    with pytest.warns(UserWarning, match=r"a\.tif: one of 2 files \(a-001\.tif\)"):
+        as_session(tmp_path / "a.tif", fps=15)
+    (tmp_path / "a-001.tif").unlink()
     with open_recording(tmp_path / "a.tif") as recording:
         session = as_session(recording, fps=15)
         assert (session.fps, str(session.path), session.kind) == (15.0, str(tmp_path / "a.tif"), "raw")

@@ -17,6 +17,8 @@ class SessionRecording(Recording):
 
     Attributes
     ----------
+    session : Session
+        The file.
     field : ndarray
         Which pixels are recording, bool (H, W).
     field_given : bool
@@ -29,26 +31,26 @@ class SessionRecording(Recording):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._session = Session(path)
-        self.shape, self.dtype = self._session.shape, self._session.dtype
-        self.fps, self.pixel_size_um = self._session.fps, self._session.pixel_size_um
-        self.kind, self.motion_corrected = self._session.kind, self._session.motion_corrected
-        self.timestamps = self._session.timestamps
-        self.field, self.bad_frames = self._session.field, self._session.bad_frames
-        self.field_given = self._session.field_given
-        self.about, self.behavior = self._session.about, self._session.behavior
-        self.shifts: np.ndarray | None = self._session.shifts
-        self.truth: Truth | None = self._session.truth
+        self.session = Session(path)
+        self.shape, self.dtype = self.session.shape, self.session.dtype
+        self.fps, self.pixel_size_um = self.session.fps, self.session.pixel_size_um
+        self.kind, self.motion_corrected = self.session.kind, self.session.motion_corrected
+        self.timestamps = self.session.timestamps
+        self.field, self.bad_frames = self.session.field, self.session.bad_frames
+        self.field_given = self.session.field_given
+        self.about, self.behavior = self.session.about, self.session.behavior
+        self.shifts: np.ndarray | None = self.session.shifts
+        self.truth: Truth | None = self.session.truth
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop), aligned to the file's chunks."""
-        step = max(1, size // self._session.chunk_frames) * self._session.chunk_frames
+        step = max(1, size // self.session.chunk_frames) * self.session.chunk_frames
         begin = start
         while begin < stop:
             end = min((begin // step + 1) * step, stop)
-            yield self._session.frames(begin, end)
+            yield self.session.frames(begin, end)
             begin = end
 
     def close(self) -> None:
         """Close the file."""
-        self._session.close()
+        self.session.close()
