@@ -129,7 +129,8 @@ export class View {
 export function pathOf(lines) {
   const path = new Path2D();
   for (const line of lines) {
-    for (let i = 0; i < line.length; i += 2) path.lineTo(line[i + 1], line[i]);
+    path.moveTo(line[1], line[0]); // or it is joined to where the last one began
+    for (let i = 2; i < line.length; i += 2) path.lineTo(line[i + 1], line[i]);
     path.closePath();
   }
   return path;

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from importlib import resources
 
+import pytest
+from helpers.browser import browser, why_not
+
 from calcium_lightning.pages.page import inline_module
 
 TEXT = resources.files("calcium_lightning.pages").joinpath("drawing.js").read_text("utf-8")
@@ -18,3 +21,17 @@ def test_inlined_it_exports_and_imports_nothing_and_keeps_every_name() -> None:
     assert "</script" not in inlined
     for name in names:
         assert re.search(rf"^(class|const|function) {name}\b", inlined, re.MULTILINE), name
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_pieces_of_an_outline_are_not_joined() -> None:
+    first, second = [[y + 2, x + 2, y + 2, x + 8, y + 8, x + 8, y + 8, x + 2] for y, x in ((0, 0), (20, 30))]
+    painted = """([first, second]) => {
+        const pen = document.createElement("canvas").getContext("2d"), path = pathOf([first, second]);
+        const at = (y, x) => pen.isPointInStroke(path, x, y);
+        return [at(2, 5), at(5, 2), at(22, 35), at(25, 32), at(12, 17)];
+    }"""
+    with browser() as chromium:
+        page = chromium.new_page()
+        page.set_content(f"<script>{inline_module('drawing.js')}</script>")
+        assert page.evaluate(painted, [first, second]) == [True, True, True, True, False]
