@@ -96,6 +96,8 @@ def open_any(path: Path, hint: str = "") -> h5py.File:
         except OSError as error:
             if "truncated" in str(error):
                 raise InputError(f"{path}: a truncated HDF5 file; copy it again, or make it anew") from error
+            if "signature not found" in str(error):
+                raise InputError(f"{path}: not an HDF5 file{hint}") from error
             if error.errno is None:
                 raise InputError(
                     f"{path}: not an HDF5 file that can be read ({reason(error)}){hint}"
