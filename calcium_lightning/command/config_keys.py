@@ -131,7 +131,12 @@ def check_keys(cfg: DictConfig, name: str) -> None:
         fields = {field.name for field in dataclasses.fields(schema)}
         unknown = [f"{key}{part}" for part in map(str, node) if part not in fields]
         if unknown:
-            raise InputError(f"{unknown[0]}: no such key{nearest(unknown[0], known_keys(name))}")
+            raise InputError(no_such_key(unknown[0], name))
+
+
+def no_such_key(key: str, name: str) -> str:
+    """What is said of a key that the command ``name`` does not know: what resembles it, or where all are."""
+    return f"{key}: no such key{nearest(key, known_keys(name)) or '; --help lists them'}"
 
 
 def _typed(cfg: DictConfig, schema: Any, prefix: str = "") -> Iterator[tuple[str, Any, DictConfig]]:

@@ -12,7 +12,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from calcium_lightning.command.config_keys import choices_of, known_keys
+from calcium_lightning.command.config_keys import choices_of, no_such_key
 from calcium_lightning.core.atomic import USERS
 from calcium_lightning.core.errors import InputError, ProcessFailed, nearest
 from calcium_lightning.core.reading import raised_in
@@ -142,9 +142,9 @@ def _config_message(name: str, error: BaseException) -> str:
         unknown = key[1] if key else override[1]
         missing = re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause))
         if missing:
-            return f"{unknown}: no such key{nearest(unknown, known_keys(name))}"
+            return no_such_key(unknown, name)
     if missing := re.search(r"Key '(\w+)' (?:is )?not in", text + str(cause)):
-        return f"{missing[1]}: no such key{nearest(missing[1], known_keys(name))}"
+        return no_such_key(missing[1], name)
     lines = [line.strip() for line in (text + (f"\n{cause}" if cause else "")).splitlines() if line.strip()]
     return "; ".join(
         line

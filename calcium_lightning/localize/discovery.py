@@ -96,7 +96,7 @@ def discover(targets: Candidates, decoys: Candidates, reach: float, seed: int = 
     Parameters
     ----------
     targets, decoys : Candidates
-        FoundCells in the recording and in its twin in the same way.
+        Found in the recording and in its twin in the same way.
     reach : float
         Of a target and a decoy closer than this, only the better one counts: the shadow of a cell is no
         decoy, and a target where the twin shows more is no cell.

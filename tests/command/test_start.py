@@ -92,6 +92,7 @@ def test_a_failure_of_ours_is_1_with_the_traceback(capsys):
         ("extract", [], "missing session=; --help explains the keys"),
         ("export", ["output=a.nwb"], "missing cells="),
         ("extract", ["sesion=a.h5"], "sesion: no such key; nearest: session"),
+        ("ingest", ["source=a.avi"], "source: no such key; --help lists them"),
         (
             "extract",
             ["session=a.h5", "localize.thresold=1"],
