@@ -12,10 +12,14 @@ from scipy.optimize import minimize
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.localize.solvers import solve_all
 
+#: most that the deconvolution takes off a fitted plateau, in units of the noise
+MOST_PENALTY = 1.0
 #: largest factor by which the deconvolution's penalty is taken to have shrunk a trace
 MOST_SHRINKAGE = 2.0
 #: rise and decay that differ by less than these shares change a fit by a tenth of its noise
 RESEMBLANCE = (0.1, 0.05)
+#: after so many decay times nothing is left of a spike
+KERNEL_DECAYS = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Kernel:
         """Whether both times are the other's, but for :data:`RESEMBLANCE` (of rise, of decay)."""
         ratios = self.rise_s / other.rise_s, self.decay_s / other.decay_s
         return all(abs(ratio - 1) < least for ratio, least in zip(ratios, RESEMBLANCE, strict=True))
+
+    def spread(self, fps: float) -> float:
+        """Root of the sum of its squares, over its sum, at ``fps`` Hz."""
+        time = np.arange(1 + int(KERNEL_DECAYS * self.decay_s * fps)) / fps
+        response = np.exp(-time / self.decay_s) - np.exp(-time / self.rise_s)
+        return float(np.linalg.norm(response) / response.sum())
 
 
 @dataclass(frozen=True)
@@ -157,7 +167,7 @@ def deconvolve(
     traces: np.ndarray,
     fps: float,
     kernel: Kernel,
-    sparsity: float = 1.0,
+    sparsity: float = 5.0,
     iterations: int = 300,
     wander: float = 1.0,
 ) -> Activity:
@@ -172,14 +182,18 @@ def deconvolve(
     kernel : Kernel
         The session's.
     sparsity : float
-        L1 penalty in units of each trace's noise.
+        L1 penalty: by so many standard deviations of what the trace's noise alone makes of it a spike must
+        stand out. So slow and fast indicators, and frame rates, are asked for the same evidence; but no
+        plateau is shrunk by more than :data:`MOST_PENALTY` of the noise.
     iterations : int
         Most iterations of the solver.
     wander : float
         Of the noise, as in :func:`trace_noise`.
     """
     noise = trace_noise(traces, wander)
-    problem = kernel.rise_s, kernel.decay_s, sparsity, fps, iterations
+    # In units of the kernel's sum, which grows faster with its length than what noise makes of a spike.
+    penalty = min(sparsity * kernel.spread(fps), MOST_PENALTY)
+    problem = kernel.rise_s, kernel.decay_s, penalty, fps, iterations
     spikes, fitted, level = solve_all(traces / noise[:, None], problem)
     unit = noise[:, None]
     return Activity(

@@ -78,7 +78,7 @@ class Deconvolver:
     fps : float
         Hz.
     sparsity : float
-        L1 penalty in units of each trace's noise.
+        L1 penalty: by so many standard deviations of noise a spike must stand out.
     rise_s, decay_s : float, optional
         The calcium kernel, seconds; default: estimated from the session.
     wander : float
@@ -88,7 +88,7 @@ class Deconvolver:
     def __init__(
         self,
         fps: float,
-        sparsity: float = 1.0,
+        sparsity: float = 5.0,
         rise_s: float | None = None,
         decay_s: float | None = None,
         wander: float = 1.0,

@@ -70,7 +70,7 @@ class LocalizeSettings:
         Candidates with less signal (root of the energy over the noise) are dropped while cells are sought;
         three quarters of it do in a plain recording.
     sparsity : float
-        L1 penalty of the deconvolution in units of each trace's noise.
+        L1 penalty of the deconvolution: by so many standard deviations of noise a spike must stand out.
     rise_s, decay_s : float, optional
         The calcium kernel, seconds; default: estimated from the session.
     twin : bool
@@ -89,7 +89,7 @@ class LocalizeSettings:
     residual_searches: int = 1
     merge: MergeSettings = field(default_factory=MergeSettings)
     least_evidence: float = 4.0
-    sparsity: float = 1.0
+    sparsity: float = 5.0
     rise_s: float | None = None
     decay_s: float | None = None
     twin: bool = True
@@ -132,13 +132,12 @@ class LocalizeSettings:
         return replace(
             self,
             split=None if self.split is None else self.split.eased(),
-            merge=self.merge.eased(),
             least_evidence=self.least_evidence * PLAIN_EVIDENCE,
         )
 
     def strict(self) -> LocalizeSettings:
         """The same for any other: what cells leave is mostly what their footprints don't fit."""
-        return replace(self, residual_searches=0)
+        return replace(self, residual_searches=0, merge=self.merge.strict())
 
 
 @dataclass

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 from calab._compute import PySolver
 
-#: rise and decay of the calcium kernel (s), L1 penalty in units of the noise, Hz; most iterations
+#: rise and decay of the calcium kernel (s), L1 penalty in units of the kernel's sum, Hz; most iterations
 Problem = tuple[float, float, float, float, int]
 #: spikes and fitted traces, float32 (K, T), and the level below each trace, float32 (K, 1)
 Solution = tuple[np.ndarray, np.ndarray, np.ndarray]
