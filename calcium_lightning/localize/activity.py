@@ -117,7 +117,7 @@ def autocovariance(traces: np.ndarray, fps: float, longest_s: float = 3.0) -> np
     return fft.irfft(spectrum, fft.next_fast_len(length + lags, real=True), axis=1)[:, : lags + 1] / length
 
 
-def fit_kernel(covariance: np.ndarray, fps: float) -> Kernel:
+def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
     """Rise and decay of the cells with most signal.
 
     White noise contributes at lag 0 only, so the kernel's autocovariance is fitted to the other lags
@@ -129,6 +129,8 @@ def fit_kernel(covariance: np.ndarray, fps: float) -> Kernel:
         :func:`autocovariance` of all cells.
     fps : float
         Frame rate, Hz.
+    summed : int
+        How many frames of the recording each of these frames is the sum of.
     """
     count, lags = len(covariance), covariance.shape[1] - 1
     if not count or lags < 4:
@@ -137,10 +139,13 @@ def fit_kernel(covariance: np.ndarray, fps: float) -> Kernel:
     # Every clear cell counts the same, and one without signal (in units of its noise: less than 1) hardly.
     mean = (chosen / (1 + np.maximum(chosen[:, 1:2], 0))).mean(0)
     lag = np.arange(1, lags + 1) / fps
+    # Sums are as alike as the frames that they are of, each of the one with each of the other.
+    apart = np.arange(1 - summed, summed)
+    between, share = lag[:, None] + apart / (summed * fps), (summed - np.abs(apart)) / summed**2
 
     def misfit(parameters: np.ndarray) -> float:
         rise, decay = _taus(parameters)
-        shape = (decay * np.exp(-lag / decay) - rise * np.exp(-lag / rise)) / (decay - rise)
+        shape = (decay * np.exp(-between / decay) - rise * np.exp(-between / rise)) @ share / (decay - rise)
         basis = np.stack([shape, np.ones_like(shape)], 1)
         weights = np.exp(-lag / 1.0)[:, None] ** 0.5
         solution, *_ = np.linalg.lstsq(basis * weights, mean[1:] * weights[:, 0], rcond=None)

@@ -83,6 +83,8 @@ class Deconvolver:
         The calcium kernel, seconds; default: estimated from the session.
     wander : float
         What neighbouring frames miss of the noise: a factor, 1 for white noise.
+    summed : int
+        How many frames of the recording each frame of the traces is the sum of.
     """
 
     def __init__(
@@ -92,11 +94,18 @@ class Deconvolver:
         rise_s: float | None = None,
         decay_s: float | None = None,
         wander: float = 1.0,
+        summed: int = 1,
     ) -> None:
-        self.fps = fps
+        self.fps, self.summed = fps, summed
         self.wander = wander
         self.sparsity = sparsity
         self.rise_s, self.decay_s = rise_s, decay_s
+
+    def of_sums(self, count: int) -> Deconvolver:
+        """The same for traces of which each frame is the sum of so many."""
+        return Deconvolver(
+            self.fps / count, self.sparsity, self.rise_s, self.decay_s, self.wander, self.summed * count
+        )
 
     def draft(
         self,
@@ -217,7 +226,7 @@ class Deconvolver:
             level = remove_baseline(traces.rows(rows), self.fps)
             traces.write_rows(rows.start, level)
             covariances.append(autocovariance(level, self.fps))
-        kernel = fit_kernel(np.concatenate(covariances or [np.zeros((0, 1))]), self.fps)
+        kernel = fit_kernel(np.concatenate(covariances or [np.zeros((0, 1))]), self.fps, self.summed)
         return Kernel(self.rise_s or kernel.rise_s, self.decay_s or kernel.decay_s)
 
     def _deconvolve(self, traces: np.ndarray, kernel: Kernel, iterations: int) -> Activity:

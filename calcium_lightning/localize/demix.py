@@ -106,6 +106,12 @@ class Demixer:
         self.surround = surround
         self.ridge = RIDGE
 
+    def of_sums(self, count: int) -> Demixer:
+        """The same for sums of so many frames of the movie."""
+        demixer = Demixer(self.movie.summed(count), self.noise, self.surround)
+        demixer.ridge = self.ridge
+        return demixer
+
     def model(self, footprints: Patches, dim: np.ndarray | None = None) -> Model:
         """What footprints (brightness, peak 1) look like in the movie.
 

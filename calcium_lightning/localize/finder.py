@@ -1,8 +1,9 @@
 """From a movie and its localisations to cells: footprints, traces, activity, at the network's scale.
 
 Candidates gather from localisations, and two are made of one that is two; footprints and traces are regressed
-in turn; what the cells leave unexplained is searched again; cells that are one cell are merged. Knows a movie
-and a detector, not where they come from.
+in turn; what the cells leave unexplained is searched again; cells that are one cell are merged. In a plain
+recording sums over a few frames tell as much of transients as the frames do: cells are sought in them, and
+the traces that are kept are of all frames. Knows a movie and a detector, not where they come from.
 """
 
 from __future__ import annotations
@@ -257,6 +258,8 @@ class CellFinder:
         self.deconvolver = Deconvolver(
             fps, self.settings.sparsity, self.settings.rise_s, self.settings.decay_s, wander
         )
+        #: the two with which cells are sought
+        self.seeking = self.demixer, self.deconvolver
         self.lead, self.told = lead, Lead()
         #: what the last alternation took the movie for
         self.explained: tuple[Model, ScratchTraces] | None = None
@@ -282,7 +285,6 @@ class CellFinder:
         self.plain = plain(scatter, self.deconvolver.wander)
         settings = settings.wider(scatter)
         settings = self.wider = settings.eased() if self.plain else settings.strict()
-        self.merger = Merger(self.fps, settings.merge, self.plain)
         self.demixer.ridge = RIDGE if self.plain else LOOSE_RIDGE
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()
@@ -291,6 +293,10 @@ class CellFinder:
         if self.lead:
             known = self.lead.kernel.result()
             self.deconvolver.rise_s, self.deconvolver.decay_s = known.rise_s, known.decay_s
+        summed = self._every() if self.plain else 1
+        self.merger = Merger(self.fps / summed, settings.merge, self.plain)
+        if summed > 1:
+            self.seeking = self.demixer.of_sums(summed), self.deconvolver.of_sums(summed)
         for search in range(settings.residual_searches + 1):
             if search:
                 footprints = self._search_residual(footprints)
@@ -317,7 +323,11 @@ class CellFinder:
         # Denoised traces are taken off: raw ones would take a neighbour's noise along.
         if self.explained is None:
             raise RuntimeError("what is left is searched after an alternation")
-        rest = Residual(self.movie, *self.explained)
+        model, denoised = self.explained
+        if denoised.n_frames != self.movie.n_frames:  # of sums: the search looks at frames
+            traces = self.demixer.unmix(model, self.demixer.project(model))
+            denoised = self.deconvolver.draft(traces).denoised
+        rest = Residual(self.movie, model, denoised)
         every = self._every()
         localizations = StoredLocalizations(self.movie.size, every, keep=False).extend(
             self.detect(rest, every)
@@ -349,11 +359,12 @@ class CellFinder:
         """Traces from footprints, footprints from traces, and one cell for what is one cell."""
         self.explained = None
         give_back_freed()
+        demixer, deconvolver = self.seeking
         model = self._model(footprints)
-        projections = self.demixer.project(model)
+        projections = demixer.project(model)
         source = np.full(len(footprints), -1)  # new ones stand behind the others
         source[: len(self.rows)] = self.rows
-        activity = self.deconvolver.draft(self.demixer.unmix(model, projections), self.activity, source)
+        activity = deconvolver.draft(demixer.unmix(model, projections), self.activity, source)
         self._tell_kernel(activity)
         keep = activity.evidence >= self.wider.least_evidence
         merged = self.merger.duplicates(centroids(footprints), activity, keep, last)
@@ -361,11 +372,11 @@ class CellFinder:
         keep &= ~merged
         if not keep.all():
             kept = np.flatnonzero(keep)
-            traces = self.demixer.unmix(model, projections, kept)
-            activity = self.deconvolver.redraft(traces, activity, kept)
+            traces = demixer.unmix(model, projections, kept)
+            activity = deconvolver.redraft(traces, activity, kept)
             model, self.places = model[kept], self.places[kept]
         self.explained, self.activity = (model, activity.denoised), activity
         # Of all cells in every round: forms only around what was dropped agree less with annotators.
-        forms, self.rows = regressed(self.demixer, model, activity.denoised, places=self.places)
+        forms, self.rows = regressed(demixer, model, activity.denoised, places=self.places)
         self.places = self.places[self.rows]
         return forms

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,8 @@ from typing import Protocol, Self
 import numpy as np
 import torch
 from torch import Tensor
+
+from calcium_lightning.core.pieces import in_order
 
 
 class ScratchFile:
@@ -93,6 +96,8 @@ class ScratchMovie(ScratchFile):
         self.n_frames = 0
         self._bytes = 2 * size[0] * size[1]
         self.block_frames = block_frames or max(16, (8 << 20) // self._bytes)
+        self._sums: dict[int, ScratchMovie] = {}
+        self._summing = threading.Lock()
 
     @classmethod
     def of(cls, frames: Tensor | np.ndarray) -> ScratchMovie:
@@ -112,6 +117,7 @@ class ScratchMovie(ScratchFile):
         # Half precision holds up to 65504; noise units stay far below, and what doesn't is saturated anyway.
         block = frames.detach().to("cpu").clamp(-6e4, 6e4).to(torch.float16).contiguous().numpy()
         self._write(start * self._bytes, block)
+        self._forget_sums()
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop) as float32 (n, h, w)."""
@@ -138,6 +144,39 @@ class ScratchMovie(ScratchFile):
         for start in range(0, self.n_frames, self.block_frames):
             yield start, self.read(start, start + self.block_frames)
 
+    def summed(self, count: int) -> ScratchMovie:
+        """Sums of so many neighbouring frames, the last of what is left, in units of white noise's sums.
+
+        Made when they are first asked for, and kept as long as the movie stays as it is.
+        """
+        with self._summing:
+            if count not in self._sums:
+                self._sums[count] = self._sum(count)
+            return self._sums[count]
+
+    def _sum(self, count: int) -> ScratchMovie:
+        sums = ScratchMovie(self.size, self._folder, self.block_frames)
+        step = max(1, self.block_frames // count) * count
+
+        def added(start: int) -> Tensor:
+            parts = self.read(start, start + step).split(count)
+            return torch.stack([part.sum(0) / len(part) ** 0.5 for part in parts])
+
+        for part in in_order(added, range(0, self.n_frames, step)):
+            sums.append(part)
+        return sums
+
+    def _forget_sums(self) -> None:
+        for sums in self._sums.values():
+            sums.close()
+        self._sums.clear()
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        if hasattr(self, "_sums"):
+            self._forget_sums()
+        super().close()
+
 
 class Foreground(Protocol):
     """A movie (T, h, w) in units of its noise, read in pieces: a :class:`ScratchMovie`, or its twin."""
@@ -156,6 +195,10 @@ class Foreground(Protocol):
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield (start, frames) in order."""
+        ...
+
+    def summed(self, count: int) -> Foreground:
+        """Sums of so many neighbouring frames, in units of white noise's sums."""
         ...
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from threading import Event
 
 import torch
 from torch import Tensor
@@ -28,23 +29,24 @@ class Twin:
     ----------
     movie : Foreground
         (T, h, w), the quiet tissue at 0.
+    given_up : Event, optional
+        Set when nobody waits for what is sought in it any more.
     """
 
-    def __init__(self, movie: Foreground) -> None:
+    def __init__(self, movie: Foreground, given_up: Event | None = None) -> None:
         self.movie = movie
         self.size, self.n_frames, self.block_frames = movie.size, movie.n_frames, movie.block_frames
-        #: nobody waits for what is sought in it any more
-        self.given_up = False
+        self.given_up = given_up or Event()
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop), float32 (n, h, w)."""
-        if self.given_up:
+        if self.given_up.is_set():
             raise CancelledError
         return self.movie.read(start, stop).neg_()
 
     def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
         """Rows [top, bottom) of frames [start, stop), float32 (n, bottom - top, w)."""
-        if self.given_up:
+        if self.given_up.is_set():
             raise CancelledError
         return self.movie.read_rows(start, stop, top, bottom).neg_()
 
@@ -52,6 +54,10 @@ class Twin:
         """Yield (start, frames) in order."""
         for start in range(0, self.n_frames, self.block_frames):
             yield start, self.read(start, start + self.block_frames)
+
+    def summed(self, count: int) -> Twin:
+        """Sums of so many neighbouring frames, in units of white noise's sums."""
+        return Twin(self.movie.summed(count), self.given_up)
 
 
 def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
@@ -79,7 +85,7 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
         try:
             return finder.find(), search.result()
         except BaseException:
-            twin.given_up = True
+            twin.given_up.set()
             finder.told.withdraw()
             raise
 

@@ -31,6 +31,16 @@ def test_the_kernel_of_simulated_calcium_is_recovered(fps, rise, decay):
     assert kernel.rise_s == pytest.approx(rise, rel=0.2 if rise * fps > 1.7 else 0.5)
 
 
+@pytest.mark.parametrize(("fps", "rise", "decay", "summed"), [(20, 0.1, 1.2, 3), (30, 0.1, 0.6, 4)])
+def test_the_kernel_is_that_of_the_frames_where_traces_are_sums_of_them(fps, rise, decay, summed):
+    traces, _ = calcium(40, 60 * fps, fps, rate_hz=0.3, rise_s=rise, decay_s=decay)
+    noisy = traces + np.random.default_rng(1).normal(0, 0.1, traces.shape)
+    sums = noisy.reshape(len(traces), -1, summed).sum(2)
+    kernel = fit_kernel(autocovariance(sums, fps / summed), fps / summed, summed)
+    assert kernel.decay_s == pytest.approx(decay, rel=0.2)
+    assert kernel.rise_s == pytest.approx(rise, rel=0.5)
+
+
 def test_a_kernel_is_given_for_whatever_comes():
     random = np.random.default_rng(0)
     for traces in (

@@ -56,6 +56,20 @@ def test_a_movie_is_read_as_it_was_written_but_for_half_precision():
         assert [start for start, _ in movie.blocks()] == [0, 6, 12, 18]
 
 
+@pytest.mark.parametrize("block", [1, 4, 6, 100])
+def test_sums_of_frames_are_in_units_of_their_noise_and_follow_the_movie(block):
+    frames = torch.randn(23, 5, 7)
+    with ScratchMovie((5, 7), block_frames=block) as movie:
+        movie.append(frames)
+        sums = movie.summed(3)
+        assert (sums.n_frames, sums.block_frames, sums.size) == (8, block, (5, 7))
+        wanted = torch.stack([part.sum(0) / len(part) ** 0.5 for part in frames.split(3)])
+        torch.testing.assert_close(sums.read(0, 8), wanted, rtol=3e-3, atol=3e-3)
+        assert movie.summed(3) is sums
+        movie.rewrite(0, -frames)
+        torch.testing.assert_close(movie.summed(3).read(0, 8), -wanted, rtol=3e-3, atol=3e-3)
+
+
 def localizations(count: int, seed: int = 0) -> LocalizationBatch:
     random = np.random.default_rng(seed)
     place = torch.from_numpy(random.uniform(-0.5, [19.5, 29.5], (count, 2)).astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,18 @@ def test_the_twin_is_the_movie_upside_down():
         blocks = list(twin.blocks())
         assert [start for start, _ in blocks] == [0, 16, 32]
         torch.testing.assert_close(torch.cat([part for _, part in blocks]), -movie.read(0, 40))
+        torch.testing.assert_close(twin.summed(4).read(0, 10), -movie.summed(4).read(0, 10))
+
+
+def test_a_twin_that_is_given_up_is_read_no_more_nor_are_its_sums():
+    with ScratchMovie((9, 11)) as movie:
+        movie.append(torch.randn(40, 9, 11))
+        twin = Twin(movie)
+        sums = twin.summed(4)
+        twin.given_up.set()
+        for part in (twin, sums):
+            with pytest.raises(CancelledError):
+                part.read(0, 4)
 
 
 def test_the_twin_is_searched_with_the_settings_of_the_movie():
