@@ -9,6 +9,9 @@ from itertools import pairwise, product
 
 import numpy as np
 
+#: frames that are summed together
+FEW = 64
+
 
 class RegisteredSummary:
     """Mean and maximum over all frames in which a pixel was seen.
@@ -43,21 +46,22 @@ class RegisteredSummary:
             list(pairwise(np.round(np.linspace(0, length, count + 1)).astype(int)))
             for length, count in zip(frames.shape[1:], tiles.shape[1:3], strict=True)
         )
-        for (i, row), (j, column) in product(enumerate(rows), enumerate(columns)):
-            self._add_tile(frames, tiles[:, i, j], (row, column))
-
-    def _add_tile(
-        self, frames: np.ndarray, shifts: np.ndarray, tile: tuple[tuple[int, int], tuple[int, int]]
-    ) -> None:
-        whole, group = np.unique(np.round(shifts).astype(int), axis=0, return_inverse=True)
-        exact = np.dtype(np.float64 if frames.dtype.kind == "f" else np.uint64)
-        for index, shift in enumerate(whole):
-            # Frames that moved alike are summed before they are moved back, as the integers they are.
-            source, target = zip(*map(_overlap, shift, tile, frames.shape[1:]), strict=True)
-            alike = frames[:, *source][group.ravel() == index]
-            self._total[target] += alike.sum(0, dtype=exact)
-            self._count[target] += len(alike)
-            np.maximum(self._peak[target], alike.max(0), out=self._peak[target])
+        # Integers are summed as the integers they are, and never by more than a few frames at a time.
+        exact = np.dtype(np.float64 if frames.dtype.kind == "f" else np.uint32)
+        for few in range(0, len(frames), FEW):
+            part = slice(few, few + FEW)
+            total, count = np.zeros(self._total.shape, exact), np.zeros(self._total.shape, np.uint16)
+            peak = np.full(self._total.shape, _least(frames.dtype))
+            for (i, row), (j, column) in product(enumerate(rows), enumerate(columns)):
+                for frame, shift in zip(frames[part], np.round(tiles[part, i, j]).astype(int), strict=True):
+                    line = zip(shift, (row, column), frame.shape, strict=True)
+                    source, target = zip(*(_overlap(*along) for along in line), strict=True)
+                    total[target] += frame[source]
+                    count[target] += 1
+                    np.maximum(peak[target], frame[source], out=peak[target])
+            self._total += total
+            self._count += count
+            np.maximum(self._peak, np.where(count > 0, peak, np.float32(-np.inf)), out=self._peak)
 
     @property
     def mean(self) -> np.ndarray:
@@ -68,6 +72,11 @@ class RegisteredSummary:
     def max(self) -> np.ndarray:
         """float32 (H, W), 0 where nothing was ever seen."""
         return np.where(self._count > 0, self._peak, np.float32(0))
+
+
+def _least(kind: np.dtype) -> np.generic:
+    """What no value of a type is below."""
+    return kind.type(-np.inf) if kind.kind == "f" else kind.type(np.iinfo(kind).min)
 
 
 def _overlap(shift: int, part: tuple[int, int], length: int) -> tuple[slice, slice]:
