@@ -121,12 +121,13 @@ class Deconvolver:
             Of K cells.
         before : SessionActivity, optional
             What came of the last alternation. Cells whose traces have hardly changed since keep their
-            activity, unless the kernel has changed.
+            activity, unless the kernel has changed, or their traces were of sums of frames.
         source : ndarray of int (K,), optional
             Which of its cells each is; -1 for a new one.
         """
         kernel = self._level(traces)
-        if before is None or source is None or not kernel.resembles(before.kernel):
+        again = before is not None and source is not None and traces.n_frames == before.traces.n_frames
+        if not again or not kernel.resembles(before.kernel):
             return self._fitted(traces, kernel)
         return self._fitted(traces, before.kernel, before, source)
 

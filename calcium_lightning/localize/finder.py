@@ -304,9 +304,10 @@ class CellFinder:
                 last = search == settings.residual_searches and turn == settings.rounds - 1
                 forms = self._alternate(footprints, last)
                 footprints = forms.footprints
-        for _ in range(settings.merge.rounds):
-            if self.merged:
-                forms = self._alternate(forms.footprints, last=True)
+        forms = self._until_none_are_one(forms)
+        if summed > 1:  # the last look is at all frames
+            self.seeking = self.demixer, self.deconvolver
+            forms = self._until_none_are_one(self._alternate(forms.footprints, last=True))
         self.explained = None
         model = self._model(forms.footprints)
         projections = self.demixer.project(model)
@@ -317,6 +318,13 @@ class CellFinder:
             return self.deconvolver.refinish(self.demixer.unmix(model, projections, kept), activity, kept)
 
         return FoundCells(model, forms, activity, localizations, scatter, among)
+
+    def _until_none_are_one(self, forms: Forms) -> Forms:
+        """Alternate as long as cells are found that were one."""
+        for _ in range(self.wider.merge.rounds):
+            if self.merged:
+                forms = self._alternate(forms.footprints, last=True)
+        return forms
 
     def _search_residual(self, footprints: Patches) -> Patches:
         """Add Gaussians at the candidates that aren't known yet."""
