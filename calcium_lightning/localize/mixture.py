@@ -51,10 +51,14 @@ class Clouds:
     cloud: np.ndarray
     middle: np.ndarray
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         """How many points each has, int (K,)."""
         return np.bincount(self.cloud, minlength=self.middle.shape[1])
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Each cloud's value (..., K) at each of its points, (..., N)."""
+        return np.repeat(values, self.sizes, axis=-1)
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Sums over the points of each cloud, (..., K), of values (..., N)."""
@@ -182,7 +186,7 @@ def _principal(clouds: Clouds) -> tuple[np.ndarray, np.ndarray]:
 def _climb(clouds: Clouds, radius: float, centers: np.ndarray, rounds: int) -> Mixture:
     """Expectation and maximisation from given centres (2, G, K)."""
     groups, number = centers.shape[1:]
-    own, weight = clouds.cloud, clouds.weight
+    weight = clouds.weight
     error = np.square(clouds.errors) + FLOOR**2
     mass = np.maximum(clouds.total(weight), 1e-9)
     share = np.full((groups, number), (1 - CHANCE) / groups)
@@ -190,12 +194,14 @@ def _climb(clouds: Clouds, radius: float, centers: np.ndarray, rounds: int) -> M
     scatter = SCATTER * np.ones((3, number)) * [[1], [0], [1]]
     even = 1 / (np.pi * radius**2)
     for left in reversed(range(rounds + 1)):
-        about = scatter[:, own]
+        about = clouds.spread(scatter)
         precision, determinant = _inverse(about + np.stack([error[0], 0 * weight, error[1]]))
-        offset = clouds.points[:, None] - centers[..., own]
+        offset = clouds.points[:, None] - clouds.spread(centers)
         pull = _apply(precision[:, None], offset)
-        density = share[:, own] * np.exp(-0.5 * (offset * pull).sum(0)) / (2 * np.pi * np.sqrt(determinant))
-        whole = density.sum(0) + (1 - share.sum(0))[own] * even
+        density = (
+            clouds.spread(share) * np.exp(-0.5 * (offset * pull).sum(0)) / (2 * np.pi * np.sqrt(determinant))
+        )
+        whole = density.sum(0) + clouds.spread(1 - share.sum(0)) * even
         member = density / whole
         counted = member * weight
         variance, _ = _inverse(clouds.total(counted * precision[:, None]) + TINY)
@@ -204,7 +210,9 @@ def _climb(clouds: Clouds, radius: float, centers: np.ndarray, rounds: int) -> M
         centers = centers + _apply(variance, clouds.total(counted * pull))
         share = (1 - 1e-6) * clouds.total(counted) / mass
         # Where each point would lie without its error: its mean and covariance about the new centres.
-        y, x = _apply(about[:, None], _apply(precision[:, None], clouds.points[:, None] - centers[..., own]))
+        y, x = _apply(
+            about[:, None], _apply(precision[:, None], clouds.points[:, None] - clouds.spread(centers))
+        )
         (ay, ax), (_, bx) = (_apply(about, _apply(precision, about[row : row + 2])) for row in (0, 1))
         spread = np.stack([y * y + about[0] - ay, y * x + about[1] - ax, x * x + about[2] - bx])
         scatter = clouds.total((counted * spread).sum(1)) / np.maximum(clouds.total(counted.sum(0)), 1e-9)
