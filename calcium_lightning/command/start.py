@@ -93,6 +93,8 @@ def run(name: str, main: Main, arguments: Sequence[str]) -> int:
             return run(name, main, arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what a terminal can't show
         sys.stdout.reconfigure(errors="backslashreplace")
+    # What OpenBLAS is asked for is small; its threads spin while they wait, on cores that others need.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     came: list[int] = []
     try:
         with heard() as came:
