@@ -26,6 +26,7 @@ def solve(traces: np.ndarray, problem: Problem) -> Solution:
     # Not calab's function for many traces at once, which takes a rolling percentile off them first: that of a
     # cell that is lit for long is its own activity.
     solver = PySolver()
+    solver.set_conv_mode("banded")  # as long a time for each frame, however many there are
     solver.set_params(*parameters)
     for row, trace in enumerate(traces if traces.size else ()):
         solver.set_trace(np.ascontiguousarray(trace, np.float32))
