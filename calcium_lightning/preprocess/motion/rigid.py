@@ -63,7 +63,7 @@ class RigidEstimator:
         self.session, self.settings, self.device = session, settings, device
         self.advance = advance or (lambda _: None)
         count, height, width = session.shape
-        self.binning = max(1, round(cell_diameter / settings.cell_pixels))
+        self.binning = max(1, int(cell_diameter / settings.cell_pixels))
         while self.binning > 1 and min(height, width) // self.binning < 16:
             self.binning -= 1
         self.cell = cell_diameter / self.binning
