@@ -126,8 +126,9 @@ class Deconvolver:
             Which of its cells each is; -1 for a new one.
         """
         kernel = self._level(traces)
-        again = before is not None and source is not None and traces.n_frames == before.traces.n_frames
-        if not again or not kernel.resembles(before.kernel):
+        if before is not None and traces.n_frames != before.traces.n_frames:
+            before = None
+        if before is None or source is None or not kernel.resembles(before.kernel):
             return self._fitted(traces, kernel)
         return self._fitted(traces, before.kernel, before, source)
 

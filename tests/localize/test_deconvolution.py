@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from helpers.planted import calcium
 
 from calcium_lightning.localize import deconvolution
@@ -38,6 +39,22 @@ def test_only_what_changed_or_is_new_is_fitted_again(monkeypatch):
     assert after.noise[0] == before.noise[1]
     alone = deconvolver.draft(ScratchTraces.of(later))
     np.testing.assert_allclose(after.denoised.rows(slice(1, 3)), alone.denoised.rows(slice(1, 3)), atol=1e-4)
+
+
+def test_traces_of_sums_have_their_kernel_and_are_no_activity_of_the_frames():
+    values = traces()
+    deconvolver = Deconvolver(20.0, rise_s=0.05, decay_s=0.6)
+    of_sums = deconvolver.of_sums(3)
+    assert of_sums.fps == pytest.approx(20 / 3)
+    assert (of_sums.rise_s, of_sums.decay_s) == (0.05, 0.6)
+    length = values.shape[1] // 3 * 3
+    sums = values[:, :length].reshape(len(values), -1, 3).sum(2) / 3**0.5
+    before = of_sums.draft(ScratchTraces.of(sums))
+    after = deconvolver.draft(ScratchTraces.of(values.copy()), before, np.arange(len(values)))
+    alone = deconvolver.draft(ScratchTraces.of(values.copy()))
+    np.testing.assert_array_equal(after.denoised.rows(slice(None)), alone.denoised.rows(slice(None)))
+    # What is in the frames is in their sums, but that quick changes between sums count as noise.
+    assert (before.evidence > 0.5 * alone.evidence).all()
 
 
 def test_another_kernel_fits_all_anew():
