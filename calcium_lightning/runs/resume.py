@@ -58,8 +58,11 @@ def with_folder(name: str, arguments: list[str]) -> list[str]:
 
 
 def _run(name: str, overrides: Sequence[str], search: Sequence[str]) -> Path | None:
+    roots = [Path("outputs"), Path("multirun")]
+    if not any(folder for root in roots for folder in job_folders(root)):
+        return None
     digest = _identify(name, [*overrides, *search]).hash
-    known = [folder for folder, _ in find_jobs([Path("outputs"), Path("multirun")], digest)]
+    known = [folder for folder, _ in find_jobs(roots, digest)]
     finished = [folder for folder in known if RunFolder(folder).read_summary()]
     return next(iter([*finished, *known]), None)
 
