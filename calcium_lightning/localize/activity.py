@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ MOST_SHRINKAGE = 2.0
 RESEMBLANCE = (0.1, 0.05)
 #: after so many decay times nothing is left of a spike
 KERNEL_DECAYS = 8
+#: between which times a kernel is looked for, logarithms of seconds
+LOG_RISE, LOG_DECAY = (math.log(0.01), math.log(0.5)), (math.log(0.1), math.log(4.0))
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,15 @@ def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
     # Sums are as alike as the frames that they are of, each of the one with each of the other.
     apart = np.arange(1 - summed, summed)
     between, share = lag[:, None] + apart / (summed * fps), (summed - np.abs(apart)) / summed**2
+    weights = np.exp(-lag / 1.0)[:, None] ** 0.5
+    wanted = mean[1:] * weights[:, 0]
+    basis = np.ones((lags, 2))
 
     def misfit(parameters: np.ndarray) -> float:
         rise, decay = _taus(parameters)
         shape = (decay * np.exp(-between / decay) - rise * np.exp(-between / rise)) @ share / (decay - rise)
-        basis = np.stack([shape, np.ones_like(shape)], 1)
-        weights = np.exp(-lag / 1.0)[:, None] ** 0.5
-        solution, *_ = np.linalg.lstsq(basis * weights, mean[1:] * weights[:, 0], rcond=None)
+        basis[:, 0] = shape
+        solution, *_ = np.linalg.lstsq(basis * weights, wanted, rcond=None)
         return float((((basis @ solution - mean[1:]) * weights[:, 0]) ** 2).sum())
 
     best = min(
@@ -163,8 +168,8 @@ def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
 
 
 def _taus(parameters: np.ndarray) -> tuple[float, float]:
-    rise = float(np.exp(np.clip(parameters[0], np.log(0.01), np.log(0.5))))
-    decay = float(np.exp(np.clip(parameters[1], np.log(0.1), np.log(4.0))))
+    rise = float(np.exp(min(max(parameters[0], LOG_RISE[0]), LOG_RISE[1])))
+    decay = float(np.exp(min(max(parameters[1], LOG_DECAY[0]), LOG_DECAY[1])))
     return min(rise, 0.8 * decay), decay
 
 

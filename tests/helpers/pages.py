@@ -111,6 +111,11 @@ def run_line(line: str) -> str:
             and (optuna or not item.startswith("hydra."))
         ]
         arguments += ["trainer.max_epochs=1", *(["hydra.sweeper.n_trials=2"] if optuna else [])]
+        arguments += [
+            item
+            for item in little
+            if item.startswith("data.steps_per_epoch=") and "data.steps_per_epoch" in typed
+        ]
     if name == "simulate":
         arguments += [item for item in SMALL if not any(item.split("=")[0] in given for given in arguments)]
     for argument in arguments:  # what the page makes isn't there yet
