@@ -17,7 +17,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.selection import select
 from calcium_lightning.io.results.table import read_cells
-from calcium_lightning.metrics.cells import RADIUS, match_cells
+from calcium_lightning.metrics.cell_match import RADIUS, match_cells
 from calcium_lightning.metrics.evaluation import TruthLike, evaluate
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.results.table import read_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.truth import read_truth as read_foreign
-from calcium_lightning.metrics.cells import RADIUS
-from calcium_lightning.metrics.scorecard import Scorecard
+from calcium_lightning.metrics.cell_match import RADIUS
+
+if TYPE_CHECKING:
+    from calcium_lightning.metrics.scorecard import Scorecard
 
 FORMAT, VERSION = "calcium-lightning-metrics", 1
 #: what cells, and what truth, may be given as
@@ -74,6 +76,8 @@ def evaluate(
     --------
     >>> evaluate(cells, session)["together"]["f1"]  # doctest: +SKIP
     """
+    from calcium_lightning.metrics.scorecard import Scorecard  # torch: who shows figures needn't load it
+
     found = _listed(cells, CellsLike)
     truths = _paired(_listed(truth, TruthLike), len(found), "truth")
     masks = [None] * len(found)

@@ -13,14 +13,13 @@ from torchmetrics import Metric
 
 from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.core.truth import Truth
+from calcium_lightning.metrics.cell_match import RADIUS, match_cells
 from calcium_lightning.metrics.cells import (
-    RADIUS,
     CellDetection,
     CenterError,
     RecallByPlace,
     RecoveredCells,
     TraceCorrelation,
-    match_cells,
 )
 from calcium_lightning.metrics.mask import MaskAgreement
 from calcium_lightning.metrics.motion import MotionError

@@ -22,7 +22,7 @@ from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize import stages
 from calcium_lightning.localize.patches import gaussian_patches
 from calcium_lightning.localize.scratch import ScratchMovie
-from calcium_lightning.metrics.cells import match_cells
+from calcium_lightning.metrics.cell_match import match_cells
 from calcium_lightning.nn.splat import splat
 from calcium_lightning.pages.pictures import contours, patch
 from calcium_lightning.simulation import SceneSession, SceneSettings

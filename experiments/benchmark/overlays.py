@@ -27,7 +27,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells, footprint_centers
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session, Truth
-from calcium_lightning.metrics.cells import match_cells
+from calcium_lightning.metrics.cell_match import match_cells
 from calcium_lightning.pages.pictures import OUTLINE, contrast, patch
 
 #: colour, width and line style of a stroke

@@ -50,3 +50,28 @@ def test_help_is_light(name: str, tmp_path: Path) -> None:
     assert f"{fields(SCHEMAS[name])[0].name}=" in text
     assert set(loaded.split()) & set(HEAVY) == set()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"), [("report", "cells=gone.h5"), ("compare", "runs=gone"), ("export", "cells=gone.h5")]
+)
+def test_what_shows_and_writes_loads_nothing_that_learns(name: str, argument: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            name,
+            argument,
+            "output=x.html" if name != "export" else "output=x.nwb",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "gone" in done.stderr
+    assert {"torch", "lightning", "torchmetrics"} & set(
+        done.stdout.rpartition("loaded: ")[2].split()
+    ) == set()

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from calcium_lightning.metrics.cell_match import CellMatch, match_cells
 from calcium_lightning.metrics.cells import (
     CellDetection,
-    CellMatch,
     CenterError,
     RecallByPlace,
     RecoveredCells,
     TraceCorrelation,
-    match_cells,
 )
 from calcium_lightning.metrics.localization import FrameLocalization
 from calcium_lightning.metrics.mask import MaskAgreement
