@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Arguments = ParamSpec("Arguments")
 
+IMAGE_DPI = 100  # of images in a chart
 GOOD, BAD = "#0f9d8a", "#e4572e"
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": "#8a949e",
@@ -52,13 +53,20 @@ def styled(draw: Callable[Arguments, str]) -> Callable[Arguments, str]:
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, inches."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=FigureCanvasSVG.fixed_dpi, layout="constrained")
+    FigureCanvasSVG(figure)
+    return figure
 
 
 def svg(figure: Figure) -> str:
     """The data URI of a figure."""
+    layout = figure.get_layout_engine()
+    if layout is not None:  # on its own: to lay out, savefig would draw everything in vain first
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(buffer, format="svg", dpi=IMAGE_DPI, transparent=True, metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
