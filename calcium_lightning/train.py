@@ -23,7 +23,15 @@ def same_folder(arguments: list[str]) -> list[str]:
     return with_folder("train", arguments)
 
 
-@entry_point("train", plugins=register, complete=same_folder)
+def in_several_processes(cfg: DictConfig) -> bool:
+    """Whether this process only starts those that train; it needn't load what they do."""
+    from calcium_lightning.processes.environment import rank_count, started_by_others
+
+    trainer = cfg.trainer
+    return isinstance(trainer, DictConfig) and (started_by_others() is not None or rank_count(trainer) > 1)
+
+
+@entry_point("train", plugins=register, complete=same_folder, elsewhere=in_several_processes)
 def main(cfg: DictConfig) -> Any:
     """Train a model on one or many sessions; checkpoints, metrics.csv and figures go to the run's folder.
 

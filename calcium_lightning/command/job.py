@@ -30,6 +30,10 @@ Main = Callable[[DictConfig], Any]
 PLUGINS = "hydra_plugins.calcium_lightning"
 
 
+#: command -> whether other processes do a job's work: they load its components, and check what they take
+ELSEWHERE: dict[str, Callable[[DictConfig], bool]] = {}
+
+
 class JobFailed(BaseException):
     """Carries a job's error past Hydra, which would print its own lines for an ``Exception``."""
 
@@ -78,8 +82,8 @@ class Task:
             own.show(own.leave_out(cfg, hydra))
             check_complete(cfg)
             check_numbers(cfg)
-            with loading(), held_back():  # of what the config names
-                check_targets(cfg)
+            if self.name not in ELSEWHERE or not ELSEWHERE[self.name](cfg):
+                check_components(cfg)
             with guarding(_inputs(cfg, self.name)):
                 return self.main(cfg)
         except Pruned:
@@ -98,6 +102,12 @@ class Task:
         command = getattr(getattr(module, "main", None), "__wrapped__", None)
         ours = command is not None and command.__code__ == self.main.__code__
         return (_of, (self.name,)) if ours else (Task, (self.name, self.main))
+
+
+def check_components(cfg: DictConfig) -> None:
+    """Load what a config names, and refuse what it doesn't take; a signal waits until it is loaded."""
+    with loading(), held_back():
+        check_targets(cfg)
 
 
 def _inputs(cfg: DictConfig, name: str) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def leave_out(cfg: DictConfig, hydra: Any) -> list[str]:
     for group, choice in hydra.runtime.choices.items():
         node = cfg.get(group)
         target = str(node.get("_target_", "")) if isinstance(node, DictConfig) else ""
-        if "." not in target or target.partition(".")[0] == PACKAGE:
+        if "." not in target or target.partition(".")[0] == PACKAGE or target in _package_targets(group):
             continue
         taken = _settings_of(target)
         if taken is None:
@@ -157,6 +158,13 @@ def _keys_of_file(hydra: Any, group: str, choice: str) -> list[str]:
             node = OmegaConf.load(path)
             return [str(key) for key in node] if isinstance(node, DictConfig) else []
     return []
+
+
+@cache
+def _package_targets(group: str) -> frozenset[str]:
+    """What the package's own choices of a group name, libraries' components too."""
+    nodes = map(OmegaConf.load, (conf_dir() / group).glob("*.yaml"))
+    return frozenset(str(node.get("_target_")) for node in nodes if isinstance(node, DictConfig))
 
 
 def _package_settings(group: str) -> Iterator[str]:

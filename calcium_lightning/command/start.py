@@ -17,17 +17,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calcium_lightning.command.config_keys import conf_dir, default_choice, search_in
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
 from calcium_lightning.command.interrupts import Terminated, heard
-from calcium_lightning.command.job import JobFailed, Main, Task
+from calcium_lightning.command.job import ELSEWHERE, JobFailed, Main, Task
 from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import raised_in, reason
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 ArgumentsHook = Callable[[list[str]], list[str]]
 
@@ -55,7 +58,11 @@ COMMANDS: dict[str, Parts] = {}
 
 
 def entry_point(
-    name: str, *, complete: ArgumentsHook | None = None, plugins: Callable[[], None] | None = None
+    name: str,
+    *,
+    complete: ArgumentsHook | None = None,
+    plugins: Callable[[], None] | None = None,
+    elsewhere: Callable[[DictConfig], bool] | None = None,
 ) -> Callable[[Main], Callable[[], Any]]:
     """Turn ``main(cfg)`` into the Hydra application ``python -m calcium_lightning.<name>``.
 
@@ -68,8 +75,12 @@ def entry_point(
         The command's name, and its config's.
     complete, plugins : callable, optional
         See :class:`Parts`.
+    elsewhere : callable, optional
+        Of a job's config: whether other processes do the work, and check what its components take.
     """
     COMMANDS[name] = Parts(complete, plugins)
+    if elsewhere is not None:
+        ELSEWHERE[name] = elsewhere
 
     def decorate(main: Main) -> Callable[[], None]:
         @functools.wraps(main)

@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from calcium_lightning.command.interrupts import held_back
+from calcium_lightning.command.job import check_components
 from calcium_lightning.core.garbage import loading
 from calcium_lightning.runs.jobs import Job
 
@@ -33,6 +34,8 @@ def train_job(
     ranked : bool
         This process is one of several.
     """
+    if ranked:  # nobody has, before this process was started
+        check_components(cfg)
     with loading(), held_back():
         from calcium_lightning.training.fit import train
 
