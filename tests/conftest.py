@@ -42,12 +42,14 @@ LONGEST = (
     "tests/test_ablations.py",
     "tests/online/test_extractor.py",
     "tests/test_train.py",
+    "tests/command/test_start.py",
     "tests/command/test_batch.py",
     "tests/test_pipeline.py",
     "tests/loggers/test_wandb_run.py",
     "tests/replications/teng2021/test_training.py",
     "tests/test_face.py",
     "tests/test_track.py",
+    "tests/sweeps/test_failures.py",
 )
 
 
