@@ -193,7 +193,8 @@ def assemble(
         claims, *_ = claimed_means(decoys.localizations, decoys.centers, settings.gather.reach)
         decoy_centers = decoys.centers
         places = scale.to_session(decoy_centers)
-        decoy_quality = _measured(prepared, decoys, claims, places, vessel, settings)
+        chance = found.activity.statistics.chance
+        decoy_quality = _measured(prepared, decoys, claims, places, vessel, settings, chance)
     quality, accepted, false_discovery = judge(
         placed.quality,
         scale.to_network(centers),
@@ -204,6 +205,7 @@ def assemble(
         prepared.shows(centers),
         settings.lab,
         found.scatter,
+        prepared.wander,
     )
     # What was rejected takes light of its neighbours: noise, and what is smooth over many cells.
     activity = found.among(np.flatnonzero(accepted)) if found.among else found.activity
@@ -260,6 +262,7 @@ def _measured(
     centers: np.ndarray,
     vessel: np.ndarray,
     settings: LocalizeSettings,
+    chance: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Properties of what was found in a session or in its twin; ``centers`` in session pixels."""
     denoised, fps = found.activity.denoised, prepared.fps
@@ -277,6 +280,7 @@ def _measured(
         prepared.session.n_frames,
         _seen(prepared, centers),
         share_on(found.model.footprints, vessel),
+        chance,
     )
     return {**properties, "revisits": told}
 

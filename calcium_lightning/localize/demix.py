@@ -8,6 +8,7 @@ disk, so memory does not grow with the number of frames.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,13 +73,26 @@ class Residual:
 
     def __init__(self, movie: Foreground, model: Model, traces: ScratchTraces) -> None:
         self.movie, self.traces = movie, traces
-        self.size, self.n_frames = movie.size, movie.n_frames
+        self.size, self.n_frames, self.block_frames = movie.size, movie.n_frames, movie.block_frames
         self._seen = model.seen.T.tocsr()
 
     def read(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop), float32 (n, h, w)."""
-        frames = self.movie.read(start, stop)
-        explained = self._seen @ self.traces.frames(start, start + len(frames))
+        return self._less(self._seen, self.movie.read(start, stop), start)
+
+    def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
+        """Rows [top, bottom) of frames [start, stop), float32 (n, bottom - top, w)."""
+        width = self.size[1]
+        seen = self._seen[top * width : bottom * width]
+        return self._less(seen, self.movie.read_rows(start, stop, top, bottom), start)
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, frames) in order."""
+        for start in range(0, self.n_frames, self.block_frames):
+            yield start, self.read(start, start + self.block_frames)
+
+    def _less(self, seen: csr_matrix, frames: Tensor, start: int) -> Tensor:
+        explained = seen @ self.traces.frames(start, start + len(frames))
         return frames - torch.from_numpy(explained).T.reshape(frames.shape)
 
 

@@ -90,7 +90,9 @@ class Discovery:
     group: np.ndarray
 
 
-def discover(targets: Candidates, decoys: Candidates, reach: float, seed: int = 0) -> Discovery:
+def discover(
+    targets: Candidates, decoys: Candidates, reach: float, seed: int = 0, teach: bool = True
+) -> Discovery:
     """Estimate the false-discovery rate of targets.
 
     Parameters
@@ -102,9 +104,11 @@ def discover(targets: Candidates, decoys: Candidates, reach: float, seed: int = 
         decoy, and a target where the twin shows more is no cell.
     seed : int
         Of the folds.
+    teach : bool
+        The recording may teach a score of its own.
     """
     best, learned = _competed(targets, decoys, reach, targets.score, decoys.score), False
-    if min(len(targets), len(decoys)) >= LEAST_EXAMPLES:
+    if teach and min(len(targets), len(decoys)) >= LEAST_EXAMPLES:
         taught = learn(targets, decoys, reach, seed)
         if taught is not None:
             result = _competed(targets, decoys, reach, *taught)

@@ -193,15 +193,18 @@ class Lead:
         How many times farther than usual localisations lie from their places.
     kernel : Future of Kernel
         The calcium kernel that the first traces tell.
+    rest : Future of Residual
+        What the cells leave of the movie.
     """
 
     scatter: Future[float] = field(default_factory=Future)
     kernel: Future[Kernel] = field(default_factory=Future)
+    rest: Future[Residual] = field(default_factory=Future)
 
     def withdraw(self) -> None:
         """Tell nothing more: whoever waits is woken by an error."""
-        self.scatter.cancel()
-        self.kernel.cancel()
+        for told in (self.scatter, self.kernel, self.rest):
+            told.cancel()
 
 
 class CellFinder:
@@ -313,6 +316,7 @@ class CellFinder:
         projections = self.demixer.project(model)
         activity = self.deconvolver.finish(self.demixer.unmix(model, projections))
         self._tell_kernel(activity)
+        self.told.rest.set_result(Residual(self.movie, model, activity.denoised))
 
         def among(kept: np.ndarray) -> FinalActivity:
             return self.deconvolver.refinish(self.demixer.unmix(model, projections, kept), activity, kept)

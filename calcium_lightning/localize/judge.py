@@ -17,6 +17,7 @@ from calcium_lightning.localize.quality import (
     accept,
     evidence_features,
     likeness,
+    prominence,
 )
 
 #: a target and a decoy closer than this compete, network pixels: half a cell
@@ -36,6 +37,7 @@ def judge(
     shown: np.ndarray | None = None,
     lab: LabScore | None = None,
     scatter: float = 1.0,
+    wander: float = 1.0,
 ) -> tuple[Quality, np.ndarray, FalseDiscovery]:
     """Add ``fdr``, ``score`` and ``companion`` to the properties of N candidates, and accept.
 
@@ -59,6 +61,8 @@ def judge(
         What a lab's own decisions have taught.
     scatter : float
         How many times farther than usual localisations lie from their places.
+    wander : float
+        What neighbouring frames miss of the noise: a factor, 1 for white noise.
 
     Returns
     -------
@@ -81,9 +85,14 @@ def judge(
         if flickers.sum() < LEAST_TAIL or number * settings.fdr < 1:
             on_vessel, flickers = np.zeros_like(on_vessel), np.zeros_like(flickers)
         found = discover(
-            Candidates(centers, evidence_features(quality), like, on_vessel.astype(int)),
-            Candidates(decoy_centers, evidence_features(decoys), likeness(decoys), flickers.astype(int)),
+            Candidates(centers, evidence_features(quality), _known(quality, wander), on_vessel.astype(int)),
+            Candidates(
+                decoy_centers, evidence_features(decoys), _known(decoys, wander), flickers.astype(int)
+            ),
             REACH,
+            # Decoys of noise that wanders are poorer than false targets, which a score that they teach takes
+            # for cells.
+            teach=wander <= 1,
         )
         basis = "learned" if found.learned else "twin"
     quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
@@ -103,6 +112,11 @@ def judge(
         accepted,
         false_discovery,
     )
+
+
+def _known(quality: Quality, wander: float) -> np.ndarray:
+    """What is known of candidates before they compete, (N,)."""
+    return likeness(quality) + (prominence(quality) if wander > 1 else 0.0)
 
 
 def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:

@@ -36,6 +36,9 @@ COEFFICIENTS: dict[str, float] = {
     "log_localized": 0.33,
     "unseen": -3.3,
 }
+#: what the logarithm of the contrast adds to that where noise wanders: what was fitted on simulations, whose
+#: noise is white, takes blobs of such noise for cells
+STANDS_OUT = 4.0
 #: with less than this coincidence, a cell is the less likely the less it is
 SEEN = 0.4
 
@@ -177,18 +180,26 @@ class TraceStatistics:
         return np.sqrt(self.energy) / self.noise
 
     @property
-    def contrast(self) -> np.ndarray:
-        """Brightest moment of each cell over the darkest moment of a typical cell of the session.
+    def chance(self) -> float:
+        """How bright chance gets: the darkest moment of a typical cell of the session.
 
         Cells only ever brighten; noise, neuropil and motion go both ways alike. So the session's own downward
         excursions say how large an upward one chance would give, whatever the noise is like: a decoy for
-        every target. About 1 for noise. Where cells are lit most of the time, the dark between two transients
-        is no chance: noise alone goes down by :data:`CHANCE_SIGMAS` at most.
+        every target. Where cells are lit most of the time, the dark between two transients is no chance:
+        noise alone goes down by :data:`CHANCE_SIGMAS` at most.
         """
         if not len(self):
-            return np.zeros(0)
-        chance = min(float(np.median(-self.low)), CHANCE_SIGMAS * float(np.median(self.noise)))
-        return self.high / max(chance, 1e-12)
+            return 0.0
+        return min(float(np.median(-self.low)), CHANCE_SIGMAS * float(np.median(self.noise)))
+
+    @property
+    def contrast(self) -> np.ndarray:
+        """Brightest moment of each cell over :attr:`chance`, about 1 for noise."""
+        return self.contrast_over(self.chance)
+
+    def contrast_over(self, chance: float) -> np.ndarray:
+        """The same where chance is known from others: the twin's cells are as bright as the recording's."""
+        return np.asarray(self.high / max(chance, 1e-12))
 
 
 def extremes(traces: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -228,6 +239,7 @@ def measure(
     n_frames: int,
     seen: np.ndarray,
     vessel: np.ndarray,
+    chance: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Properties of K candidates, of the recording or of its twin.
 
@@ -251,6 +263,9 @@ def measure(
         Share of the frames in which the cell's centre was on the sensor.
     vessel : ndarray (K,)
         Share of its footprint that lies on a vessel.
+    chance : float, optional
+        What the twin's brightest moments are compared with: :attr:`TraceStatistics.chance` of the recording;
+        default: that of these traces.
 
     Returns
     -------
@@ -262,7 +277,7 @@ def measure(
     """
     return {
         "snr": traces.peak / traces.noise,
-        "contrast": traces.contrast,
+        "contrast": traces.contrast if chance is None else traces.contrast_over(chance),
         "evidence": traces.evidence,
         "skewness": traces.skewness,
         "moments": traces.moments,
@@ -312,6 +327,11 @@ def likeness(quality: dict[str, np.ndarray]) -> np.ndarray:
         COEFFICIENTS[name] * values for name, values in features(quality).items()
     )
     return np.asarray(total, float)
+
+
+def prominence(quality: dict[str, np.ndarray]) -> np.ndarray:
+    """How far each candidate stands out of noise that wanders, for cells to be told from chance, (K,)."""
+    return STANDS_OUT * np.log(np.maximum(quality["contrast"], 0.1))
 
 
 def accept(

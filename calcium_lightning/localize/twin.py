@@ -2,7 +2,11 @@
 
 Cells brighten and never darken; noise, vessels and wander mostly do both. What is found in the twin is
 chance, and tells how much of what is found in the recording is. What the first search leaves isn't searched
-again, for time's sake: there are hardly any cells in a twin that hide others. Knows a movie and a detector.
+again, for time's sake: there are hardly any cells in a twin that hide others.
+
+Where noise isn't white, it is what the recording's cells leave that is turned upside down: their own light
+would be dark there, with bright rings and no cell to explain it, and hide the chance that lies around them.
+Knows a movie and a detector.
 """
 
 from __future__ import annotations
@@ -64,7 +68,8 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
     """What a finder finds in its movie, and what is found in the twin in the same way.
 
     The two searches go on at the same time where pieces are worked on by several cores: while one search does
-    what falls into no pieces, the other has the cores. What is found is the same.
+    what falls into no pieces, the other has the cores. Only the twin of what cells leave waits for them. What
+    is found is the same.
 
     Parameters
     ----------
@@ -72,28 +77,29 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
         How. The scatter of its localisations, and the calcium kernel that it first fits, are the twin's, too.
     """
     if cores() < 2:
-        return finder.find(), _decoys(finder, Twin(finder.movie))
-    twin = Twin(finder.movie)
+        return finder.find(), _decoys(finder)
+    given_up = Event()
 
     def decoys() -> FoundCells:
         torch.set_num_threads(1)
         with quiet():
-            return _decoys(finder, twin)
+            return _decoys(finder, given_up)
 
     with ThreadPoolExecutor(1, "twin") as pool:
         search = pool.submit(copy_context().run, decoys)
         try:
             return finder.find(), search.result()
         except BaseException:
-            twin.given_up.set()
+            given_up.set()
             finder.told.withdraw()
             raise
 
 
-def _decoys(finder: CellFinder, twin: Twin) -> FoundCells:
+def _decoys(finder: CellFinder, given_up: Event | None = None) -> FoundCells:
     settings = replace(finder.settings, residual_searches=0)
+    movie = finder.told.rest.result() if finder.deconvolver.wander > 1 else finder.movie
     return CellFinder(
-        twin,
+        Twin(movie, given_up),
         finder.demixer.noise,
         finder.background_sigma,
         finder.fps,

@@ -117,6 +117,9 @@ def test_the_residual_of_the_truth_is_the_noise():
     quiet = plant(np.zeros((0, 2)), noise_std=1.0).movie
     for start, stop in ((0, 600), (100, 300), (127, 129)):  # blocks have 128 frames
         torch.testing.assert_close(rest.read(start, stop), quiet.read(start, stop), rtol=0, atol=0.03)
+        rows = rest.read_rows(start, stop, 20, 45)
+        torch.testing.assert_close(rows, rest.read(start, stop)[:, 20:45])
+    torch.testing.assert_close(torch.cat([frames for _, frames in rest.blocks()]), rest.read(0, 600))
 
 
 def test_a_dim_cell_s_trace_has_less_noise_and_the_same_size():

@@ -135,6 +135,28 @@ def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
         np.testing.assert_array_equal(judge(bright, centers, faint, centers + 1, shown=shown)[1], shown)
 
 
+def test_where_noise_wanders_a_cell_stands_out_of_it():
+    """Its blobs have the looks of cells: there are as many of them in the twin, and none as bright."""
+    random, time = np.random.default_rng(0), np.arange(600)
+    decay = np.exp(-(time % 150) / 10)
+    strength = np.concatenate([np.full(20, 30.0), random.uniform(3, 6, 20)])
+    alike = {"consistency": np.full(40, 0.9), "localizations": np.full(40, 60)}
+    found = properties(statistics_of(strength[:, None] * decay), 600, **alike)
+    twin = statistics_of(strength[20:, None] * decay, seed=1)
+    alike = {name: values[:20] for name, values in alike.items()}
+    chance = properties(twin, 600, **alike)
+    apart = 20.0 * np.arange(40)[:, None] * np.ones(2)
+    told = {wander: judge(found, apart, chance, apart[20:] + 10, wander=wander)[1] for wander in (1.0, 3.0)}
+    np.testing.assert_array_equal(told[3.0], np.arange(40) < 20)
+    assert told[1.0][20:].any() or not told[1.0][:20].all()  # looks alone don't tell them apart
+
+
+def test_the_twin_is_as_bright_as_the_recording_makes_it():
+    quiet, loud = (statistics_of(np.zeros((40, 1200)), noise) for noise in (1.0, 3.0))
+    np.testing.assert_allclose(loud.contrast_over(loud.chance), loud.contrast)
+    np.testing.assert_allclose(np.median(quiet.contrast_over(loud.chance)), 1 / 3, rtol=0.2)
+
+
 def test_contrast_is_about_one_for_noise_whatever_it_is_like():
     random = np.random.default_rng(0)
     noise = random.normal(size=(40, 1200)) * random.uniform(1, 50)

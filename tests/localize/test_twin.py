@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.planted import calcium
+from helpers.planted import BACKGROUND_SIGMA, calcium, plant
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
@@ -16,6 +16,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.localize.detect import detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
 from calcium_lightning.localize.detectors.base import WindowDetector
 from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
@@ -81,6 +82,23 @@ def test_the_twin_is_searched_with_the_settings_of_the_movie():
         found, decoys = find_both(finder)
     assert finder.settings == LocalizeSettings()
     assert len(found.centers) == len(decoys.centers) == 0
+
+
+@pytest.mark.parametrize(("wander", "dark"), [(1.0, True), (3.0, False)])
+def test_where_noise_wanders_cells_leave_no_dark_in_the_twin(wander, dark):
+    planted = plant([[20, 20], [44, 60]], length=300, brightness=14)
+    seen = []
+
+    def look(movie, stride):
+        seen.append(movie)
+        return detect(movie, BandpassDetector(), WindowSettings(taps=5, seconds=0.3), FPS, stride=stride)
+
+    finder = CellFinder(planted.movie, planted.noise, BACKGROUND_SIGMA, FPS, look, wander=wander)
+    found, _ = find_both(finder)
+    assert len(found.centers) >= 2
+    darkest = seen[-1].read(0, 300)[:, [20, 44], [20, 60]].amin(0)
+    assert isinstance(seen[-1], Twin)
+    assert (darkest < -6).all() == dark
 
 
 @pytest.mark.parametrize("seed", [0, 1])
