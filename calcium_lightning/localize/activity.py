@@ -177,7 +177,7 @@ def deconvolve(
     traces: np.ndarray,
     fps: float,
     kernel: Kernel,
-    sparsity: float = 5.0,
+    sparsity: float = 6.0,
     iterations: int = 300,
     wander: float = 1.0,
 ) -> Activity:

@@ -90,7 +90,7 @@ class Deconvolver:
     def __init__(
         self,
         fps: float,
-        sparsity: float = 5.0,
+        sparsity: float = 6.0,
         rise_s: float | None = None,
         decay_s: float | None = None,
         wander: float = 1.0,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.patches import Patches, Surround
-from calcium_lightning.localize.scratch import Foreground, ScratchTraces
+from calcium_lightning.localize.scratch import Foreground, ScratchMovie, ScratchTraces, sums_of
 
 #: edge of the squares in which pixels are regressed together, network pixels
 TILE = 48
@@ -90,6 +90,10 @@ class Residual:
         """Yield (start, frames) in order."""
         for start in range(0, self.n_frames, self.block_frames):
             yield start, self.read(start, start + self.block_frames)
+
+    def summed(self, count: int) -> ScratchMovie:
+        """Sums of so many neighbouring frames, in units of white noise's sums."""
+        return sums_of(self, count)
 
     def _less(self, seen: csr_matrix, frames: Tensor, start: int) -> Tensor:
         explained = seen @ self.traces.frames(start, start + len(frames))

@@ -90,7 +90,7 @@ class LocalizeSettings:
     residual_searches: int = 1
     merge: MergeSettings = field(default_factory=MergeSettings)
     least_evidence: float = 4.0
-    sparsity: float = 5.0
+    sparsity: float = 6.0
     rise_s: float | None = None
     decay_s: float | None = None
     twin: bool = True

@@ -151,20 +151,8 @@ class ScratchMovie(ScratchFile):
         """
         with self._summing:
             if count not in self._sums:
-                self._sums[count] = self._sum(count)
+                self._sums[count] = sums_of(self, count, self._folder)
             return self._sums[count]
-
-    def _sum(self, count: int) -> ScratchMovie:
-        sums = ScratchMovie(self.size, self._folder, self.block_frames)
-        step = max(1, self.block_frames // count) * count
-
-        def added(start: int) -> Tensor:
-            parts = self.read(start, start + step).split(count)
-            return torch.stack([part.sum(0) / len(part) ** 0.5 for part in parts])
-
-        for part in in_order(added, range(0, self.n_frames, step)):
-            sums.append(part)
-        return sums
 
     def _forget_sums(self) -> None:
         for sums in self._sums.values():
@@ -200,6 +188,30 @@ class Foreground(Protocol):
     def summed(self, count: int) -> Foreground:
         """Sums of so many neighbouring frames, in units of white noise's sums."""
         ...
+
+
+def sums_of(movie: Foreground, count: int, folder: Path | str | None = None) -> ScratchMovie:
+    """Sums of so many neighbouring frames, the last of what is left, in units of white noise's sums.
+
+    Parameters
+    ----------
+    movie : Foreground
+        (T, h, w) in units of its noise.
+    count : int
+        How many.
+    folder : path-like, optional
+        Where the sums are written; default the system's temporary folder.
+    """
+    sums = ScratchMovie(movie.size, folder, movie.block_frames)
+    step = max(1, movie.block_frames // count) * count
+
+    def added(start: int) -> Tensor:
+        parts = movie.read(start, start + step).split(count)
+        return torch.stack([part.sum(0) / len(part) ** 0.5 for part in parts])
+
+    for part in in_order(added, range(0, movie.n_frames, step)):
+        sums.append(part)
+    return sums
 
 
 class ScratchTraces(ScratchFile):

@@ -120,6 +120,8 @@ def test_the_residual_of_the_truth_is_the_noise():
         rows = rest.read_rows(start, stop, 20, 45)
         torch.testing.assert_close(rows, rest.read(start, stop)[:, 20:45])
     torch.testing.assert_close(torch.cat([frames for _, frames in rest.blocks()]), rest.read(0, 600))
+    pairs = rest.read(0, 600).unflatten(0, (-1, 2)).sum(1) / 2**0.5
+    torch.testing.assert_close(rest.summed(2).read(0, 300), pairs, rtol=3e-3, atol=3e-3)
 
 
 def test_a_dim_cell_s_trace_has_less_noise_and_the_same_size():

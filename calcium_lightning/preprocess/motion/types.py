@@ -20,7 +20,7 @@ class MotionSettings:
     max_shift : float
         Largest motion, as a share of the field.
     cell_pixels : float
-        Frames are averaged down as far as a cell keeps so many pixels across.
+        Frames are averaged down until a cell has about so many pixels across.
     mode_diameters : float
         Half a wavelength of the finest smooth mode of the background, cell diameters.
     learn_frames : int
@@ -42,7 +42,7 @@ class MotionSettings:
     """
 
     max_shift: float = 0.2
-    cell_pixels: float = 3.5
+    cell_pixels: float = 4.0
     mode_diameters: float = 10.0
     learn_frames: int = 1280
     block_frames: int = 256

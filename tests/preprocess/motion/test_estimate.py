@@ -64,14 +64,6 @@ def test_blocks_that_the_model_was_not_learned_on(movie, shifts):
     assert recording.read <= 50
 
 
-@pytest.mark.parametrize(("diameter", "binning"), [(6.0, 1), (8.0, 2), (12.6, 3), (15.3, 4)])
-def test_frames_are_averaged_as_far_as_a_cell_keeps_its_pixels(movie, shifts, diameter, binning):
-    motion = estimate_motion(Recording(movie), cell_diameter_px=diameter)
-    assert motion.binning == binning
-    assert diameter / binning >= MotionSettings().cell_pixels
-    assert (rmse(motion.shifts, shifts) < 0.15).all()
-
-
 def test_large_motion(movie):
     shifts = wandering(120, spread=6.0, seed=3).clip(-15, 15)
     motion = estimate_motion(Recording(moving_tissue(shifts, seed=3)), cell_diameter_px=CELL)
