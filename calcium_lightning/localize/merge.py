@@ -33,9 +33,11 @@ CHANCE = 0.05
 SIGMAS = 2.0
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
-#: half a cell, network pixels: in a recording that isn't plain, nearer ones are close
+#: share of :attr:`MergeSettings.close` that holds in a plain recording
+PLAIN_CLOSE = 0.7
+#: half a cell, network pixels: farther apart, none are close, however far their localisations scatter
 HALF_A_CELL = 3.0
-#: and must be lit alone so many times as often
+#: where video was squeezed, close ones must be lit alone in so many times as many seconds
 MORE_EVENTS = 2
 
 
@@ -62,8 +64,8 @@ class MergeSettings:
     events : int
         In the end, seconds in which the weaker alone must be lit.
     close, close_events : float, int
-        In the end, closer than this, the weaker alone must be lit in so many seconds; closer than half a
-        cell in twice as many where a recording isn't plain.
+        In the end, closer than this, the weaker alone must be lit in so many seconds; where video was
+        squeezed, closer than half a cell in twice as many.
     alike : float
         In a plain recording, pieces of a cell share its activity: what is close, or in the end has nothing of
         its own, is a piece only with this correlation. None is asked for where pictures of a cell differ,
@@ -80,17 +82,22 @@ class MergeSettings:
     together: float = 0.7
     opposed: float = 0.25
     events: int = 2
-    close: float = 1.4
+    close: float = 2.0
     close_events: int = 4
     alike: float = 0.7
     rounds: int = 5
 
     def wider(self, factor: float) -> MergeSettings:
         """The same where localisations scatter ``factor`` times as far."""
-        return replace(self, distance=self.distance * factor)
+        close = min(self.close * factor, max(self.close, HALF_A_CELL))
+        return replace(self, distance=self.distance * factor, close=close)
+
+    def eased(self) -> MergeSettings:
+        """The same for a plain recording, where what lies closer is told apart."""
+        return replace(self, close=self.close * PLAIN_CLOSE)
 
     def strict(self) -> MergeSettings:
-        """The same for a recording that isn't plain: pieces of a cell seem to have a life of their own."""
+        """The same for squeezed video, which gives a cell's pieces a life of their own."""
         return replace(self, close=max(self.close, HALF_A_CELL), close_events=MORE_EVENTS * self.close_events)
 
 

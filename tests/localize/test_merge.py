@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from helpers.planted import calcium, stored
@@ -27,10 +25,7 @@ def judged(
     stack = np.stack(traces).astype(np.float32)
     centers = np.array([[20.0, 20 + apart * k] for k in range(len(stack))])
     alive = np.ones(len(stack), bool)
-    usual = MergeSettings() if plain else MergeSettings().strict()
-    return (
-        Merger(FPS, replace(usual, **how), plain).duplicates(centers, activity(stack), alive, last).tolist()
-    )
+    return Merger(FPS, MergeSettings(**how), plain).duplicates(centers, activity(stack), alive, last).tolist()
 
 
 def only_while(lit: np.ndarray, seed: int = 5) -> np.ndarray:
@@ -87,32 +82,36 @@ def test_in_plain_recordings_pieces_share_activity_and_what_does_not_is_a_cell(a
     assert judged(BRIGHT, lit_with_it, apart=0.4, plain=True) == [False, True]
 
 
-def with_events_of_its_own(count: int) -> np.ndarray:
-    """Lit while the other is, and in so many seconds in which that is dark."""
+def test_the_closer_two_are_the_more_events_of_its_own_one_needs_and_in_plain_recordings_fewer():
     alone = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) < 0.01)
     flashes = np.zeros((LENGTH // 20, 20))
-    flashes[alone[np.linspace(0, len(alone) - 1, count).astype(int)], 5:15] = 5
-    return 0.5 * only_while(BRIGHT) + flashes.ravel()
+    flashes[alone[[0, -1]], 5:15] = 5
+    weaker = 0.5 * only_while(BRIGHT) + flashes.ravel()
+    assert judged(BRIGHT, weaker, apart=2.1) == [False, False]
+    assert judged(BRIGHT, weaker, apart=1.9) == [False, True]
+    eased = MergeSettings().eased().close
+    assert judged(BRIGHT, weaker, apart=1.9, close=eased) == [False, False]
+    assert judged(BRIGHT, weaker, apart=1.3, close=eased) == [False, True]
 
 
-def test_the_closer_two_are_the_more_events_of_its_own_one_needs():
-    few, some, many = (with_events_of_its_own(count) for count in (2, 4, 9))
-    assert judged(BRIGHT, few, apart=3.1) == [False, False]
-    assert judged(BRIGHT, few, apart=2.9) == judged(BRIGHT, some, apart=2.9) == [False, True]
-    assert judged(BRIGHT, many, apart=2.9) == [False, False]
+def test_where_video_was_squeezed_half_a_cell_is_close_and_needs_twice_as_many_events_of_its_own():
+    alone = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) < 0.01)
+    strict = MergeSettings().strict()
+    squeezed = {"close": strict.close, "close_events": strict.close_events}
+    for count, one in ((4, True), (9, False)):
+        flashes = np.zeros((LENGTH // 20, 20))
+        flashes[alone[np.linspace(0, len(alone) - 1, count).astype(int)], 5:15] = 5
+        weaker = 0.5 * only_while(BRIGHT) + flashes.ravel()
+        assert judged(BRIGHT, weaker, apart=2.9) == [False, False]
+        assert judged(BRIGHT, weaker, apart=2.9, **squeezed) == [False, one]
+        assert judged(BRIGHT, weaker, apart=3.1, **squeezed) == [False, False]
 
 
-def test_in_plain_recordings_two_are_told_apart_that_are_closer_and_have_fewer_events_of_their_own():
-    few, some = (with_events_of_its_own(count) for count in (2, 4))
-    tell = {"plain": True, "alike": -1.0}
-    assert judged(BRIGHT, few, apart=1.5, **tell) == [False, False]
-    assert judged(BRIGHT, few, apart=1.3, **tell) == [False, True]
-    assert judged(BRIGHT, some, apart=1.3, **tell) == [False, False]
-
-
-def test_what_was_asked_to_be_close_stays_so():
-    assert MergeSettings(close=4).strict().close == 4
-    assert MergeSettings().wider(2.5).close == MergeSettings().close
+def test_half_a_cell_apart_is_not_close_however_far_localisations_scatter():
+    usual = MergeSettings()
+    assert usual.wider(1.3).close == pytest.approx(1.3 * usual.close)
+    assert usual.wider(2.5).close == usual.wider(9).close == 3.0
+    assert MergeSettings(close=4).wider(1.3).close == 4  # as it was asked for
 
 
 def test_a_cell_with_few_events_may_have_them_with_another():
