@@ -8,7 +8,6 @@ disk, so memory does not grow with the number of frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.patches import Patches, Surround
-from calcium_lightning.localize.scratch import Foreground, ScratchMovie, ScratchTraces, sums_of
+from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 
 #: edge of the squares in which pixels are regressed together, network pixels
 TILE = 48
@@ -58,7 +57,7 @@ class Model:
         return Model(self.footprints[keep], self.seen[keep], self.probe[keep])
 
 
-class Residual:
+class Residual(Foreground):
     """What cells don't explain of a movie, computed as it is read.
 
     Parameters
@@ -85,15 +84,6 @@ class Residual:
         width = self.size[1]
         seen = self._seen[top * width : bottom * width]
         return self._less(seen, self.movie.read_rows(start, stop, top, bottom), start)
-
-    def blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield (start, frames) in order."""
-        for start in range(0, self.n_frames, self.block_frames):
-            yield start, self.read(start, start + self.block_frames)
-
-    def summed(self, count: int) -> ScratchMovie:
-        """Sums of so many neighbouring frames, in units of white noise's sums."""
-        return sums_of(self, count)
 
     def _less(self, seen: csr_matrix, frames: Tensor, start: int) -> Tensor:
         explained = seen @ self.traces.frames(start, start + len(frames))

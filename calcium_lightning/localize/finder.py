@@ -32,7 +32,7 @@ from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
-from calcium_lightning.localize.plain import ALIKE, noise_limited, plain
+from calcium_lightning.localize.plain import noise_limited, plain, squeezed
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
@@ -137,9 +137,9 @@ class LocalizeSettings:
             least_evidence=self.least_evidence * PLAIN_EVIDENCE,
         )
 
-    def strict(self, squeezed: bool) -> LocalizeSettings:
+    def strict(self) -> LocalizeSettings:
         """The same for any other: what cells leave is mostly what their footprints don't fit."""
-        return replace(self, residual_searches=0, merge=self.merge.strict() if squeezed else self.merge)
+        return replace(self, residual_searches=0)
 
 
 @dataclass
@@ -288,8 +288,10 @@ class CellFinder:
         self.told.scatter.set_result(scatter)
         self.plain = plain(scatter, self.deconvolver.wander)
         settings = settings.wider(scatter)
-        squeezed = scatter > ALIKE and self.deconvolver.wander > 1
-        settings = self.wider = settings.eased() if self.plain else settings.strict(squeezed)
+        settings = settings.eased() if self.plain else settings.strict()
+        if squeezed(scatter, self.deconvolver.wander):
+            settings = replace(settings, merge=settings.merge.strict())
+        self.wider = settings
         self.demixer.ridge = RIDGE if self.plain else LOOSE_RIDGE
         centers = candidates(localizations, self.fps, settings)
         localizations.forget_density()

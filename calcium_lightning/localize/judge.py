@@ -12,6 +12,7 @@ from calcium_lightning.core.cells import FalseDiscovery
 from calcium_lightning.localize.companions import unseen_companions
 from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
 from calcium_lightning.localize.lab import LabScore
+from calcium_lightning.localize.plain import wanders
 from calcium_lightning.localize.quality import (
     QualitySettings,
     accept,
@@ -92,7 +93,7 @@ def judge(
             REACH,
             # Decoys of noise that wanders are poorer than false targets, which a score that they teach takes
             # for cells.
-            teach=wander <= 1,
+            teach=not wanders(wander),
         )
         basis = "learned" if found.learned else "twin"
     quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
@@ -116,7 +117,7 @@ def judge(
 
 def _known(quality: Quality, wander: float) -> np.ndarray:
     """What is known of candidates before they compete, (N,)."""
-    return likeness(quality) + (prominence(quality) if wander > 1 else 0.0)
+    return likeness(quality) + (prominence(quality) if wanders(wander) else 0.0)
 
 
 def _from_simulations(cell: np.ndarray, decoys: int) -> Discovery:

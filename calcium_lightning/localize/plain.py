@@ -30,7 +30,17 @@ def plain(scatter: float, wander: float) -> bool:
     wander : float
         What neighbouring frames and pixels miss of the noise: a factor, 1 for white noise.
     """
-    return scatter <= ALIKE and wander <= 1
+    return scatter <= ALIKE and not wanders(wander)
+
+
+def squeezed(scatter: float, wander: float) -> bool:
+    """Whether neither holds: a codec, or denoising, has gone over the recording."""
+    return scatter > ALIKE and wanders(wander)
+
+
+def wanders(wander: float) -> bool:
+    """Whether noise is alike in neighbouring frames and pixels, by what they miss of it."""
+    return wander > 1
 
 
 def noise_limited(centers: np.ndarray, evidence: np.ndarray) -> np.ndarray:

@@ -75,7 +75,32 @@ class ScratchFile:
         return values
 
 
-class ScratchMovie(ScratchFile):
+class Foreground(Protocol):
+    """A movie (T, h, w) in units of its noise, read in pieces: on disk, a twin, or what cells leave."""
+
+    size: tuple[int, int]
+    n_frames: int
+    block_frames: int
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Frames [start, stop), float32 (n, h, w)."""
+        ...
+
+    def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
+        """Rows [top, bottom) of frames [start, stop), float32 (n, bottom - top, w)."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, frames) in order."""
+        for start in range(0, self.n_frames, self.block_frames):
+            yield start, self.read(start, start + self.block_frames)
+
+    def summed(self, count: int) -> Foreground:
+        """Sums of so many neighbouring frames, the last of what is left, in units of white noise's sums."""
+        return sums_of(self, count)
+
+
+class ScratchMovie(ScratchFile, Foreground):
     """Frames (T, h, w) in half precision: written in order, read in blocks.
 
     Parameters
@@ -139,16 +164,8 @@ class ScratchMovie(ScratchFile):
             self._read(frame * self._bytes + 2 * start, row)
         return values
 
-    def blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield (start, frames) in order."""
-        for start in range(0, self.n_frames, self.block_frames):
-            yield start, self.read(start, start + self.block_frames)
-
     def summed(self, count: int) -> ScratchMovie:
-        """Sums of so many neighbouring frames, the last of what is left, in units of white noise's sums.
-
-        Made when they are first asked for, and kept as long as the movie stays as it is.
-        """
+        """As any foreground's; made when first asked for, and kept while the movie stays as it is."""
         with self._summing:
             if count not in self._sums:
                 self._sums[count] = sums_of(self, count, self._folder)
@@ -164,30 +181,6 @@ class ScratchMovie(ScratchFile):
         if hasattr(self, "_sums"):
             self._forget_sums()
         super().close()
-
-
-class Foreground(Protocol):
-    """A movie (T, h, w) in units of its noise, read in pieces: a :class:`ScratchMovie`, or its twin."""
-
-    size: tuple[int, int]
-    n_frames: int
-    block_frames: int
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Frames [start, stop), float32 (n, h, w)."""
-        ...
-
-    def read_rows(self, start: int, stop: int, top: int, bottom: int) -> Tensor:
-        """Rows [top, bottom) of frames [start, stop), float32 (n, bottom - top, w)."""
-        ...
-
-    def blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield (start, frames) in order."""
-        ...
-
-    def summed(self, count: int) -> Foreground:
-        """Sums of so many neighbouring frames, in units of white noise's sums."""
-        ...
 
 
 def sums_of(movie: Foreground, count: int, folder: Path | str | None = None) -> ScratchMovie:

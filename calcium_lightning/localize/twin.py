@@ -11,7 +11,6 @@ Knows a movie and a detector.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -23,10 +22,11 @@ from torch import Tensor
 from calcium_lightning.core.pieces import cores
 from calcium_lightning.core.progress import quiet
 from calcium_lightning.localize.finder import CellFinder, FoundCells
+from calcium_lightning.localize.plain import wanders
 from calcium_lightning.localize.scratch import Foreground
 
 
-class Twin:
+class Twin(Foreground):
     """A foreground upside down, computed as it is read.
 
     Parameters
@@ -53,11 +53,6 @@ class Twin:
         if self.given_up.is_set():
             raise CancelledError
         return self.movie.read_rows(start, stop, top, bottom).neg_()
-
-    def blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield (start, frames) in order."""
-        for start in range(0, self.n_frames, self.block_frames):
-            yield start, self.read(start, start + self.block_frames)
 
     def summed(self, count: int) -> Twin:
         """Sums of so many neighbouring frames, in units of white noise's sums."""
@@ -97,7 +92,7 @@ def find_both(finder: CellFinder) -> tuple[FoundCells, FoundCells]:
 
 def _decoys(finder: CellFinder, given_up: Event | None = None) -> FoundCells:
     settings = replace(finder.settings, residual_searches=0)
-    movie = finder.told.rest.result() if finder.deconvolver.wander > 1 else finder.movie
+    movie = finder.told.rest.result() if wanders(finder.deconvolver.wander) else finder.movie
     return CellFinder(
         Twin(movie, given_up),
         finder.demixer.noise,
