@@ -46,7 +46,8 @@ class RegisteredSummary:
             list(pairwise(np.round(np.linspace(0, length, count + 1)).astype(int)))
             for length, count in zip(frames.shape[1:], tiles.shape[1:3], strict=True)
         )
-        # Integers are summed as the integers they are, and never by more than a few frames at a time.
+        # Integers are summed as the integers they are, and never by more than a few frames at a time; one by
+        # one, since gathering those that moved alike would copy them, which takes three times as long.
         exact = np.dtype(np.float64 if frames.dtype.kind == "f" else np.uint32)
         for few in range(0, len(frames), FEW):
             part = slice(few, few + FEW)
