@@ -248,17 +248,12 @@ def _register(parts: Parts) -> None:
 
 def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     import hydra
-    from hydra._internal import hydra as internal
     from hydra.errors import HydraException
-
-    from calcium_lightning.command.composing import Composer
 
     job = Task(name, main)
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    composer = vars(internal)["ConfigLoaderImpl"]
     sys.argv = [f"calcium_lightning.{name}", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report
-    vars(internal)["ConfigLoaderImpl"] = Composer
     failed: JobFailed | None = None
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
@@ -278,7 +273,6 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
         raise InputError(f"{name}: its arguments make no config ({reason(error)})") from error
     finally:
         sys.argv = argv
-        vars(internal)["ConfigLoaderImpl"] = composer
         if full_error is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:

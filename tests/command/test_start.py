@@ -347,3 +347,15 @@ def test_output_that_is_closed_takes_nothing_away(monkeypatch):
     seen = []
     assert run_main(lambda cfg: seen.append(sys.stdout.isatty()), "session=a.h5", "output=b.h5") == 0
     assert seen == [False]
+
+
+def test_a_config_of_the_users_own_may_ask_for_several_jobs(tmp_path):
+    file = tmp_path / "mine/run/several.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "# @package hydra\ndefaults: [folder]\nmode: MULTIRUN\nsweeper: {params: {cell_diameter: '7,9'}}\n"
+    )
+    seen = []
+    arguments = ["--config-dir", "mine", "session=a.h5", "run=several"]
+    assert cli.run("extract", lambda cfg: seen.append(cfg.cell_diameter), arguments) == 0
+    assert seen == [7, 9]
