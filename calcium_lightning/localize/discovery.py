@@ -15,7 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-#: the decoys' upper share that the tail of chance is fitted to, and how many it takes at least
+#: the decoys' upper share that the tail of chance is fitted to, and how many it takes at least, but no more
+#: than the upper half: how bad the worst are says nothing of how good chance gets
 TAIL, LEAST_TAIL = 0.25, 5
 #: folds of the cross-validation, and rounds of choosing examples and learning from them
 FOLDS, ROUNDS = 5, 5
@@ -177,7 +178,7 @@ def expected_false(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
         return np.ones(len(score))
     chance = np.sort(chance)
     above = count - np.searchsorted(chance, score, side="left").astype(float)
-    number = min(count, max(LEAST_TAIL, round(TAIL * count)))
+    number = max(min(LEAST_TAIL, (count + 1) // 2), round(TAIL * count))
     start = chance[count - number - 1] if count > number else chance[0]
     mean = max(float((chance[count - number :] - start).mean()), 1e-9)
     tail = number * np.exp(-np.maximum(score - start, 0) / mean)

@@ -115,6 +115,13 @@ def test_the_better_the_score_the_less_is_expected_to_be_false(
         assert ((part >= 0) & (part <= 1)).all()
 
 
+def test_how_bad_the_worst_of_a_few_decoys_are_says_nothing_of_how_good_chance_gets() -> None:
+    cells, best = np.linspace(4.1, 5.6, 21), np.array([1.4, 0.3, -0.7, -1.4])
+    usual, worse = (np.append(best, worst) for worst in ([-2.0, -3.0], [-8.0, -12.0]))
+    np.testing.assert_array_equal(expected_false(cells, worse), expected_false(cells, usual))
+    assert (q_values(cells, worse)[0] < 0.01).all()
+
+
 @pytest.mark.parametrize(("cells", "false"), [(11, 40), (60, 30), (5, 200)])
 def test_a_few_cells_among_many_false_targets_are_each_as_sure_as_all_of_them(cells: int, false: int) -> None:
     """The mean of the local rates of the best is their rate: a few cells aren't doubted for the rest."""
