@@ -49,6 +49,11 @@ def barriers(page: Any) -> list[str]:
     found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found]
 
+#: what Python itself says in a process whose parent was killed between starting it and telling it what to do
+ORPHANED = re.compile(
+    r"Traceback \(most recent call last\):\n(?:  .*\n)*?.*in spawn_main\n(?:  .*\n)*EOFError: Ran out of input\n"
+)
+
 
 class Served:
     """``curate`` as a user starts it, in a process of its own.
@@ -79,7 +84,8 @@ class Served:
         if self.process.poll() is None:
             self.process.send_signal(how)
         with contextlib.suppress(ValueError):  # it was asked before
-            self.errors += self.process.communicate(timeout=60)[1]
+            told = self.process.communicate(timeout=60)[1]
+            self.errors += ORPHANED.sub("", told) if how == signal.SIGKILL else told
         return self.process.returncode
 
 
