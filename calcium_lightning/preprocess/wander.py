@@ -2,8 +2,9 @@
 
 Compression, denoising and binning leave noise that is alike in neighbouring frames and pixels: it wanders
 slowly, in blobs. The difference of neighbouring frames doesn't see it, a cell and the time of a transient do.
-How much more they see than they would of white noise is measured where the recording is quiet. Knows prepared
-sessions; knows nothing of cells that were found.
+How much more they see than they would of white noise is measured where the recording is quiet. Many slow
+cells leave no place quiet, and wander as slowly; but noise that is alike neither in neighbouring pixels nor
+in neighbouring frames is white. Knows prepared sessions; knows nothing of cells that were found.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ TRANSIENT_S = 0.5
 PAIRS = 16
 #: share of the field that is taken for quiet: where cells, neuropil and motion change least
 QUIET = 0.05
-#: factors below this can't be told from what many slow cells do all over a field of white noise
+#: factors below this can't be told from what cells do all over a field of white noise
 LEAST = 1.2
+#: so much more of noise that is alike in neighbouring frames do differences over two frames show
+LEAST_NEXT = 1.1
 #: standard deviation of the blur over the estimates of single pixels, network pixels
 BLUR = 3.0
 
@@ -70,32 +73,36 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
     if last < 0:
         return Wander()
     starts = np.unique(np.linspace(0, last, PAIRS).astype(int))
-    plain, slow, broad = [], [], []
+    plain, slow, broad, further = [], [], [], []
 
-    def look(part: tuple[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def look(part: tuple[int, np.ndarray]) -> tuple[np.ndarray, ...]:
         start, frames = part
         block = torch.from_numpy(frames.astype(np.float32)).to(device)
         detail = prepared.high_pass(prepared.resample(block, start))
         steps = torch.diff(detail, dim=0).cpu()
+        apart = (detail[2:] - detail[:-2]).cpu() if length > 1 else steps
         # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
-        wide, single = (_middle(part.abs_().numpy()) for part in (_over_cells(steps), steps))
+        wide, single, two = (_middle(part.abs().numpy()) for part in (_over_cells(steps), steps, apart))
         slow = (detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5
-        return single, slow.numpy(), wide
+        return single, slow.numpy(), wide, two
 
     read = ((int(start), prepared.session.frames(int(start), int(start) + 2 * length)) for start in starts)
     with progress("noise in time and space", len(starts), "times") as advance:
-        for frame, mean, wide in in_order(look, read):
+        for frame, mean, wide, two in in_order(look, read):
             plain.append(frame)
             slow.append(mean)
             broad.append(wide)
+            further.append(two)
             advance(1)
-    single, in_time, in_field = (_typical(stack) for stack in (plain, slow, broad))
+    single, in_time, in_field, beyond = (_typical(stack) for stack in (plain, slow, broad, further))
     known = prepared.seen.numpy() > 0.5
     known &= single > 1e-3 * np.median(single)
     if not known.any():
         return Wander()
-    time = _quiet(in_time[known] / single[known])
-    return Wander(time, _quiet(in_field[known] / single[known] / white_ratio(prepared)))
+    field = _quiet(in_field[known] / single[known] / white_ratio(prepared), LEAST)
+    if field == 1 and _quiet(beyond[known] / single[known], LEAST_NEXT) == 1:
+        return Wander()
+    return Wander(_quiet(in_time[known] / single[known], LEAST), field)
 
 
 def white_ratio(prepared: Prepared, frames: int = 8) -> float:
@@ -126,6 +133,7 @@ def _typical(stack: list[np.ndarray]) -> np.ndarray:
     return gaussian_filter(_middle(np.stack(stack)), BLUR, mode="nearest")
 
 
-def _quiet(ratio: np.ndarray) -> float:
+def _quiet(ratio: np.ndarray, least: float) -> float:
+    """A factor where the recording is quiet; 1 where it is less than can be told."""
     factor = float(np.quantile(ratio, QUIET))
-    return factor if factor >= LEAST else 1.0
+    return factor if factor >= least else 1.0

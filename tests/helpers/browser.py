@@ -49,6 +49,7 @@ def barriers(page: Any) -> list[str]:
     found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found]
 
+
 #: what Python itself says in a process whose parent was killed between starting it and telling it what to do
 ORPHANED = re.compile(
     r"Traceback \(most recent call last\):\n(?:  .*\n)*?.*in spawn_main\n(?:  .*\n)*EOFError: Ran out of input\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,35 @@ def test_a_few_bright_cells_are_no_noise(tmp_path, white):
         white = white + 20 * blob * (np.arange(LENGTH) % 60 < 12)[:, None, None]
     found = estimate_wander(prepared(tmp_path, white, correlated_noise=False))
     assert found.both < 1.15
+
+
+def slow_everywhere(white: np.ndarray, height: float) -> np.ndarray:
+    """White noise, and cells of slow activity that leave no place quiet."""
+    random = np.random.default_rng(1)
+    starts = random.random((LENGTH, 9, 11)) < 0.08
+    courses = lfilter([1], [1, -np.exp(-1 / (1.5 * FPS))], starts, axis=0)
+    cells = np.zeros_like(white)
+    cells[:, 4::8, 4::8] = courses
+    return white + height * gaussian_filter(cells, (0, 3.4, 3.4))
+
+
+def test_slow_cells_that_leave_no_place_quiet_are_no_noise(tmp_path, white):
+    found = estimate_wander(prepared(tmp_path, slow_everywhere(white, 70), correlated_noise=False))
+    assert (found.time, found.field) == (1, 1)
+
+
+def test_among_slow_cells_noise_is_told_by_the_next_frames(tmp_path, white):
+    """A running mean of two frames: it is alike over one frame, but not over two."""
+    noise = slow_everywhere(white, 20)
+    found = estimate_wander(prepared(tmp_path, noise[1:] + noise[:-1], correlated_noise=False))
+    assert found.time > 1.8
+    assert found.field == 1
+
+
+def test_few_frames_in_a_second(tmp_path, white):
+    session = prepared(tmp_path, white, correlated_noise=False)
+    found = estimate_wander(replace(session, fps=1.5))
+    assert (found.time, found.field) == (1, 1)
 
 
 def test_the_noise_of_a_session_counts_it(tmp_path, white):
