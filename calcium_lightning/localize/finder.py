@@ -32,7 +32,7 @@ from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.merge import Merger, MergeSettings
 from calcium_lightning.localize.neuropil import NeuropilSettings
 from calcium_lightning.localize.patches import Patches, Surround, concatenate, gaussian_patches
-from calcium_lightning.localize.plain import noise_limited, plain, squeezed
+from calcium_lightning.localize.plain import noise_limited, plain, squeezed, wanders
 from calcium_lightning.localize.quality import QualitySettings
 from calcium_lightning.localize.scratch import Foreground, ScratchTraces
 from calcium_lightning.localize.split import SplitSettings, split
@@ -284,7 +284,10 @@ class CellFinder:
         localizations = StoredLocalizations(self.movie.size, every).extend(self.detect(self.movie, every))
         # Where pictures of one cell differ, two are told apart only farther from each other.
         settings = self.settings.within(self.movie.n_frames)
-        scatter = self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather)
+        white = not wanders(self.deconvolver.wander)
+        scatter = (
+            self.lead.scatter.result() if self.lead else scatter_of(localizations, settings.gather, white)
+        )
         self.told.scatter.set_result(scatter)
         self.plain = plain(scatter, self.deconvolver.wander)
         settings = settings.wider(scatter)

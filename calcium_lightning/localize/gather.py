@@ -22,8 +22,14 @@ OVERSAMPLE = 2
 #: localisations lie about a place with this standard deviation along each axis, network pixels, in recordings
 #: that show cells as they are (minisim: 0.16 to 0.24); where it is more, distances are so many times larger
 SCATTER = 0.24
+#: half of a round Gaussian lies within so many standard deviations
+HALF = math.sqrt(2 * math.log(2))
 #: rounds in which places and scatter are found by each other
 SCATTER_ROUNDS = 3
+#: where noise is white, they lie farther than so many times their own standard errors if pictures differ
+BEYOND_ERRORS = 1.15
+#: localisations that tell that, about: memory doesn't grow with the recording
+ENOUGH = 300_000
 #: frames of a movie, and the share of the least number of localisations that is asked for in it
 FEWER_LOCALIZATIONS = ((100.0, 300.0), (2 / 3, 1.0))
 #: so few places don't tell: each could be two cells
@@ -103,12 +109,24 @@ def gather(localizations: StoredLocalizations, settings: GatherSettings | None =
     return _thin(centers[keep][order], settings.separation)
 
 
-def scatter_of(localizations: StoredLocalizations, settings: GatherSettings | None = None) -> float:
+def scatter_of(
+    localizations: StoredLocalizations, settings: GatherSettings | None = None, white: bool = False
+) -> float:
     """How many times farther than :data:`SCATTER` localisations lie from their places, at least 1.
 
     Pictures of one cell differ where frames were stretched one by one, resampled, denoised or squeezed.
-    Places depend on the scatter and it on them, so each is found again with the other. Half of a round
-    Gaussian lies within 1.18 standard deviations; localisations in nobody's reach aren't asked.
+    Places depend on the scatter and it on them, so each is found again with the other.
+    Localisations in nobody's reach aren't asked.
+
+    Parameters
+    ----------
+    localizations : StoredLocalizations
+        Singly kept where ``white``.
+    settings : GatherSettings, optional
+        How places are found.
+    white : bool
+        The movie's noise is: localisations know their errors then, and what these account for is dim cells'
+        and no scatter.
     """
     settings, factor = settings or GatherSettings(), 1.0
     points, weights = localizations.binned()
@@ -120,8 +138,23 @@ def scatter_of(localizations: StoredLocalizations, settings: GatherSettings | No
         order = np.argsort(distance)[: np.isfinite(distance).sum()]
         mass = np.cumsum(weights[order])
         median = distance[order][np.searchsorted(mass, mass[-1] / 2)]
-        factor = max(1.0, float(median) / math.sqrt(2 * math.log(2)) / SCATTER)
+        factor = max(1.0, float(median) / HALF / SCATTER)
+    if white and factor > 1 and _over_errors(localizations, centers, settings.reach) / HALF < BEYOND_ERRORS:
+        return 1.0
     return factor
+
+
+def _over_errors(localizations: StoredLocalizations, centers: np.ndarray, reach: float) -> float:
+    """Median distance of localisations from their places, in their own standard errors along an axis."""
+    ratios = [np.zeros(0)]
+    step = 1 + len(localizations) // ENOUGH
+    for part in (block[::step] for block in localizations.blocks()):
+        points = np.stack([part["y"], part["x"]], 1).astype(np.float64)
+        owner = assign(points, centers, reach)
+        mine = owner >= 0
+        error = np.hypot(part["y_std"][mine], part["x_std"][mine]) / math.sqrt(2)
+        ratios.append(np.linalg.norm(points[mine] - centers[owner[mine]], axis=1) / error)
+    return float(np.median(np.concatenate(ratios)))
 
 
 def assign(points: np.ndarray, centers: np.ndarray, reach: float) -> np.ndarray:

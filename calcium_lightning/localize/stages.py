@@ -138,9 +138,23 @@ def detect(
 
 
 def gather(
-    localizations: StoredLocalizations, fps: float, settings: LocalizeSettings | None = None
+    localizations: StoredLocalizations,
+    fps: float,
+    settings: LocalizeSettings | None = None,
+    white: bool = False,
 ) -> np.ndarray:
     """Places where localisations gather, two where they are two groups lit at different times.
+
+    Parameters
+    ----------
+    localizations : StoredLocalizations
+        From :func:`detect`.
+    fps : float
+        Frame rate, Hz.
+    settings : LocalizeSettings, optional
+        ``gather`` and ``split`` of it.
+    white : bool
+        The recording's noise is (``prepared.wander == 1``).
 
     Returns
     -------
@@ -148,7 +162,7 @@ def gather(
         (y, x), network pixels.
     """
     settings = settings or LocalizeSettings()
-    return candidates(localizations, fps, settings.wider(scatter_of(localizations, settings.gather)))
+    return candidates(localizations, fps, settings.wider(scatter_of(localizations, settings.gather, white)))
 
 
 def traces(movie: MovieLike, footprints: FootprintsLike, prepared: Prepared) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -64,6 +66,18 @@ def test_where_localisations_scatter_two_are_told_apart_only_farther_from_each_o
     assert len(gather(vague, GatherSettings().wider(factor))) == len(grid)
     few = localizations(clouds(grid[:5], 40, 2.5 * SCATTER), (80, 80))
     assert scatter_of(few) == scatter_of(localizations(np.zeros((0, 2)), (80, 80))) == 1
+
+
+def test_what_localisations_errors_account_for_is_no_scatter_where_noise_is_white():
+    grid = np.stack(np.meshgrid(np.arange(8, 80, 9.0), np.arange(8, 80, 9.0), indexing="ij"), -1).reshape(
+        -1, 2
+    )
+    vague = listed(clouds(grid, 40, 2.5 * SCATTER))
+    for share, explained in ((1.0, True), (0.7, False)):
+        error = torch.full_like(vague.y_std, share * 2.5 * SCATTER)
+        found = StoredLocalizations((80, 80)).extend([replace(vague, y_std=error, x_std=error)])
+        assert scatter_of(found) > 1.8
+        assert scatter_of(found, white=True) == (1 if explained else scatter_of(found))
 
 
 def test_few_or_improbable_localisations_make_no_candidate():
