@@ -14,8 +14,9 @@ from scipy.sparse import csr_matrix
 from calcium_lightning.core.cells import Localizations, StreamedCells, footprint_centers
 from calcium_lightning.core.scale import CELL_SIGMA
 from calcium_lightning.localize.coincidence import coincidence, lit_seconds
-from calcium_lightning.localize.finder import FoundCells, LocalizeSettings
+from calcium_lightning.localize.finder import LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
+from calcium_lightning.localize.found import FoundCells
 from calcium_lightning.localize.gather import assign
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations

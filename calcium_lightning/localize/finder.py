@@ -9,9 +9,7 @@ the traces that are kept are of all frames. Knows a movie and a detector, not wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -20,12 +18,12 @@ from torch import Tensor
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.scale import CELL_SIGMA
-from calcium_lightning.localize.activity import Kernel
 from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity, SessionActivity
 from calcium_lightning.localize.demix import LOOSE_RIDGE, RIDGE, Demixer, Model, Residual
 from calcium_lightning.localize.detect import Movie
 from calcium_lightning.localize.footprints import centroids
 from calcium_lightning.localize.forms import Forms, regressed
+from calcium_lightning.localize.found import FoundCells, Lead
 from calcium_lightning.localize.gather import GatherSettings, gather, scatter_of
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.localizations import StoredLocalizations
@@ -142,70 +140,12 @@ class LocalizeSettings:
         return replace(self, residual_searches=0)
 
 
-@dataclass
-class FoundCells:
-    """Cells at the network's scale.
-
-    Attributes
-    ----------
-    model : Model
-        Footprints (peak 1) and how the movie shows them.
-    forms : Forms
-        What the last regression of footprints made of them.
-    activity : FinalActivity
-        Traces, denoised traces, spikes, noise.
-    localizations : StoredLocalizations
-        All localisations.
-    scatter : float
-        How many times farther than usual they lie from their places.
-    among : callable, optional
-        Activity where only some of the cells (their rows, rising) exist; not known where cells were put
-        together by hand.
-    """
-
-    model: Model
-    forms: Forms
-    activity: FinalActivity
-    localizations: StoredLocalizations
-    scatter: float = 1.0
-    among: Callable[[np.ndarray], FinalActivity] | None = None
-
-    @cached_property
-    def centers(self) -> np.ndarray:
-        """Centroids of the footprints' bright parts, network pixels, (K, 2)."""
-        return centroids(self.model.footprints)
-
-
 def candidates(localizations: StoredLocalizations, fps: float, settings: LocalizeSettings) -> np.ndarray:
     """Places (K, 2) where localisations gather, network pixels: two where they are two groups."""
     centers = gather(localizations, settings.gather)
     if settings.split is None:
         return centers
     return split(localizations, centers, settings.gather.reach, fps, settings.split)
-
-
-@dataclass(frozen=True)
-class Lead:
-    """What a search tells the search of its twin, each as soon as it is known.
-
-    Attributes
-    ----------
-    scatter : Future of float
-        How many times farther than usual localisations lie from their places.
-    kernel : Future of Kernel
-        The calcium kernel that the first traces tell.
-    rest : Future of Residual
-        What the cells leave of the movie.
-    """
-
-    scatter: Future[float] = field(default_factory=Future)
-    kernel: Future[Kernel] = field(default_factory=Future)
-    rest: Future[Residual] = field(default_factory=Future)
-
-    def withdraw(self) -> None:
-        """Tell nothing more: whoever waits is woken by an error."""
-        for told in (self.scatter, self.kernel, self.rest):
-            told.cancel()
 
 
 class CellFinder:

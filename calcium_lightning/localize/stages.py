@@ -24,10 +24,11 @@ from calcium_lightning.localize.deconvolution import Deconvolver, FinalActivity
 from calcium_lightning.localize.demix import Demixer
 from calcium_lightning.localize.detect import detect as detections
 from calcium_lightning.localize.detectors.base import WindowDetector
-from calcium_lightning.localize.finder import FoundCells, LocalizeSettings, candidates
+from calcium_lightning.localize.finder import LocalizeSettings, candidates
 from calcium_lightning.localize.footprints import centroids
 from calcium_lightning.localize.foreground import write_foreground
 from calcium_lightning.localize.forms import Forms, regressed
+from calcium_lightning.localize.found import FoundCells
 from calcium_lightning.localize.gather import scatter_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations

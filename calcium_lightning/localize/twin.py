@@ -21,7 +21,8 @@ from torch import Tensor
 
 from calcium_lightning.core.pieces import cores
 from calcium_lightning.core.progress import quiet
-from calcium_lightning.localize.finder import CellFinder, FoundCells
+from calcium_lightning.localize.finder import CellFinder
+from calcium_lightning.localize.found import FoundCells
 from calcium_lightning.localize.plain import wanders
 from calcium_lightning.localize.scratch import Foreground
 

@@ -82,7 +82,7 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
         steps = torch.diff(detail, dim=0).cpu()
         apart = (detail[2:] - detail[:-2]).cpu() if length > 1 else steps
         # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
-        wide, single, two = (_middle(part.abs().numpy()) for part in (_over_cells(steps), steps, apart))
+        wide, single, two = (_middle(part.abs_().numpy()) for part in (_over_cells(steps), steps, apart))
         slow = (detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5
         return single, slow.numpy(), wide, two
 
@@ -94,13 +94,13 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
             broad.append(wide)
             further.append(two)
             advance(1)
-    single, in_time, in_field, beyond = (_typical(stack) for stack in (plain, slow, broad, further))
+    single, in_time, in_field, in_next = (_typical(stack) for stack in (plain, slow, broad, further))
     known = prepared.seen.numpy() > 0.5
     known &= single > 1e-3 * np.median(single)
     if not known.any():
         return Wander()
     field = _quiet(in_field[known] / single[known] / white_ratio(prepared), LEAST)
-    if field == 1 and _quiet(beyond[known] / single[known], LEAST_NEXT) == 1:
+    if field == 1 and _quiet(in_next[known] / single[known], LEAST_NEXT) == 1:
         return Wander()
     return Wander(_quiet(in_time[known] / single[known], LEAST), field)
 

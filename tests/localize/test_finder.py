@@ -16,8 +16,9 @@ from calcium_lightning.localize.coincidence import coincidence, lit_seconds
 from calcium_lightning.localize.demix import Residual
 from calcium_lightning.localize.detect import Movie, detect
 from calcium_lightning.localize.detectors.bandpass import BandpassDetector
-from calcium_lightning.localize.finder import CellFinder, Detect, FoundCells, LocalizeSettings
+from calcium_lightning.localize.finder import CellFinder, Detect, LocalizeSettings
 from calcium_lightning.localize.footprints import shape_of
+from calcium_lightning.localize.found import FoundCells
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.merge import MergeSettings

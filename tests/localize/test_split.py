@@ -14,7 +14,8 @@ from scipy.stats import multivariate_normal
 
 from calcium_lightning.localize import split as room
 from calcium_lightning.localize.detect import Movie
-from calcium_lightning.localize.finder import CellFinder, FoundCells, LocalizeSettings
+from calcium_lightning.localize.finder import CellFinder, LocalizeSettings
+from calcium_lightning.localize.found import FoundCells
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.mixture import FLOOR, Clouds, fit
 from calcium_lightning.localize.patches import gaussian_patches
