@@ -33,8 +33,11 @@ CHANCE = 0.05
 SIGMAS = 2.0
 #: where activity is alike, fewer events of its own than this share of what chance would make are too few
 OWN = 0.5
-#: share of :attr:`MergeSettings.close` that holds in a plain recording
-PLAIN_CLOSE = 0.7
+#: share of :attr:`MergeSettings.close` that holds in a plain recording, and least
+#: :attr:`MergeSettings.near_correlation`
+PLAIN_CLOSE, PLAIN_NEAR = 0.7, 0.75
+#: in a plain recording, in the end, so many events of its own are a cell's, however alike the rest is
+PLAIN_OWN = 3
 #: half a cell, network pixels: farther apart, none are close, however far their localisations scatter
 HALF_A_CELL = 3.0
 #: where video was squeezed, close ones must be lit alone in so many times as many seconds
@@ -55,7 +58,7 @@ class MergeSettings:
         Correlation of denoised traces that counts as the same.
     near, near_correlation : float
         Closer than this, activity need be no more alike than that while cells are sought: two pieces of one
-        cell share what lights both, and each takes noise of its own.
+        cell share what lights both, and each takes noise of its own, which is little in a plain recording.
     together : float
         In the end, activity need be no more alike than this where the weaker is hardly lit alone.
     opposed : float
@@ -71,7 +74,8 @@ class MergeSettings:
         its own, is a piece only with this correlation. None is asked for where pictures of a cell differ,
         which gives each piece an activity of its own.
     rounds : int
-        Most alternations that are added at the end, as long as two are found to be one.
+        Most alternations that are added at the end, as long as two are found to be one. In a plain recording
+        none are: each makes cells that overlap more alike, until they are taken for one.
     """
 
     distance: float = 0.9
@@ -94,7 +98,8 @@ class MergeSettings:
 
     def eased(self) -> MergeSettings:
         """The same for a plain recording, where what lies closer is told apart."""
-        return replace(self, close=self.close * PLAIN_CLOSE)
+        near = max(self.near_correlation, PLAIN_NEAR)
+        return replace(self, close=self.close * PLAIN_CLOSE, near_correlation=near, rounds=0)
 
     def strict(self) -> MergeSettings:
         """The same for squeezed video, which gives a cell's pieces a life of their own."""
@@ -168,6 +173,8 @@ class Merger:
             chance_level = SIGMAS * np.sqrt(error[stronger] * error[weaker])
             opposed = correlation < -np.maximum(self.settings.opposed, chance_level)
             same |= touching & (opposed | nothing_own | together)
+            if self.plain:
+                same &= own < PLAIN_OWN
         # The strongest decide first; a dropped cell drops nobody.
         for pair in np.argsort(-evidence[stronger], kind="stable"):
             if same[pair] and not duplicate[stronger[pair]]:
