@@ -82,6 +82,33 @@ def test_in_plain_recordings_pieces_share_activity_and_what_does_not_is_a_cell(a
     assert judged(BRIGHT, lit_with_it, apart=0.4, plain=True) == [False, True]
 
 
+def own_events(count: int) -> np.ndarray:
+    """So many events, a second each, while ``BRIGHT`` is dark."""
+    dark = np.flatnonzero(np.square(BRIGHT).reshape(-1, int(FPS)).sum(1) < 0.001 * np.square(BRIGHT).sum())
+    trace = np.zeros(LENGTH)
+    for second in dark[:: len(dark) // count][:count]:
+        trace[int(FPS) * second : int(FPS) * (second + 1)] = 2
+    return trace
+
+
+def test_in_plain_recordings_what_has_events_of_its_own_is_a_cell_however_alike_the_rest_is():
+    for number, plain, one in ((3, True, False), (2, True, True), (3, False, True)):
+        neighbour = 0.8 * BRIGHT + own_events(number)
+        assert np.corrcoef(BRIGHT, neighbour)[0, 1] > 0.8
+        assert judged(BRIGHT, neighbour, plain=plain) == [False, one]
+
+
+def test_in_plain_recordings_cells_must_be_more_alike_to_be_one_and_are_not_asked_again_at_the_end():
+    eased = MergeSettings().eased()
+    alike = BRIGHT + 0.8 * OTHER
+    assert MergeSettings().near_correlation < np.corrcoef(BRIGHT, alike)[0, 1] < eased.near_correlation
+    for settings, one in ((MergeSettings(), True), (eased, False)):
+        how = {"near_correlation": settings.near_correlation}
+        assert any(judged(BRIGHT, alike, apart=2.5, last=False, plain=True, **how)) == one
+    assert eased.rounds == 0 < MergeSettings().rounds
+    assert MergeSettings(near_correlation=0.9).eased().near_correlation == 0.9
+
+
 def test_the_closer_two_are_the_more_events_of_its_own_one_needs_and_in_plain_recordings_fewer():
     alone = np.flatnonzero(np.square(BRIGHT).reshape(-1, 20).sum(1) < 0.01)
     flashes = np.zeros((LENGTH // 20, 20))
