@@ -257,7 +257,7 @@ class CellFinder:
         forms = self._until_none_are_one(forms)
         if summed > 1:  # the last look is at all frames
             self.seeking = self.demixer, self.deconvolver
-            forms = self._until_none_are_one(self._alternate(forms.footprints, last=True))
+            forms = self._alternate(forms.footprints, last=True)
         self.explained = None
         model = self._model(forms.footprints)
         projections = self.demixer.project(model)

@@ -98,8 +98,13 @@ class MergeSettings:
 
     def eased(self) -> MergeSettings:
         """The same for a plain recording, where what lies closer is told apart."""
-        near = max(self.near_correlation, PLAIN_NEAR)
-        return replace(self, close=self.close * PLAIN_CLOSE, near_correlation=near, rounds=0)
+        return replace(
+            self,
+            close=self.close * PLAIN_CLOSE,
+            close_events=min(self.close_events, PLAIN_OWN),
+            near_correlation=max(self.near_correlation, PLAIN_NEAR),
+            rounds=0,
+        )
 
     def strict(self) -> MergeSettings:
         """The same for squeezed video, which gives a cell's pieces a life of their own."""
