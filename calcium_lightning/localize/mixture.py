@@ -7,7 +7,7 @@ group's points scatter by their own known errors and by a covariance that the gr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -24,7 +24,7 @@ SCATTER = 0.05
 #: rounds of expectation and maximisation
 ROUNDS = 60
 #: points that are fitted together, about: their figures stay in the processor's cache
-TOGETHER = 4096
+TOGETHER = 1 << 14
 #: added to a precision (yy, yx, xx): a group without points has an inverse, too
 TINY = 1e-9 * np.array([1, 0, 1])[:, None, None]
 
@@ -119,7 +119,6 @@ def fit(
     groups: int,
     starts: Sequence[float] = STARTS,
     rounds: int = ROUNDS,
-    each: Callable[[Callable[[Clouds], Mixture], Iterable[Clouds]], Iterable[Mixture]] = map,
 ) -> Mixture:
     """Fit one or two groups to every cloud.
 
@@ -135,15 +134,14 @@ def fit(
         How far from the middle two groups start, pixels.
     rounds : int
         Of expectation and maximisation.
-    each : callable
-        Calls a function with each of some clouds, in order: ``map``, or what has several cores do it.
 
     Returns
     -------
     Mixture
         The likeliest of several starts, cloud by cloud.
     """
-    found = list(each(lambda part: _fit(part, radius, groups, starts, rounds), clouds.parts()))
+    # One after the other: threads that compute with arrays as small as these wait for each other.
+    found = [_fit(part, radius, groups, starts, rounds) for part in clouds.parts()]
     if not found:
         return _fit(clouds, radius, groups, starts, rounds)
     return Mixture(
@@ -187,42 +185,57 @@ def _climb(clouds: Clouds, radius: float, centers: np.ndarray, rounds: int) -> M
     """Expectation and maximisation from given centres (2, G, K)."""
     groups, number = centers.shape[1:]
     weight = clouds.weight
-    error = np.square(clouds.errors) + FLOOR**2
+    # Symmetric matrices are (yy, yx, xx).
+    error = np.insert(np.square(clouds.errors) + FLOOR**2, 1, 0, axis=0)
     mass = np.maximum(clouds.total(weight), 1e-9)
     share = np.full((groups, number), (1 - CHANCE) / groups)
-    # Symmetric matrices are (yy, yx, xx).
     scatter = SCATTER * np.ones((3, number)) * [[1], [0], [1]]
     even = 1 / (np.pi * radius**2)
     for left in reversed(range(rounds + 1)):
         about = clouds.spread(scatter)
-        precision, determinant = _inverse(about + np.stack([error[0], 0 * weight, error[1]]))
+        precision, determinant = _inverse(about + error)
         offset = clouds.points[:, None] - clouds.spread(centers)
         pull = _apply(precision[:, None], offset)
-        density = (
-            clouds.spread(share) * np.exp(-0.5 * (offset * pull).sum(0)) / (2 * np.pi * np.sqrt(determinant))
-        )
+        height = clouds.spread(share) / (2 * np.pi * np.sqrt(determinant))
+        density = height * np.exp(-0.5 * (offset[0] * pull[0] + offset[1] * pull[1]))
         whole = density.sum(0) + clouds.spread(1 - share.sum(0)) * even
         member = density / whole
         counted = member * weight
         variance, _ = _inverse(clouds.total(counted * precision[:, None]) + TINY)
         if not left:
             break
-        centers = centers + _apply(variance, clouds.total(counted * pull))
-        share = (1 - 1e-6) * clouds.total(counted) / mass
-        # Where each point would lie without its error: its mean and covariance about the new centres.
-        y, x = _apply(
-            about[:, None], _apply(precision[:, None], clouds.points[:, None] - clouds.spread(centers))
+        step = _apply(variance, clouds.total(counted * pull))
+        centers = centers + step
+        total = clouds.total(counted)
+        share = (1 - 1e-6) * total / mass
+        # Where each point would lie without its error: its mean about the new centres, and its covariance,
+        # which is that of the group times the precision times that of the error.
+        pull -= _apply(precision[:, None], clouds.spread(step))
+        y, x = _apply(about[:, None], pull)
+        number_of = counted.sum(0)
+        spread = np.stack(
+            [
+                (counted * y * y).sum(0)
+                + number_of * error[0] * (about[0] * precision[0] + about[1] * precision[1]),
+                (counted * y * x).sum(0)
+                + number_of * error[2] * (about[0] * precision[1] + about[1] * precision[2]),
+                (counted * x * x).sum(0)
+                + number_of * error[2] * (about[1] * precision[1] + about[2] * precision[2]),
+            ]
         )
-        (ay, ax), (_, bx) = (_apply(about, _apply(precision, about[row : row + 2])) for row in (0, 1))
-        spread = np.stack([y * y + about[0] - ay, y * x + about[1] - ax, x * x + about[2] - bx])
-        scatter = clouds.total((counted * spread).sum(1)) / np.maximum(clouds.total(counted.sum(0)), 1e-9)
+        scatter = clouds.total(spread) / np.maximum(total.sum(0), 1e-9)
     return Mixture(centers, variance[[0, 2]], clouds.total(weight * np.log(whole)), member)
 
 
 def _apply(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Product of symmetric matrices (3, ...) and vectors (2, ...)."""
     (yy, yx, xx), (y, x) = matrix, vector
-    return np.stack([yy * y + yx * x, yx * y + xx * x])
+    product = np.empty((2, *np.broadcast_shapes(yy.shape, y.shape)))
+    np.multiply(yy, y, out=product[0])
+    product[0] += yx * x
+    np.multiply(yx, y, out=product[1])
+    product[1] += xx * x
+    return product
 
 
 def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

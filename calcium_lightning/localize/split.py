@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from calcium_lightning.core.pieces import in_order
 from calcium_lightning.localize.gather import assign
 from calcium_lightning.localize.localizations import RECORD, StoredLocalizations
 from calcium_lightning.localize.mixture import Clouds, fit
@@ -100,7 +99,7 @@ def split(
     if not len(centers):
         return centers
     clouds, second = _claimed(localizations, centers, reach, fps)
-    one, two = (fit(clouds, reach, groups, rounds=ROUNDS, each=in_order) for groups in (1, 2))
+    one, two = (fit(clouds, reach, groups, rounds=ROUNDS) for groups in (1, 2))
     lit, runs = turns(two.member, clouds.cloud, second, len(centers))
     number = np.maximum(lit.sum(1), 1)
     repeats = np.maximum(1, clouds.sizes / number)
