@@ -16,6 +16,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from scipy.ndimage import maximum as greatest
 
 from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.registration import shift_frames
 
@@ -162,10 +163,16 @@ def _sample(count: int) -> np.ndarray:
 def _means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of some frames as they are, and registered, float64 (H, W)."""
     still, registered = np.zeros(session.shape[1:]), np.zeros(session.shape[1:])
-    for run in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1):
-        frames = torch.from_numpy(session.frames(int(run[0]), int(run[-1]) + 1).astype(np.float32))
-        still += frames.sum(0).numpy()
-        registered += shift_frames(frames, torch.from_numpy(shifts[run]).float()).sum(0).numpy()
+    runs = np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
+
+    def sums(run: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        frames, moved = torch.from_numpy(run[0].astype(np.float32)), torch.from_numpy(run[1]).float()
+        return frames.sum(0).numpy(), shift_frames(frames, moved).sum(0).numpy()
+
+    read = ((session.frames(int(run[0]), int(run[-1]) + 1), shifts[run]) for run in runs)
+    for one, other in in_order(sums, read):
+        still += one
+        registered += other
     return still / len(index), registered / len(index)
 
 

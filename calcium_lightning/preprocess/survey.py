@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.blocks import binned
 
@@ -26,6 +27,8 @@ LINE_PIXELS = 128
 RUNS, RUN = 48, 5
 #: frames that are looked at together, about: each is judged among its neighbours
 BLOCK_FRAMES = 64
+#: among a frame's figures, whether it repeats the one before
+REPEATED = 6
 #: steps between pixels that are larger by this factor at a grid are a codec's blocks
 BLOCKS = 1.2
 
@@ -121,9 +124,38 @@ def survey(blocks: Iterable[np.ndarray], shape: tuple[int, int, int], dtype: np.
         Of a pixel.
     """
     surveyor = Surveyor(shape, dtype)
-    for block in blocks:
-        surveyor.add(block)
+    for seen in in_order(surveyor.see, surveyor.pieces(blocks)):
+        surveyor.take(seen)
     return surveyor.finish()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What some frames (n, H, W) show on their own, whatever came before.
+
+    Attributes
+    ----------
+    frames : ndarray (n, H, W)
+        They themselves.
+    lowest, highest : ndarray (H, W)
+        Over them.
+    ends : ndarray (n, 2)
+        Lowest and highest value of each.
+    figures : ndarray, float32 (n, 9)
+        Brightness, contrast, likeness, seam, its score, roughness, whether it repeats the last, bands.
+    steps : ndarray, float64 (W - 1,)
+        Mean step between columns.
+    sound : ndarray, bool (n,)
+        Whether each holds a picture like the others.
+    """
+
+    frames: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    ends: np.ndarray
+    figures: np.ndarray
+    steps: np.ndarray
+    sound: np.ndarray
 
 
 class Surveyor:
@@ -165,13 +197,31 @@ class Surveyor:
 
     def add(self, frames: np.ndarray) -> None:
         """Look at the next frames (n, H, W)."""
-        self._waiting.append(frames)
-        if sum(map(len, self._waiting)) >= BLOCK_FRAMES // 2:
-            self._flush()
+        for piece in self.pieces([frames], last=False):
+            self.take(self.see(piece))
+
+    def pieces(self, blocks: Iterable[np.ndarray], last: bool = True) -> Iterator[np.ndarray]:
+        """Yield frames that are looked at together, of blocks of them; too few wait, but at the last."""
+        for block in blocks:
+            self._waiting.append(block)
+            if sum(map(len, self._waiting)) >= BLOCK_FRAMES // 2:
+                yield from self._together()
+        if last:
+            yield from self._together()
+
+    def _together(self) -> Iterator[np.ndarray]:
+        """Yield the frames that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not sum(map(len, waiting)):
+            return
+        frames = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+        for span in _pieces(len(frames), BLOCK_FRAMES):
+            yield frames[span]
 
     def finish(self) -> Survey:
         """What was seen; there must have been a frame."""
-        self._flush()
+        for piece in self.pieces([]):
+            self.take(self.see(piece))
         if self._lowest is None or self._highest is None:
             raise ValueError("no frame was looked at")
         columns = np.concatenate(self._rows)
@@ -191,7 +241,7 @@ class Surveyor:
             seam=columns[:, 3],
             seam_score=columns[:, 4],
             rough=columns[:, 5],
-            repeated=columns[:, 6] > 0,
+            repeated=columns[:, REPEATED] > 0,
             bands=columns[:, 7:9],
             ends=np.concatenate(self._ends),
             at_ends=float(np.median(self._at_ends)) if self._at_ends else 0.0,
@@ -199,40 +249,42 @@ class Surveyor:
             block_edges=_block_edges(self._steps),
         )
 
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        frames = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
-        self._waiting = []
-        for start in _pieces(len(frames), BLOCK_FRAMES):
-            self._look(frames[start])
+    def see(self, frames: np.ndarray) -> Seen:
+        """What some frames show, which knows nothing of others: several threads may call it."""
+        brightness, contrast, likeness = self._shades(frames)
+        seam, score, rough, bands, steps = self._lines(frames)
+        figures = [brightness, contrast, likeness, seam, score, rough, _repeats(frames), bands]
+        usual = np.median(contrast)
+        return Seen(
+            frames,
+            frames.min(0),
+            frames.max(0),
+            np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
+            np.column_stack(figures).astype(np.float32),
+            steps,
+            (contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12),
+        )
 
-    def _look(self, frames: np.ndarray) -> None:
-        lowest, highest = frames.min(0), frames.max(0)
+    def take(self, seen: Seen) -> None:
+        """Add what the next frames show to what the ones before them did."""
+        frames, lowest, highest = seen.frames, seen.lowest, seen.highest
         self._changed += highest > lowest
         self._blocks += 1
         self._lowest = lowest if self._lowest is None else np.minimum(self._lowest, lowest)
         self._highest = highest if self._highest is None else np.maximum(self._highest, highest)
-        ends = np.stack([frames.min((1, 2)), frames.max((1, 2))], 1)
-        self._ends.append(ends)
+        self._ends.append(seen.ends)
         one = frames[len(frames) // 2]
         bottom, top = self._lowest.min(), self._highest.max()
         self._at_ends.append(float(((one <= bottom) | (one >= top)).mean()))
         self._negative.append(float((one < 0).mean()) if self.dtype.kind == "f" else 0.0)
-        brightness, contrast, likeness = self._shades(frames)
-        seam, score, rough, bands = self._lines(frames)
-        repeated = self._repeats(frames)
-        self._rows.append(
-            np.column_stack([brightness, contrast, likeness, seam, score, rough, repeated, bands]).astype(
-                np.float32
-            )
-        )
-        usual = np.median(contrast)
-        sound = (contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12)
+        self._steps += seen.steps
+        repeated = seen.figures[:, REPEATED]
+        repeated[0] = self._previous is not None and np.array_equal(frames[0], self._previous)
+        self._rows.append(seen.figures)
         for start in sorted(self._runs & set(range(self._count, self._count + len(frames)))):
             first = min(start - self._count, max(0, len(frames) - RUN))
             span = slice(first, first + RUN)
-            if sound[span].all() and not repeated[span][1:].any():
+            if seen.sound[span].all() and not repeated[span][1:].any():
                 self._sample(frames[span])
         self._previous = frames[-1].copy()
         self._count += len(frames)
@@ -257,20 +309,9 @@ class Surveyor:
         rows = lines.mean(2, dtype=np.float32)
         some = frames[:, :: self._row_step]
         columns = some.mean(1, dtype=np.float32)
-        if len(frames):
-            few = some[:: max(1, len(some) // 4)]
-            self._steps += _distance(few[:, :, 1:], few[:, :, :-1]).mean((0, 1), dtype=np.float64)
-        return seam, score, _roughness(jump), np.column_stack([_unusual(rows), _unusual(columns)])
-
-    def _repeats(self, frames: np.ndarray) -> np.ndarray:
-        step = 8 if min(frames.shape[1:]) >= 64 else 1
-        few = frames[:, ::step]
-        same = np.zeros(len(frames), bool)
-        same[1:] = (few[1:] == few[:-1]).all((1, 2))
-        same[0] = self._previous is not None and np.array_equal(frames[0], self._previous)
-        for index in np.flatnonzero(same[1:]) + 1 if step > 1 else ():
-            same[index] = np.array_equal(frames[index], frames[index - 1])
-        return same
+        few = some[:: max(1, len(some) // 4)]
+        steps = _distance(few[:, :, 1:], few[:, :, :-1]).mean((0, 1), dtype=np.float64)
+        return seam, score, _roughness(jump), np.column_stack([_unusual(rows), _unusual(columns)]), steps
 
     def _sample(self, frames: np.ndarray) -> None:
         values = frames.astype(np.float32)
@@ -286,6 +327,17 @@ class Surveyor:
             for lag in range(1, len(fine)):
                 self._lags[lag] += float(np.square(fine[lag:] - fine[:-lag]).mean())
                 self._lag_count[lag] += 1
+
+
+def _repeats(frames: np.ndarray) -> np.ndarray:
+    """Whether each frame (n, H, W) is the one before; of the first it isn't known."""
+    step = 8 if min(frames.shape[1:]) >= 64 else 1
+    few = frames[:, ::step]
+    same = np.zeros(len(frames), bool)
+    same[1:] = (few[1:] == few[:-1]).all((1, 2))
+    for index in np.flatnonzero(same) if step > 1 else ():
+        same[index] = np.array_equal(frames[index], frames[index - 1])
+    return same
 
 
 def _fine(frames: np.ndarray) -> np.ndarray:

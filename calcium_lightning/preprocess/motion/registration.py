@@ -8,11 +8,13 @@ Knows tensors only. What a frame shows besides the tissue (cells that light up, 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM
 from calcium_lightning.preprocess.resample import apply_separable
 
@@ -199,15 +201,19 @@ class Correlator:
         """
         # A few frames at a time: of all, there are only the spectra.
         parts = frames.split(FEW)
-        spectra = [self.transform(some) for some in parts]
-        products = torch.cat([torch.cat([self._products(a, b) for b in spectra], 1) for a in spectra])
+        spectra = list(in_order(self.transform, parts))
+
+        def likeness(some: Tensor) -> Tensor:
+            return torch.cat([self._products(some, others) for others in spectra], 1)
+
+        products = torch.cat(list(in_order(likeness, spectra)))
         norm = products.diagonal().clamp_min(0).sqrt().clamp_min(1e-12)
         nearest = (products / norm / norm[:, None]).topk(min(REFERENCE_NEIGHBOURS, len(frames)), 1)
         template = frames[nearest.indices[nearest.values.mean(1).argmax()]].mean(0)
         for _ in range(rounds):
-            shifts = torch.cat([self(some, template) for some in spectra])
+            shifts = torch.cat(list(in_order(partial(self, template=template), spectra)))
             steps = (shifts - shifts.median(0).values).split(FEW)
-            moved = (shift_frames(some, step).sum(0) for some, step in zip(parts, steps, strict=True))
+            moved = in_order(lambda part: shift_frames(*part).sum(0), zip(parts, steps, strict=True))
             template = torch.stack(list(moved)).sum(0) / len(frames)
         return template
 
