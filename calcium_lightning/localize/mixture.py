@@ -23,7 +23,7 @@ STARTS = (0.5, 1.0)
 SCATTER = 0.05
 #: rounds of expectation and maximisation
 ROUNDS = 60
-#: points that are fitted together, about: their figures stay in the processor's cache
+#: points that are fitted together, about: few calls, and their figures stay in the processor's cache
 TOGETHER = 1 << 14
 #: added to a precision (yy, yx, xx): a group without points has an inverse, too
 TINY = 1e-9 * np.array([1, 0, 1])[:, None, None]
@@ -206,24 +206,20 @@ def _climb(clouds: Clouds, radius: float, centers: np.ndarray, rounds: int) -> M
             break
         step = _apply(variance, clouds.total(counted * pull))
         centers = centers + step
-        total = clouds.total(counted)
-        share = (1 - 1e-6) * total / mass
+        counts = clouds.total(counted)
+        share = (1 - 1e-6) * counts / mass
         # Where each point would lie without its error: its mean about the new centres, and its covariance,
-        # which is that of the group times the precision times that of the error.
-        pull -= _apply(precision[:, None], clouds.spread(step))
-        y, x = _apply(about[:, None], pull)
-        number_of = counted.sum(0)
+        # which is the group's, times the precision, times the error's.
+        y, x = _apply(about[:, None], pull - _apply(precision[:, None], clouds.spread(step)))
+        y_error, x_error = counted.sum(0) * error[[0, 2]]
         spread = np.stack(
             [
-                (counted * y * y).sum(0)
-                + number_of * error[0] * (about[0] * precision[0] + about[1] * precision[1]),
-                (counted * y * x).sum(0)
-                + number_of * error[2] * (about[0] * precision[1] + about[1] * precision[2]),
-                (counted * x * x).sum(0)
-                + number_of * error[2] * (about[1] * precision[1] + about[2] * precision[2]),
+                (counted * y * y).sum(0) + (about[0] * precision[0] + about[1] * precision[1]) * y_error,
+                (counted * y * x).sum(0) + (about[0] * precision[1] + about[1] * precision[2]) * x_error,
+                (counted * x * x).sum(0) + (about[1] * precision[1] + about[2] * precision[2]) * x_error,
             ]
         )
-        scatter = clouds.total(spread) / np.maximum(total.sum(0), 1e-9)
+        scatter = clouds.total(spread) / np.maximum(counts.sum(0), 1e-9)
     return Mixture(centers, variance[[0, 2]], clouds.total(weight * np.log(whole)), member)
 
 

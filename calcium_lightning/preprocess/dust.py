@@ -165,14 +165,14 @@ def _means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.n
     still, registered = np.zeros(session.shape[1:]), np.zeros(session.shape[1:])
     runs = np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
 
-    def sums(run: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        frames, moved = torch.from_numpy(run[0].astype(np.float32)), torch.from_numpy(run[1]).float()
+    def sums(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        frames, moved = (torch.from_numpy(values.astype(np.float32)) for values in part)
         return frames.sum(0).numpy(), shift_frames(frames, moved).sum(0).numpy()
 
     read = ((session.frames(int(run[0]), int(run[-1]) + 1), shifts[run]) for run in runs)
-    for one, other in in_order(sums, read):
-        still += one
-        registered += other
+    for as_it_is, moved_back in in_order(sums, read):
+        still += as_it_is
+        registered += moved_back
     return still / len(index), registered / len(index)
 
 

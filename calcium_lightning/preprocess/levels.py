@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.glance import COARSE_SIDE
 from calcium_lightning.preprocess.motion.blocks import binned
-from calcium_lightning.preprocess.survey import COARSE_SIDE
 
 #: a step changes the brightness by at least this share, and by so many times what it usually changes by
 LEAST_STEP, STEP_SPREADS = 0.02, 12.0

@@ -9,33 +9,26 @@ reads or writes them can share its pass. Judges nothing: that is the business of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from scipy.ndimage import uniform_filter1d
 
 from calcium_lightning.core.pieces import in_order
-from calcium_lightning.core.scale import MAD_TO_STD
-from calcium_lightning.preprocess.motion.blocks import binned
+from calcium_lightning.preprocess.glance import LINE_PIXELS, FrameFigures, Glance, concatenated, glance
+from calcium_lightning.preprocess.motion.blocks import blocks as spans
 
-#: frames are averaged over squares until the longer side has about so many: noise is gone, shades stay
-COARSE_SIDE = 32
-#: lines of a frame are compared along so many pixels, about
-LINE_PIXELS = 128
 #: runs of neighbouring frames that are looked at pixel by pixel, and frames in each
 RUNS, RUN = 48, 5
 #: frames that are looked at together, about: each is judged among its neighbours
 BLOCK_FRAMES = 64
-#: among a frame's figures, whether it repeats the one before
-REPEATED = 6
 #: steps between pixels that are larger by this factor at a grid are a codec's blocks
 BLOCKS = 1.2
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What was seen of T frames of (H, W) pixels.
+class Survey(FrameFigures):
+    """What was seen of T frames of (H, W) pixels, and the figures of each of them.
 
     Attributes
     ----------
@@ -53,23 +46,6 @@ class Survey:
         Over all frames.
     changing : ndarray, float32 (H, W)
         Share of the blocks of frames in which a pixel changes its value.
-    brightness, contrast : ndarray, float32 (T,)
-        Mean of each frame, and standard deviation of its shades (noise averaged away).
-    likeness : ndarray, float32 (T,)
-        Correlation of each frame's shades with the median of its block.
-    seam : ndarray, float32 (T,)
-        How much the worst line of each frame differs from the line above, beyond the lines around it and
-        beyond what that line usually does, over the usual difference of lines.
-    seam_score : ndarray, float32 (T,)
-        The same, over its spread.
-    rough : ndarray, float32 (T,)
-        How much rougher the roughest lines of each frame are than they usually are, against the whole frame.
-    repeated : ndarray, bool (T,)
-        Whether a frame is the same as the one before, pixel by pixel.
-    bands : ndarray, float32 (T, 2)
-        Standard deviation of what the rows, and the columns, of each frame have beyond their usual mean.
-    ends : ndarray (T, 2)
-        Lowest and highest value of each frame.
     at_ends : float
         Share of a frame's pixels, usually, at either end of the recording's range.
     negative : float
@@ -87,15 +63,6 @@ class Survey:
     lowest: np.ndarray
     highest: np.ndarray
     changing: np.ndarray
-    brightness: np.ndarray
-    contrast: np.ndarray
-    likeness: np.ndarray
-    seam: np.ndarray
-    seam_score: np.ndarray
-    rough: np.ndarray
-    repeated: np.ndarray
-    bands: np.ndarray
-    ends: np.ndarray
     at_ends: float
     negative: float
     block_edges: float
@@ -124,38 +91,9 @@ def survey(blocks: Iterable[np.ndarray], shape: tuple[int, int, int], dtype: np.
         Of a pixel.
     """
     surveyor = Surveyor(shape, dtype)
-    for seen in in_order(surveyor.see, surveyor.pieces(blocks)):
+    for seen in in_order(glance, surveyor.pieces(blocks)):
         surveyor.take(seen)
     return surveyor.finish()
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What some frames (n, H, W) show on their own, whatever came before.
-
-    Attributes
-    ----------
-    frames : ndarray (n, H, W)
-        They themselves.
-    lowest, highest : ndarray (H, W)
-        Over them.
-    ends : ndarray (n, 2)
-        Lowest and highest value of each.
-    figures : ndarray, float32 (n, 9)
-        Brightness, contrast, likeness, seam, its score, roughness, whether it repeats the last, bands.
-    steps : ndarray, float64 (W - 1,)
-        Mean step between columns.
-    sound : ndarray, bool (n,)
-        Whether each holds a picture like the others.
-    """
-
-    frames: np.ndarray
-    lowest: np.ndarray
-    highest: np.ndarray
-    ends: np.ndarray
-    figures: np.ndarray
-    steps: np.ndarray
-    sound: np.ndarray
 
 
 class Surveyor:
@@ -172,9 +110,6 @@ class Surveyor:
     def __init__(self, shape: tuple[int, int, int], dtype: np.dtype) -> None:
         count, height, width = shape
         self.dtype = np.dtype(dtype)
-        self._bin = max(1, max(height, width) // COARSE_SIDE)
-        self._bin = min(self._bin, height, width)
-        self._row_step, self._column_step = max(1, height // LINE_PIXELS), max(1, width // LINE_PIXELS)
         self._runs = set(
             np.linspace(0, max(0, count - RUN), min(RUNS, max(1, count // RUN))).astype(int).tolist()
         )
@@ -182,14 +117,13 @@ class Surveyor:
         self._looked = self._pairs = 0
         self._lags, self._lag_count = np.zeros(RUN), np.zeros(RUN)
         self._unchanged: list[float] = []
-        self._ends: list[np.ndarray] = []
         self._at_ends: list[float] = []
         self._negative: list[float] = []
         self._changed = np.zeros((height, width), np.int32)
         self._blocks = 0
         self._lowest: np.ndarray | None = None
         self._highest: np.ndarray | None = None
-        self._rows: list[np.ndarray] = []
+        self._figures: list[FrameFigures] = []
         self._steps = np.zeros(width - 1)
         self._previous: np.ndarray | None = None
         self._waiting: list[np.ndarray] = []
@@ -198,7 +132,7 @@ class Surveyor:
     def add(self, frames: np.ndarray) -> None:
         """Look at the next frames (n, H, W)."""
         for piece in self.pieces([frames], last=False):
-            self.take(self.see(piece))
+            self.take(glance(piece))
 
     def pieces(self, blocks: Iterable[np.ndarray], last: bool = True) -> Iterator[np.ndarray]:
         """Yield frames that are looked at together, of blocks of them; too few wait, but at the last."""
@@ -215,18 +149,18 @@ class Surveyor:
         if not sum(map(len, waiting)):
             return
         frames = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
-        for span in _pieces(len(frames), BLOCK_FRAMES):
-            yield frames[span]
+        for start, stop in spans(len(frames), BLOCK_FRAMES):
+            yield frames[start:stop]
 
     def finish(self) -> Survey:
         """What was seen; there must have been a frame."""
         for piece in self.pieces([]):
-            self.take(self.see(piece))
+            self.take(glance(piece))
         if self._lowest is None or self._highest is None:
             raise ValueError("no frame was looked at")
-        columns = np.concatenate(self._rows)
         looked, pairs = max(1, self._looked), max(1, self._pairs)
         return Survey(
+            **vars(concatenated(self._figures)),
             dtype=self.dtype,
             mean=(self._total / looked).astype(np.float32),
             noise=np.sqrt(self._square / pairs / 2).astype(np.float32),
@@ -235,52 +169,26 @@ class Surveyor:
             lowest=self._lowest,
             highest=self._highest,
             changing=(self._changed / self._blocks).astype(np.float32),
-            brightness=columns[:, 0],
-            contrast=columns[:, 1],
-            likeness=columns[:, 2],
-            seam=columns[:, 3],
-            seam_score=columns[:, 4],
-            rough=columns[:, 5],
-            repeated=columns[:, REPEATED] > 0,
-            bands=columns[:, 7:9],
-            ends=np.concatenate(self._ends),
             at_ends=float(np.median(self._at_ends)) if self._at_ends else 0.0,
             negative=float(np.mean(self._negative)) if self._negative else 0.0,
             block_edges=_block_edges(self._steps),
         )
 
-    def see(self, frames: np.ndarray) -> Seen:
-        """What some frames show, which knows nothing of others: several threads may call it."""
-        brightness, contrast, likeness = self._shades(frames)
-        seam, score, rough, bands, steps = self._lines(frames)
-        figures = [brightness, contrast, likeness, seam, score, rough, _repeats(frames), bands]
-        usual = np.median(contrast)
-        return Seen(
-            frames,
-            frames.min(0),
-            frames.max(0),
-            np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
-            np.column_stack(figures).astype(np.float32),
-            steps,
-            (contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12),
-        )
-
-    def take(self, seen: Seen) -> None:
+    def take(self, seen: Glance) -> None:
         """Add what the next frames show to what the ones before them did."""
         frames, lowest, highest = seen.frames, seen.lowest, seen.highest
         self._changed += highest > lowest
         self._blocks += 1
         self._lowest = lowest if self._lowest is None else np.minimum(self._lowest, lowest)
         self._highest = highest if self._highest is None else np.maximum(self._highest, highest)
-        self._ends.append(seen.ends)
         one = frames[len(frames) // 2]
         bottom, top = self._lowest.min(), self._highest.max()
         self._at_ends.append(float(((one <= bottom) | (one >= top)).mean()))
         self._negative.append(float((one < 0).mean()) if self.dtype.kind == "f" else 0.0)
         self._steps += seen.steps
-        repeated = seen.figures[:, REPEATED]
+        repeated = seen.figures.repeated.copy()
         repeated[0] = self._previous is not None and np.array_equal(frames[0], self._previous)
-        self._rows.append(seen.figures)
+        self._figures.append(replace(seen.figures, repeated=repeated))
         for start in sorted(self._runs & set(range(self._count, self._count + len(frames)))):
             first = min(start - self._count, max(0, len(frames) - RUN))
             span = slice(first, first + RUN)
@@ -288,30 +196,6 @@ class Surveyor:
                 self._sample(frames[span])
         self._previous = frames[-1].copy()
         self._count += len(frames)
-
-    def _shades(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        height, width = (side // self._bin * self._bin for side in frames.shape[1:])
-        coarse = binned(frames[:, :height, :width], self._bin).reshape(len(frames), -1)
-        brightness = coarse.mean(1, dtype=np.float64)
-        coarse = coarse - brightness[:, None].astype(np.float32)
-        contrast = np.sqrt(np.square(coarse).mean(1))
-        typical = np.median(coarse[contrast >= np.median(contrast)], 0)
-        scale = contrast * np.sqrt(np.square(typical).mean())
-        likeness = np.divide(
-            coarse @ typical / len(typical), scale, out=np.zeros(len(frames), np.float32), where=scale > 0
-        )
-        return brightness, contrast, likeness
-
-    def _lines(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
-        lines = np.ascontiguousarray(frames[:, :, :: self._column_step])
-        jump = _distance(lines[:, 1:], lines[:, :-1]).mean(2, dtype=np.float32)
-        seam, score = _seams(jump)
-        rows = lines.mean(2, dtype=np.float32)
-        some = frames[:, :: self._row_step]
-        columns = some.mean(1, dtype=np.float32)
-        few = some[:: max(1, len(some) // 4)]
-        steps = _distance(few[:, :, 1:], few[:, :, :-1]).mean((0, 1), dtype=np.float64)
-        return seam, score, _roughness(jump), np.column_stack([_unusual(rows), _unusual(columns)]), steps
 
     def _sample(self, frames: np.ndarray) -> None:
         values = frames.astype(np.float32)
@@ -329,76 +213,11 @@ class Surveyor:
                 self._lag_count[lag] += 1
 
 
-def _repeats(frames: np.ndarray) -> np.ndarray:
-    """Whether each frame (n, H, W) is the one before; of the first it isn't known."""
-    step = 8 if min(frames.shape[1:]) >= 64 else 1
-    few = frames[:, ::step]
-    same = np.zeros(len(frames), bool)
-    same[1:] = (few[1:] == few[:-1]).all((1, 2))
-    for index in np.flatnonzero(same) if step > 1 else ():
-        same[index] = np.array_equal(frames[index], frames[index - 1])
-    return same
-
-
 def _fine(frames: np.ndarray) -> np.ndarray:
     """Frames (n, H, W) less the mean of 3 x 3 pixels, without their borders."""
     rows = frames[:, :-2] + frames[:, 1:-1] + frames[:, 2:]
     mean = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9
     return frames[:, 1:-1, 1:-1] - mean
-
-
-def _pieces(count: int, size: int) -> Iterator[slice]:
-    """Slices of about ``size``; no short one at the end."""
-    number = max(1, round(count / size))
-    edges = [round(i * count / number) for i in range(number + 1)]
-    for start, stop in pairwise(edges):
-        yield slice(start, stop)
-
-
-def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Absolute difference, of the same type."""
-    if first.dtype.kind == "f":
-        return np.abs(first - second)
-    return np.maximum(first, second) - np.minimum(first, second)
-
-
-def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Seams of frames from the differences between their neighbouring lines (n, lines): (n,) and (n,).
-
-    Optics blur whatever is real over some lines: a difference that neither the lines around have, nor that
-    line in other frames, is a seam of two pictures.
-    """
-    count, lines = jump.shape
-    if lines < 8 or count < 3:
-        return np.zeros(count), np.zeros(count)
-    padded = np.pad(jump, ((0, 0), (3, 3)), mode="reflect")
-    around = np.maximum.reduce([padded[:, 3 + k : 3 + k + lines] for k in (-3, -2, 2, 3)])
-    beyond = jump - around
-    beyond -= np.median(beyond, 0)
-    spread = MAD_TO_STD * np.median(np.abs(beyond)) + 1e-12
-    usual = np.median(jump) + 1e-12
-    worst = beyond.max(1)
-    return worst / usual, worst / spread
-
-
-def _roughness(jump: np.ndarray) -> np.ndarray:
-    """How much rougher three lines in a row are than usual, at most, against the rest of the frame, (n,)."""
-    count, lines = jump.shape
-    if lines < 8 or count < 3:
-        return np.ones(count)
-    floor = 0.25 * np.median(jump) + 1e-12
-    ratio = (jump + floor) / (np.median(jump, 0) + floor)
-    ratio /= np.median(ratio, 1, keepdims=True)
-    three = np.minimum(np.minimum(ratio[:, :-2], ratio[:, 1:-1]), ratio[:, 2:])
-    return three.max(1)
-
-
-def _unusual(profile: np.ndarray) -> np.ndarray:
-    """Standard deviation of what lines (n, lines) have beyond their median over frames and what is smooth."""
-    length = profile.shape[1]
-    beyond = profile - np.median(profile, 0)
-    beyond -= gaussian_filter1d(beyond, max(1.0, length / 8), axis=1, mode="nearest")
-    return beyond.std(1)
 
 
 def _block_edges(steps: np.ndarray) -> float:

@@ -1,0 +1,194 @@
+"""What a few neighbouring frames of a recording show on their own, whatever came before them.
+
+For: :mod:`~calcium_lightning.preprocess.survey`, which adds up what all of them show; several threads may
+look at a time. Judges nothing. Knows arrays only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.motion.blocks import binned
+
+#: frames are averaged over squares until the longer side has about so many: noise is gone, shades stay
+COARSE_SIDE = 32
+#: lines of a frame are compared along so many pixels, about
+LINE_PIXELS = 128
+
+
+@dataclass(frozen=True)
+class FrameFigures:
+    """A few figures of each of T frames.
+
+    Attributes
+    ----------
+    brightness, contrast : ndarray, float32 (T,)
+        Mean of each frame, and standard deviation of its shades (noise averaged away).
+    likeness : ndarray, float32 (T,)
+        Correlation of each frame's shades with the median of its block.
+    seam : ndarray, float32 (T,)
+        How much the worst line of each frame differs from the line above, beyond the lines around it and
+        beyond what that line usually does, over the usual difference of lines.
+    seam_score : ndarray, float32 (T,)
+        The same, over its spread.
+    rough : ndarray, float32 (T,)
+        How much rougher the roughest lines of each frame are than they usually are, against the whole frame.
+    repeated : ndarray, bool (T,)
+        Whether a frame is the same as the one before, pixel by pixel.
+    bands : ndarray, float32 (T, 2)
+        Standard deviation of what the rows, and the columns, of each frame have beyond their usual mean.
+    ends : ndarray (T, 2)
+        Lowest and highest value of each frame.
+    """
+
+    brightness: np.ndarray
+    contrast: np.ndarray
+    likeness: np.ndarray
+    seam: np.ndarray
+    seam_score: np.ndarray
+    rough: np.ndarray
+    repeated: np.ndarray
+    bands: np.ndarray
+    ends: np.ndarray
+
+
+def concatenated(parts: Sequence[FrameFigures]) -> FrameFigures:
+    """Those of all frames of some parts, in order."""
+    names = [field.name for field in fields(FrameFigures)]
+    return FrameFigures(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What n frames show.
+
+    Attributes
+    ----------
+    frames : ndarray (n, H, W)
+        They themselves.
+    figures : FrameFigures
+        Of each; whether the first repeats the one before isn't known.
+    lowest, highest : ndarray (H, W)
+        Over them.
+    steps : ndarray, float64 (W - 1,)
+        Mean step between neighbouring columns.
+    sound : ndarray, bool (n,)
+        Whether each holds a picture like the others.
+    """
+
+    frames: np.ndarray
+    figures: FrameFigures
+    lowest: np.ndarray
+    highest: np.ndarray
+    steps: np.ndarray
+    sound: np.ndarray
+
+
+def glance(frames: np.ndarray) -> Glance:
+    """Look at neighbouring frames (n, H, W), one or more."""
+    height, width = frames.shape[1:]
+    brightness, contrast, likeness = _shades(frames)
+    lines = np.ascontiguousarray(frames[:, :, :: max(1, width // LINE_PIXELS)])
+    some = frames[:, :: max(1, height // LINE_PIXELS)]
+    jump = _distance(lines[:, 1:], lines[:, :-1]).mean(2, dtype=np.float32)
+    seam, seam_score = _seams(jump)
+    bands = [_unusual(profile.mean(axis, dtype=np.float32)) for profile, axis in ((lines, 2), (some, 1))]
+    few = some[:: max(1, len(some) // 4)]
+    usual = np.median(contrast)
+    return Glance(
+        frames=frames,
+        figures=FrameFigures(
+            brightness=brightness.astype(np.float32),
+            contrast=contrast,
+            likeness=likeness,
+            seam=seam.astype(np.float32),
+            seam_score=seam_score.astype(np.float32),
+            rough=_roughness(jump).astype(np.float32),
+            repeated=_repeats(frames),
+            bands=np.column_stack(bands).astype(np.float32),
+            ends=np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
+        ),
+        lowest=frames.min(0),
+        highest=frames.max(0),
+        steps=_distance(few[:, :, 1:], few[:, :, :-1]).mean((0, 1), dtype=np.float64),
+        sound=(contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12),
+    )
+
+
+def _shades(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Brightness and contrast of each frame, and its likeness with the median of the more contrasted half."""
+    sides = frames.shape[1:]
+    bin_ = min(max(1, max(sides) // COARSE_SIDE), *sides)
+    height, width = (side // bin_ * bin_ for side in sides)
+    coarse = binned(frames[:, :height, :width], bin_).reshape(len(frames), -1)
+    brightness = coarse.mean(1, dtype=np.float64)
+    coarse = coarse - brightness[:, None].astype(np.float32)
+    contrast = np.sqrt(np.square(coarse).mean(1))
+    typical = np.median(coarse[contrast >= np.median(contrast)], 0)
+    scale = contrast * np.sqrt(np.square(typical).mean())
+    likeness = np.divide(
+        coarse @ typical / len(typical), scale, out=np.zeros(len(frames), np.float32), where=scale > 0
+    )
+    return brightness, contrast, likeness
+
+
+def _repeats(frames: np.ndarray) -> np.ndarray:
+    """Whether each frame (n, H, W) is the one before; of the first it isn't known."""
+    step = 8 if min(frames.shape[1:]) >= 64 else 1
+    few = frames[:, ::step]
+    same = np.zeros(len(frames), bool)
+    same[1:] = (few[1:] == few[:-1]).all((1, 2))
+    for index in np.flatnonzero(same) if step > 1 else ():
+        same[index] = np.array_equal(frames[index], frames[index - 1])
+    return same
+
+
+def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Absolute difference, of the same type."""
+    if first.dtype.kind == "f":
+        return np.abs(first - second)
+    return np.maximum(first, second) - np.minimum(first, second)
+
+
+def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Seams of frames from the differences between their neighbouring lines (n, lines): (n,) and (n,).
+
+    Optics blur whatever is real over some lines: a difference that neither the lines around have, nor that
+    line in other frames, is a seam of two pictures.
+    """
+    count, lines = jump.shape
+    if lines < 8 or count < 3:
+        return np.zeros(count), np.zeros(count)
+    padded = np.pad(jump, ((0, 0), (3, 3)), mode="reflect")
+    around = np.maximum.reduce([padded[:, 3 + k : 3 + k + lines] for k in (-3, -2, 2, 3)])
+    beyond = jump - around
+    beyond -= np.median(beyond, 0)
+    spread = MAD_TO_STD * np.median(np.abs(beyond)) + 1e-12
+    usual = np.median(jump) + 1e-12
+    worst = beyond.max(1)
+    return worst / usual, worst / spread
+
+
+def _roughness(jump: np.ndarray) -> np.ndarray:
+    """How much rougher three lines in a row are than usual, at most, against the rest of the frame, (n,)."""
+    count, lines = jump.shape
+    if lines < 8 or count < 3:
+        return np.ones(count)
+    floor = 0.25 * np.median(jump) + 1e-12
+    ratio = (jump + floor) / (np.median(jump, 0) + floor)
+    ratio /= np.median(ratio, 1, keepdims=True)
+    three = np.minimum(np.minimum(ratio[:, :-2], ratio[:, 1:-1]), ratio[:, 2:])
+    return three.max(1)
+
+
+def _unusual(profile: np.ndarray) -> np.ndarray:
+    """Standard deviation of what lines (n, lines) have beyond their median over frames and what is smooth."""
+    length = profile.shape[1]
+    beyond = profile - np.median(profile, 0)
+    beyond -= gaussian_filter1d(beyond, max(1.0, length / 8), axis=1, mode="nearest")
+    return beyond.std(1)
