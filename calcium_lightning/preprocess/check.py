@@ -108,6 +108,7 @@ class Findings:
             self._bands(),
             self._waves(),
             self._levels(),
+            self._stretch(),
             self._lossy(),
             self._saturation(),
             self._bleaching(),
@@ -118,6 +119,14 @@ class Findings:
         if self.kind == "dff" or not (reason := looks_like_dff(self.survey)):
             return ""
         return f"looks like ΔF/F, not raw counts: {reason}; if it is, ingest with kind=dff"
+
+    def _stretch(self) -> str:
+        if not is_stretched(self.survey):
+            return ""
+        return (
+            "each frame was stretched to the full range on its own: extract undoes that as far as the frames "
+            "tell by how much; save all frames with one range"
+        )
 
     def _frames(self) -> str:
         bad, total = int(self.bad.bad.sum()), self.survey.n_frames

@@ -15,11 +15,11 @@ from calcium_lightning.preprocess.field import find_field
 from . import artefacts
 
 
-def warnings(frames: np.ndarray, **more) -> str:
+def warnings(frames: np.ndarray, kind: str = "raw", **more) -> str:
     survey = artefacts.look(frames)
     view = find_field(survey, True)
     bands = find_bands(survey, view.field)
-    found = Findings(survey, "raw", view, find_bad_frames(survey, True), bands=bands, **more)
+    found = Findings(survey, kind, view, find_bad_frames(survey, True), bands=bands, **more)
     return "\n".join(found.warnings())
 
 
@@ -81,6 +81,14 @@ def test_dff_is_told_from_counts():
     counts = artefacts.look(np.rint((made.frames - low) / (high - low) * 255).astype(np.uint8))
     assert is_stretched(counts)
     assert looks_like_dff(counts) == ""
+
+
+@pytest.mark.parametrize("kind", ["raw", "dff"])
+def test_frames_that_were_stretched_one_by_one_are_said(kind: str) -> None:
+    made = artefacts.make(45, motion=0.0)
+    low, high = made.frames.min((1, 2), keepdims=True), made.frames.max((1, 2), keepdims=True)
+    assert "stretched" in warnings(np.rint((made.frames - low) / (high - low) * 255).astype(np.uint8), kind)
+    assert "stretched" not in warnings(made.stored(), kind)
 
 
 def test_motion_is_said_with_what_is_left_of_it():
