@@ -25,9 +25,9 @@ NEIGHBOURS = 15
 #: a seam is larger than the usual difference between lines, than its own spread, and than most frames' worst,
 #: by these factors
 SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
-#: lines of which several together are rougher than usual by this factor, against their frame, are noise; and
-#: by the second against most frames, where bands make all of them rough
-ROUGH, ROUGH_USUAL = 3.0, 4.0
+#: a row that is rougher than usual by this factor, against its frame, holds noise; and by the second against
+#: the roughest row of most frames. Sound frames of recordings reach 1.2 to 1.8
+ROUGH, ROUGH_USUAL = 2.0, 1.5
 #: a frame that is less than this share as like its neighbours as others are is another picture
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
 #: what befalls more than this share of the frames is how the recording is, not an accident
@@ -95,10 +95,9 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         white = (empty & (brightness > light)) | (flash & ~empty)
         black = empty & ~white
         gone = black | white
-        torn = ~gone & (survey.seam > SEAM) & (survey.seam_score > SEAM_SCORE)
         if (~gone).any():
-            torn &= survey.seam > SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95)
-        if (~gone).any():
+            least = np.maximum(SEAM, SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95, axis=0))
+            torn = ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
             torn |= ~gone & (survey.rough > max(ROUGH, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
         if alike > LEAST_LIKENESS:
             torn |= ~gone & (likeness < LIKENESS * alike)

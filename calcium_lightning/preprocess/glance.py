@@ -14,11 +14,16 @@ from scipy.ndimage import gaussian_filter1d
 
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.blocks import binned
+from calcium_lightning.preprocess.motion.blocks import blocks as spans
 
 #: frames are averaged over squares until the longer side has about so many: noise is gone, shades stay
 COARSE_SIDE = 32
 #: lines of a frame are compared along so many pixels, about
 LINE_PIXELS = 128
+#: lines of so many frames are compared at a time: they stay in the processor's cache
+CACHED = 4
+#: a pixel counts for at most so many times the usual difference from its neighbours
+CLIP = 8.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,14 @@ class FrameFigures:
         Mean of each frame, and standard deviation of its shades (noise averaged away).
     likeness : ndarray, float32 (T,)
         Correlation of each frame's shades with the median of its block.
-    seam : ndarray, float32 (T,)
+    seam : ndarray, float32 (T, 2)
         How much the worst line of each frame differs from the line above, beyond the lines around it and
-        beyond what that line usually does, over the usual difference of lines.
-    seam_score : ndarray, float32 (T,)
+        beyond what that line usually does, over the usual difference of lines. Second, differences without
+        what they have in common along the line, as where bands lie.
+    seam_score : ndarray, float32 (T, 2)
         The same, over its spread.
     rough : ndarray, float32 (T,)
-        How much rougher the roughest lines of each frame are than they usually are, against the whole frame.
+        How much rougher along itself a row of each frame is than it usually is, at most, against the frame.
     repeated : ndarray, bool (T,)
         Whether a frame is the same as the one before, pixel by pixel.
     bands : ndarray, float32 (T, 2)
@@ -95,9 +101,8 @@ def glance(frames: np.ndarray) -> Glance:
     brightness, contrast, likeness = _shades(frames)
     lines = np.ascontiguousarray(frames[:, :, :: max(1, width // LINE_PIXELS)])
     some = frames[:, :: max(1, height // LINE_PIXELS)]
-    jump = _distance(lines[:, 1:], lines[:, :-1]).mean(2, dtype=np.float32)
-    seam, seam_score = _seams(jump)
-    bands = [_unusual(profile.mean(axis, dtype=np.float32)) for profile, axis in ((lines, 2), (some, 1))]
+    rows, columns = (lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32))
+    seams = [_seams(jump) for jump in _jumps(lines, rows)]
     few = some[:: max(1, len(some) // 4)]
     usual = np.median(contrast)
     return Glance(
@@ -106,11 +111,11 @@ def glance(frames: np.ndarray) -> Glance:
             brightness=brightness.astype(np.float32),
             contrast=contrast,
             likeness=likeness,
-            seam=seam.astype(np.float32),
-            seam_score=seam_score.astype(np.float32),
-            rough=_roughness(jump).astype(np.float32),
+            seam=np.column_stack([seam for seam, _ in seams]).astype(np.float32),
+            seam_score=np.column_stack([score for _, score in seams]).astype(np.float32),
+            rough=_roughness(frames).astype(np.float32),
             repeated=_repeats(frames),
-            bands=np.column_stack(bands).astype(np.float32),
+            bands=np.column_stack([_unusual(rows), _unusual(columns)]).astype(np.float32),
             ends=np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
         ),
         lowest=frames.min(0),
@@ -155,6 +160,20 @@ def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.maximum(first, second) - np.minimum(first, second)
 
 
+def _jumps(lines: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much neighbouring lines of frames (n, H, W') with means (n, H) differ, twice (n, H - 1).
+
+    Mean absolute difference, and standard deviation along the line, to which bands add nothing.
+    """
+    absolute, without = (np.empty((len(lines), lines.shape[1] - 1), np.float32) for _ in range(2))
+    for start, stop in spans(len(lines), CACHED):
+        step = np.diff(lines[start:stop].astype(np.float32), axis=1)
+        square = np.einsum("nhw,nhw->nh", step, step) / step.shape[2]
+        without[start:stop] = np.sqrt(np.maximum(square - np.square(np.diff(means[start:stop], axis=1)), 0))
+        absolute[start:stop] = np.abs(step, out=step).mean(2)
+    return absolute, without
+
+
 def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Seams of frames from the differences between their neighbouring lines (n, lines): (n,) and (n,).
 
@@ -174,16 +193,27 @@ def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return worst / usual, worst / spread
 
 
-def _roughness(jump: np.ndarray) -> np.ndarray:
-    """How much rougher three lines in a row are than usual, at most, against the rest of the frame, (n,)."""
-    count, lines = jump.shape
-    if lines < 8 or count < 3:
+def _roughness(frames: np.ndarray) -> np.ndarray:
+    """How much rougher along itself a row is than usual, at most, against the rest of the frame, (n,).
+
+    Rows are read one after the other, and what is lost on the way is some of them, or a part of one. Bands
+    lift whole rows: they make neighbouring rows differ, but none of them rougher.
+    """
+    count, height, width = frames.shape
+    if height < 8 or width < 8 or count < 3:
         return np.ones(count)
-    floor = 0.25 * np.median(jump) + 1e-12
-    ratio = (jump + floor) / (np.median(jump, 0) + floor)
+    step = max(1, 2 * width // LINE_PIXELS)
+    left, middle, right = (frames[:, :, k : width - 2 + k : step].astype(np.float32) for k in range(3))
+    left += right
+    left *= -0.5
+    left += middle
+    bend = np.abs(left, out=left)  # of a slope it is 0, and of what optics blur it is small
+    usual = max(float(np.median(bend[:: max(1, count // 8)])), 0.25 * float(bend.mean()))
+    row = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel makes no rough row
+    floor = 0.25 * np.median(row) + 1e-12
+    ratio = (row + floor) / (np.median(row, 0) + floor)
     ratio /= np.median(ratio, 1, keepdims=True)
-    three = np.minimum(np.minimum(ratio[:, :-2], ratio[:, 1:-1]), ratio[:, 2:])
-    return three.max(1)
+    return ratio.max(1)
 
 
 def _unusual(profile: np.ndarray) -> np.ndarray:

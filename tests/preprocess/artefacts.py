@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, shift
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, shift
 
 from calcium_lightning.preprocess.survey import Survey, survey
 
@@ -170,9 +170,19 @@ def dust(made: Made, spots: int = 4) -> np.ndarray:
     return left
 
 
+#: rows that are lost on the way, and the share of their length
+LOST = {"three rows": (3, 1.0), "one row": (1, 1.0), "half a row": (1, 0.5)}
+
+
+def bands(made: Made, strength: float, width: float) -> None:
+    """Bands along rows, other ones in each frame: so strong, and smooth over so many rows."""
+    profile = gaussian_filter1d(made.random.normal(size=made.frames.shape[:2]), width, axis=1)
+    made.frames += (profile * strength / profile.std()).astype(np.float32)[:, :, None]
+
+
 def torn(made: Made, kind: str) -> np.ndarray:
     """Frames that are torn: rolled, moved sideways from some line on, or with lines of noise; which, bool (T,)."""
-    random, (height, _) = made.random, made.size
+    random, (height, width) = made.random, made.size
     hit = np.zeros(len(made.frames), bool)
     for t in random.choice(np.arange(5, len(hit) - 5), 4, replace=False):
         line = int(random.integers(height // 4, 3 * height // 4))
@@ -185,6 +195,10 @@ def torn(made: Made, kind: str) -> np.ndarray:
             part[line:] = made.frames[t - 1][: height - line]
         elif kind == "noise":
             part[line : line + 12] = random.uniform(0, 255, part[line : line + 12].shape)
+        elif kind in LOST:
+            rows, share = LOST[kind]
+            start, length = int(random.integers(0, width * (1 - share) + 1)), int(width * share)
+            part[line : line + rows, start : start + length] = random.choice([0, 255], (rows, length))
         else:
             part[line:] = 0
         hit[t] = True

@@ -19,7 +19,7 @@ def test_a_sound_recording_loses_no_frame(seed):
     assert not bad_of(artefacts.make(seed)).bad.any()
 
 
-@pytest.mark.parametrize("kind", ["rolled", "sideways", "other", "noise", "black part"])
+@pytest.mark.parametrize("kind", ["rolled", "sideways", "other", "noise", "black part", *artefacts.LOST])
 @pytest.mark.parametrize("seed", [21, 22])
 def test_torn_frames(seed, kind):
     made = artefacts.make(seed)
@@ -28,6 +28,25 @@ def test_torn_frames(seed, kind):
     np.testing.assert_array_equal(found.kinds["torn"], hit)
     np.testing.assert_array_equal(found.bad, hit)
     assert str(found) == "4 torn"
+
+
+@pytest.mark.parametrize("kind", ["rolled", "sideways", "noise", "black part", *artefacts.LOST])
+@pytest.mark.parametrize("seed", [21, 22])
+def test_torn_frames_among_moving_bands(seed, kind):
+    """As of wireless miniscopes: neighbouring rows differ by seven units in every frame."""
+    made = artefacts.make(seed)
+    artefacts.bands(made, strength=7, width=1.5)
+    hit = artefacts.torn(made, kind)
+    np.testing.assert_array_equal(bad_of(made).kinds["torn"], hit)
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_bands_and_a_sparkling_pixel_tear_no_frame(seed):
+    made = artefacts.make(seed)
+    artefacts.bands(made, strength=7, width=1.5)
+    for frame in made.frames[::7]:
+        frame[tuple(made.random.integers(0, made.size))] = 255
+    assert not bad_of(made).bad.any()
 
 
 @pytest.mark.parametrize("kind", ["black", "white", "repeated"])
