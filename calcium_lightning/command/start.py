@@ -23,6 +23,7 @@ from calcium_lightning.command.config_keys import conf_dir, default_choice, sear
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import ELSEWHERE, JobFailed, Main, Task
+from calcium_lightning.command.mode import mode_of
 from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed
 from calcium_lightning.command.schemas import SCHEMAS
@@ -152,7 +153,7 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
     ):
         arguments = [*arguments, "run=folder"]
     parts = COMMANDS.get(name, Parts())
-    _register(parts)
+    _register(name, parts)
     find_from(arguments)
     if parts.complete is not None:
         arguments = parts.complete(list(arguments))
@@ -235,13 +236,11 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return flags + overrides
 
 
-def _register(parts: Parts) -> None:
-    """Make our schemas, and what the command brings along, known to Hydra."""
+def _register(name: str, parts: Parts) -> None:
+    """Make the schema of a command, and what it brings along, known to Hydra."""
     from hydra.core.config_store import ConfigStore
 
-    store = ConfigStore.instance()
-    for command, schema in SCHEMAS.items():
-        store.store(name=f"{command}_schema", node=schema)
+    ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
     if parts.plugins is not None:
         parts.plugins()
 
@@ -256,7 +255,8 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report
     failed: JobFailed | None = None
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
+        with mode_of(arguments):
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except JobFailed as failure:
         failed = failure
     except BrokenPipeError:  # whoever read what is printed has gone

@@ -7,6 +7,7 @@ nothing of what is written.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,10 +43,12 @@ def create_file(path: Path, userblock_size: int = 0) -> Iterator[h5py.File]:
             file.output = output
             yield file
             file.close()
-        except BaseException:  # a signal may come while HDF5 opens it, too
+        except BaseException as error:
             output.abandoned = True
             if file is not None:
                 file.close()
+            else:  # a signal came while HDF5 opened it: what it has, only the frames of the error hold
+                traceback.clear_frames(error.__traceback__)
             raise
 
 
