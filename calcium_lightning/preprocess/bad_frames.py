@@ -80,6 +80,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
     black, white, torn = (np.zeros(count, bool) for _ in range(3))
     usual: dict[str, float] = {}
     contrast, brightness, likeness = survey.contrast, survey.brightness, survey.likeness
+    gone = np.zeros(count, bool)
     if raw and contrast.max() > 0:
         lively = contrast > LITTLE_CONTRAST * np.quantile(contrast, 0.9)
         typical = float(np.median(contrast[lively]))
@@ -95,14 +96,14 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         white = (empty & (brightness > light)) | (flash & ~empty)
         black = empty & ~white
         gone = black | white
-        if (~gone).any():
-            least = np.maximum(SEAM, SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95, axis=0))
-            torn = ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
-            torn |= ~gone & (survey.rough > max(ROUGH, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
         if alike > LEAST_LIKENESS:
-            torn |= ~gone & (likeness < LIKENESS * alike)
-        if torn.mean() > MOST:
-            usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
+            torn = ~gone & (likeness < LIKENESS * alike)
+    if (~gone).any():
+        least = np.maximum(SEAM, SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95, axis=0))
+        torn |= ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
+        torn |= ~gone & (survey.rough > max(ROUGH, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
+    if torn.mean() > MOST:
+        usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     repeated = survey.repeated & ~(black | white | torn)
     if raw and (share := float(repeated.mean())) > MOST:
         usual["repeated"], repeated = share, np.zeros(count, bool)

@@ -16,7 +16,10 @@ def bad_of(made: artefacts.Made) -> BadFrames:
 
 @pytest.mark.parametrize("seed", [21, 22])
 def test_a_sound_recording_loses_no_frame(seed):
-    assert not bad_of(artefacts.make(seed)).bad.any()
+    made = artefacts.make(seed)
+    assert not bad_of(made).bad.any()
+    relative = (made.frames / made.frames.mean(0) - 1).astype(np.float32)
+    assert not find_bad_frames(artefacts.look(relative), raw=False).bad.any()
 
 
 @pytest.mark.parametrize("kind", ["rolled", "sideways", "other", "noise", "black part", *artefacts.LOST])
@@ -38,6 +41,16 @@ def test_torn_frames_among_moving_bands(seed, kind):
     artefacts.bands(made, strength=7, width=1.5)
     hit = artefacts.torn(made, kind)
     np.testing.assert_array_equal(bad_of(made).kinds["torn"], hit)
+
+
+@pytest.mark.parametrize("kind", ["sideways", "other", "noise", *artefacts.LOST])
+@pytest.mark.parametrize("seed", [21, 22])
+def test_torn_frames_of_relative_fluorescence(seed, kind):
+    """Nothing is black there, but a seam is a seam."""
+    made = artefacts.make(seed)
+    hit = artefacts.torn(made, kind)
+    relative = (made.frames / made.frames.mean(0) - 1).astype(np.float32)
+    np.testing.assert_array_equal(find_bad_frames(artefacts.look(relative), raw=False).kinds["torn"], hit)
 
 
 @pytest.mark.parametrize("seed", [21, 22])
