@@ -25,9 +25,11 @@ NEIGHBOURS = 15
 #: a seam is larger than the usual difference between lines, than its own spread, and than most frames' worst,
 #: by these factors
 SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
-#: a row that is rougher than usual by this factor, against its frame, holds noise; and by the second against
-#: the roughest row of most frames. Sound frames of recordings reach 1.2 to 1.8
+#: a line that is rougher than usual by this factor, against its frame, holds noise; and by the second against
+#: the roughest line of most frames. Sound frames of recordings reach 1.2 to 1.8
 ROUGH, ROUGH_USUAL = 2.0, 1.5
+#: ... of a long line; of a short one what lights up is a larger part, and it is more by so many over its pixels
+SHORT = 20.0
 #: a frame that is less than this share as like its neighbours as others are is another picture
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
 #: what befalls more than this share of the frames is how the recording is, not an accident
@@ -101,7 +103,8 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
     if (~gone).any():
         least = np.maximum(SEAM, SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95, axis=0))
         torn |= ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
-        torn |= ~gone & (survey.rough > max(ROUGH, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
+        noisy = ROUGH + SHORT / min(survey.mean.shape)
+        torn |= ~gone & (survey.rough > max(noisy, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
     if torn.mean() > MOST:
         usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     repeated = survey.repeated & ~(black | white | torn)

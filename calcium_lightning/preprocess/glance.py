@@ -37,13 +37,14 @@ class FrameFigures:
     likeness : ndarray, float32 (T,)
         Correlation of each frame's shades with the median of its block.
     seam : ndarray, float32 (T, 2)
-        How much the worst line of each frame differs from the line above, beyond the lines around it and
-        beyond what that line usually does, over the usual difference of lines. Second, differences without
-        what they have in common along the line, as where bands lie.
+        How much the worst row of each frame differs from the row above, beyond the rows around it and
+        beyond what that row usually does, over the usual difference of rows. Second, differences without
+        what they have in common along the row, as where bands lie.
     seam_score : ndarray, float32 (T, 2)
         The same, over its spread.
     rough : ndarray, float32 (T,)
-        How much rougher along itself a row of each frame is than it usually is, at most, against the frame.
+        How much rougher along itself a row or column of each frame is than it usually is, at most, against
+        the whole frame.
     repeated : ndarray, bool (T,)
         Whether a frame is the same as the one before, pixel by pixel.
     bands : ndarray, float32 (T, 2)
@@ -101,7 +102,7 @@ def glance(frames: np.ndarray) -> Glance:
     brightness, contrast, likeness = _shades(frames)
     lines = np.ascontiguousarray(frames[:, :, :: max(1, width // LINE_PIXELS)])
     some = frames[:, :: max(1, height // LINE_PIXELS)]
-    rows, columns = (lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32))
+    rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     seams = [_seams(jump) for jump in _jumps(lines, rows)]
     few = some[:: max(1, len(some) // 4)]
     usual = np.median(contrast)
@@ -113,7 +114,7 @@ def glance(frames: np.ndarray) -> Glance:
             likeness=likeness,
             seam=np.column_stack([seam for seam, _ in seams]).astype(np.float32),
             seam_score=np.column_stack([score for _, score in seams]).astype(np.float32),
-            rough=_roughness(frames).astype(np.float32),
+            rough=np.maximum(_roughness(frames), _roughness(frames.transpose(0, 2, 1))).astype(np.float32),
             repeated=_repeats(frames),
             bands=np.column_stack([_unusual(rows), _unusual(columns)]).astype(np.float32),
             ends=np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
@@ -196,24 +197,36 @@ def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _roughness(frames: np.ndarray) -> np.ndarray:
     """How much rougher along itself a row is than usual, at most, against the rest of the frame, (n,).
 
-    Rows are read one after the other, and what is lost on the way is some of them, or a part of one. Bands
-    lift whole rows: they make neighbouring rows differ, but none of them rougher.
+    What is lost on the way from a sensor is some of its lines, or a part of one. Bands lift whole lines: they
+    make neighbouring ones differ, but none of them rougher.
     """
     count, height, width = frames.shape
     if height < 8 or width < 8 or count < 3:
         return np.ones(count)
     step = max(1, 2 * width // LINE_PIXELS)
-    left, middle, right = (frames[:, :, k : width - 2 + k : step].astype(np.float32) for k in range(3))
-    left += right
-    left *= -0.5
-    left += middle
-    bend = np.abs(left, out=left)  # of a slope it is 0, and of what optics blur it is small
-    usual = max(float(np.median(bend[:: max(1, count // 8)])), 0.25 * float(bend.mean()))
-    row = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel makes no rough row
+    few = _bends(frames[:: max(1, count // 8)], step)
+    usual = max(float(np.median(few)), 0.25 * float(few.mean()))
+    row = np.empty((count, height), np.float32)
+    for start, stop in spans(count, CACHED):
+        bend = _bends(frames[start:stop], step)
+        row[start:stop] = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel is no rough row
     floor = 0.25 * np.median(row) + 1e-12
     ratio = (row + floor) / (np.median(row, 0) + floor)
     ratio /= np.median(ratio, 1, keepdims=True)
     return ratio.max(1)
+
+
+def _bends(frames: np.ndarray, step: int) -> np.ndarray:
+    """How far pixels of rows (n, H, W) lie from the mean of the two beside them, every ``step``-th pixel.
+
+    Of a slope it is 0, and of what optics blur it is small.
+    """
+    last = frames.shape[2] - 2
+    left, middle, right = (frames[:, :, k : last + k : step].astype(np.float32) for k in range(3))
+    left += right
+    left *= -0.5
+    left += middle
+    return np.abs(left, out=left)
 
 
 def _unusual(profile: np.ndarray) -> np.ndarray:

@@ -37,7 +37,12 @@ class Made:
 
 
 def make(
-    seed: int, size: tuple[int, int] = (96, 104), count: int = 200, cells: int = 8, motion: float = 1.2
+    seed: int,
+    size: tuple[int, int] = (96, 104),
+    count: int = 200,
+    cells: int = 8,
+    motion: float = 1.2,
+    noise: float = 2,
 ) -> Made:
     """Tissue with texture and vignette that moves, cells that light up, noise."""
     random = np.random.default_rng(seed)
@@ -61,7 +66,7 @@ def make(
         for (cy, cx), bright in zip(centers + shifts[t], calcium[:, t], strict=True):
             picture = picture + bright * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * 3.4**2))
         frames[t] = picture * shade
-    frames += random.normal(size=frames.shape).astype(np.float32) * 2
+    frames += random.normal(size=frames.shape).astype(np.float32) * noise
     return Made(frames, centers, shifts, random)
 
 

@@ -54,6 +54,20 @@ def test_torn_frames_of_relative_fluorescence(seed, kind):
 
 
 @pytest.mark.parametrize("seed", [21, 22])
+def test_cells_far_above_the_noise_of_a_small_field_tear_no_frame(seed):
+    made = artefacts.make(seed, size=(36, 40), cells=6, noise=0.05)
+    assert not find_bad_frames(artefacts.look(made.frames), raw=True).bad.any()
+
+
+@pytest.mark.parametrize("kind", list(artefacts.LOST))
+def test_lines_of_a_recording_that_was_turned(kind):
+    made = artefacts.make(21)
+    hit = artefacts.torn(made, kind)
+    turned = np.ascontiguousarray(made.stored().transpose(0, 2, 1))
+    np.testing.assert_array_equal(find_bad_frames(artefacts.look(turned), raw=True).kinds["torn"], hit)
+
+
+@pytest.mark.parametrize("seed", [21, 22])
 def test_bands_and_a_sparkling_pixel_tear_no_frame(seed):
     made = artefacts.make(seed)
     artefacts.bands(made, strength=7, width=1.5)
