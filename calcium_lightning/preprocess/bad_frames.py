@@ -28,8 +28,8 @@ SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
 #: a line that is rougher than usual by this factor, against its frame, holds noise; and by the second against
 #: the roughest line of most frames. Sound frames of recordings reach 1.2 to 1.8
 ROUGH, ROUGH_USUAL = 2.0, 1.5
-#: ... of a long line; of a short one what lights up is a larger part, and it is more by so many over its pixels
-SHORT = 20.0
+#: ... of a long line: of a short one a cell is a larger part, and it is more by so many over its pixels
+SHORT = 30.0
 #: a frame that is less than this share as like its neighbours as others are is another picture
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
 #: what befalls more than this share of the frames is how the recording is, not an accident
