@@ -68,10 +68,12 @@ def test_lines_of_a_recording_that_was_turned(kind):
 
 
 @pytest.mark.parametrize("seed", [21, 22])
-def test_bands_and_a_sparkling_pixel_tear_no_frame(seed):
+@pytest.mark.parametrize("strength", [0, 7])
+@pytest.mark.parametrize("every", [7, 40])
+def test_bands_and_a_sparkling_pixel_tear_no_frame(seed, strength, every):
     made = artefacts.make(seed)
-    artefacts.bands(made, strength=7, width=1.5)
-    for frame in made.frames[::7]:
+    artefacts.bands(made, strength, width=1.5)
+    for frame in made.frames[::every]:
         frame[tuple(made.random.integers(0, made.size))] = 255
     assert not bad_of(made).bad.any()
 
