@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hydra.types import RunMode
 
 #: arguments by which configs of others come in, or the mode itself is chosen
 CHOOSING = frozenset(
@@ -38,5 +34,5 @@ def mode_of(arguments: Sequence[str]) -> Iterator[None]:
         Hydra.get_mode = composed  # type: ignore[method-assign]
 
 
-def _flags_tell(*_: object, **__: object) -> RunMode | None:
-    return None
+def _flags_tell(*_: object, **__: object) -> None:
+    """No config chooses a mode."""

@@ -26,7 +26,7 @@ NEIGHBOURS = 15
 #: by these factors
 SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
 #: a line that is rougher than usual by this factor, against its frame, holds noise; and by the second against
-#: the roughest line of most frames. Sound frames of recordings reach 1.2 to 1.8
+#: the roughest line of most frames. Of 80 recordings sound frames reach 1.3 to 1.95
 ROUGH, ROUGH_USUAL = 2.0, 1.5
 #: ... of a long line: of a short one a cell is a larger part, and it is more by so many over its pixels
 SHORT = 30.0
