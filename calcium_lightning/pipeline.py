@@ -254,7 +254,7 @@ def extract_streamed(
             package_version=package_stamp(),
             field=None if session.field.all() else session.field,
         )
-        cells = replace(cells, notes=(*_notes(session, cells), *_diameter_notes(guess, diameter, cells)))
+        cells = replace(cells, notes=(*_notes(prepared, cells), *_diameter_notes(guess, diameter, cells)))
     yield Extraction(with_gaps(cells, kept, timestamps, bridge_bad_frames), prepared)
 
 
@@ -301,11 +301,13 @@ def _repaired(session: BaseSession, settings: PreprocessSettings, field: Any) ->
     return session
 
 
-def _notes(session: BaseSession, cells: StreamedCells) -> tuple[str, ...]:
+def _notes(prepared: Prepared, cells: StreamedCells) -> tuple[str, ...]:
     """What a person should know of the recording before trusting its cells."""
+    session = prepared.session
     if not isinstance(session, RepairedSession):
         return ()
-    motion = motion_line(cells.shifts, cells.nonrigid, bool(session.view.outside.any()))
+    lens = bool(session.view.outside.any())
+    motion = motion_line(cells.shifts, cells.nonrigid, lens, prepared.motion_told)
     return (*session.findings.lines(), *([motion] if motion else []))
 
 

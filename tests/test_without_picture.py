@@ -60,6 +60,28 @@ def test_from_a_recording_with_faults_to_cells_without(run_command, tmp_path):
     assert np.isfinite(read_cells(tmp_path / "d.h5").traces).all()
 
 
+@pytest.mark.parametrize("stored", ["mean taken off", "eight bits"])
+def test_frames_whose_mean_was_taken_off_are_not_moved_at_random(run_command, tmp_path, stored: str) -> None:
+    """Such counts, or ΔF/F that was stretched to 8 bits as a whole; no picture in them stands still."""
+    made = artefacts.make(52, motion=0.0)
+    frames = (16 * (made.frames - made.frames.mean(0))).astype(np.float32)
+    if stored == "eight bits":
+        change = frames / (16 * made.frames.mean(0))
+        frames = np.rint((change - change.min()) / np.ptp(change) * 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", frames)
+    assert run_command("ingest", "input=a.tif", "output=a.h5", "fps=20").status == 0
+    done = run_command("extract", "session=a.h5", "output=c.h5", "cell_diameter=8")
+    assert done.status == 0, done.stderr
+    assert "no motion removed" in done.stdout
+    assert "brightness" not in done.stdout or stored == "eight bits"  # a mean of 0 is none
+    cells = read_cells(tmp_path / "c.h5")
+    assert not cells.shifts.any()
+    found = cells.centers[cells.accepted]
+    nearest = np.linalg.norm(found[:, None] - made.centers[None], axis=2).min(1)
+    assert len(found) >= 4
+    assert (nearest < 4).all()
+
+
 def test_dff_that_nobody_named_is_recognised(run_command, tmp_path):
     made = artefacts.make(52, motion=0.0)
     change = made.frames / made.frames.mean(0) - 1

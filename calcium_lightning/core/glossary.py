@@ -77,6 +77,11 @@ QUALITIES = {
         "different seconds that hold the trace's energy",
         "About 1 for a cell that was lit once. A single jump of the field looks so, too.",
     ),
+    "lasting": QualityWord(
+        "how long bright moments last, over what a transient would",
+        "What bright moments keep of their brightness for 0.15 s, over what the fitted transients keep: "
+        "about 1 for a cell, 0 for a flash of a frame or two.",
+    ),
     "focus": QualityWord(
         "strength within the cell over that around it",
         "Of the picture that the cell's activity explains in the frames: low for glow from outside the focal "

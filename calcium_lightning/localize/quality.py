@@ -19,6 +19,13 @@ from calcium_lightning.localize.activity import Activity, shrinkage
 
 #: smoothing of the traces whose excursions are compared, standard deviation in seconds
 SMOOTH_S = 0.2
+#: a calcium transient lasts longer than so many seconds; a flash, or a fault of a frame, may not
+BRIEF_S = 0.15
+#: only moments so many times brighter than the noise tell how long they last: dimmer ones may be those that
+#: noise has brightened
+CLEAR = 8.0
+#: where a fitted transient keeps less than this share of itself for so long, a brief one is no surprise
+SLOW = 0.4
 #: share of the frames that counts as extreme
 EXTREME = 0.002
 #: noise goes below its mean by no more than so many standard deviations in that share of the frames
@@ -80,6 +87,9 @@ class QualitySettings:
     revisits : float
         Greatest correlation of the trace with what it was when the tissue lay in the same place, where a
         codec's blocks stand still.
+    lasting: float
+        Least share of a transient's duration, as fitted, that bright moments of the trace last: a flash of
+        a frame or two is no calcium.
     """
 
     fdr: float = 0.05
@@ -91,6 +101,7 @@ class QualitySettings:
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
     revisits: float = 0.35
+    lasting: float = 0.33
 
     def __post_init__(self) -> None:
         """Refuse a rate that is none.
@@ -124,6 +135,8 @@ class TraceStatistics:
         Of the smoothed trace: above 0 for what brightens now and then, 0 for noise.
     moments : ndarray
         How many different seconds hold the denoised trace's energy.
+    lasting : ndarray
+        :func:`lasting`.
     """
 
     noise: np.ndarray
@@ -135,6 +148,7 @@ class TraceStatistics:
     gain: np.ndarray
     skewness: np.ndarray
     moments: np.ndarray
+    lasting: np.ndarray
 
     @classmethod
     def of(cls, activity: Activity, fps: float) -> TraceStatistics:
@@ -151,6 +165,7 @@ class TraceStatistics:
             gain=shrinkage(activity),
             skewness=skewness,
             moments=active_moments(denoised, fps),
+            lasting=lasting(activity, fps),
         )
 
     @classmethod
@@ -229,6 +244,38 @@ def active_moments(denoised: np.ndarray, fps: float) -> np.ndarray:
     return energy.sum(1) ** 2 / np.maximum(np.square(energy).sum(1), 1e-18)
 
 
+def lasting(activity: Activity, fps: float) -> np.ndarray:
+    """How much of their brightness bright moments keep for 0.15 s, over what the fitted transients keep.
+
+    About 1 for calcium; 0 for what flashes for a frame or two, whose fit goes on where the trace doesn't. 1
+    where nothing tells: no bright moment, or transients as short as that.
+
+    Parameters
+    ----------
+    activity : Activity
+        Of K cells.
+    fps : float
+        Hz.
+
+    Returns
+    -------
+    ndarray (K,)
+    """
+    later = max(1, int(BRIEF_S * fps))
+    if activity.traces.shape[1] <= later:
+        return np.ones(len(activity.traces))
+    bright = activity.traces[:, :-later] > CLEAR * activity.noise[:, None]
+    kept, fitted = (_kept(values, bright, later) for values in (activity.traces, activity.denoised))
+    return np.where(fitted < SLOW, 1.0, kept / np.maximum(fitted, SLOW))
+
+
+def _kept(values: np.ndarray, where: np.ndarray, later: int) -> np.ndarray:
+    """Share of some values (K, T) that is there ``later``, weighted with their squares; 0 without any."""
+    now = np.where(where, values[:, :-later], 0.0)
+    energy = np.einsum("kt,kt->k", now, now)
+    return np.einsum("kt,kt->k", now, values[:, later:]) / np.maximum(energy, 1e-18)
+
+
 def measure(
     traces: TraceStatistics,
     consistency: np.ndarray,
@@ -270,7 +317,7 @@ def measure(
     Returns
     -------
     dict of str to ndarray, float64 (K,)
-        ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness`` and ``moments``
+        ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness``, ``moments`` and ``lasting``
         (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment), ``consistency``, ``focus``,
         ``width``, ``elongation``, ``compactness``, ``localizations``, ``localized`` (localisations per
         frame), ``coincidence``, ``seen``, ``vessel``.
@@ -281,6 +328,7 @@ def measure(
         "evidence": traces.evidence,
         "skewness": traces.skewness,
         "moments": traces.moments,
+        "lasting": traces.lasting,
         "asymmetry": np.maximum(traces.high, 1e-9) / np.maximum(-traces.low, 1e-9),
         "consistency": np.asarray(consistency, float),
         "focus": np.asarray(focus, float),
@@ -339,7 +387,7 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits`` and ``companion``.
+    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits``, ``companion`` and ``lasting``.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
@@ -357,6 +405,8 @@ def accept(
     for name, most in (("revisits", settings.revisits), ("companion", 0.0)):
         if name in quality:  # older cells files don't tell
             passed &= ~(quality[name] > most)  # nor do they where it is nan: a cell that a person has made
+    if "lasting" in quality:
+        passed &= ~(quality["lasting"] < settings.lasting)
     return np.asarray(passed, bool)
 
 

@@ -213,8 +213,13 @@ class Findings:
             else ""
         )
 
+    @property
+    def _no_light(self) -> bool:
+        """Whether values aren't light, of which there is no less than none: shares of them say nothing."""
+        return self.kind == "dff" or bool(self.survey.lowest.min() < 0)
+
     def _bleaching(self) -> str:
-        if self.kind == "dff":
+        if self._no_light:
             return ""
         good = ~self.bad.bad
         brightness = self.survey.brightness[good].astype(np.float64)
@@ -232,13 +237,18 @@ class Findings:
     def _noise(self) -> str:
         field = self.view.field
         noise, light = float(np.median(self.survey.noise[field])), float(np.median(self.survey.mean[field]))
-        if self.kind == "dff" or not light > 0 or not noise > 0:
+        if self._no_light or not light > 0 or not noise > 0:
             return ""
         return f"noise {noise:.2g} of a brightness of {light:.3g} ({noise / light:.1%})"
 
 
-def motion_line(shifts: np.ndarray, nonrigid: float | None, lens: bool) -> str:
-    """What to know of the motion that was removed, (T, 2) pixels."""
+def motion_line(shifts: np.ndarray, nonrigid: float | None, lens: bool, told: bool = True) -> str:
+    """What to know of the motion that was removed, (T, 2) pixels, or why none was."""
+    if not told:
+        return (
+            "no motion removed: frames hold no lasting picture to tell it by (ΔF/F, a mean taken off, or too "
+            "dark); if the tissue moves, register the frames before their mean is taken off"
+        )
     length = np.hypot(*(shifts - np.median(shifts, 0)).T)
     removed = float(np.sqrt((length**2).mean()))
     if not removed > 0:

@@ -200,6 +200,7 @@ def prepare(
         seen=torch.ones(scale.size),
         patches=None if isinstance(motion, np.ndarray) else motion.patches,
         nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
+        motion_told=not isinstance(motion, Motion) or motion.told,
     )
     bare = replace(bare, seen=_seen(bare))
     baseline, knots, noise = _estimate_images(bare, settings, device)

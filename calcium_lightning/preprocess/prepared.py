@@ -129,6 +129,8 @@ class Prepared:
         Motion that differs over the field; ``shifts`` is then what is common to it.
     nonrigid : float, optional
         How much it differs, root mean square, session pixels; left in the frames where ``patches`` is None.
+    motion_told : bool
+        False where frames hold no picture to tell their motion by, and ``shifts`` are 0 for that.
     shade : Tensor, float32 (2, h, w), optional
         How much a shade that stands still brightens each pixel as the field moves by a session pixel.
     wander : float
@@ -150,6 +152,7 @@ class Prepared:
     held: Tensor | None = None
     patches: PatchShifts | None = None
     nonrigid: float | None = None
+    motion_told: bool = True
     shade: Tensor | None = None
     wander: float = 1.0
 

@@ -7,7 +7,14 @@ import pytest
 
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.judge import judge
-from calcium_lightning.localize.quality import QualitySettings, TraceStatistics, accept, likeness, measure
+from calcium_lightning.localize.quality import (
+    QualitySettings,
+    TraceStatistics,
+    accept,
+    lasting,
+    likeness,
+    measure,
+)
 
 
 def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) -> dict[str, np.ndarray]:
@@ -183,6 +190,47 @@ def test_localisations_are_counted_per_frame():
 
     assert scored(6, 6000) < scored(6, 1200) < scored(60, 1200)
     assert scored(6, 1200) == pytest.approx(scored(30, 6000))
+
+
+def flashing(fps: float, seconds: float, decay_s: float = 0.6) -> tuple[float, float]:
+    """How long transients last, and flashes of some seconds, which are fitted with transients."""
+    time = np.arange(int(40 * fps)) / fps
+    since = time % 10
+    fitted = 30 * np.exp(-since / decay_s)
+    flashes = np.where(since < seconds - 1e-9, 30.0, 0.0)
+    noise = np.random.default_rng(1).normal(size=(2, len(time)))
+    traces = np.stack([fitted, flashes]) + noise
+    calcium, flash = lasting(Activity(traces, np.stack([fitted] * 2), np.zeros((2, 1)), np.ones(2)), fps)
+    return float(calcium), float(flash)
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(10, 1), (20, 1), (20, 3), (30, 4)])
+def test_a_flash_of_a_few_frames_is_no_calcium(fps: float, frames: int) -> None:
+    calcium, flash = flashing(fps, frames / fps)
+    assert calcium == pytest.approx(1, abs=0.1)
+    assert abs(flash) < 0.1
+    quality = {"lasting": np.array([calcium, flash, np.nan])} | {
+        name: np.full(3, value)
+        for name, value in {
+            "fdr": 0,
+            "score": 1,
+            "contrast": 9,
+            "snr": 9,
+            "consistency": 1,
+            "focus": 9,
+        }.items()
+    }
+    quality |= {"width": np.ones(3), "localizations": np.full(3, 9)}
+    assert accept(quality).tolist() == [True, False, True]
+    assert accept(quality, QualitySettings(lasting=-1)).all()
+
+
+def test_how_long_a_flash_lasts_is_unknown_where_transients_are_as_short():
+    assert flashing(5, 0.2, decay_s=0.1) == (1, 1)  # a frame's time, and less than half is left in the next
+    dim = np.random.default_rng(0).normal(size=(1, 400))
+    assert lasting(Activity(dim, np.abs(dim), dim, np.ones(1)), 20) == 1
+    assert lasting(Activity(dim[:, :1], dim[:, :1], dim, np.ones(1)), 20) == 1
+    assert lasting(Activity(dim[:0], dim[:0], dim[:0], np.ones(0)), 20).shape == (0,)
 
 
 def test_nothing_has_no_quality_and_silence_no_good_one():

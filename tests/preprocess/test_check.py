@@ -97,3 +97,12 @@ def test_motion_is_said_with_what_is_left_of_it():
     line = motion_line(shifts, 0.2, lens=True)
     assert "0.20 px differ over the field" in line
     assert "lens's edge stands still" in line
+    assert "no motion removed" in motion_line(np.zeros((5, 2)), None, lens=False, told=False)
+
+
+def test_values_below_zero_are_no_brightness():
+    """A share of what is about 0 says nothing: "brightness falls by 259%"."""
+    made = artefacts.make(44)
+    fading = made.frames * np.linspace(1, 0.6, len(made.frames))[:, None, None]
+    assert "brightness falls by" in warnings(fading.astype(np.float32))
+    assert "brightness" not in warnings((fading - fading.mean(0)).astype(np.float32))

@@ -43,7 +43,7 @@ def estimate_motion(
     Returns
     -------
     Motion
-        With ``patches``, but where the field was asked to move as one.
+        With ``patches``, but where the field was asked to move as one, or motion isn't told.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def estimate_motion(
     with torch.inference_mode():
         estimator = RigidEstimator(session, settings, cell_diameter_px, where, advance)
         rigid = estimator.run()
+        if not rigid.told:
+            return replace(rigid, nonrigid=None)
         if rigid.lost.all():
             return rigid
         if grid is None:

@@ -140,6 +140,7 @@ class Correlator:
         usable: Tensor | None = None,
     ) -> None:
         self.size = (height, width)
+        self.cell_diameter = cell_diameter
         #: what frames are padded to: a transform of a prime length takes several times as long
         self.padded = (next_fast_len(height), next_fast_len(width, real=True))
         self.reach = tuple(max(1, min(int(max_shift * n) + 1, (n - 1) // 2)) for n in self.size)
@@ -161,6 +162,14 @@ class Correlator:
             # As gentle, and nothing at all of what lies outside.
             soft = (2 * smooth(usable, coarse) - 1).clamp(0, 1) ** 0.5
             self.taper = self.taper * usable * (soft if soft.any() else 1)
+
+    def part(self, rows: slice, columns: slice) -> Correlator:
+        """The same for a part of the field, which may move as far."""
+        usable = None if self.usable is None else self.usable[rows, columns].contiguous()
+        height, width = (len(range(n)[lines]) for n, lines in zip(self.size, (rows, columns), strict=True))
+        made = Correlator(height, width, self.cell_diameter, 0.0, self.band.device, usable)
+        made.reach = tuple(min(reach, (n - 1) // 2) for reach, n in zip(self.reach, made.size, strict=True))
+        return made
 
     def transform(self, frames: Tensor) -> Tensor:
         """Band-passed spectrum of frames (..., h, w)."""

@@ -20,6 +20,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.frames import Frames
 from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.pieces import in_order
+from calcium_lightning.preprocess.motion.agreement import tells_motion
 from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
 from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion.registration import (
@@ -82,6 +83,7 @@ class RigidEstimator:
         self.covariance = torch.zeros(2, 2, device=device)
         self.raw = getattr(session, "kind", "raw") != "dff"
         self.model: MotionModel | None = None
+        self.told = True
 
     def run(self) -> Motion:
         """Learn on a sample of the blocks, then estimate the others."""
@@ -145,6 +147,8 @@ class RigidEstimator:
         some = {i: good[i].nonzero()[::step, 0] for i in sample}
         template = self._first_template(sample, some)
         give_back_freed()
+        if not self.told:
+            return None
         learned = torch.cat([torch.arange(*self.blocks[i], device=self.device)[good[i]] for i in sample])
         self._centre(learned)
         modulated = self.raw and bool(template.quantile(0.05) > 0)
@@ -168,9 +172,10 @@ class RigidEstimator:
         return model
 
     def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
-        """Template (h, w) of some frames of the sample, and the sample's first shifts."""
+        """Template (h, w) of some frames of the sample; first shifts of all, and whether they are told."""
         few = torch.cat([self.unpacked(sample[i][some[i]]) for i in sample])
         template = self.correlate.first_template(few)
+        self.told = tells_motion(self.correlate, few, template)
 
         def place(i: int) -> None:
             self._place(slice(*self.blocks[i]), self.unpacked(sample[i]), template)
@@ -330,7 +335,7 @@ class RigidEstimator:
     def _finish(self, model: MotionModel | None) -> Motion:
         count = len(self.shifts)
         if model is None:
-            lost, template = np.ones(count, bool), np.zeros(self.size, np.float32)
+            lost, template = np.full(count, self.told), np.zeros(self.size, np.float32)
             shifts = np.zeros((count, 2), np.float32)
         else:
             lost = self.lost(0, count).cpu().numpy()
@@ -339,7 +344,7 @@ class RigidEstimator:
             shifts = repaired(shifts, lost)
         residual, std = self.misfit.cpu().numpy(), self.std.cpu().numpy() * self.binning
         residual[lost], std[lost] = np.nan, np.inf
-        return Motion(shifts, std, residual, lost, template, self.binning)
+        return Motion(shifts, std, residual, lost, template, self.binning, told=self.told)
 
 
 def filled(model: MotionModel, frames: Tensor, seen: Tensor) -> Tensor:

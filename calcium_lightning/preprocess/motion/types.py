@@ -92,11 +92,14 @@ class Motion:
     template : ndarray, float32 (h, w)
         Mean of the registered frames that were learned on, averaged over ``binning`` pixels each way.
     binning : int
-    nonrigid : float
+    nonrigid : float, optional
         How much motion differs over the field: root mean square, over field and frames, of the length of what
-        isn't common to the field, pixels. Without ``patches`` it is an estimate of what was left.
+        isn't common to the field, pixels. Without ``patches`` it is an estimate of what was left; None where
+        motion isn't told.
     patches : PatchShifts, optional
         Motion over the field, where it was asked for; ``shifts`` is then its mean over the field.
+    told : bool
+        Whether frames hold a picture to tell their motion by; ``shifts`` are 0 where they don't.
     """
 
     shifts: np.ndarray
@@ -105,5 +108,6 @@ class Motion:
     lost: np.ndarray
     template: np.ndarray
     binning: int
-    nonrigid: float = 0.0
+    nonrigid: float | None = 0.0
     patches: PatchShifts | None = None
+    told: bool = True
