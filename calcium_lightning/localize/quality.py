@@ -101,7 +101,7 @@ class QualitySettings:
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
     revisits: float = 0.35
-    lasting: float = 0.33
+    lasting: float = 0.15
 
     def __post_init__(self) -> None:
         """Refuse a rate that is none.
