@@ -40,6 +40,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.io.kind import is_session
     from calcium_lightning.io.origin import files_of, is_ingested, recording_stamp
     from calcium_lightning.io.readers.formats import open_recording
+    from calcium_lightning.io.readers.interleaved import InterleavedRecording
     from calcium_lightning.io.readers.joined import JoinedRecording
     from calcium_lightning.io.truth import read_truth
     from calcium_lightning.preprocess.examine import Examiner
@@ -72,7 +73,9 @@ def main(cfg: DictConfig) -> None:
         group, truth, output = job
         with ExitStack() as stack:
             recordings = [stack.enter_context(open_recording(item.path, **told)) for item in group]
-            recording = JoinedRecording(recordings, cfg.fps) if cfg.join else recordings[0]
+            if cfg.interleaved != 1:
+                recordings = [InterleavedRecording(one, cfg.interleaved, cfg.channel) for one in recordings]
+            recording = JoinedRecording(recordings, settings.fps) if cfg.join else recordings[0]
             if chain is not None:
                 recording = chain.recording(recording)
             known = None if truth is None else read_truth(truth, recording.shape, cfg.truth_key)
@@ -113,6 +116,8 @@ def main(cfg: DictConfig) -> None:
 def _told(cfg: DictConfig) -> dict[str, Any]:
     """What the user says of files that don't say it themselves."""
     told = {name: getattr(cfg, name) for name in ("key", "axes", "channel", "plane")}
+    if cfg.interleaved != 1:
+        told["channel"] = None  # it is one of those that take turns
     if cfg.shape is not None:  # nothing but numbers: dtype= is theirs
         told["shape"], told["dtype"] = _numbers("shape", cfg.shape, "[T,H,W] or [H,W]"), cfg.dtype
     return told
@@ -123,7 +128,7 @@ def _settings(cfg: DictConfig) -> IngestSettings:
     from calcium_lightning.io.mask import read_mask
 
     return IngestSettings(
-        fps=cfg.fps,
+        fps=None if cfg.fps is None else cfg.fps / max(1, cfg.interleaved),
         pixel_size_um=cfg.pixel_size_um,
         kind=cfg.kind,
         motion_corrected=cfg.motion_corrected,

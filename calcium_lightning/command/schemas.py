@@ -90,6 +90,9 @@ class IngestConfig:
         None, "order of an array's axes, such as tyx or tcyx (c channels, z planes), where no file says"
     )
     channel: int | None = option(None, "which of several channels, from 0")
+    interleaved: int = option(
+        1, "so many channels or planes take turns, frame by frame: channel= is which; fps= is of all frames"
+    )
     plane: int | None = option(None, "which of several planes, from 0")
     shape: Any = option(
         None, "[T,H,W] or [H,W] of a file of nothing but numbers; dtype= is then what they are"

@@ -17,6 +17,7 @@ from calcium_lightning.preprocess.dust import Dust
 from calcium_lightning.preprocess.field import FieldOfView
 from calcium_lightning.preprocess.levels import Levels
 from calcium_lightning.preprocess.survey import RUN, Survey
+from calcium_lightning.preprocess.turns import interleaved
 from calcium_lightning.preprocess.waves import Waves
 
 #: noise of neighbouring frames that is more alike than this isn't a sensor's
@@ -101,6 +102,7 @@ class Findings:
         """What is unusual, the most important first."""
         parts = [
             self._kind(),
+            self._turns(),
             self._frames(),
             self._gaps(),
             self._field(),
@@ -126,6 +128,14 @@ class Findings:
         return (
             "each frame was stretched to the full range on its own: extract undoes that as far as the frames "
             "tell by how much; save all frames with one range"
+        )
+
+    def _turns(self) -> str:
+        if self.kind == "dff" or (count := interleaved(self.survey, ~self.bad.bad)) == 1:
+            return ""
+        return (
+            f"{count} kinds of frames take turns (channels, light sources or planes): ingest each by itself, "
+            f"with interleaved={count} and channel=0 to {count - 1}"
         )
 
     def _frames(self) -> str:

@@ -45,6 +45,9 @@ def test_each_thing_is_said():
     assert "black): left out" in said
     assert "% lines" in said or "no data" in said
     assert "about 4 frames in 2 gaps, the longest 0.2 s" in said
+    both = artefacts.make(42).frames * np.resize([1.0, 0.7], 200)[:, None, None]
+    assert "2 kinds of frames take turns" in warnings(both.astype(np.uint8))
+    assert "take turns" not in warnings(both.astype(np.uint8), kind="dff")
 
 
 def test_saturation_bleaching_and_bands_are_said():
