@@ -75,7 +75,7 @@ def _recordings(place: Path, frames: np.ndarray) -> None:
         tifffile.imwrite(
             place / name / "frames.tif", frames, imagej=True, metadata={"axes": "TYX", "finterval": 0.1}
         )
-    for name in ("trial1", "trial2", "trial3", "corrected"):
+    for name in ("trial1", "trial2", "trial3", "corrected", "both"):
         tifffile.imwrite(place / f"{name}.tif", few)
     with h5py.File(place / "dff.h5", "w") as file:
         file["mov"] = (few / few.mean(0) - 1).astype(np.float32)
