@@ -148,7 +148,12 @@ class Projector:
 
     @torch.inference_mode()
     def shift_of(self, frame: Tensor) -> np.ndarray:
-        """How far the tissue is displaced in a frame (1, H, W), session pixels, float32 (1, 2)."""
+        """How far the tissue is displaced in a frame (1, H, W), session pixels, float32 (1, 2).
+
+        0 where the beginning's frames held nothing to tell it by.
+        """
+        if not self.still.motion_told:
+            return np.zeros((1, 2), np.float32)
         small = self.still.resample(frame, 0)
         found = self.correlate(self.correlate.transform(small), self.template) * self.step
         shift: np.ndarray = found.numpy().astype(np.float32)

@@ -69,6 +69,20 @@ def test_each_frame_gives_the_activity_of_cells_that_the_beginning_showed(record
     np.testing.assert_array_equal(cells.traces, offline.traces)
 
 
+def test_frames_without_a_lasting_picture_stay_where_they_are(recording):
+    """Neither the beginning's nor those that come are moved by noise, and each cell is followed."""
+    movie, traces = recording
+    change = 100 * (movie.astype(np.float32) - movie.mean(0))  # counts of 16 bits without their mean
+    online, told = run(change, search_s=0.0)
+    with online:
+        assert not any(item.shift.any() for item in told)
+        distance = cdist(CENTERS[:-1], online.centers)
+        found = np.flatnonzero(distance.min(1) < 1.5)
+        assert len(found) >= 10
+        activity = np.stack([item.activity for item in told[400:]], 1)[distance.argmin(1)]
+        assert np.median([np.corrcoef(activity[i], traces[i, 400:])[0, 1] for i in found]) > 0.95
+
+
 def test_cells_that_come_later_are_taken_up_behind_the_known_ones(recording):
     movie, _ = recording
     online, told = run(movie, search_s=12.0)
