@@ -53,7 +53,10 @@ def tells_motion(correlate: Correlator, frames: Tensor, template: Tensor) -> boo
         return correlate.usable is None or all(bool(correlate.usable[part].any()) for part in pair)
 
     def alike(pair: tuple[Part, Part]) -> bool:
-        first, second = (_shifts(correlate.part(*part), frames[:, *part], template[part]) for part in pair)
+        first, second = (
+            _shifts(correlate.part(*part), frames[:, *part].contiguous(), template[part].contiguous())
+            for part in pair
+        )
         return max(_between(first, second), _between(first, moved), _between(second, moved)) < enough
 
     halves = _halves((slice(0, height), slice(0, width)), gap)

@@ -182,7 +182,7 @@ class Correlator:
     def __call__(self, spectra: Tensor, template: Tensor) -> Tensor:
         """Shifts (n, 2), pixels, of the frames behind ``spectra`` against a template (h, w); 0 if flat."""
         ry, rx = self.reach
-        rows = torch.fft.ifft(spectra * self.transform(template).conj(), dim=1)
+        rows = torch.fft.ifft(spectra * self.transform(template).conj_physical(), dim=1)
         map_ = _around_zero(torch.fft.irfft(_around_zero(rows, ry, 1), self.padded[1], 2), rx, 2)
         best = map_.flatten(1).max(1)
         y, x = best.indices // (2 * rx + 1), best.indices % (2 * rx + 1)
