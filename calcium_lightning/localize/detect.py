@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.background import ahead
-from calcium_lightning.core.device import upload
+from calcium_lightning.core.device import has_bfloat16, upload
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.nn.coordinates import Coordinates, LocalizationBatch
@@ -138,14 +138,3 @@ def _localizer(
             return detector.localize(take_windows(frames, weights)[::stride], None, threshold)
 
     return localize
-
-
-def has_bfloat16(kind: str) -> bool:
-    """Whether a kind of device computes in bfloat16, and fast."""
-    if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return (
-        kind == "cpu"
-        and torch.backends.mkldnn.is_available()
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )

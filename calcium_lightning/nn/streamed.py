@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calcium_lightning.core.device import has_bfloat16
 from calcium_lightning.nn.coordconv import CoordConv2d, coordinate_channels, extend_extent
 from calcium_lightning.nn.coordinates import Coordinates, find_peaks
 from calcium_lightning.nn.encoder import UShapeEncoder
@@ -189,7 +190,7 @@ class _Convolution:
         self.weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.stride, self.padding = stride, weight.shape[-1] // 2
-        self.fused = dtype == torch.bfloat16 and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        self.fused = dtype == torch.bfloat16 and has_bfloat16("cpu")
         self._place = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
 
     @classmethod
