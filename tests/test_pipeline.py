@@ -123,6 +123,8 @@ def test_the_parts_fit_the_session_and_each_other(session, cells):
     assert np.median(distance) < 2.5
     assert distance.max() < 8
     # F0 is what lies under a cell without what it adds.
+    at = np.array([cells.mean_image[tuple(center)] for center in np.round(cells.centers).astype(int)])
+    assert np.corrcoef(cells.baseline, at)[0, 1] > 0.9
     under = (cells.footprints @ cells.mean_image.ravel()) / cells.footprints.sum(1).A1
     assert np.corrcoef(cells.baseline, under)[0, 1] > 0.99
     assert ((cells.baseline > 0.85 * under) & (cells.baseline < under)).all()

@@ -22,21 +22,8 @@ SECTIONS = {
     ),
     "The recording": (
         *("fps", "pixel_size_um", "cell_diameter", "cell_diameter_um", "kind", "motion_corrected", "key"),
-        *(
-            "axes",
-            "channel",
-            "interleaved",
-            "plane",
-            "crop",
-            "bin",
-            "temporal_bin",
-            "start",
-            "stop",
-            "dtype",
-            "truth_key",
-            "timestamps",
-        ),
-        *("compression",),
+        *("axes", "channel", "interleaved", "plane", "crop", "bin", "temporal_bin", "start", "stop"),
+        *("dtype", "truth_key", "timestamps", "compression"),
     ),
     "How": (),
 }

@@ -18,8 +18,8 @@ from calcium_lightning.localize.activity import (
     fit_kernel,
     remove_baseline,
 )
-from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchTraces
+from calcium_lightning.localize.trace_statistics import TraceStatistics
 
 #: iterations of the solver while cells are sought (fits are right to 1e-4, spikes aren't; with 60, five of 60
 #: cells of Minian's recording are lost), and in the end

@@ -33,8 +33,8 @@ from calcium_lightning.localize.gather import scatter_of
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.localizations import StoredLocalizations
 from calcium_lightning.localize.patches import Patches, Surround
-from calcium_lightning.localize.quality import TraceStatistics
 from calcium_lightning.localize.scratch import ScratchMovie, ScratchTraces
+from calcium_lightning.localize.trace_statistics import TraceStatistics
 from calcium_lightning.preprocess.prepare import prepare
 from calcium_lightning.preprocess.prepared import Prepared
 

@@ -190,7 +190,8 @@ class _Convolution:
         self.weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.stride, self.padding = stride, weight.shape[-1] // 2
-        self.fused = dtype == torch.bfloat16 and has_bfloat16("cpu")
+        fuses = has_bfloat16("cpu") and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        self.fused = dtype == torch.bfloat16 and fuses
         self._place = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
 
     @classmethod

@@ -30,10 +30,14 @@ SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
 ROUGH, ROUGH_USUAL = 2.0, 1.5
 #: ... of a long line: of a short one a cell is a larger part, and it is more by so many over its pixels
 SHORT = 30.0
-#: a frame that is less than this share as like its neighbours as others are is another picture
-LIKENESS, LEAST_LIKENESS = 0.5, 0.8
 #: what befalls more than this share of the frames is how the recording is, not an accident
 MOST = 0.2
+#: a frame that is less than this share as like the others as they usually are is another picture, where they
+#: are so alike usually ...
+LIKENESS, LEAST_LIKENESS = 0.5, 0.8
+#: ... and nine of ten are as alike as this: among strong bands .69 and more; of movies whose mean was taken
+#: off, in which no picture lasts, .06 to .43
+LASTING_LIKENESS = 0.55
 #: time between two frames, over the usual, from which some are missing
 GAP = 1.5
 
@@ -88,7 +92,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         typical = float(np.median(contrast[lively]))
         light = float(np.median(brightness[lively]))
         floor = float(survey.lowest.min())
-        alike = float(np.median(likeness[lively]))
+        alike, lasting = np.quantile(likeness[lively], [0.5, 0.1])
         empty = contrast < NO_CONTRAST * typical
         empty |= (contrast < LITTLE_CONTRAST * typical) & (likeness < LIKENESS)
         empty |= brightness - floor < NO_LIGHT * (light - floor)
@@ -98,7 +102,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         white = (empty & (brightness > light)) | (flash & ~empty)
         black = empty & ~white
         gone = black | white
-        if alike > LEAST_LIKENESS:
+        if alike > LEAST_LIKENESS and lasting > LASTING_LIKENESS:
             torn = ~gone & (likeness < LIKENESS * alike)
     if (~gone).any():
         least = np.maximum(SEAM, SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95, axis=0))

@@ -185,6 +185,7 @@ def prepare(
     if isinstance(session, RepairedSession):
         shifts = motion if isinstance(motion, np.ndarray) else motion.shifts
         session = session.knowing_motion(shifts, cell_diameter)
+    told = not isinstance(motion, Motion) or motion.told
     bare = Prepared(
         session=session,
         scale=scale,
@@ -199,8 +200,8 @@ def prepare(
         noise=torch.ones(scale.size),
         seen=torch.ones(scale.size),
         patches=None if isinstance(motion, np.ndarray) else motion.patches,
-        nonrigid=None if isinstance(motion, np.ndarray) else motion.nonrigid,
-        motion_told=not isinstance(motion, Motion) or motion.told,
+        nonrigid=None if isinstance(motion, np.ndarray) or not told else motion.nonrigid,
+        motion_told=told,
     )
     bare = replace(bare, seen=_seen(bare))
     baseline, knots, noise = _estimate_images(bare, settings, device)

@@ -51,10 +51,7 @@ def _takes_turns(values: np.ndarray, good: np.ndarray, count: int) -> bool:
     usual = np.convolve(values, window / count, mode="valid")
     before = (len(window) - 1) // 2
     rest = values[before : before + len(usual)] - usual
-    turn, sound = np.arange(before, before + len(usual)) % count, good[before : before + len(usual)]
-    parts = [rest[sound & (turn == which)] for which in range(count)]
-    if not min(map(len, parts)):
-        return False
+    parts = [rest[which::count] for which in range(count)]
     middles = np.array([np.median(part) for part in parts])
     # Of which two kinds would make two modes: a median absolute deviation may see only one of them.
     spread = max(float(np.ptp(np.percentile(part, [16, 84]))) / 2 for part in parts)

@@ -8,7 +8,8 @@ import numpy as np
 
 from calcium_lightning.core.glossary import QUALITIES, described
 from calcium_lightning.localize.judge import judge
-from calcium_lightning.localize.quality import TraceStatistics, measure
+from calcium_lightning.localize.quality import measure
+from calcium_lightning.localize.trace_statistics import TraceStatistics
 
 
 def test_words_are_those_of_the_measures() -> None:

@@ -7,14 +7,8 @@ import pytest
 
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.judge import judge
-from calcium_lightning.localize.quality import (
-    QualitySettings,
-    TraceStatistics,
-    accept,
-    lasting,
-    likeness,
-    measure,
-)
+from calcium_lightning.localize.quality import QualitySettings, accept, likeness, measure
+from calcium_lightning.localize.trace_statistics import TraceStatistics, lasting
 
 
 def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) -> dict[str, np.ndarray]:

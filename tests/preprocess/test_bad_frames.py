@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
-from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps, find_bad_frames
+from calcium_lightning.preprocess.bad_frames import LEAST_LIKENESS, BadFrames, Gaps, find_bad_frames
 
 from . import artefacts
 
@@ -51,6 +52,20 @@ def test_torn_frames_of_relative_fluorescence(seed, kind):
     hit = artefacts.torn(made, kind)
     relative = (made.frames / made.frames.mean(0) - 1).astype(np.float32)
     np.testing.assert_array_equal(find_bad_frames(artefacts.look(relative), raw=False).kinds["torn"], hit)
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_where_no_picture_lasts_none_is_another(seed):
+    """Percents, whose surroundings brighten and darken as a whole: now and then a frame is like no other."""
+    made = artefacts.make(seed)
+    picture = gaussian_filter(made.random.normal(size=made.size), 12)
+    together = np.where(np.arange(len(made.frames)) % 20 < 17, 1.0, -1.0)
+    change = 100 * (made.frames / made.frames.mean(0) - 1)
+    change += 40 * together[:, None, None] * picture / picture.std()
+    for frames in (change.astype(np.float32), np.clip(128 + change, 0, 255).astype(np.uint8)):
+        survey = artefacts.look(frames)
+        assert np.median(survey.likeness) > LEAST_LIKENESS
+        assert not find_bad_frames(survey, raw=True).bad.any()
 
 
 @pytest.mark.parametrize("seed", [21, 22])

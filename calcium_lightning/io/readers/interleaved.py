@@ -55,6 +55,11 @@ class InterleavedRecording(Recording):
         self.breaks = tuple(replace(gap, frame=self._before(gap.frame)) for gap in whole.breaks)
         self.rate_hint, self.clock_problem, self.notes = whole.rate_hint, whole.clock_problem, whole.notes
         self.note(f"every {_ordinal(count)} frame, from frame {which} on")
+        if whole.timestamps is not None and (slip := _slip(whole.timestamps, count)):
+            self.note(
+                f"by the time stamps frames are missing before frame {slip}: from there on it may be another "
+                "channel; if it is, ingest what lies before and behind by themselves (start=, stop=)"
+            )
 
     def _before(self, frame: int) -> int:
         """How many of the chosen frames come before one of the whole recording."""
@@ -76,3 +81,13 @@ class InterleavedRecording(Recording):
 
 def _ordinal(count: int) -> str:
     return {2: "second", 3: "third"}.get(count, f"{count}th")
+
+
+def _slip(times: np.ndarray, count: int) -> int:
+    """The first frame before which so many are missing that another channel follows; 0 if none."""
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if not usual > 0:
+        return 0
+    turned = np.flatnonzero((np.round(steps / usual) - 1) % count)
+    return int(turned[0]) + 1 if len(turned) else 0

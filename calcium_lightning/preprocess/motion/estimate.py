@@ -57,9 +57,7 @@ def estimate_motion(
     with torch.inference_mode():
         estimator = RigidEstimator(session, settings, cell_diameter_px, where, advance)
         rigid = estimator.run()
-        if not rigid.told:
-            return replace(rigid, nonrigid=None)
-        if rigid.lost.all():
+        if not rigid.told or rigid.lost.all():
             return rigid
         if grid is None:
             return replace(rigid, nonrigid=remaining(estimator))

@@ -175,12 +175,13 @@ class RigidEstimator:
         """Template (h, w) of some frames of the sample; first shifts of all, and whether they are told."""
         few = torch.cat([self.unpacked(sample[i][some[i]]) for i in sample])
         template = self.correlate.first_template(few)
-        self.told = tells_motion(self.correlate, few, template)
 
         def place(i: int) -> None:
             self._place(slice(*self.blocks[i]), self.unpacked(sample[i]), template)
 
         list(in_order(place, sample))
+        moved = torch.cat([self.shifts[self.blocks[i][0] + some[i]] for i in sample])
+        self.told = tells_motion(self.correlate, few, template, moved)
         return template
 
     def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
@@ -335,6 +336,7 @@ class RigidEstimator:
     def _finish(self, model: MotionModel | None) -> Motion:
         count = len(self.shifts)
         if model is None:
+            # No frame holds a picture; or all do, and none that lasts.
             lost, template = np.full(count, self.told), np.zeros(self.size, np.float32)
             shifts = np.zeros((count, 2), np.float32)
         else:

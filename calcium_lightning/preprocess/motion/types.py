@@ -92,10 +92,9 @@ class Motion:
     template : ndarray, float32 (h, w)
         Mean of the registered frames that were learned on, averaged over ``binning`` pixels each way.
     binning : int
-    nonrigid : float, optional
+    nonrigid : float
         How much motion differs over the field: root mean square, over field and frames, of the length of what
-        isn't common to the field, pixels. Without ``patches`` it is an estimate of what was left; None where
-        motion isn't told.
+        isn't common to the field, pixels. Without ``patches`` it is an estimate of what was left.
     patches : PatchShifts, optional
         Motion over the field, where it was asked for; ``shifts`` is then its mean over the field.
     told : bool
@@ -108,6 +107,6 @@ class Motion:
     lost: np.ndarray
     template: np.ndarray
     binning: int
-    nonrigid: float | None = 0.0
+    nonrigid: float = 0.0
     patches: PatchShifts | None = None
     told: bool = True

@@ -49,6 +49,14 @@ def test_rate_times_and_what_is_missing_follow(path):
     assert [gap.frame for gap in (*even.breaks, *odd.breaks)] == [5, 5]
 
 
+@pytest.mark.parametrize(("missing", "told"), [(0, False), (1, True), (2, False), (3, True)])
+def test_missing_frames_after_which_another_channel_follows_are_said(path, missing: int, told: bool):
+    with open_recording(path) as whole:
+        whole.timestamps = (np.arange(23) + missing * (np.arange(23) >= 9)) / 20
+        one = InterleavedRecording(whole, 2, 0)
+    assert any("missing before frame 9" in note for note in one.notes) == told
+
+
 def test_the_command_takes_one_of_them_and_says_so(run_command, frames, path, tmp_path):
     done = run_command("ingest", "input=a.tif", "output=b.h5", "fps=20", "interleaved=2", "channel=1")
     assert done.status == 0, done.stderr

@@ -19,8 +19,19 @@ def test_without_a_lasting_picture_there_is_no_motion(seed: int, patches: list[i
     assert not motion.told
     assert not motion.shifts.any()
     assert not motion.lost.any()
-    assert (motion.nonrigid, motion.patches) == (None, None)
+    assert (motion.nonrigid, motion.patches) == (0, None)
     assert np.isinf(motion.std).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_that_half_of_the_frames_agree_is_not_enough(seed: int) -> None:
+    """What brightens as a whole looks like a lasting picture, while it is bright."""
+    still = moving_tissue(np.zeros((200, 2)), seed=seed).astype(np.float32)
+    picture = still.mean(0) - still.mean()
+    bright = np.arange(200) % 50 < 30
+    motion = estimate_motion(Recording(still - still.mean(0) + bright[:, None, None] * picture), None, CELL)
+    assert not motion.told
+    assert not motion.shifts.any()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
