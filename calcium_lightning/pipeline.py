@@ -79,7 +79,7 @@ class Extraction:
         ]
         line = ", ".join(part for part in parts if part)
         accepted = int(cells.accepted.sum())
-        if cells.false_discovery is not None and accepted:
+        if cells.false_discovery is not None and len(cells):
             line = f"{line}; {cells.false_discovery.in_words(accepted)}"
         return "\n  ".join([line, *cells.notes])
 

@@ -75,6 +75,10 @@ LOCALIZATION_TYPES = {
 }
 
 
+#: upside down, a negative holds so many times as many candidates as it is
+NEGATIVE = 2
+
+
 @dataclass(frozen=True)
 class FalseDiscovery:
     """How many of the accepted cells are expected to be false, and how that is known.
@@ -99,9 +103,9 @@ class FalseDiscovery:
     decoys: int
 
     def in_words(self, accepted: int) -> str:
-        """One line about so many accepted cells."""
+        """One line about so many accepted cells, or why none of the candidates is one."""
         if not accepted:
-            return "no cell"
+            return self._why_none()
         about = "fewer than 1" if self.expected_false < 1 else f"about {self.expected_false:.0f}"
         by = {
             "learned": "learned from this recording and its twin, upside down",
@@ -109,6 +113,16 @@ class FalseDiscovery:
             "simulations": "by a score fitted on simulations: too few candidates to learn from",
         }
         return f"{about} of {accepted} expected to be false ({by.get(self.basis, self.basis)})"
+
+    def _why_none(self) -> str:
+        if self.basis == "simulations":
+            return "none is enough like a simulated cell"
+        if self.decoys >= NEGATIVE * self.targets:
+            return (
+                f"upside down, the frames hold {self.decoys} candidates: if they are a negative, swap bright "
+                "and dark before they are ingested"
+            )
+        return f"none stands out from the {self.decoys} that the frames hold upside down, where no cell is"
 
 
 class Rows(Protocol):

@@ -73,6 +73,8 @@ def tiles(cells: Cells, sizes: np.ndarray) -> list[Fact]:
     """The numbers on top; ``sizes`` are the cells' diameters (K,)."""
     accepted = np.asarray(cells.accepted, bool)
     found = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
+    if cells.false_discovery is not None and len(cells) and not accepted.any():
+        found.append(Fact("false-discovery rate", "-", cells.false_discovery.in_words(0), FALSE))
     if cells.false_discovery is not None and accepted.any():
         known, count = cells.false_discovery, int(accepted.sum())
         share = known.expected_false / count

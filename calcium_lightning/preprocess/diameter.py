@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from skimage.feature import peak_local_max
-from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
 from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM, MAD_TO_STD
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.preprocess.motion.registration import Correlator, shift_frames, smooth
 from calcium_lightning.preprocess.resample import gaussian_operator
 
 #: the least diameter that can be asked for, pixels
@@ -35,6 +35,12 @@ TOO_WIDE, TOO_NARROW = 1.35, 0.7
 LEAST_CELLS = 10
 #: the longest side that is looked at; larger fields are shrunk to it by averaging
 LONGEST_SIDE = 192
+#: frames less than a second apart are registered as if cells were so wide, pixels of the shrunken field, and
+#: moved by so much of the field at most
+REGISTERED_DIAMETER, REGISTERED_SHIFT = 8.0, 0.15
+#: a change less what a Gaussian so wide leaves of it is noise, which is much the same so far around, pixels of
+#: the shrunken field; and which is nowhere less than so much of the usual
+FINE, NOISE_REACH, LEAST_NOISE = 1.5, 8.0, 0.2
 
 
 def cell_diameter_of(
@@ -161,12 +167,16 @@ def guess_diameter(session: BaseSession, moments: int = 32) -> DiameterGuess:
     most = min(MOST, max(10 * LEAST, min(session.shape[1:]) / shrink / 3))
     sigmas = LEAST / FWHM * RATIO ** np.arange(1 + round(math.log(most / LEAST) / math.log(RATIO)))
 
-    def look(frames: np.ndarray) -> np.ndarray:
-        first, second = (_moment(part, shrink) for part in (frames[:span], frames[-span:]))
-        return _blobs(first, second, session.motion_corrected, sigmas)
+    def look(frames: np.ndarray) -> Tensor:
+        looked = _shrunken(np.concatenate([frames[:span], frames[-span:]]), shrink)
+        if not session.motion_corrected:
+            looked = _registered(looked)
+        return looked[span:].mean(0) - looked[:span].mean(0)
 
     starts = np.unique(np.linspace(0, session.n_frames - need, moments).astype(int)).tolist()
-    blobs = np.concatenate(list(in_order(look, (session.frames(start, start + need) for start in starts))))
+    changes = torch.stack(list(in_order(look, (session.frames(start, start + need) for start in starts))))
+    changes /= _noise(changes)
+    blobs = np.concatenate(list(in_order(lambda change: _blobs(change, sigmas), changes)))
     if len(blobs) < 5:
         return nothing
     # The strongest third of all blobs is cells; of equal strength they vote alike.
@@ -184,23 +194,39 @@ def _places(blobs: np.ndarray) -> int:
     return len(kept)
 
 
-def _moment(frames: np.ndarray, shrink: int) -> np.ndarray:
-    mean = frames.mean(0, dtype=np.float32)
-    height, width = (side // shrink * shrink for side in mean.shape)
-    mean = mean[:height, :width].reshape(height // shrink, shrink, width // shrink, shrink).mean((1, 3))
-    # Frames that were stretched one by one become comparable.
-    return (mean - mean.mean()) / max(float(mean.std()), 1e-9)
+def _shrunken(frames: np.ndarray, shrink: int) -> Tensor:
+    """Frames (n, h, w) averaged over squares; those that were stretched one by one become comparable."""
+    count, height, width = (side // step * step for side, step in zip(frames.shape, (1, shrink, shrink)))
+    parts = torch.from_numpy(np.asarray(frames[:, :height, :width], np.float32))
+    small = parts.reshape(count, height // shrink, shrink, width // shrink, shrink).mean((2, 4))
+    spread, mean = torch.std_mean(small, (1, 2), keepdim=True, correction=0)
+    return (small - mean) / spread.clamp_min(1e-9)
 
 
-def _blobs(
-    first: np.ndarray, second: np.ndarray, registered: bool, sigmas: np.ndarray, most: int = 6
-) -> np.ndarray:
-    """(sigma, strength, y, x) of the strongest blobs that appeared or vanished."""
-    if not registered:
-        shift, *_ = phase_cross_correlation(first, second, normalization=None)
-        second = np.roll(second, tuple(int(s) for s in np.round(shift)), (0, 1))
-    change = second - first
-    space = np.stack([-(sigma**2) * _laplace(torch.from_numpy(change), float(sigma)) for sigma in sigmas], 0)
+def _registered(frames: Tensor) -> Tensor:
+    """Frames (n, h, w), one by one and to parts of a pixel.
+
+    What is sharp and bright and never flashes would else do so wherever it moved by half its width.
+    """
+    correlate = Correlator(*frames.shape[1:], REGISTERED_DIAMETER, REGISTERED_SHIFT, frames.device)
+    spectra, template = correlate.transform(frames), frames[0]
+    for _ in range(2):
+        shifts = correlate(spectra, template)
+        moved = shift_frames(frames, shifts)
+        template = moved.mean(0)
+    return moved
+
+
+def _noise(changes: Tensor) -> Tensor:
+    """What is fine in changes (n, h, w) as a rule, by place: dim corners of ΔF/F are noisier than its cells."""
+    usual = (changes - smooth(changes, FINE)).abs().median(0).values
+    noise = smooth(usual.square(), NOISE_REACH).sqrt()
+    return noise.clamp_min(LEAST_NOISE * float(noise.median())).clamp_min(1e-9)
+
+
+def _blobs(change: Tensor, sigmas: np.ndarray, most: int = 6) -> np.ndarray:
+    """(sigma, strength, y, x) of the strongest blobs that appeared or vanished in a change (h, w)."""
+    space = np.stack([-(sigma**2) * _laplace(change, float(sigma)) for sigma in sigmas], 0)
     noise = np.median(np.abs(space), axis=(1, 2), keepdims=True) * MAD_TO_STD
     significance = np.abs(space) / np.maximum(noise, 1e-9)
     response = np.where(significance > 5, np.abs(space), 0)
