@@ -12,7 +12,7 @@ from helpers.planted import BACKGROUND_SIGMA, calcium, plant
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
-from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.cells import Cells, FalseDiscovery
 from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
@@ -122,6 +122,13 @@ def test_cells_in_correlated_noise_are_kept_and_the_rate_is_told(tmp_path):
     assert f"of {cells.accepted.sum()} expected to be false" in cells.false_discovery.in_words(
         int(cells.accepted.sum())
     )
+
+
+def test_where_none_is_accepted_it_is_said_why():
+    none = FalseDiscovery(0.05, 0.0, "twin", 84, 80).in_words(0)
+    assert none == "none stands out from the 80 that the frames hold upside down, where no cell is"
+    assert "if they are a negative" in FalseDiscovery(0.05, 0.0, "learned", 22, 73).in_words(0)
+    assert "simulated" in FalseDiscovery(0.05, 0.0, "simulations", 4, 2).in_words(0)
 
 
 def test_without_the_twin_it_is_said_that_simulations_judge(tmp_path):

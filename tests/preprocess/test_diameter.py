@@ -52,6 +52,54 @@ def test_the_diameter_of_flashing_blobs_is_found(tmp_path, diameter, corrected):
         assert str(found).startswith(f"guessed from {found.places} places that flash, half of them ")
 
 
+def blobs(shape, places, width, brightness):
+    """Gaussian blobs (H, W) of one width at places (K, 2), as bright as they are told (K,)."""
+    rows, columns = (
+        np.exp(-0.5 * ((np.arange(length) - at[:, None]) / (width / 2.355)) ** 2)
+        for length, at in zip(shape, places.T, strict=True)
+    )
+    return np.einsum("k,kh,kw->hw", brightness, rows, columns)
+
+
+def flashing(random, length, count):
+    spikes = random.random((length, count)) < 0.03
+    return np.stack([np.convolve(train, np.exp(-np.arange(30) / 6))[:length] for train in spikes.T], 1)
+
+
+def test_what_is_sharp_and_moves_with_the_tissue_is_no_flash(tmp_path):
+    # granules that never flash: moved by a part of their width, each looks like one
+    random = np.random.default_rng(3)
+    shape, length, diameter = (128, 150), 160, 12.0
+    cells, granules = (random.uniform(8, np.array(shape) - 8, (count, 2)) for count in (25, 50))
+    traces, steady = 18 * flashing(random, length, 25), random.uniform(90, 240, 50)
+    moves = np.cumsum(random.normal(0, 0.7, (length, 2)), 0)
+    frames = [
+        blobs(shape, cells + move, diameter, lit) + blobs(shape, granules + move, 3.2, steady)
+        for move, lit in zip(moves - moves.mean(0), traces, strict=True)
+    ]
+    frames = 80 + np.stack(frames) + random.normal(0, 1.5, (length, *shape))
+    guess = guess_diameter(write(tmp_path / "a.h5", frames.astype(np.float32)))
+    assert guess.diameter == pytest.approx(diameter, rel=0.08)
+    assert guess.sure
+
+
+def test_noise_where_dff_divides_by_little_is_no_flash(tmp_path):
+    random = np.random.default_rng(4)
+    shape, length, diameter = (128, 150), 160, 12.0
+    cells = random.uniform(8, np.array(shape) - 8, (25, 2))
+    light = 3 + 90 * np.exp(-((np.arange(shape[1]) / 60) ** 2)) * np.ones((shape[0], 1))
+    lit = (
+        0.012
+        * light
+        * np.stack([blobs(shape, cells, diameter, now) for now in 8 * flashing(random, length, 25)])
+    )
+    frames = light + lit + random.normal(0, 1.0, (length, *shape))
+    dff = 100 * (frames - light) / light
+    guess = guess_diameter(write(tmp_path / "a.h5", dff.astype(np.float32), motion_corrected=True))
+    assert guess.diameter == pytest.approx(diameter, rel=0.1)
+    assert guess.places >= 8
+
+
 def test_without_any_flash_there_is_a_figure_all_the_same(tmp_path):
     for frames in (
         np.zeros((40, 64, 64), np.uint8),
