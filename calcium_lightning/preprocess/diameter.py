@@ -38,8 +38,10 @@ LONGEST_SIDE = 192
 #: frames less than a second apart are registered as if cells were so wide, pixels of the shrunken field, and
 #: moved by so much of the field at most
 REGISTERED_DIAMETER, REGISTERED_SHIFT = 8.0, 0.15
-#: a change less what a Gaussian so wide leaves of it is noise, which is much the same so far around, pixels of
-#: the shrunken field; and which is nowhere less than so much of the usual
+#: frames are added up to so many a second: faster, nothing moves far
+MOST_FPS = 30.0
+#: a change less what a Gaussian so wide leaves of it is noise, which is much alike so far around, pixels of
+#: the shrunken field, and nowhere less than so much of the usual
 FINE, NOISE_REACH, LEAST_NOISE = 1.5, 8.0, 0.2
 
 
@@ -157,7 +159,8 @@ def guess_diameter(session: BaseSession, moments: int = 32) -> DiameterGuess:
         How many pairs of moments are compared, spread over the session.
     """
     shrink = max(1, math.ceil(max(session.shape[1:]) / LONGEST_SIDE))
-    span = max(1, round(0.2 * session.fps))
+    step = max(1, round(session.fps / MOST_FPS))
+    span = step * max(1, round(0.2 * session.fps / step))
     lag = max(1, round(0.6 * session.fps))
     need = lag + 2 * span
     default = FWHM * 5.0 * shrink
@@ -168,10 +171,11 @@ def guess_diameter(session: BaseSession, moments: int = 32) -> DiameterGuess:
     sigmas = LEAST / FWHM * RATIO ** np.arange(1 + round(math.log(most / LEAST) / math.log(RATIO)))
 
     def look(frames: np.ndarray) -> Tensor:
-        looked = _shrunken(np.concatenate([frames[:span], frames[-span:]]), shrink)
+        looked = _shrunken(np.concatenate([frames[:span], frames[-span:]]), step, shrink)
         if not session.motion_corrected:
             looked = _registered(looked)
-        return looked[span:].mean(0) - looked[:span].mean(0)
+        first, second = looked.chunk(2)
+        return second.mean(0) - first.mean(0)
 
     starts = np.unique(np.linspace(0, session.n_frames - need, moments).astype(int)).tolist()
     changes = torch.stack(list(in_order(look, (session.frames(start, start + need) for start in starts))))
@@ -194,11 +198,11 @@ def _places(blobs: np.ndarray) -> int:
     return len(kept)
 
 
-def _shrunken(frames: np.ndarray, shrink: int) -> Tensor:
-    """Frames (n, h, w) averaged over squares; those that were stretched one by one become comparable."""
-    count, height, width = (side // step * step for side, step in zip(frames.shape, (1, shrink, shrink)))
-    parts = torch.from_numpy(np.asarray(frames[:, :height, :width], np.float32))
-    small = parts.reshape(count, height // shrink, shrink, width // shrink, shrink).mean((2, 4))
+def _shrunken(frames: np.ndarray, step: int, shrink: int) -> Tensor:
+    """Averages (n / step, h, w) over times and squares; frames that were stretched one by one compare."""
+    height, width = (side // shrink for side in frames.shape[1:])
+    parts = torch.from_numpy(np.asarray(frames[:, : height * shrink, : width * shrink], np.float32))
+    small = parts.reshape(-1, step, height, shrink, width, shrink).mean((1, 3, 5))
     spread, mean = torch.std_mean(small, (1, 2), keepdim=True, correction=0)
     return (small - mean) / spread.clamp_min(1e-9)
 
@@ -208,7 +212,8 @@ def _registered(frames: Tensor) -> Tensor:
 
     What is sharp and bright and never flashes would else do so wherever it moved by half its width.
     """
-    correlate = Correlator(*frames.shape[1:], REGISTERED_DIAMETER, REGISTERED_SHIFT, frames.device)
+    _, height, width = frames.shape
+    correlate = Correlator(height, width, REGISTERED_DIAMETER, REGISTERED_SHIFT, frames.device)
     spectra, template = correlate.transform(frames), frames[0]
     for _ in range(2):
         shifts = correlate(spectra, template)
@@ -218,7 +223,7 @@ def _registered(frames: Tensor) -> Tensor:
 
 
 def _noise(changes: Tensor) -> Tensor:
-    """What is fine in changes (n, h, w) as a rule, by place: dim corners of ΔF/F are noisier than its cells."""
+    """What is fine in changes (n, h, w) as a rule, by place: dim corners of ΔF/F are noisier than cells."""
     usual = (changes - smooth(changes, FINE)).abs().median(0).values
     noise = smooth(usual.square(), NOISE_REACH).sqrt()
     return noise.clamp_min(LEAST_NOISE * float(noise.median())).clamp_min(1e-9)
