@@ -78,9 +78,8 @@ class Extraction:
             str(session.defects) if isinstance(session, RepairedSession) else "",
         ]
         line = ", ".join(part for part in parts if part)
-        accepted = int(cells.accepted.sum())
-        if cells.false_discovery is not None and len(cells):
-            line = f"{line}; {cells.false_discovery.in_words(accepted)}"
+        if cells.verdict:
+            line = f"{line}; {cells.verdict}"
         return "\n  ".join([line, *cells.notes])
 
 

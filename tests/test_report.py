@@ -110,6 +110,12 @@ def test_what_is_to_be_known_is_said_first_and_false_cells_are_counted(cells):
     assert any("upside down" in words for words in explained)
 
 
+def test_where_none_is_accepted_the_page_says_why(cells):
+    known = FalseDiscovery(0.05, 0.0, "twin", 84, 80)
+    none = replace(cells, accepted=np.zeros(len(cells), bool), false_discovery=known)
+    assert known.why_none(0) in Page(render(none)).texts
+
+
 def test_the_same_cells_give_the_same_page(cells, text):
     assert render(cells, "cells.h5") == text
 

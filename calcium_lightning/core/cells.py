@@ -103,9 +103,7 @@ class FalseDiscovery:
     decoys: int
 
     def in_words(self, accepted: int) -> str:
-        """One line about so many accepted cells, or why none of the candidates is one."""
-        if not accepted:
-            return self._why_none()
+        """One line about so many accepted cells."""
         about = "fewer than 1" if self.expected_false < 1 else f"about {self.expected_false:.0f}"
         by = {
             "learned": "learned from this recording and its twin, upside down",
@@ -114,7 +112,10 @@ class FalseDiscovery:
         }
         return f"{about} of {accepted} expected to be false ({by.get(self.basis, self.basis)})"
 
-    def _why_none(self) -> str:
+    def why_none(self, real: int) -> str:
+        """Why none of the candidates is accepted, so many of which are more than chance: one line."""
+        if real:
+            return f"{real} stand out from chance, but none passes the tests of what looks like a cell"
         if self.basis == "simulations":
             return "none is enough like a simulated cell"
         if self.decoys >= NEGATIVE * self.targets:
@@ -250,6 +251,16 @@ class CellTable:
     def n_frames(self) -> int:
         """Number of frames T."""
         return len(self.shifts)
+
+    @property
+    def verdict(self) -> str:
+        """How many of the accepted are expected to be false, or why none is accepted; "" where not known."""
+        known, accepted = self.false_discovery, int(np.sum(self.accepted))
+        if known is None or not len(self):
+            return ""
+        if accepted:
+            return known.in_words(accepted)
+        return known.why_none(int((self.quality["fdr"] <= known.fdr).sum()) if "fdr" in self.quality else 0)
 
     @property
     def lit_image(self) -> np.ndarray:

@@ -73,13 +73,10 @@ def tiles(cells: Cells, sizes: np.ndarray) -> list[Fact]:
     """The numbers on top; ``sizes`` are the cells' diameters (K,)."""
     accepted = np.asarray(cells.accepted, bool)
     found = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
-    if cells.false_discovery is not None and len(cells) and not accepted.any():
-        found.append(Fact("false-discovery rate", "-", cells.false_discovery.in_words(0), FALSE))
-    if cells.false_discovery is not None and accepted.any():
-        known, count = cells.false_discovery, int(accepted.sum())
-        share = known.expected_false / count
+    if cells.false_discovery is not None and cells.verdict:
+        share = cells.false_discovery.expected_false / max(int(accepted.sum()), 1)
         told = f"{share:.1%}" if share >= 0.0005 or not share else "< 0.1%"
-        found.append(Fact("false-discovery rate", told, known.in_words(count), FALSE))
+        found.append(Fact("false-discovery rate", told if accepted.any() else "–", cells.verdict, FALSE))
     if "snr" in cells.quality and accepted.any():
         snr = np.nanmedian(cells.quality["snr"][accepted])
         found.append(Fact("median SNR", f"{snr:.1f}", "of accepted cells"))

@@ -214,11 +214,9 @@ def _registered(frames: Tensor) -> Tensor:
     """
     _, height, width = frames.shape
     correlate = Correlator(height, width, REGISTERED_DIAMETER, REGISTERED_SHIFT, frames.device)
-    spectra, template = correlate.transform(frames), frames[0]
+    spectra, moved = correlate.transform(frames), frames[:1]
     for _ in range(2):
-        shifts = correlate(spectra, template)
-        moved = shift_frames(frames, shifts)
-        template = moved.mean(0)
+        moved = shift_frames(frames, correlate(spectra, moved.mean(0)))
     return moved
 
 

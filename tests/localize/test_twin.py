@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,10 +126,26 @@ def test_cells_in_correlated_noise_are_kept_and_the_rate_is_told(tmp_path):
 
 
 def test_where_none_is_accepted_it_is_said_why():
-    none = FalseDiscovery(0.05, 0.0, "twin", 84, 80).in_words(0)
-    assert none == "none stands out from the 80 that the frames hold upside down, where no cell is"
-    assert "if they are a negative" in FalseDiscovery(0.05, 0.0, "learned", 22, 73).in_words(0)
-    assert "simulated" in FalseDiscovery(0.05, 0.0, "simulations", 4, 2).in_words(0)
+    none = FalseDiscovery(0.05, 0.0, "twin", 84, 80)
+    assert (
+        none.why_none(0) == "none stands out from the 80 that the frames hold upside down, where no cell is"
+    )
+    assert none.why_none(3) == "3 stand out from chance, but none passes the tests of what looks like a cell"
+    assert "if they are a negative" in FalseDiscovery(0.05, 0.0, "learned", 22, 73).why_none(0)
+    assert "simulated" in FalseDiscovery(0.05, 0.0, "simulations", 4, 2).why_none(0)
+
+
+def test_the_verdict_is_of_these_cells(tmp_path):
+    cells = extracted(tmp_path, 25.0)
+    known, nothing = cells.false_discovery, np.zeros(len(cells), bool)
+    assert known is not None
+    assert cells.verdict == known.in_words(int(cells.accepted.sum()))
+    real = int((cells.quality["fdr"] <= 0.05).sum())
+    assert real
+    assert replace(cells, accepted=nothing).verdict == known.why_none(real)
+    chance = {**cells.quality, "fdr": np.ones(len(cells), np.float32)}
+    assert replace(cells, accepted=nothing, quality=chance).verdict == known.why_none(0)
+    assert replace(cells, false_discovery=None).verdict == ""
 
 
 def test_without_the_twin_it_is_said_that_simulations_judge(tmp_path):

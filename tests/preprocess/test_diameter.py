@@ -23,6 +23,20 @@ def write(path, frames, **options) -> Session:
     return Session(path)
 
 
+def blobs(shape, places, width, brightness):
+    """Gaussian blobs (H, W) of one width at places (K, 2), as bright as they are told (K,)."""
+    rows, columns = (
+        np.exp(-0.5 * ((np.arange(length) - at[:, None]) / (width / 2.355)) ** 2)
+        for length, at in zip(shape, places.T, strict=True)
+    )
+    return np.einsum("k,kh,kw->hw", brightness, rows, columns)
+
+
+def flashing(random, length, count):
+    spikes = random.random((length, count)) < 0.03
+    return np.stack([np.convolve(train, np.exp(-np.arange(30) / 6))[:length] for train in spikes.T], 1)
+
+
 @pytest.mark.parametrize("diameter", [6.2, 7.0, 12.5, 20.0, 30.0])
 @pytest.mark.parametrize("corrected", [True, False])
 def test_the_diameter_of_flashing_blobs_is_found(tmp_path, diameter, corrected):
@@ -33,8 +47,7 @@ def test_the_diameter_of_flashing_blobs_is_found(tmp_path, diameter, corrected):
     shapes = np.stack(
         [np.exp(-0.5 * ((y - cy) ** 2 + (x - cx) ** 2) / (diameter / 2.355) ** 2) for cy, cx in centers]
     )
-    spikes = random.random((length, count)) < 0.03
-    traces = np.stack([np.convolve(train, np.exp(-np.arange(30) / 6))[:length] for train in spikes.T], 1)
+    traces = flashing(random, length, count)
     background = 100 + 30 * np.sin(y / 25) * np.cos(x / 31)
     frames = (
         background + 15 * np.einsum("tk,kyx->tyx", traces, shapes) + random.normal(0, 1.5, (length, *size))
@@ -50,20 +63,6 @@ def test_the_diameter_of_flashing_blobs_is_found(tmp_path, diameter, corrected):
     if diameter < 25:
         assert found.sure
         assert str(found).startswith(f"guessed from {found.places} places that flash, half of them ")
-
-
-def blobs(shape, places, width, brightness):
-    """Gaussian blobs (H, W) of one width at places (K, 2), as bright as they are told (K,)."""
-    rows, columns = (
-        np.exp(-0.5 * ((np.arange(length) - at[:, None]) / (width / 2.355)) ** 2)
-        for length, at in zip(shape, places.T, strict=True)
-    )
-    return np.einsum("k,kh,kw->hw", brightness, rows, columns)
-
-
-def flashing(random, length, count):
-    spikes = random.random((length, count)) < 0.03
-    return np.stack([np.convolve(train, np.exp(-np.arange(30) / 6))[:length] for train in spikes.T], 1)
 
 
 def test_what_is_sharp_and_moves_with_the_tissue_is_no_flash(tmp_path):
@@ -88,12 +87,8 @@ def test_noise_where_dff_divides_by_little_is_no_flash(tmp_path):
     shape, length, diameter = (128, 150), 160, 12.0
     cells = random.uniform(8, np.array(shape) - 8, (25, 2))
     light = 3 + 90 * np.exp(-((np.arange(shape[1]) / 60) ** 2)) * np.ones((shape[0], 1))
-    lit = (
-        0.012
-        * light
-        * np.stack([blobs(shape, cells, diameter, now) for now in 8 * flashing(random, length, 25)])
-    )
-    frames = light + lit + random.normal(0, 1.0, (length, *shape))
+    lit = np.stack([blobs(shape, cells, diameter, now) for now in 0.1 * flashing(random, length, 25)])
+    frames = light * (1 + lit) + random.normal(0, 1.0, (length, *shape))
     dff = 100 * (frames - light) / light
     guess = guess_diameter(write(tmp_path / "a.h5", dff.astype(np.float32), motion_corrected=True))
     assert guess.diameter == pytest.approx(diameter, rel=0.1)
