@@ -312,7 +312,7 @@ def test_own_modules_reach_every_process_of_a_run_and_every_job_of_a_sweep(lab, 
         ),
         "ray": (*run, *sweep),
     }[started_by]
-    done = finish(start(*how, cwd=lab, RAY_USAGE_STATS_ENABLED="0"))
+    done = finish(start(*how, cwd=lab))
     assert done.returncode == 0, done.stderr
     assert [path.parent.name for path in lab.glob("many/*/summary.json")] == ["0"]
 

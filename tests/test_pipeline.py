@@ -199,16 +199,16 @@ def test_an_array_gives_the_cells_that_the_command_gives(run_command, session, t
     """The motion isn't told to either: the whole way, with the package's own weights."""
     path = tmp_path / "raw.h5"
     with SessionWriter(path, *SIZE, "uint8", 20.0) as writer:
-        writer.append(session.frames(0, 300))
+        writer.append(session.frames(0, 160))
     outcome = run_command("extract", f"session={path}", "output=c.h5", "device=cpu")
     assert outcome.status == 0, outcome.stderr
     told = read_cells(tmp_path / "c.h5")
-    cells = calcium_lightning.extract(session.frames(0, 300), fps=20, device="cpu")
+    cells = calcium_lightning.extract(session.frames(0, 160), fps=20, device="cpu")
     assert cells.accepted.sum() >= 5
     assert (cells.session, len(cells.session_sha256)) == ("array", 64)
     the_same(cells, told)
-    tifffile.imwrite(tmp_path / "raw.tif", session.frames(0, 300), photometric="minisblack")
-    for other in (torch.from_numpy(session.frames(0, 300)), path, Session(path), tmp_path / "raw.tif"):
+    tifffile.imwrite(tmp_path / "raw.tif", session.frames(0, 160), photometric="minisblack")
+    for other in (torch.from_numpy(session.frames(0, 160)), path, Session(path), tmp_path / "raw.tif"):
         the_same(calcium_lightning.extract(other, fps=20, device="cpu"), cells)
 
 

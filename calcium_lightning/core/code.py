@@ -87,7 +87,7 @@ def modules_of(names: Iterable[str]) -> dict[str, Path]:
     Of this package and of the user: an installed module is one of them where it is named itself, and what it
     imports is not followed.
     """
-    for known in (_file_of, _top_level):  # files may have come and gone since the last call
+    for known in (_file_of, _top_level, _names_in):  # files may have come and gone since the last call
         known.cache_clear()
     found: dict[str, Path] = {}
     waiting = [(module, True) for name in names for module in _ancestry(_module_of(name))]
@@ -162,9 +162,22 @@ def _top_level(name: str) -> str | None:
 
 def _inside(folder: str, name: str) -> str | None:
     """A module or package in a folder: its file, or its folder where it has none."""
-    place = os.path.join(folder, name)
-    choices = (os.path.join(place, INIT), f"{place}.py")
-    return next((path for path in choices if os.path.isfile(path)), place if os.path.isdir(place) else None)
+    place, beside = os.path.join(folder, name), _names_in(folder) or frozenset()
+    inside = _names_in(place) if name in beside else None
+    if inside and INIT in inside:
+        return os.path.join(place, INIT)
+    if f"{name}.py" in beside:
+        return f"{place}.py"
+    return None if inside is None else place
+
+
+@cache
+def _names_in(folder: str) -> frozenset[str] | None:
+    """What is in a folder, looked up once instead of once for each name; None for what is none."""
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return None
 
 
 @cache

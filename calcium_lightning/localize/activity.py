@@ -23,6 +23,8 @@ RESEMBLANCE = (0.1, 0.05)
 KERNEL_DECAYS = 8
 #: between which times a kernel is looked for, logarithms of seconds
 LOG_RISE, LOG_DECAY = (math.log(0.01), math.log(0.5)), (math.log(0.1), math.log(4.0))
+#: so many of each are tried before the best is refined
+GRID = 16
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Kernel:
         time = np.arange(1 + int(KERNEL_DECAYS * self.decay_s * fps)) / fps
         response = np.exp(-time / self.decay_s) - np.exp(-time / self.rise_s)
         return float(np.linalg.norm(response) / response.sum())
+
+
+#: where nothing tells
+UNKNOWN = Kernel(0.1, 0.6)
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
     """
     count, lags = len(covariance), covariance.shape[1] - 1
     if not count or lags < 4:
-        return Kernel(0.1, 0.6)
+        return UNKNOWN
     chosen = covariance[np.argsort(-covariance[:, 0])[: max(5, count // 3)]]
     # Every clear cell counts the same, and one without signal (in units of its noise: less than 1) hardly.
     mean = (chosen / (1 + np.maximum(chosen[:, 1:2], 0))).mean(0)
@@ -145,26 +151,40 @@ def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
     # Sums are as alike as the frames that they are of, each of the one with each of the other.
     apart = np.arange(1 - summed, summed)
     between, share = lag[:, None] + apart / (summed * fps), (summed - np.abs(apart)) / summed**2
-    weights = np.exp(-lag / 1.0)[:, None] ** 0.5
-    wanted = mean[1:] * weights[:, 0]
-    basis = np.ones((lags, 2))
+    weights = np.exp(-lag / 2.0)
+    constant = weights / np.sqrt((weights**2).sum())
 
-    def misfit(parameters: np.ndarray) -> float:
-        rise, decay = _taus(parameters)
-        shape = (decay * np.exp(-between / decay) - rise * np.exp(-between / rise)) @ share / (decay - rise)
-        basis[:, 0] = shape
-        solution, *_ = np.linalg.lstsq(basis * weights, wanted, rcond=None)
-        return float((((basis @ solution - mean[1:]) * weights[:, 0]) ** 2).sum())
+    def without_constant(columns: np.ndarray) -> np.ndarray:
+        return columns - (columns @ constant)[..., None] * constant
 
-    best = min(
-        (
-            minimize(misfit, np.log([rise, decay]), method="Nelder-Mead")
-            for rise, decay in ((0.05, 0.4), (0.1, 1.0))
-        ),
-        key=lambda result: result.fun,
-    )
-    rise, decay = _taus(best.x)
-    return Kernel(rise, decay)
+    wanted = without_constant(mean[1:] * weights)
+    if not wanted @ wanted > 0:  # nothing is in these traces
+        return UNKNOWN
+
+    def decays(tau: np.ndarray) -> np.ndarray:
+        return (tau[..., None, None] * np.exp(-between / tau[..., None, None])) @ share
+
+    def misfit(rise: np.ndarray, decay: np.ndarray, difference: np.ndarray) -> np.ndarray:
+        """Least squares of the kernel's autocovariance and a constant, by its residual."""
+        longer = np.maximum(decay - rise, 1e-3)
+        shape = without_constant(difference / longer[..., None] * weights)
+        explained = (shape @ wanted) ** 2 / np.maximum((shape**2).sum(-1), 1e-30)
+        return wanted @ wanted - explained
+
+    def misfit_of(parameters: np.ndarray) -> float:
+        rise, decay = taus = np.array(_taus(parameters))
+        of_rise, of_decay = decays(taus)
+        return float(misfit(rise, decay, of_decay - of_rise))
+
+    # The valley is found on a grid, all of it at once, and its bottom from there.
+    grid = np.exp(np.linspace(*LOG_DECAY, GRID)), np.exp(np.linspace(*LOG_RISE, GRID))
+    decay, rise = np.meshgrid(*grid, indexing="ij")
+    tried = misfit(rise, decay, decays(grid[0])[:, None] - decays(grid[1])[None])
+    tried[rise > 0.8 * decay] = np.inf
+    start = np.unravel_index(int(tried.argmin()), tried.shape)
+    best = minimize(misfit_of, np.log([rise[start], decay[start]]), method="Nelder-Mead")
+    rise_s, decay_s = _taus(best.x)
+    return Kernel(rise_s, decay_s)
 
 
 def _taus(parameters: np.ndarray) -> tuple[float, float]:

@@ -62,6 +62,8 @@ def start(*command: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # Ray's workers would wait for minutes while other tests run
         **variables,
     }
     pipe = subprocess.PIPE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, gaussian_filter1d, shift
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from calcium_lightning.preprocess.survey import Survey, survey
 
@@ -62,10 +62,16 @@ def make(
             calcium[cell, start:] += 25 * np.exp(-later / 10) * (random.random() < 0.5)
     frames = np.empty((count, height, width), np.float32)
     for t in range(count):
-        picture = 80 + shift(texture, shifts[t], order=1, mode="nearest")[20 : 20 + height, 20 : 20 + width]
-        for (cy, cx), bright in zip(centers + shifts[t], calcium[:, t], strict=True):
-            picture = picture + bright * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * 3.4**2))
-        frames[t] = picture * shade
+        (down, right), (first, left) = np.modf(20 - shifts[t])
+        rows = texture[int(first) :][: height + 1, int(left) :][:, : width + 1]
+        rows = (1 - down) * rows[:-1] + down * rows[1:]
+        cy, cx = (centers + shifts[t]).T
+        blobs = (
+            np.exp(-((line - c[:, None]) ** 2) / (2 * 3.4**2)) for line, c in ((y[:, 0], cy), (x[0], cx))
+        )
+        of_rows, of_columns = blobs
+        lit = (calcium[:, t] * of_rows.T) @ of_columns
+        frames[t] = (80 + (1 - right) * rows[:, :-1] + right * rows[:, 1:] + lit) * shade
     frames += random.normal(size=frames.shape).astype(np.float32) * noise
     return Made(frames, centers, shifts, random)
 

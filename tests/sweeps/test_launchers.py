@@ -67,7 +67,7 @@ def here(session, tmp_path_factory) -> tuple[int, str, Path]:
 def test_a_sweep_gives_the_same_table_wherever_its_jobs_run(session, here, tmp_path, launcher, settings):
     """Two results and one failure, named; there, and in one job after the other."""
     sweep = (*SWEEP, sessions(session), "hydra.sweep.dir=many")
-    there = real(*sweep, f"launcher={launcher}", *settings, cwd=tmp_path, RAY_USAGE_STATS_ENABLED="0")
+    there = real(*sweep, f"launcher={launcher}", *settings, cwd=tmp_path)
     for status, told, folder in (here, (there.returncode, there.stderr, tmp_path)):
         assert status == 2, told
         end = told[told.index("error: 1 of 3 jobs failed") :].splitlines()
