@@ -15,6 +15,7 @@ from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps
 from calcium_lightning.preprocess.bands import Bands
 from calcium_lightning.preprocess.dust import Dust
 from calcium_lightning.preprocess.field import FieldOfView
+from calcium_lightning.preprocess.fixed_pattern import FixedPattern
 from calcium_lightning.preprocess.levels import Levels
 from calcium_lightning.preprocess.survey import RUN, Survey
 from calcium_lightning.preprocess.turns import interleaved
@@ -81,6 +82,8 @@ class Findings:
         Spots that are cleared.
     waves : Waves, optional
         Waves that are taken off.
+    pattern : FixedPattern, optional
+        What stands still over the tissue and is cleared.
     """
 
     survey: Survey
@@ -92,6 +95,7 @@ class Findings:
     gaps: Gaps | None = None
     dust: Dust | None = None
     waves: Waves | None = None
+    pattern: FixedPattern | None = None
 
     def lines(self) -> tuple[str, ...]:
         """What a person should know, the most important first, and how noisy it is."""
@@ -106,6 +110,7 @@ class Findings:
             self._frames(),
             self._gaps(),
             self._field(),
+            self._pattern(),
             self._dust(),
             self._bands(),
             self._waves(),
@@ -162,8 +167,17 @@ class Findings:
             f"{share:.1%} of the pixels show tissue ({self.view}): the rest is left out" if share < 1 else ""
         )
 
+    def _pattern(self) -> str:
+        if not self.pattern:
+            return ""
+        return (
+            "a pattern stands still before the tissue, which moves (dust, prints, or a sensor's own; up to "
+            f"{self.pattern.strength:.0%} darker or brighter): levelled, and motion told without it; "
+            "clean the lens"
+        )
+
     def _dust(self) -> str:
-        if not self.dust:
+        if not self.dust or self.pattern:  # which is told of already
             return ""
         spots = f"{len(self.dust)} spot{'s' * (len(self.dust) != 1)}"
         return (

@@ -97,13 +97,12 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
     moved = shifts[index] - np.median(shifts[index], 0)
     if np.sqrt((moved**2).sum(1).mean()) < LEAST_MOTION:
         return Dust.none()
-    still, registered = _means(session, index, shifts)
-    noise = _noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
+    still, registered = means(session, index, shifts)
+    noise = noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
     noise = max(noise, LEAST_NOISE)
     detail = standing_detail(still, registered, shifts[index], diameter, noise)
     # Next to what shows no tissue, and to the border, motion mixes both.
-    margin = float(np.abs(moved).max()) + diameter
-    known = distance_transform_edt(np.pad(usable, 1))[1:-1, 1:-1] > margin
+    known = surrounded(usable, float(np.abs(moved).max()) + diameter)
     if not known.any():
         return Dust.none()
     usual = MAD_TO_STD * float(np.median(np.abs(detail[known])))
@@ -122,7 +121,12 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
 
 
 def standing_detail(
-    still: np.ndarray, registered: np.ndarray, shifts: np.ndarray, diameter: float, noise: float
+    still: np.ndarray,
+    registered: np.ndarray,
+    shifts: np.ndarray,
+    diameter: float,
+    noise: float,
+    prior: float = PRIOR,
 ) -> np.ndarray:
     """Logarithm of what stands still and is no larger than a cell, (H, W).
 
@@ -136,6 +140,8 @@ def standing_detail(
         Of a cell, pixels.
     noise : float
         Of those means, as a share of the brightness.
+    prior : float
+        Size of what stands still, standard deviation, as a share of the brightness.
     """
     pad = int(np.ceil(2 * diameter))
     waves = []
@@ -148,11 +154,17 @@ def standing_detail(
     columns = np.exp(-2j * np.pi * np.fft.rfftfreq(size[1])[:, None] * shifts[:, 1])
     blur = rows @ columns.T / len(shifts)  # by which motion blurs the tissue
     detail = np.fft.irfft2(
-        (waves[0] - blur * waves[1]) / (1 - np.abs(blur) ** 2 + (noise / PRIOR) ** 2), size
+        (waves[0] - blur * waves[1]) / (1 - np.abs(blur) ** 2 + (noise / prior) ** 2), size
     )
     detail = detail[pad:-pad, pad:-pad]
     result: np.ndarray = detail - gaussian_filter(detail, diameter, mode="nearest")
     return result
+
+
+def surrounded(usable: np.ndarray, margin: float) -> np.ndarray:
+    """Pixels (H, W) of tissue that are farther than a margin from the border and from what shows none."""
+    known: np.ndarray = distance_transform_edt(np.pad(usable, 1))[1:-1, 1:-1] > margin
+    return known
 
 
 def _sample(count: int) -> np.ndarray:
@@ -160,7 +172,7 @@ def _sample(count: int) -> np.ndarray:
     return np.unique((starts[:, None] + np.arange(RUN)).clip(max=count - 1))
 
 
-def _means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of some frames as they are, and registered, float64 (H, W)."""
     still, registered = np.zeros(session.shape[1:]), np.zeros(session.shape[1:])
     runs = np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
@@ -176,7 +188,7 @@ def _means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.n
     return still / len(index), registered / len(index)
 
 
-def _noise_of_mean(session: Frames, index: np.ndarray) -> float:
+def noise_of_mean(session: Frames, index: np.ndarray) -> float:
     """Standard error of a pixel's mean over some frames."""
     first = session.frames(int(index[0]), int(index[0]) + 2).astype(np.float32)
     if len(first) < 2:

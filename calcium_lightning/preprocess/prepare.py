@@ -36,6 +36,9 @@ NOISE_BLUR = 3.0
 #: where steps at the edges of a codec's blocks are so many times larger than others, next to nothing is left
 #: within a block; and a block's side, pixels
 BLOCKY, BLOCK = 2.5, 8
+#: what stands still is looked for so often, or until the motion changes by less, pixels (root mean square);
+#: where it changes by more than this share of itself in the end, nothing is known of either
+PATTERN_ROUNDS, SETTLED_PX, UNSETTLED = 5, 0.1, 0.3
 #: pixels whose values are sorted at a time
 FEW_PIXELS = 1 << 14
 
@@ -179,8 +182,11 @@ def prepare(
     motion: np.ndarray | Motion | Known
     if known is not None:
         motion = known.of(kept_frames(session))
+        if isinstance(session, RepairedSession):
+            session = session.without_fixed_pattern(motion.shifts, cell_diameter, known=True) or session
     else:
         motion = _motion(session, cell_diameter, settings, device)
+        session, motion = _without_fixed_pattern(session, motion, cell_diameter, settings, device)
     give_back_freed()
     if isinstance(session, RepairedSession):
         shifts = motion if isinstance(motion, np.ndarray) else motion.shifts
@@ -225,6 +231,37 @@ def _motion(
         # Within a block hardly anything moves: what is as wide as two of them does.
         cell_diameter = min(max(cell_diameter, 2.0 * BLOCK), *session.shape[1:])
     return estimate_motion(session, settings.motion, cell_diameter, device)
+
+
+def _without_fixed_pattern(
+    session: BaseSession,
+    motion: np.ndarray | Motion,
+    cell_diameter: float,
+    settings: PreprocessSettings,
+    device: torch.device | str,
+) -> tuple[BaseSession, np.ndarray | Motion]:
+    """A session without what stands still where that hid the tissue's motion, and its motion."""
+    if not isinstance(session, RepairedSession) or not isinstance(motion, Motion) or not motion.told:
+        return session, motion
+    found: tuple[RepairedSession, Motion] | None = None
+    shifts = motion.shifts
+    for _ in range(PATTERN_ROUNDS):
+        cleared = session.without_fixed_pattern(shifts, cell_diameter)
+        if cleared is None:
+            break
+        again = _motion(cleared, cell_diameter, settings, device)
+        if not isinstance(again, Motion) or not again.told:
+            return session, motion
+        changed, shifts, found = _rms(again.shifts - shifts), again.shifts, (cleared, again)
+        if changed < SETTLED_PX:
+            break
+    if found is None or changed > UNSETTLED * _rms(shifts):
+        return session, motion
+    return found
+
+
+def _rms(shifts: np.ndarray) -> float:
+    return float(np.sqrt(np.square(shifts).sum(1).mean()))
 
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:

@@ -23,6 +23,7 @@ from calcium_lightning.preprocess.check import Findings
 from calcium_lightning.preprocess.defects import LEAST_FRAMES, Defects, find_defects, fine_detail
 from calcium_lightning.preprocess.dust import Dust, find_dust
 from calcium_lightning.preprocess.field import find_field
+from calcium_lightning.preprocess.fixed_pattern import SIZES, FixedPattern, find_fixed_pattern
 from calcium_lightning.preprocess.levels import Levels, find_levels
 from calcium_lightning.preprocess.marks import changing_marks
 from calcium_lightning.preprocess.surround import Surround
@@ -63,6 +64,8 @@ class RepairedSession(DerivedSession):
         Moving bands that are taken off.
     waves : Waves
         Waves that run across the frames and are taken off.
+    fixed_pattern : FixedPattern
+        What stands still and hid the tissue's motion, cleared; once the motion is known.
     dust : Dust
         Spots that stand still and are cleared; once the motion is known.
     """
@@ -96,6 +99,7 @@ class RepairedSession(DerivedSession):
         self.levels = Levels.none(len(self.kept))
         self.bands: Bands | None = None
         self.waves = Waves.none()
+        self.fixed_pattern = FixedPattern()
         self.dust = Dust.none()
         self.defects = nothing
         if sensor and len(self.kept) >= LEAST_FRAMES:
@@ -148,6 +152,7 @@ class RepairedSession(DerivedSession):
             None if stamps is None else Gaps.of(stamps),
             self.dust,
             self.waves,
+            self.fixed_pattern,
         )
 
     def read_into(self, start: int, out: np.ndarray) -> None:
@@ -167,7 +172,32 @@ class RepairedSession(DerivedSession):
             if self.bands is not None:
                 self.bands.take_off(out, start)
             self.waves.take_off(out, start)
+        self.fixed_pattern.clear(out)
         self.dust.clear(out)
+
+    def without_fixed_pattern(
+        self, shifts: np.ndarray, diameter: float, known: bool = False
+    ) -> RepairedSession | None:
+        """The same without what stands still and hides that the tissue moves; None where nothing does.
+
+        Parameters
+        ----------
+        shifts : ndarray, float32 (T', 2)
+            The motion as it seems, pixels.
+        diameter : float
+            Of a cell, pixels.
+        known : bool
+            Whether that is its motion, and not what a pattern lets it seem.
+        """
+        if self.kind != "raw" or self.original.motion_corrected:
+            return None
+        other = copy.copy(self)
+        other.original = self.original  # which would be open twice
+        other.fixed_pattern = FixedPattern()
+        other.fixed_pattern = find_fixed_pattern(
+            other, shifts, self.usable, diameter, (1.0,) if known else SIZES
+        )
+        return other if other.fixed_pattern else None
 
     def knowing_motion(self, shifts: np.ndarray, diameter: float) -> RepairedSession:
         """The same with bands and waves taken off better, and dust cleared; the original is shared.
@@ -187,6 +217,12 @@ class RepairedSession(DerivedSession):
         if self.kind == "raw" and not self.original.motion_corrected:
             better.dust = find_dust(better, shifts, self.usable, diameter)
         return better
+
+    @property
+    def telling(self) -> np.ndarray:
+        """Pixels of tissue by which motion is told, bool (H, W)."""
+        strong = self.fixed_pattern.strong
+        return self.usable if strong is None else self.usable & ~strong
 
     @property
     def field(self) -> np.ndarray:

@@ -321,8 +321,8 @@ class RigidEstimator:
         return inside
 
     def _usable(self) -> Tensor | None:
-        """1 where the field shows tissue (h, w), averaged pixels; None where it does everywhere."""
-        usable = getattr(self.session, "usable", None)
+        """1 where the field shows tissue that tells its motion (h, w), averaged pixels; None: everywhere."""
+        usable = getattr(self.session, "telling", getattr(self.session, "usable", None))
         if usable is None or usable.all() or not usable.any():
             return None
         height, width = (n * self.binning for n in self.size)
