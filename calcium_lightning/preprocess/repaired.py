@@ -191,6 +191,8 @@ class RepairedSession(DerivedSession):
         """
         if self.kind != "raw" or self.original.motion_corrected:
             return None
+        if self.survey.coded_in_blocks:  # a codec's blocks stand still, too, and hold what moves
+            return None
         other = copy.copy(self)
         other.original = self.original  # which would be open twice
         other.fixed_pattern = FixedPattern()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from calcium_lightning.io.array_session import ArraySession
 from calcium_lightning.preprocess.fixed_pattern import FixedPattern, find_fixed_pattern
@@ -108,3 +111,19 @@ def test_motion_that_is_known_is_taken_as_it_is() -> None:
     assert again.session.fixed_pattern
     apart = again.session.fixed_pattern.gain / first.session.fixed_pattern.gain
     assert np.abs(np.log(apart)).mean() < 0.01
+
+
+def test_a_codecs_blocks_are_no_pattern() -> None:
+    """They stand still and hold what moves: motion seems smaller, but no gain undoes them."""
+    made = artefacts.make(55, motion=1.0)
+
+    def coded(frame: np.ndarray) -> np.ndarray:
+        file = io.BytesIO()
+        Image.fromarray(frame).save(file, "JPEG", quality=25)
+        return np.asarray(Image.open(file))
+
+    session = RepairedSession.of(ArraySession(np.stack([coded(frame) for frame in made.stored()]), 20.0))
+    assert session.survey.coded_in_blocks
+    everywhere = np.ones(made.size, bool)
+    assert find_fixed_pattern(session, made.shifts.astype(np.float32), everywhere, DIAMETER)
+    assert session.without_fixed_pattern(made.shifts.astype(np.float32), DIAMETER) is None
