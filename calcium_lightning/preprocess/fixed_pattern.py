@@ -23,8 +23,9 @@ from calcium_lightning.preprocess.motion.blocks import binned
 from calcium_lightning.preprocess.motion.registration import FEW, Correlator, shift_frames
 from calcium_lightning.preprocess.motion.types import MotionSettings
 
-#: places in the recording that are looked at, and neighbouring frames at each; of large frames fewer
-PLACES, RUN, VALUES = 60, 4, 240 * 100**2
+#: places in the recording that are looked at, at most and at least, and neighbouring frames at each: so many
+#: that they have no more pixels than this, averaged
+PLACES, FEWEST, RUN, VALUES = 60, 6, 4, 240 * 100**2
 #: times as large as it seems is what the motion may be, where it isn't known
 SIZES = (1.0, 1.2, 1.5, 2.2, 3.5, 6.0, 10.0)
 #: how strong the pattern may be, standard deviation, as a share of the brightness; and by how much less it
@@ -99,7 +100,7 @@ def find_fixed_pattern(
     """
     side = max(1, int(diameter / MotionSettings().cell_pixels))
     rows, columns = size = session.shape[1] // side, session.shape[2] // side
-    places = int(np.clip(VALUES // (RUN * rows * columns), PLACES // 4, PLACES))
+    places = int(np.clip(VALUES // (RUN * rows * columns), FEWEST, PLACES))
     starts = np.unique(np.linspace(0, max(0, len(shifts) - RUN), places).astype(int))
     index = np.unique((starts[:, None] + np.arange(RUN)).clip(max=len(shifts) - 1))
     moved = (shifts[index] - np.median(shifts[index], 0)).astype(np.float32)
