@@ -93,7 +93,7 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
     diameter : float
         Of a cell, pixels: a spot is about as large, or smaller.
     """
-    index = _sample(len(shifts))
+    index = sample(len(shifts), PLACES, RUN)
     moved = shifts[index] - np.median(shifts[index], 0)
     if np.sqrt((moved**2).sum(1).mean()) < LEAST_MOTION:
         return Dust.none()
@@ -167,21 +167,26 @@ def surrounded(usable: np.ndarray, margin: float) -> np.ndarray:
     return known
 
 
-def _sample(count: int) -> np.ndarray:
-    starts = np.unique(np.linspace(0, max(0, count - RUN), PLACES).astype(int))
-    return np.unique((starts[:, None] + np.arange(RUN)).clip(max=count - 1))
+def sample(count: int, places: int, run: int) -> np.ndarray:
+    """Numbers of frames: so many neighbours at each of so many places in a recording of ``count`` frames."""
+    starts = np.unique(np.linspace(0, max(0, count - run), places).astype(int))
+    return np.unique((starts[:, None] + np.arange(run)).clip(max=count - 1))
+
+
+def runs_of(index: np.ndarray) -> list[np.ndarray]:
+    """Numbers of frames, neighbours together."""
+    return np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
 
 
 def means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of some frames as they are, and registered, float64 (H, W)."""
     still, registered = np.zeros(session.shape[1:]), np.zeros(session.shape[1:])
-    runs = np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
 
     def sums(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         frames, moved = (torch.from_numpy(values.astype(np.float32)) for values in part)
         return frames.sum(0).numpy(), shift_frames(frames, moved).sum(0).numpy()
 
-    read = ((session.frames(int(run[0]), int(run[-1]) + 1), shifts[run]) for run in runs)
+    read = ((session.frames(int(run[0]), int(run[-1]) + 1), shifts[run]) for run in runs_of(index))
     for as_it_is, moved_back in in_order(sums, read):
         still += as_it_is
         registered += moved_back

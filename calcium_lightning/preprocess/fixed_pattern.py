@@ -8,7 +8,6 @@ right with which the least is left over. Knows frames and their motion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,15 @@ from torch import Tensor
 
 from calcium_lightning.core.frames import Frames
 from calcium_lightning.core.pieces import in_order
-from calcium_lightning.preprocess.dust import DARKEST, LEAST_NOISE, means, noise_of_mean, standing_detail
+from calcium_lightning.preprocess.dust import (
+    DARKEST,
+    LEAST_NOISE,
+    means,
+    noise_of_mean,
+    runs_of,
+    sample,
+    standing_detail,
+)
 from calcium_lightning.preprocess.motion.blocks import binned
 from calcium_lightning.preprocess.motion.registration import FEW, Correlator, shift_frames
 from calcium_lightning.preprocess.motion.types import MotionSettings
@@ -36,10 +43,8 @@ PRIORS = {0.02: 0.0, 0.08: 0.03}
 STRONG, MOST = 0.1, 0.35
 #: where so much is left, larger motion won't leave less
 HOPELESS = 1.1
-#: no motion is as large as this share of the field
-FARTHEST = 0.2
-#: what stands still explains, where it is solved for, so much that less than this share is left over: of 20
-#: recordings without .98 to 1.0, with dust, prints or a sensor's pattern .77 to .96
+#: so much less than this share is left over where what stands still is solved for: of 27 recordings without any
+#: at least .983 is left; of nine with specks, a print or a sensor's pattern .83 to .96
 LEFT = 0.965
 
 
@@ -77,11 +82,7 @@ class FixedPattern:
 
 
 def find_fixed_pattern(
-    session: Frames,
-    shifts: np.ndarray,
-    usable: np.ndarray,
-    diameter: float,
-    sizes: Sequence[float] = SIZES,
+    session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter: float, known: bool = False
 ) -> FixedPattern:
     """Find what stands still in a recording, if it hides that the tissue moves.
 
@@ -95,56 +96,33 @@ def find_fixed_pattern(
         Pixels that show tissue.
     diameter : float
         Of a cell, pixels.
-    sizes : sequence of float
-        Times as large as it seems is what the motion may be.
+    known : bool
+        Whether the motion is what it seems: it isn't looked for in other sizes then.
     """
     side = max(1, int(diameter / MotionSettings().cell_pixels))
-    rows, columns = size = session.shape[1] // side, session.shape[2] // side
-    places = int(np.clip(VALUES // (RUN * rows * columns), FEWEST, PLACES))
-    starts = np.unique(np.linspace(0, max(0, len(shifts) - RUN), places).astype(int))
-    index = np.unique((starts[:, None] + np.arange(RUN)).clip(max=len(shifts) - 1))
+    rows, columns = (n // side for n in session.shape[1:])
+    places = int(np.clip(VALUES // max(1, RUN * rows * columns), FEWEST, PLACES))
+    index = sample(len(shifts), places, RUN)
     moved = (shifts[index] - np.median(shifts[index], 0)).astype(np.float32)
-    if min(size) < 2 * diameter / side or not np.square(moved).sum() > 0:
+    if min(rows, columns) < 2 * diameter / side or not moved.any():
         return FixedPattern()
     height, width = rows * side, columns * side
-    runs = np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
-    coarse = np.concatenate(
-        [binned(session.frames(run[0], run[-1] + 1)[:, :height, :width], side) for run in runs]
-    )
-    frames = torch.from_numpy(coarse)
+    runs = (session.frames(int(run[0]), int(run[-1]) + 1) for run in runs_of(index))
+    frames = torch.from_numpy(np.concatenate([binned(run[:, :height, :width], side) for run in runs]))
     light = frames.mean((1, 2), keepdim=True)
-    if not bool((light > 0).all()):
+    whole = binned(usable[None, :height, :width].astype(np.float32), side)[0] > 0.999
+    if not bool((light > 0).all()) or not whole.any():
         return FixedPattern()
-    frames *= light.mean() / light
-    inside = None
-    if not usable.all():
-        whole = binned(usable[None, :height, :width].astype(np.float32), side)[0] > 0.999
-        inside = torch.from_numpy(whole.astype(np.float32))
-        if not inside.any():
-            return FixedPattern()
-    correlate = Correlator(rows, columns, diameter / side, FARTHEST, frames.device, inside)
+    inside = None if whole.all() else torch.from_numpy(whole.astype(np.float32))
+    farthest = MotionSettings().max_shift
+    correlate = Correlator(rows, columns, diameter / side, farthest, frames.device, inside)
     noise = noise_of_mean(session, index) / float(light.mean())
-    coarse_noise = max(noise / side, LEAST_NOISE)
-    seen = torch.from_numpy(moved / side)
-    before = max(_left(correlate, frames, seen), 1e-12)
-    best, found = (1.0, 1.0, min(PRIORS)), False
-    for factor in sizes:
-        larger = seen * factor
-        if larger.abs().max() > FARTHEST * min(size):
-            break
-        pair = frames.mean(0).numpy(), _registered(frames, larger).mean(0).numpy()
-        tried = []
-        for prior, margin in PRIORS.items():
-            detail = standing_detail(*pair, larger.numpy(), diameter / side, coarse_noise, prior)
-            left = _left(correlate, frames / torch.from_numpy(_gain(detail)), larger) / before
-            tried.append((left, factor, prior))
-            found |= left + margin < LEFT
-        best = min(best, *tried)
-        if tried[0][0] > HOPELESS:
-            break
-    if not found:
+    found = _explained(
+        correlate, frames * (light.mean() / light), torch.from_numpy(moved / side), noise / side, known
+    )
+    if found is None:
         return FixedPattern()
-    _, factor, prior = best
+    factor, prior = found
     true = np.zeros_like(shifts)
     true[index] = moved * factor
     still, registered = means(session, index, true)
@@ -153,6 +131,31 @@ def find_fixed_pattern(
         detail[distance_transform_edt(usable) <= np.abs(true).max() + diameter] = 0
     strong = np.abs(gaussian_filter(detail, diameter / 6)) > STRONG
     return FixedPattern(_gain(detail), strong if strong.mean() < MOST else None)
+
+
+def _explained(
+    correlate: Correlator, frames: Tensor, seen: Tensor, noise: float, known: bool
+) -> tuple[float, float] | None:
+    """How many times as large as seen the motion is, and how strong what stands still; None: nothing does."""
+    before = max(_left(correlate, frames, seen), 1e-12)
+    best, found = (1.0, 1.0, min(PRIORS)), False
+    for factor in SIZES[:1] if known else SIZES:
+        larger = seen * factor
+        if larger.abs().max() > MotionSettings().max_shift * min(correlate.size):
+            break
+        pair = frames.mean(0).numpy(), _registered(frames, larger).mean(0).numpy()
+        tried = []
+        for prior, margin in PRIORS.items():
+            detail = standing_detail(
+                *pair, larger.numpy(), correlate.cell_diameter, max(noise, LEAST_NOISE), prior
+            )
+            left = _left(correlate, frames / torch.from_numpy(_gain(detail)), larger) / before
+            tried.append((left, factor, prior))
+            found |= left + margin < LEFT
+        best = min(best, *tried)
+        if tried[0][0] > HOPELESS:
+            break
+    return best[1:] if found else None
 
 
 def _gain(detail: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from calcium_lightning.preprocess.check import Findings
 from calcium_lightning.preprocess.defects import LEAST_FRAMES, Defects, find_defects, fine_detail
 from calcium_lightning.preprocess.dust import Dust, find_dust
 from calcium_lightning.preprocess.field import find_field
-from calcium_lightning.preprocess.fixed_pattern import SIZES, FixedPattern, find_fixed_pattern
+from calcium_lightning.preprocess.fixed_pattern import FixedPattern, find_fixed_pattern
 from calcium_lightning.preprocess.levels import Levels, find_levels
 from calcium_lightning.preprocess.marks import changing_marks
 from calcium_lightning.preprocess.surround import Surround
@@ -196,9 +196,7 @@ class RepairedSession(DerivedSession):
         other = copy.copy(self)
         other.original = self.original  # which would be open twice
         other.fixed_pattern = FixedPattern()
-        other.fixed_pattern = find_fixed_pattern(
-            other, shifts, self.usable, diameter, (1.0,) if known else SIZES
-        )
+        other.fixed_pattern = find_fixed_pattern(other, shifts, self.usable, diameter, known)
         return other if other.fixed_pattern else None
 
     def knowing_motion(self, shifts: np.ndarray, diameter: float) -> RepairedSession:
