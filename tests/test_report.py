@@ -15,8 +15,9 @@ from helpers.example_cells import HOSTILE, make_example, take, write_truth
 from helpers.html_page import Page
 from scipy.sparse import csr_matrix
 
-from calcium_lightning.core.cells import Cells, FalseDiscovery, Localizations
+from calcium_lightning.core.cells import Cells, Localizations
 from calcium_lightning.core.events import find_events
+from calcium_lightning.core.false_discovery import FalseDiscovery
 from calcium_lightning.core.glossary import QUALITIES
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.pages.field import layers

@@ -16,12 +16,12 @@ import numpy as np
 
 from calcium_lightning.core.cells import (
     LOCALIZATION_TYPES,
-    FalseDiscovery,
     Localizations,
     Rows,
     StreamedCells,
 )
 from calcium_lightning.core.errors import InputError, frame_rate, pixel_size
+from calcium_lightning.core.false_discovery import FalseDiscovery
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.behavior import read_group

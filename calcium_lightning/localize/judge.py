@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcium_lightning.core.cells import FalseDiscovery
+from calcium_lightning.core.false_discovery import FalseDiscovery
 from calcium_lightning.localize.companions import unseen_companions
 from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
 from calcium_lightning.localize.lab import LabScore

@@ -43,8 +43,8 @@ PRIORS = {0.02: 0.0, 0.08: 0.03}
 STRONG, MOST = 0.1, 0.35
 #: where so much is left, larger motion won't leave less
 HOPELESS = 1.1
-#: so much less than this share is left over where what stands still is solved for: of 27 recordings without any
-#: at least .983 is left; of nine with specks, a print or a sensor's pattern .83 to .96
+#: less than this share is left over where what stands still is solved for: of 27 recordings without any at
+#: least .983 is left; of nine with specks, a print or a sensor's pattern .83 to .96
 LEFT = 0.965
 
 

@@ -13,7 +13,8 @@ from helpers.planted import BACKGROUND_SIGMA, calcium, plant
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
-from calcium_lightning.core.cells import Cells, FalseDiscovery
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.false_discovery import FalseDiscovery
 from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
