@@ -141,6 +141,8 @@ class CellTable:
     nonrigid : float or None
         Motion that differs over the field, root mean square of its length, pixels: removed where there are
         ``patch_shifts``, left otherwise. None where it isn't known.
+    pattern_cleared : bool or None
+        Whether what stands still before the tissue was cleared from the frames. None where it isn't known.
     patch_shifts, patch_std : ndarray, float32 (T, Py, Px, 2) and (Py, Px, 2), or None
         The motion that was removed at places from border to border, and its standard error, pixels; between
         them it is bilinear. ``shifts`` is then its mean over the field.
@@ -179,6 +181,7 @@ class CellTable:
     package_version: str = ""
     about: dict[str, str] = field(default_factory=dict)
     nonrigid: float | None = None
+    pattern_cleared: bool | None = None
     patch_shifts: np.ndarray | None = None
     patch_std: np.ndarray | None = None
     false_discovery: FalseDiscovery | None = None

@@ -53,6 +53,8 @@ def write_cells(path: Path | str, cells: Cells | StreamedCells, overwrite: bool 
             file.create_dataset(name, data=np.asarray(getattr(cells, name), np.float32))
         if cells.nonrigid is not None:
             file["shifts"].attrs["nonrigid"] = cells.nonrigid
+        if cells.pattern_cleared is not None:
+            file["shifts"].attrs["pattern_cleared"] = cells.pattern_cleared
         for name in PATCHES:
             if getattr(cells, name) is not None:
                 file[name] = np.asarray(getattr(cells, name), np.float32)

@@ -155,7 +155,9 @@ def stream(file: h5py.File) -> StreamedCells:
         for name in ("session_sha256", "kind", "config", "package_version")
     }
     size = hdf5.number(file.attrs.get("pixel_size_um"))
-    nonrigid = hdf5.number(file["shifts"].attrs.get("nonrigid")) if "shifts" in file else np.nan
+    about_motion = file["shifts"].attrs if "shifts" in file else {}
+    nonrigid = hdf5.number(about_motion.get("nonrigid"))
+    cleared = about_motion.get("pattern_cleared")
     fps = hdf5.number(file.attrs.get("fps"))
     if not (np.isfinite(fps) and fps > 0):
         raise InputError(f"{path}: no attribute fps (Hz, above 0); extract the cells again")
@@ -172,6 +174,7 @@ def stream(file: h5py.File) -> StreamedCells:
         quality={name: read(f"quality/{name}", count) for name in (quality or {})},
         shifts=_shifts(read("shifts", length, 2), file),
         nonrigid=nonrigid if np.isfinite(nonrigid) else None,
+        pattern_cleared=None if cleared is None else hdf5.flag(cleared, f"{path}: /shifts, pattern_cleared"),
         patch_shifts=patch_shifts,
         patch_std=patch_std,
         field=read("field", *frame_shape, dtype=bool) if "field" in file else None,

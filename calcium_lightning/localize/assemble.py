@@ -235,6 +235,8 @@ def assemble(
         quality=quality,
         shifts=prepared.shifts,
         nonrigid=prepared.nonrigid,
+        pattern_cleared=isinstance(session := prepared.session, RepairedSession)
+        and bool(session.fixed_pattern),
         patch_shifts=prepared.patches.shifts if prepared.patches else None,
         patch_std=prepared.patches.std if prepared.patches else None,
         baseline=(under - own)[order].astype(np.float32),

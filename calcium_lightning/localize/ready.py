@@ -101,7 +101,7 @@ def motion_of(cells: CellTable) -> Known:
     patches = None
     if cells.patch_shifts is not None and cells.patch_std is not None:
         patches = PatchShifts(cells.patch_shifts, cells.patch_std)
-    return Known(cells.shifts, patches, cells.nonrigid)
+    return Known(cells.shifts, patches, cells.nonrigid, cells.pattern_cleared)
 
 
 def settings_of(config: str) -> tuple[PreprocessSettings, float | None]:

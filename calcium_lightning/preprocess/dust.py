@@ -146,9 +146,7 @@ def standing_detail(
     pad = int(np.ceil(2 * diameter))
     waves = []
     for image in (still, registered):
-        smooth = gaussian_filter(image, 1.5 * diameter, mode="nearest")
-        relative = np.log(np.maximum(image, 1e-3 * smooth + 1e-9) / np.maximum(smooth, 1e-9))
-        waves.append(np.fft.rfft2(np.pad(relative, pad, mode="reflect")))
+        waves.append(np.fft.rfft2(np.pad(relative_detail(image, diameter), pad, mode="reflect")))
     size = [length + 2 * pad for length in still.shape]
     rows = np.exp(-2j * np.pi * np.fft.fftfreq(size[0])[:, None] * shifts[:, 0])
     columns = np.exp(-2j * np.pi * np.fft.rfftfreq(size[1])[:, None] * shifts[:, 1])
@@ -159,6 +157,13 @@ def standing_detail(
     detail = detail[pad:-pad, pad:-pad]
     result: np.ndarray = detail - gaussian_filter(detail, diameter, mode="nearest")
     return result
+
+
+def relative_detail(image: np.ndarray, diameter: float) -> np.ndarray:
+    """Logarithm of an image (H, W) of light over what is wider in it than a cell of so many pixels."""
+    smooth = gaussian_filter(image, 1.5 * diameter, mode="nearest")
+    detail: np.ndarray = np.log(np.maximum(image, 1e-3 * smooth + 1e-9) / np.maximum(smooth, 1e-9))
+    return detail
 
 
 def surrounded(usable: np.ndarray, margin: float) -> np.ndarray:

@@ -82,8 +82,8 @@ class Glance:
         Of each; whether the first repeats the one before isn't known.
     lowest, highest : ndarray (H, W)
         Over them.
-    steps : ndarray, float64 (W - 1,)
-        Mean step between neighbouring columns.
+    steps : (ndarray, ndarray), float64 (H - 1,) and (W - 1,)
+        Mean step between neighbouring rows, and columns.
     sound : ndarray, bool (n,)
         Whether each holds a picture like the others.
     """
@@ -92,7 +92,7 @@ class Glance:
     figures: FrameFigures
     lowest: np.ndarray
     highest: np.ndarray
-    steps: np.ndarray
+    steps: tuple[np.ndarray, np.ndarray]
     sound: np.ndarray
 
 
@@ -104,7 +104,7 @@ def glance(frames: np.ndarray) -> Glance:
     some = frames[:, :: max(1, height // LINE_PIXELS)]
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     seams = [_seams(jump) for jump in _jumps(lines, rows)]
-    few = some[:: max(1, len(some) // 4)]
+    few = slice(None, None, max(1, len(frames) // 4))
     usual = np.median(contrast)
     return Glance(
         frames=frames,
@@ -121,7 +121,10 @@ def glance(frames: np.ndarray) -> Glance:
         ),
         lowest=frames.min(0),
         highest=frames.max(0),
-        steps=_distance(few[:, :, 1:], few[:, :, :-1]).mean((0, 1), dtype=np.float64),
+        steps=(
+            _distance(lines[few, 1:], lines[few, :-1]).mean((0, 2), dtype=np.float64),
+            _distance(some[few, :, 1:], some[few, :, :-1]).mean((0, 1), dtype=np.float64),
+        ),
         sound=(contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12),
     )
 

@@ -22,6 +22,7 @@ from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.diameter import estimate_diameter
+from calcium_lightning.preprocess.fixed_pattern import LEFT
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.motion.types import PatchShifts
@@ -36,9 +37,9 @@ NOISE_BLUR = 3.0
 #: where steps at the edges of a codec's blocks are so many times larger than others, next to nothing is left
 #: within a block; and a block's side, pixels
 BLOCKY, BLOCK = 2.5, 8
-#: what stands still is looked for so often, or until the motion changes by less, pixels (root mean square);
-#: where it changes by more than this share of itself in the end, nothing is known of either
-PATTERN_ROUNDS, SETTLED_PX, UNSETTLED = 5, 0.1, 0.3
+#: what stands still is looked for so often, or until the motion changes by less, pixels (root mean square),
+#: or more is left over by this factor
+PATTERN_ROUNDS, SETTLED_PX, WORSE = 5, 0.1, 1.03
 #: pixels whose values are sorted at a time
 FEW_PIXELS = 1 << 14
 
@@ -99,16 +100,19 @@ class Known:
         Motion that differs over the field.
     nonrigid : float, optional
         How much it differs, pixels.
+    pattern : bool, optional
+        Whether what stands still before the tissue was cleared; None: it isn't known, and looked for.
     """
 
     shifts: np.ndarray
     patches: PatchShifts | None = None
     nonrigid: float | None = None
+    pattern: bool | None = None
 
     def of(self, frames: np.ndarray) -> Known:
         """That of some frames (T',)."""
         patches = self.patches and PatchShifts(self.patches.shifts[frames], self.patches.std)
-        return Known(self.shifts[frames], patches, self.nonrigid)
+        return replace(self, shifts=self.shifts[frames], patches=patches)
 
 
 def as_settings(settings: object | None) -> PreprocessSettings:
@@ -183,7 +187,7 @@ def prepare(
     if known is not None:
         motion = known.of(kept_frames(session))
         if isinstance(session, RepairedSession):
-            session = session.without_fixed_pattern(motion.shifts, cell_diameter, known=True) or session
+            session = _cleared_as(motion, session, cell_diameter)
     else:
         motion = _motion(session, cell_diameter, settings, device)
         session, motion = _without_fixed_pattern(session, motion, cell_diameter, settings, device)
@@ -243,21 +247,33 @@ def _without_fixed_pattern(
     """A session without what stands still where that hid the tissue's motion, and its motion."""
     if not isinstance(session, RepairedSession) or not isinstance(motion, Motion) or not motion.told:
         return session, motion
-    found: tuple[RepairedSession, Motion] | None = None
-    shifts = motion.shifts
+    search = session.search_for_pattern(cell_diameter)
+    if search is None or not (pattern := search.behind(motion.shifts)):
+        return session, motion
+    seen = shifts = motion.shifts
+    best: tuple[float, BaseSession, Motion] = (LEFT, session, motion)
     for _ in range(PATTERN_ROUNDS):
-        cleared = session.without_fixed_pattern(shifts, cell_diameter)
-        if cleared is None:
-            break
+        cleared = session.without(pattern)
         again = _motion(cleared, cell_diameter, settings, device)
         if not isinstance(again, Motion) or not again.told:
-            return session, motion
-        changed, shifts, found = _rms(again.shifts - shifts), again.shifts, (cleared, again)
+            break
+        changed, shifts = _rms(again.shifts - shifts), again.shifts
+        left = search.left(shifts, seen)
+        if left > min(LEFT, WORSE * best[0]):  # what is left standing draws the motion back
+            break
+        best = (min(left, best[0]), cleared, again)
         if changed < SETTLED_PX:
             break
-    if found is None or changed > UNSETTLED * _rms(shifts):
-        return session, motion
-    return found
+        pattern = search.at(shifts)
+    return best[1:]
+
+
+def _cleared_as(known: Known, session: RepairedSession, cell_diameter: float) -> RepairedSession:
+    """A session whose motion is known without what stands still before the tissue."""
+    search = None if known.pattern is False else session.search_for_pattern(cell_diameter)
+    if search is None or not (known.pattern or search.left(known.shifts, known.shifts) < LEFT):
+        return session
+    return session.without(search.at(known.shifts))
 
 
 def _rms(shifts: np.ndarray) -> float:

@@ -23,7 +23,7 @@ from calcium_lightning.preprocess.check import Findings
 from calcium_lightning.preprocess.defects import LEAST_FRAMES, Defects, find_defects, fine_detail
 from calcium_lightning.preprocess.dust import Dust, find_dust
 from calcium_lightning.preprocess.field import find_field
-from calcium_lightning.preprocess.fixed_pattern import FixedPattern, find_fixed_pattern
+from calcium_lightning.preprocess.fixed_pattern import FixedPattern, PatternSearch
 from calcium_lightning.preprocess.levels import Levels, find_levels
 from calcium_lightning.preprocess.marks import changing_marks
 from calcium_lightning.preprocess.surround import Surround
@@ -175,29 +175,22 @@ class RepairedSession(DerivedSession):
         self.fixed_pattern.clear(out)
         self.dust.clear(out)
 
-    def without_fixed_pattern(
-        self, shifts: np.ndarray, diameter: float, known: bool = False
-    ) -> RepairedSession | None:
-        """The same without what stands still and hides that the tissue moves; None where nothing does.
+    def search_for_pattern(self, diameter: float) -> PatternSearch | None:
+        """Look for what stands still before the tissue, whose cells have such a diameter, pixels.
 
-        Parameters
-        ----------
-        shifts : ndarray, float32 (T', 2)
-            The motion as it seems, pixels.
-        diameter : float
-            Of a cell, pixels.
-        known : bool
-            Whether that is its motion, and not what a pattern lets it seem.
+        None where that can't be told: frames that aren't light, or are registered, or were coded in blocks,
+        which stand still, too, and hold what moves.
         """
-        if self.kind != "raw" or self.original.motion_corrected:
+        if self.kind != "raw" or self.original.motion_corrected or self.survey.coded_in_blocks:
             return None
-        if self.survey.coded_in_blocks:  # a codec's blocks stand still, too, and hold what moves
-            return None
+        return PatternSearch(self, self.usable, diameter)
+
+    def without(self, pattern: FixedPattern) -> RepairedSession:
+        """The same with a pattern that stands still cleared; the original is shared."""
         other = copy.copy(self)
         other.original = self.original  # which would be open twice
-        other.fixed_pattern = FixedPattern()
-        other.fixed_pattern = find_fixed_pattern(other, shifts, self.usable, diameter, known)
-        return other if other.fixed_pattern else None
+        other.fixed_pattern = pattern
+        return other
 
     def knowing_motion(self, shifts: np.ndarray, diameter: float) -> RepairedSession:
         """The same with bands and waves taken off better, and dust cleared; the original is shared.

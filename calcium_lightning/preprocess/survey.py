@@ -124,7 +124,7 @@ class Surveyor:
         self._lowest: np.ndarray | None = None
         self._highest: np.ndarray | None = None
         self._figures: list[FrameFigures] = []
-        self._steps = np.zeros(width - 1)
+        self._steps = np.zeros(height - 1), np.zeros(width - 1)
         self._previous: np.ndarray | None = None
         self._waiting: list[np.ndarray] = []
         self._count = 0
@@ -171,7 +171,8 @@ class Surveyor:
             changing=(self._changed / self._blocks).astype(np.float32),
             at_ends=float(np.median(self._at_ends)) if self._at_ends else 0.0,
             negative=float(np.mean(self._negative)) if self._negative else 0.0,
-            block_edges=_block_edges(self._steps),
+            # Blocks have two sides; a sensor's columns, and a mesh, may look alike in one.
+            block_edges=min(_block_edges(steps) for steps in self._steps),
         )
 
     def take(self, seen: Glance) -> None:
@@ -185,7 +186,8 @@ class Surveyor:
         bottom, top = self._lowest.min(), self._highest.max()
         self._at_ends.append(float(((one <= bottom) | (one >= top)).mean()))
         self._negative.append(float((one < 0).mean()) if self.dtype.kind == "f" else 0.0)
-        self._steps += seen.steps
+        for steps, more in zip(self._steps, seen.steps, strict=True):
+            steps += more
         repeated = seen.figures.repeated.copy()
         repeated[0] = self._previous is not None and np.array_equal(frames[0], self._previous)
         self._figures.append(replace(seen.figures, repeated=repeated))

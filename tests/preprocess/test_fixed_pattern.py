@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from calcium_lightning.io.array_session import ArraySession
-from calcium_lightning.preprocess.fixed_pattern import FixedPattern, find_fixed_pattern
+from calcium_lightning.preprocess.fixed_pattern import LEFT, FixedPattern, PatternSearch
 from calcium_lightning.preprocess.motion.estimate import estimate_motion
 from calcium_lightning.preprocess.prepare import Known, prepare
 from calcium_lightning.preprocess.repaired import RepairedSession
@@ -52,9 +53,42 @@ def test_motion_follows_the_tissue_behind_spots(seed: int, share: float) -> None
     assert "a pattern stands still before the tissue" in said
 
 
-def test_motion_follows_the_tissue_behind_a_sensors_own_pattern() -> None:
+def columns(made: artefacts.Made) -> np.ndarray:
+    return np.exp(made.random.normal(0, 0.1, (1, made.size[1]))).repeat(made.size[0], 0)
+
+
+def rows(made: artefacts.Made) -> np.ndarray:
+    return np.exp(made.random.normal(0, 0.1, (made.size[0], 1))).repeat(made.size[1], 1)
+
+
+def pixels(made: artefacts.Made) -> np.ndarray:
+    return np.exp(made.random.normal(0, 0.12, made.size))
+
+
+def scratch(made: artefacts.Made) -> np.ndarray:
+    y, x = np.mgrid[: made.size[0], : made.size[1]]
+    return 1 - 0.6 * np.exp(-(((y - 20 - 0.5 * x) / 1.12) ** 2) / (2 * 1.5**2))
+
+
+def mesh(made: artefacts.Made) -> np.ndarray:
+    y, x = np.mgrid[: made.size[0], : made.size[1]]
+    return 1 - 0.15 * ((y % 13 < 2) | (x % 13 < 2))
+
+
+def fibres(made: artefacts.Made) -> np.ndarray:
+    """The honeycomb of a bundle."""
+    y, x = np.mgrid[: made.size[0], : made.size[1]]
+    angles = np.pi / 3 * np.arange(3) + 0.1
+    waves = sum(np.cos(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / 6) for angle in angles)
+    return 0.55 + 0.1 * (waves + 1.5)
+
+
+@pytest.mark.parametrize("pattern", [columns, rows, pixels, scratch, mesh, fibres])
+def test_motion_follows_the_tissue_behind_any_pattern(
+    pattern: Callable[[artefacts.Made], np.ndarray],
+) -> None:
     made = artefacts.make(53, motion=2.0)
-    made.frames *= np.exp(made.random.normal(0, 0.12, made.size)).astype(np.float32)
+    made.frames *= pattern(made).astype(np.float32)
     before = error(made, misled(made))
     prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
     assert before > 1.0
@@ -67,7 +101,7 @@ def test_nothing_stands_still_before_tissue_alone(seed: int, motion: float) -> N
     made = artefacts.make(seed, motion=motion)
     everywhere = np.ones(made.size, bool)
     session = ArraySession(made.stored(), 20.0)
-    assert not find_fixed_pattern(session, misled(made), everywhere, DIAMETER)
+    assert not PatternSearch(session, everywhere, DIAMETER).behind(misled(made))
     assert not prepare(session, DIAMETER).session.fixed_pattern
 
 
@@ -87,8 +121,9 @@ def test_where_a_strong_spot_was_no_motion_is_told() -> None:
     made = artefacts.make(54, motion=2.5)
     gain = spots(made, 0.9)
     session = RepairedSession.of(ArraySession(made.stored(), 20.0))
-    cleared = session.without_fixed_pattern(made.shifts.astype(np.float32), DIAMETER)
-    assert cleared is not None
+    search = session.search_for_pattern(DIAMETER)
+    assert search is not None
+    cleared = session.without(search.at(made.shifts.astype(np.float32)))
     assert session.telling.all()  # the one that it was made of stays as it was
     inner = np.zeros(made.size, bool)
     inner[12:-12, 12:-12] = True
@@ -106,11 +141,13 @@ def test_motion_that_is_known_is_taken_as_it_is() -> None:
     spots(made, 0.9)
     session = ArraySession(made.stored(), 20.0)
     first = prepare(session, DIAMETER)
-    again = prepare(session, DIAMETER, known=Known(first.shifts))
     assert first.session.fixed_pattern
-    assert again.session.fixed_pattern
-    apart = again.session.fixed_pattern.gain / first.session.fixed_pattern.gain
-    assert np.abs(np.log(apart)).mean() < 0.01
+    for said in (True, None):  # None: as files of before say it
+        again = prepare(session, DIAMETER, known=Known(first.shifts, pattern=said))
+        assert again.session.fixed_pattern
+        apart = again.session.fixed_pattern.gain / first.session.fixed_pattern.gain
+        assert np.abs(np.log(apart)).mean() < 0.01
+    assert not prepare(session, DIAMETER, known=Known(first.shifts, pattern=False)).session.fixed_pattern
 
 
 def test_a_codecs_blocks_are_no_pattern() -> None:
@@ -125,5 +162,6 @@ def test_a_codecs_blocks_are_no_pattern() -> None:
     session = RepairedSession.of(ArraySession(np.stack([coded(frame) for frame in made.stored()]), 20.0))
     assert session.survey.coded_in_blocks
     everywhere = np.ones(made.size, bool)
-    assert find_fixed_pattern(session, made.shifts.astype(np.float32), everywhere, DIAMETER)
-    assert session.without_fixed_pattern(made.shifts.astype(np.float32), DIAMETER) is None
+    search = PatternSearch(session, everywhere, DIAMETER)
+    assert search.left(made.shifts.astype(np.float32), made.shifts.astype(np.float32)) < LEFT
+    assert session.search_for_pattern(DIAMETER) is None
