@@ -20,26 +20,19 @@ from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import MAD_TO_STD, background_sigma
 from calcium_lightning.io.array_session import as_session
-from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.diameter import estimate_diameter
 from calcium_lightning.preprocess.fixed_pattern import LEFT
-from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
-from calcium_lightning.preprocess.motion.patches import PatchGrid
+from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings
 from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
+from calcium_lightning.preprocess.session_motion import session_motion
 from calcium_lightning.preprocess.standing import standing_shade
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 from calcium_lightning.preprocess.wander import Wander, estimate_wander
 
 #: standard deviation of the blur over the noise's logarithm, network pixels: half a cell
 NOISE_BLUR = 3.0
-#: where steps at the edges of a codec's blocks are so many times larger than others, next to nothing is left
-#: within a block; and a block's side, pixels
-BLOCKY, BLOCK = 2.5, 8
-#: what stands still is looked for so often, or until the motion changes by less, pixels (root mean square),
-#: or more is left over by this factor
-PATTERN_ROUNDS, SETTLED_PX, WORSE = 5, 0.1, 1.03
 #: pixels whose values are sorted at a time
 FEW_PIXELS = 1 << 14
 
@@ -189,8 +182,7 @@ def prepare(
         if isinstance(session, RepairedSession):
             session = _cleared_as(motion, session, cell_diameter)
     else:
-        motion = _motion(session, cell_diameter, settings, device)
-        session, motion = _without_fixed_pattern(session, motion, cell_diameter, settings, device)
+        session, motion = session_motion(session, cell_diameter, settings.motion, device)
     give_back_freed()
     if isinstance(session, RepairedSession):
         shifts = motion if isinstance(motion, np.ndarray) else motion.shifts
@@ -220,64 +212,12 @@ def prepare(
     return replace(quiet, shade=standing_shade(quiet, device))
 
 
-def _motion(
-    session: BaseSession, cell_diameter: float, settings: PreprocessSettings, device: torch.device | str
-) -> np.ndarray | Motion:
-    """Shifts that are known, or an estimate."""
-    if settings.motion is not None:
-        PatchGrid.of(settings.motion.patches, session.shape[1:], cell_diameter)  # even if it isn't needed
-    known = session.shifts
-    if known is not None:
-        return known
-    if session.motion_corrected or settings.motion is None or session.n_frames < 2:
-        return np.zeros((session.n_frames, 2), np.float32)
-    if isinstance(session, RepairedSession) and session.survey.block_edges > BLOCKY:
-        # Within a block hardly anything moves: what is as wide as two of them does.
-        cell_diameter = min(max(cell_diameter, 2.0 * BLOCK), *session.shape[1:])
-    return estimate_motion(session, settings.motion, cell_diameter, device)
-
-
-def _without_fixed_pattern(
-    session: BaseSession,
-    motion: np.ndarray | Motion,
-    cell_diameter: float,
-    settings: PreprocessSettings,
-    device: torch.device | str,
-) -> tuple[BaseSession, np.ndarray | Motion]:
-    """A session without what stands still where that hid the tissue's motion, and its motion."""
-    if not isinstance(session, RepairedSession) or not isinstance(motion, Motion) or not motion.told:
-        return session, motion
-    search = session.search_for_pattern(cell_diameter)
-    if search is None or not (pattern := search.behind(motion.shifts)):
-        return session, motion
-    seen = shifts = motion.shifts
-    best: tuple[float, BaseSession, Motion] = (LEFT, session, motion)
-    for _ in range(PATTERN_ROUNDS):
-        cleared = session.without(pattern)
-        again = _motion(cleared, cell_diameter, settings, device)
-        if not isinstance(again, Motion) or not again.told:
-            break
-        changed, shifts = _rms(again.shifts - shifts), again.shifts
-        left = search.left(shifts, seen)
-        if left > min(LEFT, WORSE * best[0]):  # what is left standing draws the motion back
-            break
-        best = (min(left, best[0]), cleared, again)
-        if changed < SETTLED_PX:
-            break
-        pattern = search.at(shifts)
-    return best[1:]
-
-
 def _cleared_as(known: Known, session: RepairedSession, cell_diameter: float) -> RepairedSession:
     """A session whose motion is known without what stands still before the tissue."""
     search = None if known.pattern is False else session.search_for_pattern(cell_diameter)
     if search is None or not (known.pattern or search.left(known.shifts, known.shifts) < LEFT):
         return session
     return session.without(search.at(known.shifts))
-
-
-def _rms(shifts: np.ndarray) -> float:
-    return float(np.sqrt(np.square(shifts).sum(1).mean()))
 
 
 def _seen(prepared: Prepared, chunk: int = 4096) -> Tensor:

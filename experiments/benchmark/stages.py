@@ -40,7 +40,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 READ_BYTES, READING = 2 + 2 + 2 + 4, "reading the foreground"
 #: parts that don't contain each other, and the functions that they are
 STAGES: dict[str, list[tuple[Any, str]]] = {
-    "motion": [(statistics, "_motion")],
+    "motion": [(statistics, "session_motion")],
     "baseline and noise": [(statistics, "_estimate_images")],
     "foreground": [(pipeline, "write_foreground")],
     "localisation": [(StreamedNetwork, "__init__"), (StreamedNetwork, "localize")],

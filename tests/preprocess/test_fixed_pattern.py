@@ -165,3 +165,13 @@ def test_a_codecs_blocks_are_no_pattern() -> None:
     search = PatternSearch(session, everywhere, DIAMETER)
     assert search.left(made.shifts.astype(np.float32), made.shifts.astype(np.float32)) < LEFT
     assert session.search_for_pattern(DIAMETER) is None
+
+
+@pytest.mark.parametrize("softness", [2, 3, 6])
+def test_a_lenss_soft_edge_is_no_pattern(softness: float) -> None:
+    made = artefacts.make(53, motion=1.2)
+    y, x = np.mgrid[: made.size[0], : made.size[1]]
+    radius = np.hypot(y - made.size[0] / 2, x - made.size[1] / 2)
+    made.frames *= 1 / (1 + np.exp((radius - 42) / softness))
+    prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
+    assert not prepared.session.fixed_pattern
