@@ -28,6 +28,7 @@ from calcium_lightning.preprocess.dust import (
     standing_detail,
 )
 from calcium_lightning.preprocess.motion.blocks import binned
+from calcium_lightning.preprocess.motion.estimate import estimate_motion
 from calcium_lightning.preprocess.motion.registration import FEW, Correlator, shift_frames
 from calcium_lightning.preprocess.motion.types import MotionSettings
 
@@ -41,11 +42,12 @@ PRIORS = {0.03: 0.0, 0.08: 0.03}
 LEAST_NOISE = 0.004
 #: how often single frames are registered anew
 ROUNDS = 2
-#: less than this share of what the motion as it seems leaves is left over of another one, found roughly: of
-#: 45 recordings without a pattern at least .994 is left, of 22 with one .67 to .984 (of two faint ones 1.03)
-ROUGHLY = 0.99
-#: ... and less than this of the one that is found in the end
-LEFT = 0.965
+#: less than this share of what the motion as it seems leaves is left over of another one, found roughly
+ROUGHLY = 1.04
+#: ... less than this where that is told as well as it can be of those frames
+SURELY = 0.985
+#: ... and less than this of all frames' motion in the end
+LEFT = 0.98
 #: spots are where it is as strong as this (a logarithm), over a third of a cell; and more than this share of
 #: the field isn't spots
 STRONG, MOST = 0.1, 0.35
@@ -104,7 +106,7 @@ class PatternSearch:
         places = int(np.clip(VALUES // max(1, RUN * rows * columns), FEWEST, PLACES))
         self.index = sample(session.shape[0], places, RUN)
         self.frames = torch.zeros(0, rows, columns)
-        whole = self._averaged(usable[None].astype(np.float32))[0] > 0.999
+        self.whole = whole = self._averaged(usable[None].astype(np.float32))[0] > 0.999
         if min(rows, columns) * self.side < 2 * diameter or not whole.any():
             return
         runs = (session.frames(int(run[0]), int(run[-1]) + 1) for run in runs_of(self.index))
@@ -140,7 +142,11 @@ class PatternSearch:
                 moved = self._registered_to(_moved_back(cleared, moved).mean(0), cleared)
             found.append((self._share(moved, seen, prior) + margin, prior, moved))
         left, prior, moved = min(found, key=lambda one: one[0])
-        return self._pattern(moved, prior) if left < ROUGHLY else FixedPattern()
+        if left < ROUGHLY:
+            told = self._estimated(self.frames / self._standing(moved, prior))
+            if told is not None and self._share(told, seen, prior) < SURELY:
+                return self._pattern(told, prior)
+        return FixedPattern()
 
     def at(self, shifts: np.ndarray) -> FixedPattern:
         """What stands still where the tissue moves so, float32 (T, 2), pixels."""
@@ -179,6 +185,14 @@ class PatternSearch:
         shifts = torch.cat(list(parts))
         return shifts - shifts.median(0).values
 
+    def _estimated(self, frames: Tensor) -> Tensor | None:
+        """Their motion, as well as it can be told of so few; None where it can't."""
+        motion = estimate_motion(
+            _Sampled(frames.numpy(), self.whole), cell_diameter_px=self.correlate.cell_diameter
+        )
+        shifts = torch.from_numpy(motion.shifts)
+        return shifts - shifts.median(0).values if motion.told else None
+
     def _standing(self, shifts: Tensor, prior: float) -> Tensor:
         """What the light is multiplied by (h, w), if the tissue moves so."""
         pair = self.frames.mean(0).numpy(), _moved_back(self.frames, shifts).mean(0).numpy()
@@ -215,6 +229,26 @@ class PatternSearch:
             detail[distance_transform_edt(self.usable) <= np.abs(sampled).max() + self.diameter] = 0
         strong = np.abs(gaussian_filter(detail, self.diameter / 6)) > STRONG
         return FixedPattern(_gain(detail).numpy(), strong if strong.mean() < MOST else None)
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """Frames (n, h, w) that are looked at, averaged, and where they show tissue, bool (h, w)."""
+
+    sample: np.ndarray
+    usable: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        count, height, width = self.sample.shape
+        return count, height, width
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.sample.dtype
+
+    def frames(self, start: int, stop: int) -> np.ndarray:
+        return self.sample[start:stop]
 
 
 def _gain(detail: np.ndarray) -> Tensor:
