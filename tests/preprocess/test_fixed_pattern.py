@@ -175,3 +175,11 @@ def test_a_lenss_soft_edge_is_no_pattern(softness: float) -> None:
     made.frames *= 1 / (1 + np.exp((radius - 42) / softness))
     prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
     assert not prepared.session.fixed_pattern
+
+
+def test_a_faint_pattern_that_hides_nothing_is_left_alone() -> None:
+    made = artefacts.make(53, motion=2.0)
+    made.frames *= np.exp(made.random.normal(0, 0.025, made.size)).astype(np.float32)
+    prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
+    assert not prepared.session.fixed_pattern
+    assert error(made, prepared.shifts) < 0.1
