@@ -222,6 +222,8 @@ def assemble(
     quality = {name: values[order] for name, values in quality.items()}
     # The deconvolution's penalty is made up for here: quality is that of the fit itself.
     gain = statistics.gain
+    session = prepared.session
+    pattern_cleared = isinstance(session, RepairedSession) and bool(session.fixed_pattern)
     return StreamedCells(
         centers=centers[order],
         center_std=np.hypot(placed.std / scale.factor, CENTER_FLOOR)[order].astype(np.float32),
@@ -235,8 +237,7 @@ def assemble(
         quality=quality,
         shifts=prepared.shifts,
         nonrigid=prepared.nonrigid,
-        pattern_cleared=isinstance(session := prepared.session, RepairedSession)
-        and bool(session.fixed_pattern),
+        pattern_cleared=pattern_cleared,
         patch_shifts=prepared.patches.shifts if prepared.patches else None,
         patch_std=prepared.patches.std if prepared.patches else None,
         baseline=(under - own)[order].astype(np.float32),

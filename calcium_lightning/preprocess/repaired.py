@@ -183,7 +183,7 @@ class RepairedSession(DerivedSession):
         """
         if self.kind != "raw" or self.original.motion_corrected or self.survey.coded_in_blocks:
             return None
-        return PatternSearch(self, self.usable, diameter)
+        return PatternSearch.of(self, self.usable, diameter)
 
     def without(self, pattern: FixedPattern) -> RepairedSession:
         """The same with a pattern that stands still cleared; the original is shared."""
