@@ -62,6 +62,22 @@ def test_motion_that_differs_over_the_field_goes_along(tmp_path):
     same(read_cells(tmp_path / "c.h5"), left)
 
 
+@pytest.mark.parametrize("cleared", [True, False, None])
+def test_whether_a_pattern_was_cleared_goes_along(tmp_path, cleared):
+    cells, _ = make_example()
+    write_cells(tmp_path / "c.h5", replace(cells, pattern_cleared=cleared))
+    assert read_cells(tmp_path / "c.h5").pattern_cleared is cleared
+
+
+def test_whether_a_pattern_was_cleared_is_yes_or_no(tmp_path):
+    cells, _ = make_example()
+    write_cells(tmp_path / "c.h5", cells)
+    with h5py.File(tmp_path / "c.h5", "r+") as file:
+        file["shifts"].attrs["pattern_cleared"] = "perhaps"
+    with pytest.raises(InputError, match="pattern_cleared is 'perhaps'; true or false is wanted"):
+        read_cells(tmp_path / "c.h5")
+
+
 def test_where_and_when_there_was_no_picture_goes_along(tmp_path):
     cells, _ = make_example()
     bad = np.arange(cells.n_frames) % 50 == 7
