@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.browser import serving, why_not
 from helpers.curated import PLACES, Made
-from helpers.curation_page import chosen, decided, keys, on_field, ready, revision, shown
+from helpers.curation_page import chosen, decided, held, keys, on_field, ready, revision, shown
 
 from calcium_lightning.core.decisions import Merge, Undo
 from calcium_lightning.io.cells_file import read_cells
@@ -118,6 +118,7 @@ def test_halves_are_merged(copied: Made, visit: Any) -> None:
         page.route("**/api/traces?cells=8&*", lambda route: late.append(route))
         keys(page, "1", "m")
         revision(page, 1, chosen=8)
+        held(page, early, late)
         keys(page, "z")
         revision(page, 2, chosen=first)
         # Answers about a cell that is gone by then: one from before, and one that there is no such cell.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.browser import barriers, serving, why_not
 from helpers.curated import Made
-from helpers.curation_page import chosen, keys, off_field, on_field, ready, revision, shown
+from helpers.curation_page import chosen, held, keys, off_field, on_field, ready, revision, shown
 from matplotlib.image import imread
 
 from calcium_lightning.core.events import find_events
@@ -82,8 +82,9 @@ def test_brightness_and_contrast_are_dragged_and_the_wheel_zooms(copied: Made, v
         # A picture that comes late isn't shown in the place of the one that was chosen after it.
         late: list[Any] = []
         page.route("**/api/layer/1", lambda route: late.append(route))
-        for which in ("1", "0"):
-            page.locator("#picture").select_option(which)
+        page.locator("#picture").select_option("1")
+        held(page, late)
+        page.locator("#picture").select_option("0")
         with page.expect_response("**/api/layer/1"):
             late[0].continue_()
         page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 50))")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from helpers.curated import Made
@@ -60,6 +61,14 @@ def keys(page: Any, *names: str) -> None:
 def ready(page: Any) -> None:
     """Wait until the recording is prepared, and nothing waits to be regressed."""
     page.wait_for_function("() => document.getElementById('work').textContent === 'recording ready'")
+
+
+def held(page: Any, *requests: list[Any]) -> None:
+    """Wait until each of these, which a route's handler fills, has one: handlers only run while a page is waited for."""
+    end = monotonic() + 60
+    while not all(requests):
+        assert monotonic() < end, "a request that is to be held back never came"
+        page.wait_for_timeout(20)
 
 
 def decided(made: Made) -> list[Action]:
