@@ -48,7 +48,7 @@ from calcium_lightning.preprocess.diameter import (
 )
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames, rate_of
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def extract_streamed(
         kept = kept_frames(session)
         timestamps = original.timestamps if fps is None else None
         if timestamps is None:
-            timestamps = np.arange(original.n_frames) / prepared.fps
+            timestamps = np.arange(original.n_frames) / (rate or original.fps)
         cells = assemble(
             prepared,
             found,
@@ -246,7 +246,7 @@ def extract_streamed(
             session_sha256=session.sha256(),
             about=session.about,
             behavior=session.behavior,
-            fps=prepared.fps,
+            fps=rate or original.fps,
             kind=session.kind,
             pixel_size_um=pixel_size or session.pixel_size_um,
             config=config,
@@ -325,7 +325,7 @@ def _prepare(
     device: torch.device,
 ) -> Prepared:
     """Prepare a session, unless it is too short or too small for the detector."""
-    rate, seconds = fps or session.fps, detector.window.seconds
+    rate, seconds = rate_of(session, fps), detector.window.seconds
     least = max(4, round(seconds * rate))
     if session.n_frames < least:
         raise InputError(

@@ -115,3 +115,17 @@ def test_arrays_are_looked_at_too():
     assert found.frame.max() >= len(bad) - bad.sum()  # counted in the whole recording
     with pytest.raises(InputError, match="field= needs preprocess"):
         extract(made.stored(), **how, preprocess=PreprocessSettings(repair_defects=False))
+
+
+def test_a_slow_camera_in_a_fast_file_gives_what_the_camera_saw():
+    """Each frame three times: the same cells, at the camera's frames, in the file's time."""
+    made = artefacts.make(53, motion=0.0)
+    how = {"cell_diameter": 8.0, "device": "cpu"}
+    seen = extract(made.stored(), fps=10.0, **how)
+    cells = extract(np.repeat(made.stored(), 3, axis=0), fps=30.0, **how)
+    assert (cells.fps, cells.traces.shape[1]) == (30.0, 3 * seen.traces.shape[1])
+    np.testing.assert_array_equal(cells.bad_frames.reshape(-1, 3), [[False, True, True]] * 200)
+    np.testing.assert_allclose(cells.centers, seen.centers, atol=0.05)
+    np.testing.assert_allclose(cells.denoised[:, ::3], seen.denoised, atol=0.05 * seen.denoised.max())
+    np.testing.assert_allclose(cells.timestamps[::3], seen.timestamps)
+    assert "the camera was slower than the file: 33% of its frames are new" in "; ".join(cells.notes)

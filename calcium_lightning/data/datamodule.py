@@ -27,7 +27,7 @@ from calcium_lightning.nn.windows import WindowBatch, WindowSettings, window_wei
 from calcium_lightning.preprocess.diameter import cell_diameter_of
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.preprocess.repaired import RepairedSession, rate_of
 
 Result = TypeVar("Result")
 #: the least side of a crop, network pixels: two cells
@@ -196,7 +196,7 @@ class SessionData(ResumableData):
             session: BaseSession = Session(path)
             if self.preprocess.repair_defects:
                 session = RepairedSession.of(session)
-            span = window_weights(self.fps or session.fps, self.window).shape[1]
+            span = window_weights(rate_of(session, self.fps), self.window).shape[1]
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))
             diameters.append(self._diameter(session))
             if self.labels and session.truth is None:

@@ -145,8 +145,9 @@ def _deconvolver(before: StreamedCells, ready: Ready) -> Deconvolver:
     """With the kernel of the whole session, which few cells can't tell."""
     step = max(1, len(before) // KERNEL_CELLS)
     traces = before.traces[slice(0, len(before), step)][:, ready.kept]
-    kernel = fit_kernel(autocovariance(np.nan_to_num(traces), before.fps), before.fps)
-    return Deconvolver(before.fps, rise_s=kernel.rise_s, decay_s=kernel.decay_s, wander=ready.prepared.wander)
+    fps = ready.prepared.fps
+    kernel = fit_kernel(autocovariance(np.nan_to_num(traces), fps), fps)
+    return Deconvolver(fps, rise_s=kernel.rise_s, decay_s=kernel.decay_s, wander=ready.prepared.wander)
 
 
 def _quality(
@@ -161,13 +162,14 @@ def _quality(
     vessel = vessels_of(ready.prepared, before.mean_image)
     reach = GatherSettings().reach / float(scale.factor.mean())
     claims, denoised = np.zeros(count), activity.denoised
-    lit = no_seconds(len(denoised), denoised.n_frames, before.fps)
+    fps = ready.prepared.fps
+    lit = no_seconds(len(denoised), denoised.n_frames, fps)
     for block in before.localizations.blocks():
         for row, (y, x) in enumerate(centers):
             near = np.hypot(block.y - y, block.x - x) <= reach
             claims[row] += near.sum()
             frame = ready.place[block.frame[near]]
-            lit[row, seconds(frame[frame >= 0], before.fps)] = True
+            lit[row, seconds(frame[frame >= 0], fps)] = True
     place = np.round(np.nan_to_num(scale.to_network(centers))).astype(int)
     row, column = np.clip(place, 0, np.array(scale.size) - 1).T
 
@@ -182,7 +184,7 @@ def _quality(
         padded(forms.focus),
         shape,
         padded(claims),
-        coincidence(lit, denoised, before.fps),
+        coincidence(lit, denoised, fps),
         ready.prepared.session.n_frames,
         padded(ready.prepared.seen.numpy()[row, column]),
         padded(share_on(forms.footprints, vessel)),

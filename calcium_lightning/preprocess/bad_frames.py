@@ -32,6 +32,11 @@ ROUGH, ROUGH_USUAL = 2.0, 1.5
 SHORT = 30.0
 #: what befalls more than this share of the frames is how the recording is, not an accident
 MOST = 0.2
+#: ... but repeats may be as many: a camera of 5 Hz in a file of 60. Of more, nothing would be left
+MOST_REPEATED = 0.95
+#: where many are repeated, so is what differs from the one before by less than this share of what new ones
+#: do: of every frame twice, H.264 and H.265 repeat .6 to 1 exactly, and half of the rest but for .1 of that
+ALIKE = 0.2
 #: a frame that is less than this share as like the others as they usually are is another picture, where they
 #: are so alike usually ...
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
@@ -57,6 +62,15 @@ class BadFrames:
 
     kinds: dict[str, np.ndarray]
     usual: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def new(self) -> float:
+        """Share of the frames that are new, where a camera was slower than what wrote its frames down.
+
+        1 where repeats are accidents. Without them, frames come at so much of the rate.
+        """
+        share = float(self.kinds["repeated"].mean())
+        return 1 - share if share > MOST else 1.0
 
     @property
     def bad(self) -> np.ndarray:
@@ -112,7 +126,9 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
     if torn.mean() > MOST:
         usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     repeated = survey.repeated & ~(black | white | torn)
-    if raw and (share := float(repeated.mean())) > MOST:
+    if repeated.mean() > MOST:  # a codec doesn't repeat all of them to the last bit
+        repeated |= (survey.change < ALIKE * np.median(survey.change[~repeated])) & ~(black | white | torn)
+    if raw and (share := float(repeated.mean())) > MOST_REPEATED:
         usual["repeated"], repeated = share, np.zeros(count, bool)
     kinds = {"black": black, "white": white, "torn": torn, "repeated": repeated}
     kinds["missing"] = missing & ~np.logical_or.reduce(list(kinds.values()))

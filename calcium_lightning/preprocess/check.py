@@ -148,6 +148,11 @@ class Findings:
         texts = (
             [f"{bad} of {total} frames hold no picture of their own ({self.bad}): left out"] if bad else []
         )
+        if self.bad.new < 1:
+            texts.append(
+                f"the camera was slower than the file: {self.bad.new:.0%} of its frames are new ones, and "
+                f"bridge_bad_frames=true fills the traces between them"
+            )
         for name, share in self.bad.usual.items():
             texts.append(f"{share:.0%} of the frames are {name}, too many to be left out")
         return "; ".join(texts)

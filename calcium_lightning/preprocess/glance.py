@@ -45,6 +45,8 @@ class FrameFigures:
     rough : ndarray, float32 (T,)
         How much rougher along itself a row or column of each frame is than it usually is, at most, against
         the whole frame.
+    change : ndarray, float32 (T,)
+        Mean absolute difference between a frame and the one before; of the first, infinite.
     repeated : ndarray, bool (T,)
         Whether a frame is the same as the one before, pixel by pixel.
     bands : ndarray, float32 (T, 2)
@@ -59,6 +61,7 @@ class FrameFigures:
     seam: np.ndarray
     seam_score: np.ndarray
     rough: np.ndarray
+    change: np.ndarray
     repeated: np.ndarray
     bands: np.ndarray
     ends: np.ndarray
@@ -79,7 +82,7 @@ class Glance:
     frames : ndarray (n, H, W)
         They themselves.
     figures : FrameFigures
-        Of each; whether the first repeats the one before isn't known.
+        Of each; how the first differs from the one before isn't known.
     lowest, highest : ndarray (H, W)
         Over them.
     steps : (ndarray, ndarray), float64 (H - 1,) and (W - 1,)
@@ -105,6 +108,7 @@ def glance(frames: np.ndarray) -> Glance:
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     seams = [_seams(jump) for jump in _jumps(lines, rows)]
     few = slice(None, None, max(1, len(frames) // 4))
+    change = np.concatenate([[np.inf], changes(frames)]).astype(np.float32)
     usual = np.median(contrast)
     return Glance(
         frames=frames,
@@ -115,7 +119,8 @@ def glance(frames: np.ndarray) -> Glance:
             seam=np.column_stack([seam for seam, _ in seams]).astype(np.float32),
             seam_score=np.column_stack([score for _, score in seams]).astype(np.float32),
             rough=np.maximum(_roughness(frames), _roughness(frames.transpose(0, 2, 1))).astype(np.float32),
-            repeated=_repeats(frames),
+            change=change,
+            repeated=_repeats(frames, change),
             bands=np.column_stack([_unusual(rows), _unusual(columns)]).astype(np.float32),
             ends=np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
         ),
@@ -146,13 +151,16 @@ def _shades(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return brightness, contrast, likeness
 
 
-def _repeats(frames: np.ndarray) -> np.ndarray:
+def changes(frames: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of frames (n, H, W) from the ones before, (n - 1,), in a few of the lines."""
+    few = frames[:, :: 8 if min(frames.shape[1:]) >= 64 else 1]
+    return _distance(few[1:], few[:-1]).mean((1, 2), dtype=np.float32)
+
+
+def _repeats(frames: np.ndarray, change: np.ndarray) -> np.ndarray:
     """Whether each frame (n, H, W) is the one before; of the first it isn't known."""
-    step = 8 if min(frames.shape[1:]) >= 64 else 1
-    few = frames[:, ::step]
-    same = np.zeros(len(frames), bool)
-    same[1:] = (few[1:] == few[:-1]).all((1, 2))
-    for index in np.flatnonzero(same) if step > 1 else ():
+    same = change == 0
+    for index in np.flatnonzero(same):
         same[index] = np.array_equal(frames[index], frames[index - 1])
     return same
 

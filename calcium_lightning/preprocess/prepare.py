@@ -25,7 +25,7 @@ from calcium_lightning.preprocess.fixed_pattern import LEFT
 from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings
 from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.prepared import Prepared, Scale
-from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames, rate_of
 from calcium_lightning.preprocess.session_motion import session_motion
 from calcium_lightning.preprocess.standing import standing_shade
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
@@ -175,7 +175,7 @@ def prepare(
         stretch = estimate_stretch(session)
         gain, offset = stretch.gain.astype(np.float32), stretch.offset.astype(np.float32)
     scale = Scale.for_diameter(session.shape[1:], cell_diameter)
-    rate = fps or session.fps
+    rate = rate_of(session, fps)
     motion: np.ndarray | Motion | Known
     if known is not None:
         motion = known.of(kept_frames(session))

@@ -48,6 +48,8 @@ class RepairedSession(DerivedSession):
     ----------
     kept : ndarray of int (T',)
         The frames of the file that are left; this session's frame i is the file's kept[i].
+    fps : float
+        Frames that are left a second: fewer than the file's where a slow camera's were written repeatedly.
     survey : Survey
         Of all frames of the file.
     bad : BadFrames
@@ -81,6 +83,7 @@ class RepairedSession(DerivedSession):
         if not len(self.kept):
             raise InputError(f"{original.path}: no frame holds a picture")
         self.shape = (len(self.kept), *original.shape[1:])
+        self.fps = original.fps * self.bad.new
         known = None if original.field.all() else original.field
         if mask is not None and mask.shape != original.shape[1:]:
             raise InputError(
@@ -251,6 +254,13 @@ class RepairedSession(DerivedSession):
             amplitude=truth.amplitude,
             mask=truth.mask,
         )
+
+
+def rate_of(session: BaseSession, fps: float | None) -> float:
+    """Frames of a session a second, where the file's rate may be told, Hz."""
+    if fps is None or not isinstance(session, RepairedSession):
+        return fps or session.fps
+    return fps * session.bad.new
 
 
 def kept_frames(session: BaseSession) -> np.ndarray:

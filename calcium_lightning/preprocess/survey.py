@@ -15,7 +15,14 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from calcium_lightning.core.pieces import in_order
-from calcium_lightning.preprocess.glance import LINE_PIXELS, FrameFigures, Glance, concatenated, glance
+from calcium_lightning.preprocess.glance import (
+    LINE_PIXELS,
+    FrameFigures,
+    Glance,
+    changes,
+    concatenated,
+    glance,
+)
 from calcium_lightning.preprocess.motion.blocks import blocks as spans
 
 #: runs of neighbouring frames that are looked at pixel by pixel, and frames in each
@@ -188,14 +195,17 @@ class Surveyor:
         self._negative.append(float((one < 0).mean()) if self.dtype.kind == "f" else 0.0)
         for steps, more in zip(self._steps, seen.steps, strict=True):
             steps += more
-        repeated = seen.figures.repeated.copy()
-        repeated[0] = self._previous is not None and np.array_equal(frames[0], self._previous)
-        self._figures.append(replace(seen.figures, repeated=repeated))
+        repeated, change = seen.figures.repeated.copy(), seen.figures.change.copy()
+        if self._previous is not None:
+            change[0] = changes(np.stack([self._previous, frames[0]]))[0]
+            repeated[0] = np.array_equal(frames[0], self._previous)
+        self._figures.append(replace(seen.figures, change=change, repeated=repeated))
+        new = np.flatnonzero(~repeated)
         for start in sorted(self._runs & set(range(self._count, self._count + len(frames)))):
-            first = min(start - self._count, max(0, len(frames) - RUN))
-            span = slice(first, first + RUN)
-            if seen.sound[span].all() and not repeated[span][1:].any():
-                self._sample(frames[span])
+            first = min(int(np.searchsorted(new, start - self._count)), max(0, len(new) - RUN))
+            run = new[first : first + RUN]
+            if len(run) and seen.sound[run].all():
+                self._sample(frames[run])
         self._previous = frames[-1].copy()
         self._count += len(frames)
 
