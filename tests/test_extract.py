@@ -337,17 +337,22 @@ def bending(tmp_path_factory) -> Path:
     return path
 
 
-def test_motion_that_differs_over_the_field_is_told_and_removed_on_demand(run_command, bending, tmp_path):
-    plain = run_command("extract", f"session={bending}", "output=a.h5", *BANDPASS)
+def test_motion_that_differs_over_the_field_is_told_and_removed(run_command, bending, tmp_path):
+    plain = run_command(
+        "extract", f"session={bending}", "output=a.h5", *BANDPASS, "preprocess.motion.patches=null"
+    )
     asked = run_command(
         "extract", f"session={bending}", "output=b.h5", *BANDPASS, "preprocess.motion.patches=[2,2]"
     )
-    for outcome in (plain, asked):
+    seen = run_command("extract", f"session={bending}", "output=d.h5", *BANDPASS)
+    for outcome in (plain, asked, seen):
         assert outcome.status == 0, outcome.stderr
+    assert "px that differs over the field removed" in seen.stdout
     assert "px that differs over the field left" in plain.stdout
     assert "px that differs over the field removed" in asked.stdout
     rigid, piecewise = (read_cells(tmp_path / name) for name in ("a.h5", "b.h5"))
     assert rigid.patch_shifts is None
+    np.testing.assert_array_equal(read_cells(tmp_path / "d.h5").patch_shifts, piecewise.patch_shifts)
     assert piecewise.patch_shifts.shape == (160, 2, 2, 2)
     # Both tell of the 0.8 px along each axis; the cells took up some of what was left.
     assert 0.3 < rigid.nonrigid < 1.8

@@ -5,13 +5,21 @@ Knows sessions, and what looks for motion and for what stands still in them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.fixed_pattern import LEFT
-from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion
+from calcium_lightning.preprocess.motion.estimate import (
+    WORTH_FOLLOWING,
+    Motion,
+    MotionSettings,
+    estimate_motion,
+)
 from calcium_lightning.preprocess.motion.patches import PatchGrid
+from calcium_lightning.preprocess.motion.types import AUTO
 from calcium_lightning.preprocess.repaired import RepairedSession
 
 #: where steps at the edges of a codec's blocks are so many times larger than others, next to nothing is left
@@ -51,6 +59,19 @@ def session_motion(
     motion : ndarray, float32 (T, 2), or Motion
         Shifts that are known, pixels, or an estimate.
     """
+    if settings is None or settings.patches != AUTO:
+        return _whole(session, cell_diameter, settings, device)
+    # What stands still in one place of the field looks like motion that differs: it goes first.
+    session, motion = _whole(session, cell_diameter, replace(settings, patches=None), device)
+    if isinstance(motion, Motion) and motion.told and motion.nonrigid >= WORTH_FOLLOWING * cell_diameter:
+        motion = _motion(session, cell_diameter, settings, device)
+    return session, motion
+
+
+def _whole(
+    session: BaseSession, cell_diameter: float, settings: MotionSettings | None, device: torch.device | str
+) -> tuple[BaseSession, np.ndarray | Motion]:
+    """As :func:`session_motion`, with motion that differs over the field only where that is asked for."""
     motion = _motion(session, cell_diameter, settings, device)
     if isinstance(session, RepairedSession) and isinstance(motion, Motion) and motion.told:
         return _behind_pattern(session, motion, cell_diameter, settings, device)

@@ -16,9 +16,13 @@ from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.nonrigid import PatchEstimator, remaining
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.motion.rigid import RigidEstimator, check_diameter
-from calcium_lightning.preprocess.motion.types import Motion, MotionSettings
+from calcium_lightning.preprocess.motion.sharpness import sharper
+from calcium_lightning.preprocess.motion.types import AUTO, Motion, MotionSettings
 
-__all__ = ["Motion", "MotionSettings", "estimate_motion"]
+__all__ = ["WORTH_FOLLOWING", "Motion", "MotionSettings", "estimate_motion"]
+
+#: motion that differs over the field by less, cell diameters, isn't followed unless that is asked for
+WORTH_FOLLOWING = 0.03
 
 
 def estimate_motion(
@@ -28,7 +32,7 @@ def estimate_motion(
     device: torch.device | str = "cpu",
     advance: Callable[[int], Any] | None = None,
 ) -> Motion:
-    """Estimate the motion of every frame, at the places that ``settings.patches`` asks for if it does.
+    """Estimate the motion of every frame: of the whole field, or at the places of ``settings.patches``.
 
     Parameters
     ----------
@@ -43,7 +47,7 @@ def estimate_motion(
     Returns
     -------
     Motion
-        With ``patches``, but where the field was asked to move as one, or motion isn't told.
+        With ``patches``, but where the field was asked to move as one or does, or motion isn't told.
 
     Raises
     ------
@@ -57,8 +61,15 @@ def estimate_motion(
     with torch.inference_mode():
         estimator = RigidEstimator(session, settings, cell_diameter_px, where, advance)
         rigid = estimator.run()
-        if not rigid.told or rigid.lost.all():
+        if not rigid.told or rigid.lost.all() or estimator.model is None:
             return rigid
-        if grid is None:
-            return replace(rigid, nonrigid=remaining(estimator))
-        return PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()
+        if grid is not None:
+            return PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()
+        rigid = replace(rigid, nonrigid=remaining(estimator))
+        grid = PatchGrid.smallest(field, cell_diameter_px) if settings.patches == AUTO else None
+        least = WORTH_FOLLOWING * cell_diameter_px
+        if grid is None or rigid.nonrigid < least:
+            return rigid
+        differing = PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()
+        inside = estimator.model.inside.cpu().numpy() > 0
+        return differing if differing.nonrigid > least and sharper(differing, rigid, inside) else rigid

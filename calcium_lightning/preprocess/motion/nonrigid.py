@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,8 +26,8 @@ from calcium_lightning.preprocess.motion.types import Motion, MotionSettings, Pa
 
 #: least standard deviation of the difference between neighbouring places, session pixels
 LEAST_DIFFERENCE = 0.01
-#: frames that tell how much motion a rigid estimate left
-LOOK_FRAMES = 128
+#: frames that tell how much motion a rigid estimate left, in so many places of the recording
+LOOK_FRAMES, LOOKS = 128, 4
 
 
 class PatchEstimator(RigidEstimator):
@@ -142,21 +143,22 @@ def remaining(rigid: RigidEstimator) -> float:
     model, grid = rigid.model, PatchGrid(rigid.session.shape[1:], (2, 2))
     if model is None:
         return 0.0
-    start, stop = rigid.blocks[len(rigid.blocks) // 2]
-    span = slice(start, min(stop, start + LOOK_FRAMES))
-    raw = rigid.session.frames(span.start, span.stop)
-    frames = rigid.warp(model, rigid.binned(span.start, raw), span)
     y, x = (_centers(n, rigid.binning, rigid.device) for n in rigid.size)
     model.windows = _windows(grid, y, x)
     coherence = CoherencePrior.of(grid.count, model.windows, LEAST_DIFFERENCE / rigid.binning)
     model.stiffness = coherence.stiffness(torch.eye(model.steps, device=rigid.device))
     model.update(model.template)
-    found = model.solve(frames, in_time=True)
-    good = ~rigid.lost(span.start, span.stop)
-    if not good.any():
+    chosen = sorted({round(i) for i in np.linspace(0, len(rigid.blocks) - 1, LOOKS + 2)[1:-1]})
+    parts = []
+    for start, stop in (rigid.blocks[i] for i in chosen):
+        span = slice(start, min(stop, start + LOOK_FRAMES // len(chosen)))
+        raw = rigid.session.frames(span.start, span.stop)
+        found = model.solve(rigid.warp(model, rigid.binned(span.start, raw), span), in_time=True)
+        parts.append(found.steps[~rigid.lost(span.start, span.stop)])
+    steps = torch.cat(parts)
+    if not len(steps):
         return 0.0
-    steps = found.steps[good].unflatten(1, (-1, 2))
-    _, moments = coherence.learn(steps, found.covariance, model.stiffness)
+    _, moments = coherence.learn(steps.unflatten(1, (-1, 2)), found.covariance, model.stiffness)
     return coherence.disagreement(moments) * rigid.binning
 
 

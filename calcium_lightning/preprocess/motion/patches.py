@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.preprocess.motion.types import AUTO
 from calcium_lightning.preprocess.resample import sample
 
 #: least distance of neighbouring places, cell diameters: fewer cells between them tell little of their motion
@@ -41,26 +42,33 @@ class PatchGrid:
 
     @classmethod
     def of(cls, patches: Any, field: tuple[int, int], cell_diameter: float) -> PatchGrid | None:
-        """Return the grid that ``preprocess.motion.patches`` asks for, None where the field moves as one.
+        """Return the grid that ``preprocess.motion.patches`` asks for.
+
+        None where the field moves as one, or the recording decides.
 
         Raises
         ------
         InputError
             If it isn't two whole numbers, or more than the field has room for.
         """
-        if patches is None:
+        if patches is None or patches == AUTO:
             return None
         shown = f"preprocess.motion.patches={patches}"
         count = list(patches) if isinstance(patches, Iterable) and not isinstance(patches, str) else []
         if len(count) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in count):
-            raise InputError(f"{shown}: expected two whole numbers above 0, [rows, columns], or null")
-        most = [1 + int((length - 1) / (LEAST_SPACING * cell_diameter)) for length in field]
+            raise InputError(f"{shown}: expected two whole numbers above 0, [rows, columns], auto or null")
+        most = _most(field, cell_diameter)
         if any(n > limit for n, limit in zip(count, most, strict=True)):
             raise InputError(
                 f"{shown}: a field of {field[0]}x{field[1]} px with cells of {cell_diameter:.3g} px has room "
                 f"for [{most[0]},{most[1]}] at most"
             )
         return cls(field, (count[0], count[1])) if max(count) > 1 else None
+
+    @classmethod
+    def smallest(cls, field: tuple[int, int], cell_diameter: float) -> PatchGrid | None:
+        """Two places along each axis, None where the field has no room for them."""
+        return cls(field, (2, 2)) if min(_most(field, cell_diameter)) > 1 else None
 
     def weights(self, axis: int, positions: Tensor) -> Tensor:
         """Share of each place (P,) of an axis at positions (..., m), session pixels: (..., m, P), sum 1.
@@ -97,6 +105,11 @@ class PatchGrid:
             for axis in (0, 1)
         )
         return np.einsum("kp,tpqa,kq->tka", rows, shifts, columns, optimize=True)
+
+
+def _most(field: tuple[int, int], cell_diameter: float) -> list[int]:
+    """Places for which each axis of a field has room."""
+    return [1 + int((length - 1) / (LEAST_SPACING * cell_diameter)) for length in field]
 
 
 def sample_undone(

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: ``patches`` where the recording decides
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class MotionSettings:
@@ -35,10 +38,10 @@ class MotionSettings:
         Power of cell-sized residuals over that of noise, from which a place blinks.
     max_atoms : int
         Atoms added in one search, at most.
-    patches : (int, int), optional
+    patches : "auto", (int, int) or None
         Motion may differ over the field: it is estimated at so many places along y and x, from border to
-        border, and is bilinear between them. None: the whole field moves as one. A session that knows its
-        shifts, or is corrected, is taken at its word.
+        border, and is bilinear between them. "auto": at 2 x 2 where the picture gets sharper by it. None: the
+        whole field moves as one. A session that knows its shifts, or is corrected, is taken at its word.
     """
 
     max_shift: float = 0.2
@@ -50,7 +53,7 @@ class MotionSettings:
     search_rounds: tuple[int, ...] = (1, 4, 6)
     atom_threshold: float = 1.4
     max_atoms: int = 250
-    patches: Sequence[int] | None = None
+    patches: Sequence[int] | str | None = AUTO
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Motion:
         How much motion differs over the field: root mean square, over field and frames, of the length of what
         isn't common to the field, pixels. Without ``patches`` it is an estimate of what was left.
     patches : PatchShifts, optional
-        Motion over the field, where it was asked for; ``shifts`` is then its mean over the field.
+        Motion over the field, where it was asked for, or differs; ``shifts`` is then its mean over the field.
     told : bool
         Whether frames hold a picture to tell their motion by; ``shifts`` are 0 where they don't.
     """

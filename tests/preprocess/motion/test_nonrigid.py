@@ -13,6 +13,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.preprocess.motion.estimate import MotionSettings, estimate_motion
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.motion.rigid import RigidEstimator
+from calcium_lightning.preprocess.motion.types import AUTO
 
 CELL, SIZE = 8.0, (112, 104)
 PLACES = np.random.default_rng(3).uniform(0.1, 0.9, (40, 2)) * SIZE
@@ -70,11 +71,36 @@ def test_displacement_is_followed_where_the_rigid_motion_misses_it(movie, true, 
 
 
 def test_what_a_rigid_estimate_leaves_is_told(movie, shifts, spread):
-    found = estimate_motion(Recording(movie), MotionSettings(), CELL)
+    found = estimate_motion(Recording(movie), MotionSettings(patches=None), CELL)
     assert found.patches is None
     assert found.nonrigid == pytest.approx(spread, rel=0.3)
-    still = estimate_motion(Recording(moving_tissue(shifts, SIZE)), MotionSettings(), CELL)
+    still = estimate_motion(Recording(moving_tissue(shifts, SIZE)), MotionSettings(patches=None), CELL)
     assert still.nonrigid < 0.25 * found.nonrigid
+
+
+def test_where_it_makes_the_picture_sharper_it_is_followed(movie):
+    asked, found = (
+        estimate_motion(Recording(movie), MotionSettings(patches=patches), CELL) for patches in ((2, 2), AUTO)
+    )
+    np.testing.assert_array_equal(found.patches.shifts, asked.patches.shifts)
+    assert found.nonrigid == asked.nonrigid
+
+
+@pytest.mark.parametrize("noise", [6.0, 18.0])
+def test_a_field_that_moves_as_one_is_not_bent(shifts, noise):
+    noisy = moving_tissue(shifts, SIZE) + np.random.default_rng(5).normal(0, noise, (120, *SIZE))
+    plain, found = (
+        estimate_motion(Recording(noisy.astype(np.float32)), MotionSettings(patches=patches), CELL)
+        for patches in (None, AUTO)
+    )
+    assert found.patches is None
+    np.testing.assert_array_equal(found.shifts, plain.shifts)
+
+
+def test_a_field_without_room_moves_as_one(movie):
+    found = estimate_motion(Recording(movie[:, :36, :36]), MotionSettings(), 10.0)
+    assert found.patches is None
+    assert found.told
 
 
 @pytest.mark.parametrize("patches", [None, [1, 1]])
