@@ -25,14 +25,18 @@ NEIGHBOURS = 15
 #: a seam is larger than the usual difference between lines, than its own spread, and than most frames' worst,
 #: by these factors
 SEAM, SEAM_SCORE, SEAM_USUAL = 1.2, 12.0, 2.5
+#: ... most frames' worst being that of 19 of 20, or so many times that of three of four: sound ones reach 2.3
+SEAM_TAIL = 2.5
 #: a line that is rougher than usual by this factor, against its frame, holds noise; and by the second against
-#: the roughest line of most frames. Of 80 recordings sound frames reach 1.3 to 1.95
-ROUGH, ROUGH_USUAL = 2.0, 1.5
+#: the roughest line of the best quarter of the frames. Of 80 recordings sound frames reach 1.3 to 1.95
+ROUGH, ROUGH_USUAL = 2.0, 1.75
 #: ... of a long line: of a short one a cell is a larger part, and it is more by so many over its pixels
 SHORT = 30.0
-#: what befalls more than this share of the frames is how the recording is, not an accident
+#: where more than this share of the frames is torn, that is how the recording is
+MOST_TORN = 0.6
+#: repeats of more than this share are how it is, too, not accidents
 MOST = 0.2
-#: ... but repeats may be as many: a camera of 5 Hz in a file of 60. Of more, nothing would be left
+#: ... but may be left out, many as they are: a camera of 5 Hz in a file of 60. Of more, nothing would be left
 MOST_REPEATED = 0.95
 #: where many are repeated, so is what differs from the one before by less than this share of what new ones
 #: do: of every frame twice, H.264 and H.265 repeat .6 to 1 exactly, and half of the rest but for .1 of that
@@ -119,11 +123,12 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         if alike > LEAST_LIKENESS and lasting > LASTING_LIKENESS:
             torn = ~gone & (likeness < LIKENESS * alike)
     if (~gone).any():
-        least = np.maximum(SEAM, SEAM_USUAL * np.quantile(survey.seam[~gone], 0.95, axis=0))
+        most, nearly_all = np.quantile(survey.seam[~gone], [0.75, 0.95], axis=0)
+        least = np.maximum(SEAM, SEAM_USUAL * np.minimum(nearly_all, SEAM_TAIL * most))
         torn |= ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
         noisy = ROUGH + SHORT / min(survey.mean.shape)
-        torn |= ~gone & (survey.rough > max(noisy, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.75)))
-    if torn.mean() > MOST:
+        torn |= ~gone & (survey.rough > max(noisy, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.25)))
+    if torn.mean() > MOST_TORN:
         usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     repeated = survey.repeated & ~(black | white | torn)
     if repeated.mean() > MOST:  # a codec doesn't repeat all of them to the last bit

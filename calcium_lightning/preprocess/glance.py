@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.blocks import binned
@@ -24,6 +24,10 @@ LINE_PIXELS = 128
 CACHED = 4
 #: a pixel counts for at most so many times the usual difference from its neighbours
 CLIP = 8.0
+#: an empty border is this share of the lines at most: a wider one is a part of the picture that is lost
+BORDER = 0.2
+#: ... and in so many of the frames at least
+MOVED = 0.03
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,9 @@ def glance(frames: np.ndarray) -> Glance:
     lines = np.ascontiguousarray(frames[:, :, :: max(1, width // LINE_PIXELS)])
     some = frames[:, :: max(1, height // LINE_PIXELS)]
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
-    seams = [_seams(jump) for jump in _jumps(lines, rows)]
+    # An empty border ends at a line that is half empty.
+    border = binary_dilation(_empty_border(lines.min(2) == lines.max(2)), [[1, 1, 1]])
+    seams = [_seams(np.where(border[:, 1:] | border[:, :-1], 0, jump)) for jump in _jumps(lines, rows)]
     few = slice(None, None, max(1, len(frames) // 4))
     change = np.concatenate([[np.inf], changes(frames)]).astype(np.float32)
     usual = np.median(contrast)
@@ -187,6 +193,17 @@ def _jumps(lines: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return absolute, without
 
 
+def _empty_border(empty: np.ndarray) -> np.ndarray:
+    """Which of the empty lines (n, H) are the border that registration leaves where it moves frames."""
+    widest = int(BORDER * empty.shape[1])
+    border = np.zeros_like(empty)
+    for side, found in ((empty, border), (empty[:, ::-1], border[:, ::-1])):
+        run = np.logical_and.accumulate(side, axis=1)
+        found |= run & (run.sum(1) <= widest)[:, None]
+    few = border.any(1).mean() < MOVED  # it may be lines that were lost
+    return border & (not few)
+
+
 def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Seams of frames from the differences between their neighbouring lines (n, lines): (n,) and (n,).
 
@@ -222,8 +239,11 @@ def _roughness(frames: np.ndarray) -> np.ndarray:
     for start, stop in spans(count, CACHED):
         bend = _bends(frames[start:stop], step)
         row[start:stop] = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel is no rough row
+    usually, border = np.median(row, 0), _empty_border(row == 0)
+    for line in np.flatnonzero(border.mean(0) >= 0.5):  # which says nothing of what is usual there
+        usually[line] = np.median(row[~border[:, line], line]) if not border[:, line].all() else 0
     floor = 0.25 * np.median(row) + 1e-12
-    ratio = (row + floor) / (np.median(row, 0) + floor)
+    ratio = (row + floor) / (usually + floor)
     ratio /= np.median(ratio, 1, keepdims=True)
     return ratio.max(1)
 

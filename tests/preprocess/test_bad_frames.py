@@ -178,3 +178,34 @@ def test_gaps_of_time_stamps():
     assert Gaps.of(stamps) == Gaps(2, 4, pytest.approx(0.2))
     assert Gaps.of(np.arange(100) / 20).count == 0
     assert Gaps.of(np.zeros(1)).count == 0
+
+
+@pytest.mark.parametrize(("kind", "share"), [("noise", 0.3), ("noise", 0.5), ("rolled", 0.08)])
+def test_torn_frames_are_found_many_as_they_are(kind, share):
+    """Half of the frames are enough for the cells, and tell what a sound one is like."""
+    made = artefacts.make(26)
+    random = np.random.default_rng(4)
+    hit = random.random(len(made.frames)) < share
+    for t in np.flatnonzero(hit):
+        top = random.integers(10, 80)
+        if kind == "noise":
+            made.frames[t, top : top + 2] = random.uniform(0, 255, (2, made.size[1]))
+        else:
+            made.frames[t] = np.roll(made.frames[t], top, axis=0)
+    found = bad_of(made)
+    np.testing.assert_array_equal(found.kinds["torn"], hit)
+    assert not found.usual
+
+
+@pytest.mark.parametrize("still", [0.0, 0.7])
+def test_empty_borders_that_registration_leaves_are_not_torn(still):
+    """In most of the frames, and in some; along both axes, and as wide as the tissue moved."""
+    made = artefacts.make(27)
+    random = np.random.default_rng(5)
+    walk = gaussian_filter(random.normal(size=(len(made.frames), 2)), (12, 0))
+    moved = np.rint(2.5 * walk / walk.std()).astype(int)
+    moved[random.random(len(moved)) < still] = 0
+    for frame, (down, right) in zip(made.frames, moved, strict=True):
+        frame[: max(down, 0)] = frame[len(frame) + min(down, 0) :] = 0
+        frame[:, : max(right, 0)] = frame[:, frame.shape[1] + min(right, 0) :] = 0
+    assert not bad_of(made).bad.any()

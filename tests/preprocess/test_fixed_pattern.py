@@ -12,7 +12,7 @@ from PIL import Image
 
 from calcium_lightning.io.array_session import ArraySession
 from calcium_lightning.preprocess.fixed_pattern import LEFT, FixedPattern, PatternSearch
-from calcium_lightning.preprocess.motion.estimate import estimate_motion
+from calcium_lightning.preprocess.motion.estimate import MotionSettings, estimate_motion
 from calcium_lightning.preprocess.prepare import Known, prepare
 from calcium_lightning.preprocess.repaired import RepairedSession
 
@@ -38,7 +38,8 @@ def error(made: artefacts.Made, shifts: np.ndarray) -> float:
 
 def misled(made: artefacts.Made) -> np.ndarray:
     """The motion as registration sees it."""
-    return estimate_motion(ArraySession(made.stored(), 20.0), cell_diameter_px=DIAMETER).shifts
+    plain = MotionSettings(patches=None)
+    return estimate_motion(ArraySession(made.stored(), 20.0), plain, DIAMETER).shifts
 
 
 @pytest.mark.parametrize(("seed", "share"), [(51, 0.9), (56, 0.9), (52, -0.6), (57, -0.6)])

@@ -18,7 +18,7 @@ def picture(blur: float, seed: int = 0) -> np.ndarray:
     return (100 + gaussian_filter(gaussian_filter(texture, 1), blur)).astype(np.float32)
 
 
-def motion(template: np.ndarray, memory: float | None = None) -> Motion:
+def motion(template: np.ndarray, memory: float | None = None, misfit: float = 1.0) -> Motion:
     """With places that move on their own, for so many frames the same way."""
     patches = None
     if memory is not None:
@@ -27,7 +27,7 @@ def motion(template: np.ndarray, memory: float | None = None) -> Motion:
         own -= own.mean((1, 2), keepdims=True)
         patches = PatchShifts(own.astype(np.float32), np.full((2, 2, 2), 0.3, np.float32))
     shifts, none = np.zeros((COUNT, 2), np.float32), np.zeros(COUNT, bool)
-    return Motion(shifts, shifts + 0.1, shifts[:, 0] + 1, none, template, 1, patches=patches)
+    return Motion(shifts, shifts + 0.1, shifts[:, 0] + misfit, none, template, 1, patches=patches)
 
 
 def test_a_sharper_picture_decides() -> None:
@@ -48,6 +48,16 @@ def test_quick_motion_has_to_tell_more() -> None:
     assert sharper(motion(picture(0.4), memory=0.62), rigid, INSIDE)
     assert not sharper(motion(picture(0.4975), memory=0.62), rigid, INSIDE)
     assert sharper(motion(picture(0.4975), memory=6), rigid, INSIDE)
+
+
+def test_frames_must_not_fit_worse() -> None:
+    """As where most cells flash together, and places follow their light."""
+    rigid = motion(picture(0.5), misfit=1.2)
+    assert sharper(motion(picture(0.4), memory=6, misfit=1.22), rigid, INSIDE)
+    assert not sharper(motion(picture(0.4), memory=6, misfit=1.25), rigid, INSIDE)
+    assert not sharper(
+        motion(picture(0.4), memory=6, misfit=np.nan), motion(picture(0.5), misfit=np.nan), ~INSIDE
+    )
 
 
 def test_only_what_frames_show_tells() -> None:
