@@ -48,7 +48,7 @@ from calcium_lightning.preprocess.diameter import (
 )
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames, rate_of
+from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames, rate_of, repeated_frames
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,9 @@ def extract_streamed(
             field=None if session.field.all() else session.field,
         )
         cells = replace(cells, notes=(*_notes(prepared, cells), *_diameter_notes(guess, diameter, cells)))
-    yield Extraction(with_gaps(cells, kept, timestamps, bridge_bad_frames), prepared)
+    yield Extraction(
+        with_gaps(cells, kept, timestamps, bridge_bad_frames, repeated_frames(session)), prepared
+    )
 
 
 def load_model(

@@ -1,6 +1,7 @@
 """Bad frames put back: cells of the frames that were used, in the time of the whole recording.
 
-What was not measured is ``nan``, or bridged by a line where that is asked for. Knows cells and arrays.
+What was not measured is ``nan``, or bridged by a line where that is asked for; a frame that repeats the one
+before shows what that one shows. Knows cells and arrays.
 """
 
 from __future__ import annotations
@@ -27,12 +28,18 @@ class GappedRows:
         T.
     bridged : bool
         Whether the others lie on a line between them; ``nan`` otherwise.
+    repeated : ndarray, bool (T,), optional
+        Frames that show what the one before shows, and have its value.
+    once : bool
+        What a frame tells happened in it, and not again in its repeats: there it is 0.
     """
 
     rows: Rows
     kept: np.ndarray
     n_frames: int
     bridged: bool = False
+    repeated: np.ndarray | None = None
+    once: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -40,12 +47,26 @@ class GappedRows:
         return self.rows.shape[0], self.n_frames
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        known = self.rows[rows]
+        seen, source = _shown(self.kept, self.n_frames, self.repeated)
+        known = self.rows[rows][:, source]
+        if self.once and self.repeated is not None:
+            known[:, self.repeated[seen]] = 0
         if self.bridged:
-            return bridged(known.T, self.kept, self.n_frames).T
+            return bridged(known.T, seen, self.n_frames).T
         whole = np.full((len(known), self.n_frames), np.nan, np.float32)
-        whole[:, self.kept] = known
+        whole[:, seen] = known
         return whole
+
+
+def _shown(kept: np.ndarray, count: int, repeated: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Frames that show something, and which of those that were used each of them shows."""
+    place = np.full(count, -1)
+    place[kept] = np.arange(len(kept))
+    if repeated is not None:
+        frames = np.arange(count)
+        place = place[np.maximum.accumulate(np.where(repeated, 0, frames))]
+    seen = np.flatnonzero(place >= 0)
+    return seen, place[seen]
 
 
 @dataclass(frozen=True)
@@ -70,7 +91,11 @@ class GappedLocalizations:
 
 
 def with_gaps(
-    cells: StreamedCells, kept: np.ndarray, timestamps: np.ndarray, bridge: bool = False
+    cells: StreamedCells,
+    kept: np.ndarray,
+    timestamps: np.ndarray,
+    bridge: bool = False,
+    repeated: np.ndarray | None = None,
 ) -> StreamedCells:
     """Cells of some frames as cells of all frames.
 
@@ -84,23 +109,26 @@ def with_gaps(
         Of the recording.
     bridge : bool
         Bridge traces over the frames that weren't used; they are ``nan`` otherwise. Motion always is.
+    repeated : ndarray, bool (T,), optional
+        Frames that weren't used because they show what the one before shows: no bad ones.
     """
     count = len(timestamps)
     if len(kept) == count:
         return replace(cells, timestamps=timestamps)
+    seen, source = _shown(kept, count, repeated)
     bad = np.ones(count, bool)
-    bad[kept] = False
+    bad[seen] = False
     patches = cells.patch_shifts
     return replace(
         cells,
-        traces=GappedRows(cells.traces, kept, count, bridge),
-        denoised=GappedRows(cells.denoised, kept, count, bridge),
-        spikes=GappedRows(cells.spikes, kept, count, bridge),
+        traces=GappedRows(cells.traces, kept, count, bridge, repeated),
+        denoised=GappedRows(cells.denoised, kept, count, bridge, repeated),
+        spikes=GappedRows(cells.spikes, kept, count, bridge, repeated, once=True),
         localizations=GappedLocalizations(cells.localizations, kept),
-        shifts=bridged(cells.shifts, kept, count),
-        patch_shifts=None if patches is None else bridged(patches, kept, count),
+        shifts=bridged(cells.shifts[source], seen, count),
+        patch_shifts=None if patches is None else bridged(patches[source], seen, count),
         timestamps=timestamps,
-        bad_frames=bad,
+        bad_frames=bad if bad.any() else None,
     )
 
 

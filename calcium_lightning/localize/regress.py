@@ -32,6 +32,7 @@ from calcium_lightning.localize.ready import Ready
 from calcium_lightning.localize.turns import seconds
 from calcium_lightning.localize.upscale import from_session, to_session
 from calcium_lightning.localize.vessels import share_on
+from calcium_lightning.preprocess.repaired import repeated_frames
 
 #: alternations of traces and footprints
 ROUNDS = 3
@@ -90,9 +91,12 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
     # Frames without a picture are as in the file: nan, or bridged.
     missing = np.isnan(before.traces[slice(0, 1)]).any(0)
 
-    def in_time(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    repeated = repeated_frames(prepared.session)
+
+    def in_time(values: np.ndarray, unit: np.ndarray, once: bool = False) -> np.ndarray:
         scaled = (values * unit[:, None]).astype(np.float32)
-        whole = GappedRows(scaled, ready.kept, len(ready.place), bridged=True)[slice(None)]
+        rows = GappedRows(scaled, ready.kept, len(ready.place), True, repeated, once)
+        whole = rows[slice(None)]
         whole[:, missing] = np.nan
         return whole
 
@@ -105,7 +109,7 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
         footprints=csr_matrix(vstack([shapes, before.footprints[beside]])),
         traces=in_time(activity.traces.rows(rows), unit),
         denoised=in_time(activity.denoised.rows(rows), unit * gain),
-        spikes=in_time(activity.spikes.rows(rows), unit * gain),
+        spikes=in_time(activity.spikes.rows(rows), unit * gain, once=True),
         baseline=np.concatenate([(under - lit).astype(np.float32), before.baseline[beside]]),
         quality={
             name: np.concatenate([quality.get(name, unknown), before.quality.get(name, none)[beside]]).astype(

@@ -150,8 +150,8 @@ class Findings:
         )
         if self.bad.new < 1:
             texts.append(
-                f"the camera was slower than the file: {self.bad.new:.0%} of its frames are new ones, and "
-                f"bridge_bad_frames=true fills the traces between them"
+                f"the camera was slower than the file: {self.bad.new:.0%} of its frames are new, the others "
+                f"have their values"
             )
         for name, share in self.bad.usual.items():
             texts.append(f"{share:.0%} of the frames are {name}, too many to be left out")

@@ -256,6 +256,13 @@ class RepairedSession(DerivedSession):
         )
 
 
+def repeated_frames(session: BaseSession) -> np.ndarray | None:
+    """Which frames of the recording a slow camera's frame fills once more, bool (T,); None: that isn't so."""
+    if not isinstance(session, RepairedSession) or session.bad.new == 1:
+        return None
+    return session.bad.kinds["repeated"]
+
+
 def rate_of(session: BaseSession, fps: float | None) -> float:
     """Frames of a session a second, where the file's rate may be told, Hz."""
     if fps is None or not isinstance(session, RepairedSession):
