@@ -36,8 +36,9 @@ SHORT = 30.0
 MOST_TORN = 0.6
 #: repeats of more than this share are how it is, too, not accidents
 MOST = 0.2
-#: ... but may be left out, many as they are: a camera of 5 Hz in a file of 60. Of more, nothing would be left
+#: ... but may be left out, many as they are (a camera of 5 Hz in a file of 60), where so many are new
 MOST_REPEATED = 0.95
+LEAST_NEW = 20
 #: where many are repeated, so is what differs from the one before by less than this share of what new ones
 #: do: of every frame twice, H.264 and H.265 repeat .6 to 1 exactly, and half of the rest but for .1 of that
 ALIKE = 0.2
@@ -133,7 +134,8 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
     repeated = survey.repeated & ~(black | white | torn)
     if repeated.mean() > MOST:  # a codec doesn't repeat all of them to the last bit
         repeated |= (survey.change < ALIKE * np.median(survey.change[~repeated])) & ~(black | white | torn)
-    if raw and (share := float(repeated.mean())) > MOST_REPEATED:
+    share, new = float(repeated.mean()), int((~repeated).sum())
+    if raw and (share > MOST_REPEATED or (share > MOST and new < LEAST_NEW)):
         usual["repeated"], repeated = share, np.zeros(count, bool)
     kinds = {"black": black, "white": white, "torn": torn, "repeated": repeated}
     kinds["missing"] = missing & ~np.logical_or.reduce(list(kinds.values()))

@@ -152,6 +152,14 @@ def test_repeats_that_are_accidents_change_no_rate():
     assert found.new == 1
 
 
+def test_a_few_frames_that_are_all_the_same_are_kept():
+    made = artefacts.make(25)
+    made.frames[1:9] = made.frames[0]
+    found = find_bad_frames(artefacts.look(made.stored()[:9]), raw=True)
+    assert not found.bad.any()
+    assert found.usual["repeated"] == 8 / 9
+
+
 def test_where_next_to_nothing_is_new_it_is_said_and_left():
     made = artefacts.make(25)
     made.frames[1:] = made.frames[0]

@@ -53,7 +53,7 @@ def test_quick_motion_has_to_tell_more() -> None:
 def test_frames_must_not_fit_worse() -> None:
     """As where most cells flash together, and places follow their light."""
     rigid = motion(picture(0.5), misfit=1.2)
-    assert sharper(motion(picture(0.4), memory=6, misfit=1.22), rigid, INSIDE)
+    assert sharper(motion(picture(0.4), memory=6, misfit=1.23), rigid, INSIDE)
     assert not sharper(motion(picture(0.4), memory=6, misfit=1.25), rigid, INSIDE)
     assert not sharper(
         motion(picture(0.4), memory=6, misfit=np.nan), motion(picture(0.5), misfit=np.nan), ~INSIDE
