@@ -8,8 +8,11 @@ import pytest
 import tifffile
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.array_session import ArraySession
 from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.session import Session
+from calcium_lightning.localize.ready import Ready
+from calcium_lightning.localize.regress import regress
 from calcium_lightning.pipeline import extract, load_model
 from calcium_lightning.preprocess.prepare import PreprocessSettings
 
@@ -134,3 +137,16 @@ def test_a_slow_camera_in_a_fast_file_gives_what_the_camera_saw():
     assert cells.spikes.any()
     np.testing.assert_allclose(cells.timestamps[::3], seen.timestamps)
     assert "the camera was slower than the file: 33% of its frames are new" in "; ".join(cells.notes)
+
+
+def test_a_slow_cameras_cell_is_regressed_anew_in_the_files_time():
+    made = artefacts.make(53, motion=0.0)
+    session = ArraySession(np.repeat(made.stored(), 2, axis=0), 20.0)
+    cells = extract(session, cell_diameter=8.0, device="cpu")
+    row = int(np.flatnonzero(cells.accepted)[0])
+    again = regress(cells, [row], cells.footprints[[row]], Ready.of(session, cells))
+    assert np.corrcoef(again.denoised[0], cells.denoised[row])[0, 1] > 0.98
+    assert 0.9 < again.denoised[0].std() / cells.denoised[row].std() < 1.1
+    np.testing.assert_array_equal(again.traces[0, 1::2], again.traces[0, ::2])
+    assert not again.spikes[0, 1::2].any()
+    assert again.spikes[0].any()
