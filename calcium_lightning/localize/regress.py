@@ -90,12 +90,11 @@ def regress(before: StreamedCells, gone: Sequence[int], footprints: csr_matrix, 
     unknown, none = np.full(len(new), np.nan), np.full(len(before), np.nan)
     # Frames without a picture are as in the file: nan, or bridged.
     missing = np.isnan(before.traces[slice(0, 1)]).any(0)
-
     repeated = repeated_frames(prepared.session)
 
     def in_time(values: np.ndarray, unit: np.ndarray, once: bool = False) -> np.ndarray:
         scaled = (values * unit[:, None]).astype(np.float32)
-        rows = GappedRows(scaled, ready.kept, len(ready.place), True, repeated, once)
+        rows = GappedRows(scaled, ready.kept, len(ready.place), bridged=True, repeated=repeated, once=once)
         whole = rows[slice(None)]
         whole[:, missing] = np.nan
         return whole

@@ -240,8 +240,8 @@ def _roughness(frames: np.ndarray) -> np.ndarray:
         bend = _bends(frames[start:stop], step)
         row[start:stop] = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel is no rough row
     usually, border = np.median(row, 0), _empty_border(row == 0)
-    for line in np.flatnonzero(border.mean(0) >= 0.5):  # which says nothing of what is usual there
-        usually[line] = np.median(row[~border[:, line], line]) if not border[:, line].all() else 0
+    hidden = (border.mean(0) >= 0.5) & ~border.all(0)  # which says nothing of what is usual there
+    usually[hidden] = np.nanmedian(np.where(border, np.nan, row)[:, hidden], axis=0)
     floor = 0.25 * np.median(row) + 1e-12
     ratio = (row + floor) / (usually + floor)
     ratio /= np.median(ratio, 1, keepdims=True)

@@ -12,12 +12,7 @@ import torch
 
 from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.preprocess.fixed_pattern import LEFT
-from calcium_lightning.preprocess.motion.estimate import (
-    WORTH_FOLLOWING,
-    Motion,
-    MotionSettings,
-    estimate_motion,
-)
+from calcium_lightning.preprocess.motion.estimate import Motion, MotionSettings, estimate_motion, followed
 from calcium_lightning.preprocess.motion.patches import PatchGrid
 from calcium_lightning.preprocess.motion.types import AUTO
 from calcium_lightning.preprocess.repaired import RepairedSession
@@ -63,8 +58,8 @@ def session_motion(
         return _whole(session, cell_diameter, settings, device)
     # What stands still in one place of the field looks like motion that differs: it goes first.
     session, motion = _whole(session, cell_diameter, replace(settings, patches=None), device)
-    if isinstance(motion, Motion) and motion.told and motion.nonrigid >= WORTH_FOLLOWING * cell_diameter:
-        motion = _motion(session, cell_diameter, settings, device)
+    if isinstance(motion, Motion):
+        motion = followed(session, motion, settings, _width(session, cell_diameter), device)
     return session, motion
 
 
@@ -89,10 +84,14 @@ def _motion(
         return known
     if session.motion_corrected or settings is None or session.n_frames < 2:
         return np.zeros((session.n_frames, 2), np.float32)
-    if isinstance(session, RepairedSession) and session.survey.block_edges > BLOCKY:
-        # Within a block hardly anything moves: what is as wide as two of them does.
-        cell_diameter = min(max(cell_diameter, 2.0 * BLOCK), *session.shape[1:])
-    return estimate_motion(session, settings, cell_diameter, device)
+    return estimate_motion(session, settings, _width(session, cell_diameter), device)
+
+
+def _width(session: BaseSession, cell_diameter: float) -> float:
+    """Of what tells the motion, pixels: what lies within a block of a codec hardly moves, what spans two does."""
+    if not isinstance(session, RepairedSession) or session.survey.block_edges <= BLOCKY:
+        return cell_diameter
+    return min(max(cell_diameter, 2.0 * BLOCK), *session.shape[1:])
 
 
 def _behind_pattern(

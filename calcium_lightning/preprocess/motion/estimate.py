@@ -19,7 +19,7 @@ from calcium_lightning.preprocess.motion.rigid import RigidEstimator, check_diam
 from calcium_lightning.preprocess.motion.sharpness import sharper
 from calcium_lightning.preprocess.motion.types import AUTO, Motion, MotionSettings
 
-__all__ = ["WORTH_FOLLOWING", "Motion", "MotionSettings", "estimate_motion"]
+__all__ = ["Motion", "MotionSettings", "estimate_motion", "followed"]
 
 #: motion that differs over the field by less, cell diameters, isn't followed unless that is asked for
 WORTH_FOLLOWING = 0.03
@@ -61,15 +61,37 @@ def estimate_motion(
     with torch.inference_mode():
         estimator = RigidEstimator(session, settings, cell_diameter_px, where, advance)
         rigid = estimator.run()
-        if not rigid.told or rigid.lost.all() or estimator.model is None:
+        if not rigid.told or rigid.lost.all():
             return rigid
         if grid is not None:
             return PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()
         rigid = replace(rigid, nonrigid=remaining(estimator))
-        grid = PatchGrid.smallest(field, cell_diameter_px) if settings.patches == AUTO else None
-        least = WORTH_FOLLOWING * cell_diameter_px
-        if grid is None or rigid.nonrigid < least:
-            return rigid
-        differing = PatchEstimator(session, settings, cell_diameter_px, where, rigid, grid).run()
-        inside = estimator.model.inside.cpu().numpy() > 0
-        return differing if differing.nonrigid > least and sharper(differing, rigid, inside) else rigid
+    return rigid if settings.patches != AUTO else followed(session, rigid, settings, cell_diameter_px, where)
+
+
+def followed(
+    session: Frames,
+    rigid: Motion,
+    settings: MotionSettings,
+    cell_diameter_px: float,
+    device: torch.device | str = "cpu",
+) -> Motion:
+    """Motion at 2 x 2 places where it differs over the field; where it doesn't, the field's, as it is.
+
+    Parameters
+    ----------
+    session, settings, cell_diameter_px, device
+        As of :func:`estimate_motion`.
+    rigid : Motion
+        Of the whole field.
+    """
+    grid = PatchGrid.smallest(session.shape[1:], cell_diameter_px)
+    least = WORTH_FOLLOWING * cell_diameter_px
+    if grid is None or not rigid.told or rigid.nonrigid < least:
+        return rigid
+    with torch.inference_mode():
+        places = PatchEstimator(session, settings, cell_diameter_px, torch.device(device), rigid, grid)
+        differing = places.run()
+    if places.model is None or differing.nonrigid < least:
+        return rigid
+    return differing if sharper(differing, rigid, places.model.inside.cpu().numpy() > 0) else rigid
