@@ -88,7 +88,7 @@ def _motion(
 
 
 def _width(session: BaseSession, cell_diameter: float) -> float:
-    """Of what tells the motion, pixels: what lies within a block of a codec hardly moves, what spans two does."""
+    """Of what tells the motion, pixels: two of a codec's blocks where they show, in which little moves."""
     if not isinstance(session, RepairedSession) or session.survey.block_edges <= BLOCKY:
         return cell_diameter
     return min(max(cell_diameter, 2.0 * BLOCK), *session.shape[1:])
