@@ -27,9 +27,10 @@ from timing import machine
 from torch.utils.flop_counter import FlopCounterMode
 
 from calcium_lightning import pipeline
+from calcium_lightning.core.device import has_bfloat16
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.session import Session
-from calcium_lightning.localize import deconvolution, finder
+from calcium_lightning.localize import deconvolution, forms
 from calcium_lightning.localize.demix import Demixer, Residual
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.nn.streamed import StreamedNetwork
@@ -38,6 +39,8 @@ from calcium_lightning.preprocess import prepare as statistics
 RESULTS = Path(__file__).resolve().parent / "results"
 #: bytes that move for a pixel of the foreground: file to half precision to single precision
 READ_BYTES, READING = 2 + 2 + 2 + 4, "reading the foreground"
+#: what the network's limit is called where the processor has it; elsewhere it is float32's
+HALF = "bfloat16 GFLOP/s"
 #: parts that don't contain each other, and the functions that they are
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "motion": [(statistics, "session_motion")],
@@ -48,7 +51,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "residual": [(Residual, "read")],
     "traces": [(Demixer, "model"), (Demixer, "project"), (Demixer, "unmix")],
     "deconvolution": [(deconvolution, "deconvolve")],
-    "footprints": [(Demixer, "footprints"), (finder, "footprints_from_filtered")],
+    "footprints": [(Demixer, "footprints"), (forms, "footprints_from_filtered")],
     "cells file": [(pipeline, "assemble")],
 }
 
@@ -139,7 +142,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     limits = {
         "float32 GFLOP/s": matrix_rate(torch.float32) / 1e9,
-        "bfloat16 GFLOP/s": matrix_rate(torch.bfloat16) / 1e9,
+        **({HALF: matrix_rate(torch.bfloat16) / 1e9} if has_bfloat16("cpu") else {}),
         "copy GB/s": copy_rate() / 1e9,
     }
     start_up = run(
@@ -184,7 +187,7 @@ def _table(stages: dict[str, Stage], whole: float, start_up: float, limits: dict
         f"| start (Python, Torch, imports) | {start_up:.2f} | | | |",
     ]
     for name, stage in stages.items():
-        rate = limits["bfloat16 GFLOP/s" if name == "localisation" else "float32 GFLOP/s"]
+        rate = limits[HALF if name == "localisation" and HALF in limits else "float32 GFLOP/s"]
         told = " | "
         if stage.moved:
             giga = stage.moved / 1e9
