@@ -21,6 +21,8 @@ MOST_SHRINKAGE = 2.0
 RESEMBLANCE = (0.1, 0.05)
 #: after so many decay times nothing is left of a spike
 KERNEL_DECAYS = 8
+#: a cell's autocovariance is so many times as far from the middle one as most are, or it tells nothing
+MOST_UNLIKE = 4.0
 #: between which times a kernel is looked for, logarithms of seconds
 LOG_RISE, LOG_DECAY = (math.log(0.01), math.log(0.5)), (math.log(0.1), math.log(4.0))
 #: so many of each are tried before the best is refined
@@ -146,7 +148,10 @@ def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
         return UNKNOWN
     chosen = covariance[np.argsort(-covariance[:, 0])[: max(5, count // 3)]]
     # Every clear cell counts the same, and one without signal (in units of its noise: less than 1) hardly.
-    mean = (chosen / (1 + np.maximum(chosen[:, 1:2], 0))).mean(0)
+    curves = chosen[:, 1:] / (1 + np.abs(chosen[:, 1:]).max(1, keepdims=True))
+    # What repeats itself, as a lamp or a clock in the picture does, is like no cell.
+    unlike = np.square(curves - np.median(curves, 0)).mean(1)
+    mean = curves[unlike <= MOST_UNLIKE**2 * np.median(unlike)].mean(0)
     lag = np.arange(1, lags + 1) / fps
     # Sums are as alike as the frames that they are of, each of the one with each of the other.
     apart = np.arange(1 - summed, summed)
@@ -157,7 +162,7 @@ def fit_kernel(covariance: np.ndarray, fps: float, summed: int = 1) -> Kernel:
     def without_constant(columns: np.ndarray) -> np.ndarray:
         return columns - (columns @ constant)[..., None] * constant
 
-    wanted = without_constant(mean[1:] * weights)
+    wanted = without_constant(mean * weights)
     if not wanted @ wanted > 0:  # nothing is in these traces
         return UNKNOWN
 

@@ -41,6 +41,18 @@ def test_the_kernel_is_that_of_the_frames_where_traces_are_sums_of_them(fps, ris
     assert kernel.rise_s == pytest.approx(rise, rel=0.5)
 
 
+@pytest.mark.parametrize("seen", [1, 5])
+def test_clocks_in_the_picture_do_not_rule_the_kernel(seen):
+    traces, _ = calcium(40, 1200, 20, rate_hz=0.3, rise_s=0.1, decay_s=0.5)
+    noisy = traces + np.random.default_rng(1).normal(0, 0.1, traces.shape)
+    # A digit that has the same shape again every 37 frames, and is another one in between.
+    for row in range(seen):
+        noisy[row, row::37] += 20.0
+    kernel = fit_kernel(autocovariance(noisy, 20), 20)
+    assert kernel.decay_s == pytest.approx(0.5, rel=0.2)
+    assert kernel.rise_s == pytest.approx(0.1, rel=0.5)
+
+
 def test_a_kernel_is_given_for_whatever_comes():
     random = np.random.default_rng(0)
     for traces in (
