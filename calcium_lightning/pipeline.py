@@ -253,7 +253,8 @@ def extract_streamed(
             package_version=package_stamp(),
             field=None if session.field.all() else session.field,
         )
-        cells = replace(cells, notes=(*_notes(prepared, cells), *_diameter_notes(guess, diameter, cells)))
+        notes = *_notes(prepared, cells, localize), *_diameter_notes(guess, diameter, cells)
+        cells = replace(cells, notes=notes)
     yield Extraction(
         with_gaps(cells, kept, timestamps, bridge_bad_frames, repeated_frames(session)), prepared
     )
@@ -302,13 +303,13 @@ def _repaired(session: BaseSession, settings: PreprocessSettings, field: Any) ->
     return session
 
 
-def _notes(prepared: Prepared, cells: StreamedCells) -> tuple[str, ...]:
+def _notes(prepared: Prepared, cells: StreamedCells, settings: LocalizeSettings) -> tuple[str, ...]:
     """What a person should know of the recording before trusting its cells."""
     session = prepared.session
     if not isinstance(session, RepairedSession):
         return ()
-    lens = bool(session.view.outside.any())
-    motion = motion_line(cells.shifts, cells.nonrigid, lens, prepared.motion_told)
+    edge = settings.quality.edge if session.view.outside.any() else None
+    motion = motion_line(cells.shifts, cells.nonrigid, edge, prepared.motion_told)
     return (*session.findings.lines(), *([motion] if motion else []))
 
 

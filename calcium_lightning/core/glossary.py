@@ -115,6 +115,11 @@ QUALITIES = {
         "An accepted, stronger cell touches it (three quarters of a diameter), and single frames don't show "
         "this one by itself.",
     ),
+    "edge": QualityWord(
+        "distance from the lens's edge, cell diameters",
+        "Of its place in half of the frames at least, where the recording shows a lens: nearer than half a "
+        "diameter the lens's shade cuts footprints off and moves against the tissue.",
+    ),
     "seen": QualityWord(
         "share of the frames in which the cell's centre was on the sensor",
         "Below 1 near the border of a recording that moves.",

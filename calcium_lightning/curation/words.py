@@ -56,6 +56,7 @@ def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test
         "localizations": (settings.localizations, np.inf),
         "revisits": (-np.inf, settings.revisits),
         "companion": (-np.inf, 0.0),
+        "edge": (settings.edge, np.inf),
         "lasting": (settings.lasting, np.inf),
     }
     found = [

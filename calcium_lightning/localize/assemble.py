@@ -207,6 +207,7 @@ def assemble(
         settings.lab,
         found.scatter,
         prepared.wander,
+        float(prepared.shifts.std(0).mean()) / prepared.cell_diameter,
     )
     # What was rejected takes light of its neighbours: noise, and what is smooth over many cells.
     activity = found.among(np.flatnonzero(accepted)) if found.among else found.activity
@@ -274,6 +275,7 @@ def _measured(
     told = np.zeros(len(found.centers))
     if isinstance(prepared.session, RepairedSession) and prepared.session.survey.coded_in_blocks:
         told = told_by_place(found.activity.traces, np.asarray(prepared.shifts, float), fps)
+    edge = prepared.from_edge(centers)
     properties = measure(
         found.activity.statistics,
         found.forms.consistency,
@@ -286,7 +288,7 @@ def _measured(
         share_on(found.model.footprints, vessel),
         chance,
     )
-    return {**properties, "revisits": told}
+    return {**properties, "revisits": told, **({} if edge is None else {"edge": edge})}
 
 
 def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:

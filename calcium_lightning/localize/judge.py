@@ -25,7 +25,11 @@ from calcium_lightning.localize.quality import (
 REACH = 3.0
 #: a footprint with this share of it on a vessel flickers as vessels do, if so many decoys do
 ON_VESSEL = 0.25
+#: what lies so near a lens's edge, cell diameters and standard deviations of the motion, competes by itself
+AT_EDGE, EDGE_MOTION = 0.5, 2.0
 Quality = dict[str, np.ndarray]
+#: candidates: properties (N,), and places (N, 2) in network pixels
+Found = tuple[Quality, np.ndarray]
 
 
 def judge(
@@ -39,6 +43,7 @@ def judge(
     lab: LabScore | None = None,
     scatter: float = 1.0,
     wander: float = 1.0,
+    motion: float = 0.0,
 ) -> tuple[Quality, np.ndarray, FalseDiscovery]:
     """Add ``fdr``, ``score`` and ``companion`` to the properties of N candidates, and accept.
 
@@ -64,6 +69,8 @@ def judge(
         How many times farther than usual localisations lie from their places.
     wander : float
         What neighbouring frames miss of the noise: a factor, 1 for white noise.
+    motion : float
+        Of the tissue, standard deviation, cell diameters: so much farther does a lens's edge reach.
 
     Returns
     -------
@@ -73,29 +80,10 @@ def judge(
         What is expected to be false among the accepted, and how it is known.
     """
     settings = settings or QualitySettings()
-    like = likeness(quality)
-    cell = 1 / (1 + np.exp(-like))
-    count = 0 if decoys is None else len(decoy_centers)
-    # Of fewer candidates than 1 / fdr, one false one is more than is asked for: no twin can tell so little.
-    if decoys is None or count < LEAST_TAIL or len(centers) * settings.fdr < 1:
-        found, basis = _from_simulations(cell, count), "simulations"
-    else:
-        on_vessel, flickers = (part["vessel"] > ON_VESSEL for part in (quality, decoys))
-        # Of fewer candidates than that, a group of its own can't tell the rate that is asked for.
-        number = min(int(on_vessel.sum()), int((~on_vessel).sum()))
-        if flickers.sum() < LEAST_TAIL or number * settings.fdr < 1:
-            on_vessel, flickers = np.zeros_like(on_vessel), np.zeros_like(flickers)
-        found = discover(
-            Candidates(centers, evidence_features(quality), _known(quality, wander), on_vessel.astype(int)),
-            Candidates(
-                decoy_centers, evidence_features(decoys), _known(decoys, wander), flickers.astype(int)
-            ),
-            REACH,
-            # Decoys of noise that wanders are poorer than false targets, which a score that they teach takes
-            # for cells.
-            teach=not wanders(wander),
-        )
-        basis = "learned" if found.learned else "twin"
+    cell = 1 / (1 + np.exp(-likeness(quality)))
+    twin = None if decoys is None else (decoys, decoy_centers)
+    reach = AT_EDGE + EDGE_MOTION * motion
+    found, basis = _discover((quality, centers), twin, settings, wander, reach)
     quality = {**quality, "fdr": found.rate, "score": (1 - found.local_rate) * cell}
     if lab is not None:
         quality["score"] = lab.rescored(quality)
@@ -113,6 +101,67 @@ def judge(
         accepted,
         false_discovery,
     )
+
+
+def _discover(
+    found: Found, twin: Found | None, settings: QualitySettings, wander: float, edge: float
+) -> tuple[Discovery, str]:
+    """How false candidates are, and what tells it: those within ``edge`` of a lens's compete by themselves.
+
+    What an edge does while the tissue moves is like nothing else.
+    """
+    zones = [~_at_edge(found, edge), _at_edge(found, edge)]
+    if not zones[1].any():
+        zones = zones[:1]
+    theirs = [] if twin is None else [~_at_edge(twin, edge), _at_edge(twin, edge)]
+    told = [
+        _compete(_rows(found, mine), _rows(twin, theirs[zone]) if twin else None, settings, wander)
+        for zone, mine in enumerate(zones)
+    ]
+    rate, local, expected = np.ones((3, len(found[1])))
+    group = np.zeros(len(found[1]), int)
+    for zone, (mine, (part, _)) in enumerate(zip(zones, told, strict=True)):
+        rate[mine], local[mine], expected[mine] = part.rate, part.local_rate, part.expected_false
+        group[mine] = len(zones) * part.group + zone
+    targets, decoys = (sum(getattr(part, name) for part, _ in told) for name in ("targets", "decoys"))
+    inner, basis = told[0]
+    return Discovery(rate, local, expected, inner.learned, targets, decoys, group), basis
+
+
+def _at_edge(found: Found, reach: float) -> np.ndarray:
+    """Which candidates lie so near a lens's edge, bool (N,)."""
+    quality, centers = found
+    return quality["edge"] < reach if "edge" in quality else np.zeros(len(centers), bool)
+
+
+def _rows(found: Found, rows: np.ndarray) -> Found:
+    quality, centers = found
+    return {name: values[rows] for name, values in quality.items()}, centers[rows]
+
+
+def _compete(
+    found: Found, twin: Found | None, settings: QualitySettings, wander: float
+) -> tuple[Discovery, str]:
+    """What the twin tells of candidates, or simulations where it tells too little, and which of them."""
+    (quality, centers), (decoys, decoy_centers) = found, twin or ({}, np.zeros((0, 2)))
+    count = len(decoy_centers)
+    # Of fewer candidates than 1 / fdr, one false one is more than is asked for: no twin can tell so little.
+    if count < LEAST_TAIL or len(centers) * settings.fdr < 1:
+        return _from_simulations(1 / (1 + np.exp(-likeness(quality))), count), "simulations"
+    on_vessel, flickers = (part["vessel"] > ON_VESSEL for part in (quality, decoys))
+    # Of fewer candidates than that, a group of its own can't tell the rate that is asked for.
+    number = min(int(on_vessel.sum()), int((~on_vessel).sum()))
+    if flickers.sum() < LEAST_TAIL or number * settings.fdr < 1:
+        on_vessel, flickers = np.zeros_like(on_vessel), np.zeros_like(flickers)
+    told = discover(
+        Candidates(centers, evidence_features(quality), _known(quality, wander), on_vessel.astype(int)),
+        Candidates(decoy_centers, evidence_features(decoys), _known(decoys, wander), flickers.astype(int)),
+        REACH,
+        # Decoys of noise that wanders are poorer than false targets, which a score that they teach takes
+        # for cells.
+        teach=not wanders(wander),
+    )
+    return told, "learned" if told.learned else "twin"
 
 
 def _known(quality: Quality, wander: float) -> np.ndarray:

@@ -72,7 +72,10 @@ class QualitySettings:
     revisits : float
         Greatest correlation of the trace with what it was when the tissue lay in the same place, where a
         codec's blocks stand still.
-    lasting: float
+    edge : float
+        Least distance from a lens's edge, cell diameters: its shade moves against the tissue, and cuts
+        footprints off.
+    lasting : float
         Least share of a transient's duration, as fitted, that bright moments of the trace last: a flash of
         a frame or two is no calcium.
     """
@@ -86,6 +89,7 @@ class QualitySettings:
     width: tuple[float, float] = field(default=(0.45, 2.2))
     localizations: int = 1
     revisits: float = 0.35
+    edge: float = 0.5
     lasting: float = 0.15
 
     def __post_init__(self) -> None:
@@ -211,7 +215,8 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits``, ``companion`` and ``lasting``.
+    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits``, ``companion``, ``edge`` and
+    ``lasting``.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
@@ -230,8 +235,9 @@ def accept(
     for name, most in (("revisits", settings.revisits), ("companion", 0.0)):
         if name in quality:
             passed &= ~(quality[name] > most)
-    if "lasting" in quality:
-        passed &= ~(quality["lasting"] < settings.lasting)
+    for name, least in (("edge", settings.edge), ("lasting", settings.lasting)):
+        if name in quality:
+            passed &= ~(quality[name] < least)
     return np.asarray(passed, bool)
 
 

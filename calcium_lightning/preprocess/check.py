@@ -271,8 +271,13 @@ class Findings:
         return f"noise {noise:.2g} of a brightness of {light:.3g} ({noise / light:.1%})"
 
 
-def motion_line(shifts: np.ndarray, nonrigid: float | None, lens: bool, told: bool = True) -> str:
-    """What to know of the motion that was removed, (T, 2) pixels, or why none was."""
+def motion_line(
+    shifts: np.ndarray, nonrigid: float | None, edge: float | None = None, told: bool = True
+) -> str:
+    """What to know of the motion that was removed, (T, 2) pixels, or why none was.
+
+    ``edge``: how many cell diameters from a lens's edge cells must lie; None where no lens shows.
+    """
     if not told:
         return (
             "no motion removed: frames hold no lasting picture to tell it by (ΔF/F, a mean taken off, or too "
@@ -285,6 +290,11 @@ def motion_line(shifts: np.ndarray, nonrigid: float | None, lens: bool, told: bo
     text = f"motion of {removed:.2f} px (largest {length.max():.1f}) removed"
     if nonrigid is not None:
         text += f", {nonrigid:.2f} px differ over the field"
-    if lens and removed > MOVING:
-        text += "; the lens's edge stands still: cells within half a diameter of it are not accepted"
+    if edge is not None and removed > MOVING:
+        text += "; the lens's edge stands still"
+        if edge > 0:
+            text += (
+                f": cells within {edge:g} diameters of it are not accepted "
+                "(localize.quality.edge=0 takes them)"
+            )
     return text

@@ -136,6 +136,39 @@ def test_a_twin_of_shadows_alone_leaves_few_cells_to_the_simulations():
         np.testing.assert_array_equal(judge(bright, centers, faint, centers + 1, shown=shown)[1], shown)
 
 
+def test_what_a_lens_edge_does_tells_nothing_of_cells_elsewhere():
+    """Its flicker is as bright as cells, and there is as much of it in the twin."""
+    count, traces = 30, 12 * np.exp(-(np.arange(600) % 150) / 10)
+    places = 20.0 * np.arange(2 * count)[:, None] * np.ones(2)
+    bright = properties(statistics_of(np.tile(traces, (2 * count, 1))), 600)
+    # Nine faint decoys lie elsewhere.
+    flicker = properties(
+        statistics_of(np.concatenate([np.tile(2 * traces, (count, 1)), np.tile(0.05 * traces, (9, 1))])),
+        600,
+        consistency=np.repeat([0.9, 0.2], [count, 9]),
+        localizations=np.repeat([60, 3], [count, 9]),
+    )
+    edge = np.repeat([3.0, 0.3], count)
+    at = np.concatenate([places[count:] + 9, places[:9] + 9])
+    twin_edge = np.repeat([0.3, 3.0], [count, 9])
+    _, together, _ = judge(bright, places, flicker, at)
+    _, apart, chance = judge({**bright, "edge": edge}, places, {**flicker, "edge": twin_edge}, at)
+    assert not together.any()
+    np.testing.assert_array_equal(apart, edge > 1)
+    assert (chance.targets, chance.decoys) == (2 * count, count + 9)
+    assert chance.expected_false < 1
+    # Where the tissue moves by two diameters, the edge reaches as far as those.
+    moving = judge({**bright, "edge": edge}, places, {**flicker, "edge": twin_edge}, at, motion=2.0)
+    assert not moving[1].any()
+
+
+def test_cells_at_a_lens_edge_are_taken_where_that_is_asked_for():
+    quality = properties(statistics_of(np.tile(12 * np.exp(-(np.arange(600) % 150) / 10), (4, 1))), 600)
+    quality |= {"fdr": np.zeros(4), "score": np.ones(4), "edge": np.array([0.0, 0.49, 0.5, np.nan])}
+    np.testing.assert_array_equal(accept(quality), [False, False, True, True])
+    assert accept(quality, QualitySettings(edge=0.0)).all()
+
+
 def test_where_noise_wanders_a_cell_stands_out_of_it():
     """Its blobs have the looks of cells: there are as many of them in the twin, and none as bright."""
     random, time = np.random.default_rng(0), np.arange(600)

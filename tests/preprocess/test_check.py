@@ -96,11 +96,13 @@ def test_frames_that_were_stretched_one_by_one_are_said(kind: str) -> None:
 
 def test_motion_is_said_with_what_is_left_of_it():
     shifts = np.tile([[0.0, 3.0], [4.0, 0.0]], (10, 1))
-    assert motion_line(np.zeros((5, 2)), None, lens=False) == ""
-    line = motion_line(shifts, 0.2, lens=True)
+    assert motion_line(np.zeros((5, 2)), None) == ""
+    line = motion_line(shifts, 0.2, edge=0.5)
     assert "0.20 px differ over the field" in line
-    assert "lens's edge stands still" in line
-    assert "no motion removed" in motion_line(np.zeros((5, 2)), None, lens=False, told=False)
+    assert "lens's edge stands still: cells within 0.5 diameters of it are not accepted" in line
+    assert motion_line(shifts, 0.2, edge=0.0).endswith("lens's edge stands still")
+    assert "lens" not in motion_line(shifts, 0.2)
+    assert "no motion removed" in motion_line(np.zeros((5, 2)), None, told=False)
 
 
 def test_values_below_zero_are_no_brightness():

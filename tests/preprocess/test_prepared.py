@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from calcium_lightning.core.scale import NETWORK_DIAMETER
 from calcium_lightning.io.session import Session
@@ -18,6 +19,8 @@ from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.resample import network_centers, shift_matrices, smoothing_matrix
+
+from . import artefacts
 
 STILL = PreprocessSettings(motion=None, repair_stretch=False)
 
@@ -245,3 +248,17 @@ def test_the_baseline_follows_bleaching(moved):
     torch.testing.assert_close(at[-1], moved.baseline[-1])
     share = (middle - knots[0]) / (knots[1] - knots[0])
     torch.testing.assert_close(at[middle], torch.lerp(moved.baseline[0], moved.baseline[1], share))
+
+
+def test_how_far_tissue_lies_from_a_lens_edge_is_known():
+    made = artefacts.make(11)
+    inside = artefacts.lens(made, 6)
+    prepared = prepare(made.stored(), 8.0, fps=20.0)
+    points = np.argwhere(binary_erosion(inside, iterations=4))[::50].astype(float)
+    told = prepared.from_edge(points)
+    y, x = points.astype(int).T
+    expected = distance_transform_edt(inside)[y, x] / 8
+    assert (
+        np.abs(told - expected).max() < 0.5
+    )  # of the field that was found, where tissue lay by half of the time
+    assert prepare(artefacts.make(11).stored(), 8.0, fps=20.0).from_edge(points) is None
