@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
-from calcium_lightning.preprocess.motion.registration import FEW, Correlator
+from calcium_lightning.preprocess.motion.registration import FEW, Correlator, shift_frames
 
 #: rows and columns
 Part = tuple[slice, slice]
-#: in so many of the frames parts must agree, to within so many pixels, of which a cell is four wide. Of 23
-#: recordings that show the tissue the best two parts do to within .05 to 1, where a pixel's minimum or the
-#: background was taken off to within .6 to 2, where the mean was to within 15 and more
+#: in so many of the frames parts must agree, to within so many pixels, of which a cell is four wide. Of 30
+#: recordings that show the tissue the best two parts do to within .03 to 1.5, where the mean was taken off to
+#: within 10 and more
 FRAMES, NEAR = 0.9, 2.5
 #: a field that moves less than this hardly does, pixels
 HARDLY = 1.0
@@ -46,6 +46,10 @@ def tells_motion(correlate: Correlator, frames: Tensor, template: Tensor, shifts
     height, width = correlate.size
     gap, least = (math.ceil(cells * correlate.cell_diameter) for cells in (APART, WIDE))
     moved = shifts - shifts.median(0).values
+    # Of frames that are moved back, so that parts show the same tissue however far it went.
+    registered = torch.cat(
+        [shift_frames(*few) for few in zip(frames.split(FEW), moved.split(FEW), strict=True)]
+    )
 
     def possible(pair: tuple[Part, Part]) -> bool:
         if any(lines.stop - lines.start < least for part in pair for lines in part):
@@ -54,11 +58,10 @@ def tells_motion(correlate: Correlator, frames: Tensor, template: Tensor, shifts
 
     def alike(pair: tuple[Part, Part]) -> bool:
         first, second = (
-            _shifts(correlate.part(*part), frames[:, *part].contiguous(), template[part].contiguous())
+            _shifts(correlate.part(*part), registered[:, *part].contiguous(), template[part].contiguous())
             for part in pair
         )
-        apart = [first - second, first - moved, second - moved]
-        return _usual(torch.stack(apart).norm(dim=2).amax(0)) < NEAR
+        return _usual(torch.stack([first - second, first, second]).norm(dim=2).amax(0)) < NEAR
 
     halves = _halves((slice(0, height), slice(0, width)), gap)
     quarters = [pair for both in halves for half in both for pair in _halves(half, gap)]

@@ -55,3 +55,15 @@ def test_a_little_light_tells_some_motion_and_too_little_none():
         assert motion.told == told
         left = rmse(motion.shifts, shifts) / rmse(np.zeros_like(shifts), shifts)
         assert (left < (0.5 if told else 1.01)).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_tissue_that_moves_by_more_than_a_cell_in_most_frames_tells_it(seed: int) -> None:
+    """Parts of the field show other tissue then than where the template has theirs."""
+    places = np.random.default_rng(seed).uniform(-14, 14, (20, 2))
+    shifts = np.repeat(places, 10, 0) + wandering(200, spread=1.0, seed=seed)
+    motion = estimate_motion(
+        Recording(moving_tissue(shifts, size=(104, 96), seed=seed)), cell_diameter_px=CELL
+    )
+    assert motion.told
+    assert (rmse(motion.shifts, shifts) < 0.5).all()
