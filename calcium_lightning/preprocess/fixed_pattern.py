@@ -29,7 +29,7 @@ from calcium_lightning.preprocess.dust import (
 )
 from calcium_lightning.preprocess.motion.blocks import binned
 from calcium_lightning.preprocess.motion.estimate import estimate_motion
-from calcium_lightning.preprocess.motion.registration import FEW, Correlator, shift_frames
+from calcium_lightning.preprocess.motion.registration import FEW, Correlator, clear_of_edges, shift_frames
 from calcium_lightning.preprocess.motion.types import MotionSettings
 
 #: places in the recording that are looked at, at most and at least, and neighbouring frames at each: so many
@@ -113,8 +113,10 @@ class PatternSearch:
         light = frames.mean((1, 2), keepdim=True)
         self.dark = not bool((light > 0).all())
         self.frames = frames * (light.mean() / light)
-        inside = None if self.whole.all() else torch.from_numpy(self.whole.astype(np.float32))
         cell, farthest = diameter / self.side, MotionSettings().max_shift
+        inside = None
+        if not self.whole.all():
+            inside = clear_of_edges(torch.from_numpy(self.whole.astype(np.float32)), cell)
         self.correlate = Correlator(rows, columns, cell, farthest, frames.device, inside)
         self.noise = noise_of_mean(session, self.index) / float(light.mean())
 

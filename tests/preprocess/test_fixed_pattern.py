@@ -184,3 +184,25 @@ def test_a_faint_pattern_that_hides_nothing_is_left_alone() -> None:
     prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
     assert not prepared.session.fixed_pattern
     assert error(made, prepared.shifts) < 0.1
+
+
+@pytest.mark.parametrize("seed", [51, 54])
+def test_motion_follows_faint_tissue_behind_dust_in_a_lens(seed: int) -> None:
+    """A lens's soft edge stands still, too."""
+    made = artefacts.make(seed, size=(128, 136), motion=2.5)
+    made.frames[:] = 80 + 0.3 * (made.frames - 80)
+    spots(made, -0.3, 8)
+    artefacts.lens(made, 6)
+    prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
+    assert error(made, prepared.shifts) < 0.5
+    assert prepared.session.fixed_pattern
+
+
+@pytest.mark.parametrize("seed", [44, 52, 63])
+def test_a_lenss_edge_holds_no_frame_back(seed: int) -> None:
+    """Faint tissue has less contrast than the shade beside the edge, and goes far in a few frames."""
+    made = artefacts.make(seed, size=(128, 136), motion=2.5)
+    made.frames[:] = 80 + 0.3 * (made.frames - 80)
+    artefacts.lens(made, 6)
+    prepared = prepare(ArraySession(made.stored(), 20.0), DIAMETER)
+    assert error(made, prepared.shifts) < 0.3

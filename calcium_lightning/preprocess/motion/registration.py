@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from functools import partial
 
+import numpy as np
 import torch
 from scipy.fft import next_fast_len
+from scipy.ndimage import binary_opening, distance_transform_edt
 from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
@@ -24,6 +26,8 @@ REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
 FEW = 32
 #: a Gaussian's weights below this share of its peak are no different from 0 in single precision
 LEAST_WEIGHT = 1e-9
+#: so near a lens's edge, cell diameters, frames aren't placed by; unless less than this share were left
+EDGE, LEAST_CLEAR = 0.75, 0.4
 
 
 def cubic_weights(fraction: Tensor) -> Tensor:
@@ -112,6 +116,21 @@ def smooth(images: Tensor, sigma: float) -> Tensor:
     """Gaussian smoothing of images (..., h, w)."""
     rows, columns = (gaussian_matrix(n, sigma, images.device) for n in images.shape[-2:])
     return apply_separable(images, rows, columns)
+
+
+def clear_of_edges(usable: Tensor, cell_diameter: float) -> Tensor:
+    """The part of a field (h, w), 1 where it shows tissue, that frames are placed by.
+
+    A lens's edge is soft: the shade beside it stands still, and has more contrast than faint tissue.
+    """
+    shown = usable.cpu().numpy() > 0
+    outside = binary_opening(~shown, np.ones((3, 3)))  # lines have no shade
+    if not outside.any():
+        return usable
+    clear = shown & (distance_transform_edt(~outside) > EDGE * cell_diameter)
+    if clear.sum() < LEAST_CLEAR * shown.sum():
+        return usable
+    return torch.from_numpy(clear.astype(np.float32)).to(usable.device)
 
 
 class Correlator:

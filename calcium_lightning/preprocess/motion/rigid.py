@@ -27,6 +27,7 @@ from calcium_lightning.preprocess.motion.registration import (
     FEW,
     REFERENCE_FRAMES,
     Correlator,
+    clear_of_edges,
     shift_frames,
     smooth,
 )
@@ -70,7 +71,8 @@ class RigidEstimator:
         self.cell = cell_diameter / self.binning
         self.size = (height // self.binning, width // self.binning)
         self.usable = self._usable()
-        self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device, self.usable)
+        telling = None if self.usable is None else clear_of_edges(self.usable, self.cell)
+        self.correlate = Correlator(*self.size, self.cell, settings.max_shift, device, telling)
         pixels = self.size[0] * self.size[1]
         self.block_frames = int(np.clip(BLOCK_VALUES // pixels, MIN_FRAMES_IN_TIME, settings.block_frames))
         self.learn_frames = int(np.clip(LEARN_VALUES // pixels, self.block_frames, settings.learn_frames))
