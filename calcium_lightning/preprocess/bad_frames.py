@@ -42,6 +42,9 @@ LEAST_NEW = 20
 #: where many are repeated, so is what differs from the one before by less than this share of what new ones
 #: do: of every frame twice, H.264 and H.265 repeat .6 to 1 exactly, and half of the rest but for .1 of that
 ALIKE = 0.2
+#: ... and where a codec repeats none exactly (within a lens), as many differ by less than this share of what
+#: the tenth that differs most does: .5 of the frames there, of other recordings up to .05
+NEARLY = 0.03
 #: a frame that is less than this share as like the others as they usually are is another picture, where they
 #: are so alike usually ...
 LIKENESS, LEAST_LIKENESS = 0.5, 0.8
@@ -131,9 +134,15 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         torn |= ~gone & (survey.rough > max(noisy, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.25)))
     if torn.mean() > MOST_TORN:
         usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
-    repeated = survey.repeated & ~(black | white | torn)
+    sound = ~(black | white | torn)
+    repeated, nearly = survey.repeated & sound, np.zeros(count, bool)
+    known_change = sound & np.isfinite(survey.change)  # of the first frame it isn't
+    if known_change.any():
+        nearly = known_change & (survey.change < NEARLY * np.quantile(survey.change[known_change], 0.9))
+    if nearly.mean() > MOST:
+        repeated |= nearly
     if repeated.mean() > MOST:  # a codec doesn't repeat all of them to the last bit
-        repeated |= (survey.change < ALIKE * np.median(survey.change[~repeated])) & ~(black | white | torn)
+        repeated |= (survey.change < ALIKE * np.median(survey.change[~repeated])) & sound
     share, new = float(repeated.mean()), int((~repeated).sum())
     if raw and (share > MOST_REPEATED or (share > MOST and new < LEAST_NEW)):
         usual["repeated"], repeated = share, np.zeros(count, bool)

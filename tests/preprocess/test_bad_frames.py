@@ -144,6 +144,18 @@ def test_a_codec_repeats_most_of_them_exactly():
     np.testing.assert_array_equal(find_bad_frames(look, raw=True).bad, np.arange(len(stored)) % 2 == 1)
 
 
+def test_a_codec_that_repeats_none_exactly_repeats_all_the_same():
+    made = artefacts.make(25)
+    made.frames[1::2] = made.frames[::2]
+    stored = made.stored()
+    stored[1::2] += (np.random.default_rng(1).random(stored[1::2].shape) < 0.01).astype(np.uint8)
+    look = artefacts.look(stored)
+    assert not look.repeated.any()
+    found = find_bad_frames(look, raw=True)
+    np.testing.assert_array_equal(found.kinds["repeated"], np.arange(len(stored)) % 2 == 1)
+    assert found.new == 0.5
+
+
 def test_repeats_that_are_accidents_change_no_rate():
     made = artefacts.make(25)
     made.frames[1:60:4] = made.frames[:60:4]
