@@ -27,6 +27,8 @@ REACH = 3.0
 ON_VESSEL = 0.25
 #: what lies so near a lens's edge, cell diameters and standard deviations of the motion, competes by itself
 AT_EDGE, EDGE_MOTION = 0.5, 2.0
+#: ... unless of all of them no more than so many may be false
+FEW = 2.0
 Quality = dict[str, np.ndarray]
 #: candidates: properties (N,), and places (N, 2) in network pixels
 Found = tuple[Quality, np.ndarray]
@@ -110,22 +112,25 @@ def _discover(
 
     What an edge does while the tissue moves is like nothing else.
     """
-    zones = [~_at_edge(found, edge), _at_edge(found, edge)]
-    if not zones[1].any():
-        zones = zones[:1]
-    theirs = [] if twin is None else [~_at_edge(twin, edge), _at_edge(twin, edge)]
-    told = [
-        _compete(_rows(found, mine), _rows(twin, theirs[zone]) if twin else None, settings, wander)
-        for zone, mine in enumerate(zones)
-    ]
-    rate, local, expected = np.ones((3, len(found[1])))
-    group = np.zeros(len(found[1]), int)
-    for zone, (mine, (part, _)) in enumerate(zip(zones, told, strict=True)):
+    whole, basis = _compete(found, twin, settings, wander)
+    at_edge = _at_edge(found, edge)
+    if not at_edge.any() or twin is None:
+        return whole, basis
+    rate, local, expected = np.ones((3, len(at_edge)))
+    group, told = np.zeros(len(at_edge), int), []
+    for zone, (mine, theirs) in enumerate(
+        ((~at_edge, ~_at_edge(twin, edge)), (at_edge, _at_edge(twin, edge)))
+    ):
+        part, by = _compete(_rows(found, mine), _rows(twin, theirs), settings, wander)
         rate[mine], local[mine], expected[mine] = part.rate, part.local_rate, part.expected_false
-        group[mine] = len(zones) * part.group + zone
-    targets, decoys = (sum(getattr(part, name) for part, _ in told) for name in ("targets", "decoys"))
-    inner, basis = told[0]
-    return Discovery(rate, local, expected, inner.learned, targets, decoys, group), basis
+        group[mine] = 2 * part.group + zone
+        told.append((part, by))
+    # Of few, among whom a false one is more than is asked for, the whole recording tells more.
+    if at_edge.sum() * settings.fdr < FEW:
+        rest = at_edge & (expected <= 1)
+        rate[rest] = np.minimum(rate[rest], whole.rate[rest])
+    inner, basis = max(told, key=lambda one: one[0].targets)
+    return Discovery(rate, local, expected, inner.learned, whole.targets, whole.decoys, group), basis
 
 
 def _at_edge(found: Found, reach: float) -> np.ndarray:
