@@ -28,6 +28,7 @@ from calcium_lightning.localize.upscale import to_session
 from calcium_lightning.localize.vessels import share_on, vessels
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.repaired import RepairedSession
+from calcium_lightning.preprocess.shown import from_edge, shows
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
 CENTER_FLOOR = 0.06
@@ -203,7 +204,7 @@ def assemble(
         decoy_centers,
         settings.quality,
         prepared.session.kind,
-        prepared.shows(centers),
+        shows(prepared, centers),
         settings.lab,
         found.scatter,
         prepared.wander,
@@ -275,7 +276,7 @@ def _measured(
     told = np.zeros(len(found.centers))
     if isinstance(prepared.session, RepairedSession) and prepared.session.survey.coded_in_blocks:
         told = told_by_place(found.activity.traces, np.asarray(prepared.shifts, float), fps)
-    edge = prepared.from_edge(centers)
+    edge = from_edge(prepared, centers)
     properties = measure(
         found.activity.statistics,
         found.forms.consistency,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from calcium_lightning.core.scale import NETWORK_DIAMETER
@@ -31,8 +31,6 @@ from calcium_lightning.preprocess.resample import (
 
 #: tiles between neighbouring places at which the motion is known, where whole pixels will do
 TILES = 4
-#: share of the frames in which a cell must be clear of what shows no tissue
-SHOWN = 0.8
 Crop = tuple[int, int, int, int]
 
 
@@ -363,34 +361,6 @@ class Prepared:
             )
             for axis, length in enumerate(self.scale.field)
         )
-
-    def shows(self, points: np.ndarray, frames: int = 512) -> np.ndarray:
-        """Whether points (K, 2), session pixels, show tissue most of the time, bool (K,)."""
-        usable = self.usable
-        if usable is None or not len(points):
-            return np.ones(len(points), bool)
-        return usable.numpy()[self._pixels_of(points, frames)].mean(0) >= SHOWN
-
-    def from_edge(self, points: np.ndarray, frames: int = 512) -> np.ndarray | None:
-        """How far points (K, 2), session pixels, lie from a lens's edge, whose shade moves against them.
-
-        Cell diameters, in half of the frames at least, (K,); None where no lens shows.
-        """
-        view = getattr(self.session, "view", None)
-        if view is None or not view.outside.any():
-            return None
-        distance = distance_transform_edt(~view.outside) / self.cell_diameter
-        return np.median(distance[self._pixels_of(points, frames)], 0)
-
-    def _pixels_of(self, points: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns (n, K) where points (K, 2) of the tissue lay in so many frames."""
-        index = np.unique(np.linspace(0, len(self.shifts) - 1, frames).astype(int))
-        shifts = self.shifts_at(points)[index]
-        places = np.round(np.nan_to_num(points)[None] + shifts).astype(int)
-        row, column = (
-            np.clip(places[..., axis], 0, length - 1) for axis, length in enumerate(self.scale.field)
-        )
-        return row, column
 
     def baseline_at(self, start: int, stop: int) -> Tensor:
         """The quiet tissue in frames [start, stop), linear between knots, float32 (n, h, w)."""

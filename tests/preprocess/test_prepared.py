@@ -19,6 +19,7 @@ from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared, Scale
 from calcium_lightning.preprocess.resample import network_centers, shift_matrices, smoothing_matrix
+from calcium_lightning.preprocess.shown import from_edge
 
 from . import artefacts
 
@@ -255,10 +256,10 @@ def test_how_far_tissue_lies_from_a_lens_edge_is_known():
     inside = artefacts.lens(made, 6)
     prepared = prepare(made.stored(), 8.0, fps=20.0)
     points = np.argwhere(binary_erosion(inside, iterations=4))[::50].astype(float)
-    told = prepared.from_edge(points)
+    told = from_edge(prepared, points)
     y, x = points.astype(int).T
     expected = distance_transform_edt(inside)[y, x] / 8
     assert (
         np.abs(told - expected).max() < 0.5
     )  # of the field that was found, where tissue lay by half of the time
-    assert prepare(artefacts.make(11).stored(), 8.0, fps=20.0).from_edge(points) is None
+    assert from_edge(prepare(artefacts.make(11).stored(), 8.0, fps=20.0), points) is None

@@ -46,15 +46,21 @@ def tells_motion(correlate: Correlator, frames: Tensor, template: Tensor, shifts
     height, width = correlate.size
     gap, least = (math.ceil(cells * correlate.cell_diameter) for cells in (APART, WIDE))
     moved = shifts - shifts.median(0).values
-    # Of frames that are moved back, so that parts show the same tissue however far it went.
-    registered = torch.cat(
-        [shift_frames(*few) for few in zip(frames.split(FEW), moved.split(FEW), strict=True)]
-    )
 
     def possible(pair: tuple[Part, Part]) -> bool:
         if any(lines.stop - lines.start < least for part in pair for lines in part):
             return False
         return correlate.usable is None or all(bool(correlate.usable[part].any()) for part in pair)
+
+    halves = _halves((slice(0, height), slice(0, width)), gap)
+    quarters = [pair for both in halves for half in both for pair in _halves(half, gap)]
+    pairs = list(filter(possible, [*halves, *quarters]))
+    if _usual(moved.norm(dim=1)) < HARDLY or not pairs:
+        return True
+    # Of frames that are moved back, so that parts show the same tissue however far it went.
+    registered = torch.cat(
+        [shift_frames(*few) for few in zip(frames.split(FEW), moved.split(FEW), strict=True)]
+    )
 
     def alike(pair: tuple[Part, Part]) -> bool:
         first, second = (
@@ -63,10 +69,7 @@ def tells_motion(correlate: Correlator, frames: Tensor, template: Tensor, shifts
         )
         return _usual(torch.stack([first - second, first, second]).norm(dim=2).amax(0)) < NEAR
 
-    halves = _halves((slice(0, height), slice(0, width)), gap)
-    quarters = [pair for both in halves for half in both for pair in _halves(half, gap)]
-    pairs = list(filter(possible, [*halves, *quarters]))
-    return _usual(moved.norm(dim=1)) < HARDLY or not pairs or any(map(alike, pairs))
+    return any(map(alike, pairs))
 
 
 def _halves(part: Part, gap: int) -> list[tuple[Part, Part]]:
