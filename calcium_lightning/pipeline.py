@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from calcium_lightning.preprocess.diameter import (
 from calcium_lightning.preprocess.prepare import PreprocessSettings, as_settings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.repaired import RepairedSession, kept_frames, rate_of, repeated_frames
+from calcium_lightning.preprocess.shown import PassingBorder
 
 
 @dataclass(frozen=True)
@@ -211,8 +213,10 @@ def extract_streamed(
         prepared = _prepare(session, diameter, rate, detector, preprocess, chosen)
         give_back_freed()
 
+        border = PassingBorder.of(prepared)
+
         def run(movie: Movie, stride: int) -> Iterable[LocalizationBatch]:
-            return detect(
+            found = detect(
                 movie,
                 detector.detector,
                 detector.window,
@@ -221,6 +225,7 @@ def extract_streamed(
                 stride=stride,
                 device=chosen,
             )
+            return found if border is None else map(partial(_uncut, border), found)
 
         with solvers(threads), ScratchMovie(prepared.scale.size) as movie:
             images = write_foreground(prepared, movie, chosen, localize.neuropil)
@@ -301,6 +306,12 @@ def _repaired(session: BaseSession, settings: PreprocessSettings, field: Any) ->
     if mask is not None:
         raise InputError("field= needs preprocess.repair_defects=true, without which every pixel is used")
     return session
+
+
+def _uncut(border: PassingBorder, found: LocalizationBatch) -> LocalizationBatch:
+    """Localisations but for those of cells that the passing border cuts."""
+    points = border.prepared.scale.to_session(torch.stack([found.y, found.x], 1).double().numpy())
+    return found.among(torch.from_numpy(~border.cuts(found.frame.numpy(), points)))
 
 
 def _notes(prepared: Prepared, cells: StreamedCells, settings: LocalizeSettings) -> tuple[str, ...]:

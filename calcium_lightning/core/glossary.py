@@ -120,6 +120,11 @@ QUALITIES = {
         "Of its place in half of the frames at least, where the recording shows a lens: nearer than half a "
         "diameter the lens's shade cuts footprints off and moves against the tissue.",
     ),
+    "border": QualityWord(
+        "share of the activity in frames whose border cuts the cell",
+        "Where the field moves by more than half a diameter, the frames' border passes over the tissue: what "
+        "is bright only while it cuts the place is a part of a cell further in or out. 0 within the field.",
+    ),
     "seen": QualityWord(
         "share of the frames in which the cell's centre was on the sensor",
         "Below 1 near the border of a recording that moves.",

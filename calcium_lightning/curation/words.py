@@ -57,6 +57,7 @@ def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test
         "revisits": (-np.inf, settings.revisits),
         "companion": (-np.inf, 0.0),
         "edge": (settings.edge, np.inf),
+        "border": (-np.inf, settings.border),
         "lasting": (settings.lasting, np.inf),
     }
     found = [

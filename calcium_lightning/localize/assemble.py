@@ -28,7 +28,7 @@ from calcium_lightning.localize.upscale import to_session
 from calcium_lightning.localize.vessels import share_on, vessels
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.repaired import RepairedSession
-from calcium_lightning.preprocess.shown import from_edge, shows
+from calcium_lightning.preprocess.shown import PassingBorder, from_edge, shows
 
 #: what the pixels of a footprint leave uncertain of its centre however bright the cell, session pixels
 CENTER_FLOOR = 0.06
@@ -289,7 +289,20 @@ def _measured(
         share_on(found.model.footprints, vessel),
         chance,
     )
-    return {**properties, "revisits": told, **({} if edge is None else {"edge": edge})}
+    if edge is not None:
+        properties["edge"] = edge
+    if (border := PassingBorder.of(prepared)) is not None:
+        properties["border"] = _while_cut(border, centers, denoised)
+    return {**properties, "revisits": told}
+
+
+def _while_cut(border: PassingBorder, centers: np.ndarray, denoised: ScratchTraces) -> np.ndarray:
+    """Share of the denoised traces' energy in frames whose border cuts the cell, (K,)."""
+    share = np.zeros(len(centers))
+    for row, cut in border.cut_frames(centers):
+        energy = np.square(denoised.rows(np.array([row]))[0], dtype=float)
+        share[row] = energy[cut].sum() / max(energy.sum(), 1e-12)
+    return share
 
 
 def _seen(prepared: Prepared, centers: np.ndarray) -> np.ndarray:

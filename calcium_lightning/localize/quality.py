@@ -75,6 +75,9 @@ class QualitySettings:
     edge : float
         Least distance from a lens's edge, cell diameters: its shade moves against the tissue, and cuts
         footprints off.
+    border : float
+        Greatest share of the activity in frames whose border cuts the cell, where the field moves so far that
+        it passes: what is bright only then is a part of another cell.
     lasting : float
         Least share of a transient's duration, as fitted, that bright moments of the trace last: a flash of
         a frame or two is no calcium.
@@ -90,6 +93,7 @@ class QualitySettings:
     localizations: int = 1
     revisits: float = 0.35
     edge: float = 0.5
+    border: float = 0.65
     lasting: float = 0.15
 
     def __post_init__(self) -> None:
@@ -215,8 +219,8 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits``, ``companion``, ``edge`` and
-    ``lasting``.
+    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits``, ``companion``, ``edge``,
+    ``border`` and ``lasting``.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
@@ -232,7 +236,7 @@ def accept(
         & (quality["localizations"] >= settings.localizations)
     )
     # Older cells files don't tell these; nan is of a cell that a person has made.
-    for name, most in (("revisits", settings.revisits), ("companion", 0.0)):
+    for name, most in (("revisits", settings.revisits), ("border", settings.border), ("companion", 0.0)):
         if name in quality:
             passed &= ~(quality[name] > most)
     for name, least in (("edge", settings.edge), ("lasting", settings.lasting)):

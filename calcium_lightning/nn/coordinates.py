@@ -124,6 +124,10 @@ class LocalizationBatch:
         """Count the blobs."""
         return len(self.frame)
 
+    def among(self, kept: Tensor) -> LocalizationBatch:
+        """Those that are kept, bool (M,)."""
+        return LocalizationBatch(**{name: value[kept] for name, value in vars(self).items()})
+
 
 class PeakMaps(Protocol):
     """What detection asks of maps: the logit everywhere, the rest at a few pixels; see `CoordinateMaps`."""

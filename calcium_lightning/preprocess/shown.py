@@ -1,9 +1,12 @@
-"""Where places of the tissue lie in the frames: whether they show it, and how far from a lens's edge.
+"""Where places of the tissue lie in the frames: whether they show it, and how near its edges they are.
 
 Knows a prepared session and points; must not know what is at them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -14,6 +17,13 @@ from calcium_lightning.preprocess.prepared import Prepared
 SHOWN = 0.8
 #: frames that are looked at, spread evenly
 FRAMES = 512
+#: a cell that lies nearer to the border of what a frame shows is cut by it, cell diameters; and by so much it
+#: must lie further in at another time to be told by that alone
+CUT, FURTHER = 0.5, 0.5
+#: ... in a quarter of the frames that show it, of these
+QUARTER, SOME_FRAMES = 75, 128
+#: pixels of the network between places for which that is told
+STEP = 2
 
 
 def shows(prepared: Prepared, points: np.ndarray) -> np.ndarray:
@@ -45,3 +55,66 @@ def _pixels_of(prepared: Prepared, points: np.ndarray) -> tuple[np.ndarray, np.n
         np.clip(places[..., axis], 0, length - 1) for axis, length in enumerate(prepared.scale.field)
     )
     return row, column
+
+
+@dataclass(frozen=True)
+class PassingBorder:
+    """The border of what frames show, as it passes over tissue that moves by more than half a cell.
+
+    A cell that the border cuts seems to lie further in than it does, and elsewhere each time: where a field
+    drifts, or recordings are joined, one cell is told as several.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        The session.
+    depth : ndarray, float32 (H, W)
+        How far each pixel of a frame lies inside what frames show, pixels.
+    usual : ndarray, float32 (rows, columns)
+        How far inside each place of the tissue lies at its best, pixels; every :data:`STEP` network pixels.
+    """
+
+    prepared: Prepared
+    depth: np.ndarray
+    usual: np.ndarray
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> PassingBorder | None:
+        """That of a session; None where the field moves less."""
+        if np.ptp(prepared.shifts, 0).max(initial=0.0) < FURTHER * prepared.cell_diameter:
+            return None
+        usable = prepared.usable
+        shown = np.ones(prepared.scale.field, bool) if usable is None else usable.numpy()
+        depth = distance_transform_edt(np.pad(shown, 1))[1:-1, 1:-1].astype(np.float32)
+        lines = [np.arange(0, length, STEP) for length in prepared.scale.size]
+        places = prepared.scale.to_session(np.stack(np.meshgrid(*lines, indexing="ij"), -1))
+        index = np.unique(np.linspace(0, len(prepared.shifts) - 1, SOME_FRAMES).astype(int))
+        found = np.stack([_looked_up(depth, places + shift) for shift in prepared.shifts[index]])
+        found[found == 0] = np.nan
+        unseen = np.isnan(found).all(0)
+        found[:, unseen] = 0
+        return cls(prepared, depth, np.nanpercentile(found, QUARTER, axis=0).astype(np.float32))
+
+    def cuts(self, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Which cells at points (..., 2), session pixels, it cuts in frames (...), but not always, bool."""
+        depth = _looked_up(self.depth, points + self.prepared.shifts[frames])
+        place = np.round(self.prepared.scale.to_network(points) / STEP).astype(int)
+        row, column = (place[..., axis].clip(0, length - 1) for axis, length in enumerate(self.usual.shape))
+        diameter = self.prepared.cell_diameter
+        cut: np.ndarray = (depth < CUT * diameter) & (self.usual[row, column] - depth > FURTHER * diameter)
+        return cut
+
+    def cut_frames(self, points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Which of points (K, 2), session pixels, it cuts at all, and in which frames, bool (T,)."""
+        frames = np.arange(len(self.prepared.shifts))
+        for row, point in enumerate(np.nan_to_num(points)):
+            cut = self.cuts(frames, point)
+            if cut.any():
+                yield row, cut
+
+
+def _looked_up(depth: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The depth at places (..., 2) of a frame, pixels; 0 beyond it."""
+    row, column = np.moveaxis(np.round(places).astype(int), -1, 0)
+    within = (row >= 0) & (row < depth.shape[0]) & (column >= 0) & (column < depth.shape[1])
+    return np.where(within, depth[row.clip(0, depth.shape[0] - 1), column.clip(0, depth.shape[1] - 1)], 0.0)

@@ -18,7 +18,7 @@ def test_words_are_those_of_the_measures() -> None:
     shape = {name: one for name in ("width", "elongation", "compactness")}
     measures = measure(statistics, one, one, shape, one, one, 100, one, one)
     quality, _, _ = judge(
-        {**measures, "revisits": one, "edge": one}, np.zeros((1, 2)), None, np.zeros((0, 2))
+        {**measures, "revisits": one, "edge": one, "border": one}, np.zeros((1, 2)), None, np.zeros((0, 2))
     )
     assert set(quality) == set(QUALITIES)
 

@@ -1,0 +1,69 @@
+"""The frames' border, as it passes over the tissue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calcium_lightning.io.session import Session
+from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
+from calcium_lightning.preprocess.prepared import Prepared
+from calcium_lightning.preprocess.shown import PassingBorder
+
+COUNT, SIDE, DIAMETER = 60, 64, 8.0
+
+
+@pytest.fixture
+def moved(tmp_path: Path):
+    """A session whose field lies elsewhere in its second half, by so many rows."""
+
+    def make(rows: float, outside: np.ndarray | None = None) -> Prepared:
+        shifts = np.zeros((COUNT, 2), np.float32)
+        shifts[COUNT // 2 :, 0] = rows
+        frames = np.random.default_rng(0).normal(100, 2, (COUNT, SIDE, SIDE)).astype(np.float32)
+        if outside is not None:
+            frames[:, outside] = 0
+        with SessionWriter(tmp_path / "a.h5", SIDE, SIDE, "float32", 10.0) as writer:
+            writer.append(frames)
+            writer.set_shifts(shifts)
+            if outside is not None:
+                writer.set_field(~outside)
+        settings = PreprocessSettings(repair_stretch=False, correlated_noise=False)
+        return prepare(Session(tmp_path / "a.h5"), DIAMETER, settings)
+
+    return make
+
+
+def cut_by(border: PassingBorder | None, y: float, x: float) -> list[bool]:
+    """Whether it cuts a cell in the first half, and in the second."""
+    assert border is not None
+    point = np.array([y, x])
+    whole = border.cuts(np.arange(COUNT), point)
+    assert len(set(whole[: COUNT // 2])) == len(set(whole[COUNT // 2 :])) == 1
+    assert [row for row, _ in border.cut_frames(point[None])] == [0] * bool(whole.any())
+    return [bool(whole[0]), bool(whole[-1])]
+
+
+def test_a_border_that_hardly_moves_passes_over_nothing(moved):
+    assert PassingBorder.of(moved(0.4 * DIAMETER)) is None
+
+
+def test_it_cuts_what_lies_further_in_at_another_time(moved):
+    border = PassingBorder.of(moved(-12.0))
+    assert cut_by(border, 13, 30) == [False, True]  # a pixel from the border, and beyond it
+    assert cut_by(border, 8, 30) == [False, True]
+    assert cut_by(border, 30, 30) == [False, False]
+    assert cut_by(border, 61, 30) == [True, False]  # comes further in in the second half
+    # What is never further in is told by what is seen of it.
+    assert cut_by(border, 2, 30) == [False, False]
+    assert cut_by(border, 30, 1) == [False, False]
+
+
+def test_a_lens_is_such_a_border(moved):
+    rows = np.arange(SIDE)[:, None] * np.ones(SIDE)
+    border = PassingBorder.of(moved(-12.0, outside=rows < 16))
+    assert cut_by(border, 29, 30) == [False, True]
+    assert cut_by(border, 45, 30) == [False, False]
