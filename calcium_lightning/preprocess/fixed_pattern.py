@@ -219,14 +219,17 @@ class PatternSearch:
             lambda part: torch.fft.irfft2(self.correlate.transform(part), s=self.correlate.padded),
             _moved_back(frames, shifts).split(FEW),
         )
-        variance = torch.cat([part[:, :height, :width] for part in parts]).var(0)
         reach = int(torch.maximum(shifts.abs().quantile(0.99), other.abs().quantile(0.99))) + 1
         down, across = min(reach, height // 4), min(reach, width // 4)
-        inner = (slice(down, height - down), slice(across, width - across))
-        seen, usable = variance[inner], self.correlate.usable
-        if usable is not None and bool((usable[inner] > 0).any()):
-            seen = seen[usable[inner] > 0]
-        return float(seen.median())
+        inner = (slice(None), slice(down, height - down), slice(across, width - across))
+        detail = torch.cat([part[:, :height, :width][inner] for part in parts])
+        seen = detail.flatten(1)
+        if (usable := self.correlate.usable) is not None and bool((usable[inner[1:]] > 0).any()):
+            seen = seen[:, (usable[inner[1:]] > 0).flatten()]
+        # What fog or glare take of the contrast is no motion: each frame has a share of its own of the mean.
+        mean = seen.mean(0)
+        strength = seen @ mean / mean.square().sum().clamp_min(1e-12)
+        return float((seen - strength[:, None] * mean).var(0).median())
 
     def _pattern(self, moved: Tensor, prior: float) -> FixedPattern:
         """What stands still at full size, if the frames that are looked at move so, averaged pixels."""

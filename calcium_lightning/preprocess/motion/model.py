@@ -2,13 +2,14 @@
 
 A frame that was moved by almost the right shift is ::
 
-    template + (error of the shift) . gradient + smooth modes . template + cells + noise
+    template + (error of the shift) . gradient + smooth modes . template + stray light + cells + noise
 
 Smooth modes take up a drifting background *and* the static vignette, which moves against the registered
-tissue; small local images ("atoms") at places that blink take up cells. All coefficients of all frames come
-from one small constant normal matrix, with noise-variance weights. A cell's brightness is alike in
-neighbouring frames while the motion isn't: a prior from the neighbours in time, with a variance learned per
-coefficient and given up where a cell lights up, wins back most of the precision that free cells cost.
+tissue; stray light, alike everywhere, takes up what fog and glare cost of the contrast; small local images
+("atoms") at places that blink take up cells. All coefficients of all frames come from one small constant
+normal matrix, with noise-variance weights. A cell's brightness is alike in neighbouring frames while the
+motion isn't: a prior from the neighbours in time, with a variance learned per coefficient and given up where
+a cell lights up, wins back most of the precision that free cells cost.
 
 Knows registered tensors only, neither files nor how frames are moved.
 """
@@ -148,7 +149,9 @@ class MotionModel:
         gradient = torch.zeros(2, *template.shape, device=template.device)
         gradient[0, 1:-1] = (template[2:] - template[:-2]) / 2
         gradient[1, :, 1:-1] = (template[:, 2:] - template[:, :-2]) / 2
-        modes = self.modes * template.flatten() if self.modulated else self.modes
+        modes = self.modes
+        if self.modulated:  # stray light is no multiple of the template
+            modes = torch.cat([modes * template.flatten(), torch.ones_like(modes[:1])])
         steps = gradient.flatten(1)
         if self.windows is not None:
             steps = (self.windows[:, None] * steps).flatten(0, 1)

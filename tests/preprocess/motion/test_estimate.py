@@ -113,3 +113,18 @@ def test_brightness_does_not_matter(movie, shifts):
 def test_an_impossible_cell_diameter_is_refused(movie, diameter):
     with pytest.raises(InputError, match="cell_diameter"):
         estimate_motion(Recording(movie[:2]), cell_diameter_px=diameter)
+
+
+@pytest.mark.parametrize("how", ["fog", "glare", "gamma"])
+def test_contrast_that_comes_and_goes_is_no_motion(how, movie, shifts):
+    phase = np.linspace(0, 2 * np.pi, len(movie))[:, None, None]
+    clear = movie.astype(np.float64)
+    if how == "fog":
+        veiled = 0.35 + 0.65 * np.cos(phase / 2) ** 2
+        clear = clear * veiled + clear.mean((1, 2), keepdims=True) * (1 - veiled)
+    elif how == "glare":
+        clear = 0.7 * clear + 60 * np.sin(phase / 2) ** 2
+    else:
+        clear = 255 * (clear / 255) ** (1 + 0.4 * np.sin(phase))
+    seen = Recording(clear.round().clip(0, 255).astype(np.uint8))
+    assert (rmse(estimate_motion(seen, cell_diameter_px=CELL).shifts, shifts) < 0.13).all()
