@@ -5,11 +5,11 @@ A frame that was moved by almost the right shift is ::
     template + (error of the shift) . gradient + smooth modes . template + stray light + cells + noise
 
 Smooth modes take up a drifting background *and* the static vignette, which moves against the registered
-tissue; stray light, alike everywhere, takes up what fog and glare cost of the contrast; small local images
-("atoms") at places that blink take up cells. All coefficients of all frames come from one small constant
-normal matrix, with noise-variance weights. A cell's brightness is alike in neighbouring frames while the
-motion isn't: a prior from the neighbours in time, with a variance learned per coefficient and given up where
-a cell lights up, wins back most of the precision that free cells cost.
+tissue; stray light, alike everywhere, takes up what fog and glare cost of the contrast, where it wanders;
+small local images ("atoms") at places that blink take up cells. All coefficients of all frames come from one
+small constant normal matrix, with noise-variance weights. A cell's brightness is alike in neighbouring frames
+while the motion isn't: a prior from the neighbours in time, with a variance learned per coefficient and given
+up where a cell lights up, wins back most of the precision that free cells cost.
 
 Knows registered tensors only, neither files nor how frames are moved.
 """
@@ -106,6 +106,8 @@ class MotionModel:
         the first part, of the second, and so on.
     stiffness : Tensor (2 P, 2 P), optional
         Prior precision of the parts' shifts around zero, pixels to the power of -2.
+    stray : bool
+        Whether light that is alike everywhere comes and goes; of a field that modes multiply.
     """
 
     cell_diameter: float
@@ -119,6 +121,7 @@ class MotionModel:
     places: Tensor
     windows: Tensor | None = None
     stiffness: Tensor | None = None
+    stray: bool = False
     _smooth: Tensor = field(init=False, repr=False)
     _smooth_weighted: Tensor = field(init=False, repr=False)
     _local: LocalImages = field(init=False, repr=False)
@@ -150,8 +153,10 @@ class MotionModel:
         gradient[0, 1:-1] = (template[2:] - template[:-2]) / 2
         gradient[1, :, 1:-1] = (template[:, 2:] - template[:, :-2]) / 2
         modes = self.modes
-        if self.modulated:  # stray light is no multiple of the template
-            modes = torch.cat([modes * template.flatten(), torch.ones_like(modes[:1])])
+        if self.modulated:
+            modes = modes * template.flatten()
+        if self.stray:  # no multiple of the template
+            modes = torch.cat([modes, torch.ones_like(modes[:1])])
         steps = gradient.flatten(1)
         if self.windows is not None:
             steps = (self.windows[:, None] * steps).flatten(0, 1)

@@ -18,6 +18,7 @@ from torch import Tensor
 from calcium_lightning.core.frames import Frames
 from calcium_lightning.preprocess.motion.blocks import repaired
 from calcium_lightning.preprocess.motion.coherence import CoherencePrior
+from calcium_lightning.preprocess.motion.contrast import contrast_wanders
 from calcium_lightning.preprocess.motion.model import MotionModel, Solution
 from calcium_lightning.preprocess.motion.patches import PatchGrid, undo
 from calcium_lightning.preprocess.motion.registration import FEW, shift_frames
@@ -60,7 +61,9 @@ class PatchEstimator(RigidEstimator):
             shift_frames(self.unpacked(frames[some[i]]), self.shifts[slice(*self.blocks[i])][some[i]])
             for i, frames in sample.items()
         ]
-        return torch.cat(still).mean(0)
+        template = torch.cat(still).mean(0)
+        self.veiled = contrast_wanders(self.correlate, torch.cat(still), template)
+        return template
 
     def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
         """Frames begin where the rigid motion put them."""

@@ -22,6 +22,7 @@ from calcium_lightning.core.memory import give_back_freed
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.preprocess.motion.agreement import tells_motion
 from calcium_lightning.preprocess.motion.blocks import binned, blocks, repaired
+from calcium_lightning.preprocess.motion.contrast import contrast_wanders
 from calcium_lightning.preprocess.motion.model import MIN_FRAMES_IN_TIME, MotionModel, Solution
 from calcium_lightning.preprocess.motion.registration import (
     FEW,
@@ -86,6 +87,8 @@ class RigidEstimator:
         self.raw = getattr(session, "kind", "raw") != "dff"
         self.model: MotionModel | None = None
         self.told = True
+        #: whether fog or glare comes and goes
+        self.veiled = False
 
     def run(self) -> Motion:
         """Learn on a sample of the blocks, then estimate the others."""
@@ -157,6 +160,7 @@ class RigidEstimator:
         model = MotionModel.start(
             template, self._inside(learned), self.cell, settings.mode_diameters, modulated
         )
+        model.stray = modulated and self.veiled
         model.windows = self.windows
         warped = {i: torch.empty(kept.shape, device=self.device).flatten(1) for i, kept in sample.items()}
         for round_ in range(settings.rounds):
@@ -184,6 +188,8 @@ class RigidEstimator:
         list(in_order(place, sample))
         moved = torch.cat([self.shifts[self.blocks[i][0] + some[i]] for i in sample])
         self.told = tells_motion(self.correlate, few, template, moved)
+        still = [shift_frames(*part) for part in zip(few.split(FEW), moved.split(FEW), strict=True)]
+        self.veiled = contrast_wanders(self.correlate, torch.cat(still), template)
         return template
 
     def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
