@@ -31,7 +31,7 @@ def contrast_wanders(correlate: Correlator, registered: Tensor, template: Tensor
     light = registered.mean((1, 2))
     if len(registered) < 3 or not bool((light > 0).all()):
         return False
-    reference = correlate.transform(template[None])[0].conj()
+    reference = correlate.transform(template[None])[0].conj_physical()
     shown = [(correlate.transform(few) * reference).real.sum((1, 2)) for few in registered.split(FEW)]
     contrast = torch.cat(shown) / light
     contrast = contrast / contrast.median()
