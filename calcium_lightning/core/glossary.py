@@ -122,7 +122,7 @@ QUALITIES = {
     ),
     "border": QualityWord(
         "share of the activity in frames whose border cuts the cell",
-        "Where the field moves by more than half a diameter, the frames' border passes over the tissue: what "
+        "Where the field drifts by half a diameter and more, the frames' border passes over tissue: what "
         "is bright only while it cuts the place is a part of a cell further in or out. 0 within the field.",
     ),
     "seen": QualityWord(

@@ -76,8 +76,8 @@ class QualitySettings:
         Least distance from a lens's edge, cell diameters: its shade moves against the tissue, and cuts
         footprints off.
     border : float
-        Greatest share of the activity in frames whose border cuts the cell, where the field moves so far that
-        it passes: what is bright only then is a part of another cell.
+        Greatest share of the activity in frames whose border cuts the cell, where the field drifts so far
+        that it passes: what is bright only then is a part of another cell.
     lasting : float
         Least share of a transient's duration, as fitted, that bright moments of the trace last: a flash of
         a frame or two is no calcium.

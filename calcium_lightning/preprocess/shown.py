@@ -24,6 +24,9 @@ CUT, FURTHER = 0.5, 0.5
 QUARTER, SOME_FRAMES = 75, 128
 #: pixels of the network between places for which that is told
 STEP = 2
+#: the field drifts, or jumps for good, where its median over so many seconds moves; cells that are cut for
+#: moments gather where they are all the same
+LONG_S = 5.0
 
 
 def shows(prepared: Prepared, points: np.ndarray) -> np.ndarray:
@@ -59,7 +62,7 @@ def _pixels_of(prepared: Prepared, points: np.ndarray) -> tuple[np.ndarray, np.n
 
 @dataclass(frozen=True)
 class PassingBorder:
-    """The border of what frames show, as it passes over tissue that moves by more than half a cell.
+    """The border of what frames show, as it passes over tissue that drifts by more than half a cell.
 
     A cell that the border cuts seems to lie further in than it does, and elsewhere each time: where a field
     drifts, or recordings are joined, one cell is told as several.
@@ -80,16 +83,18 @@ class PassingBorder:
 
     @classmethod
     def of(cls, prepared: Prepared) -> PassingBorder | None:
-        """That of a session; None where the field moves less."""
-        if np.ptp(prepared.shifts, 0).max(initial=0.0) < FURTHER * prepared.cell_diameter:
+        """That of a session; None where the field drifts less."""
+        count = max(1, round(len(prepared.shifts) / (LONG_S * prepared.fps)))
+        places = [np.median(part, 0) for part in np.array_split(prepared.shifts, count)]
+        if np.ptp(places, 0).max() < FURTHER * prepared.cell_diameter:
             return None
         usable = prepared.usable
         shown = np.ones(prepared.scale.field, bool) if usable is None else usable.numpy()
         depth = distance_transform_edt(np.pad(shown, 1))[1:-1, 1:-1].astype(np.float32)
         lines = [np.arange(0, length, STEP) for length in prepared.scale.size]
-        places = prepared.scale.to_session(np.stack(np.meshgrid(*lines, indexing="ij"), -1))
+        points = prepared.scale.to_session(np.stack(np.meshgrid(*lines, indexing="ij"), -1))
         index = np.unique(np.linspace(0, len(prepared.shifts) - 1, SOME_FRAMES).astype(int))
-        found = np.stack([_looked_up(depth, places + shift) for shift in prepared.shifts[index]])
+        found = np.stack([_looked_up(depth, points + shift) for shift in prepared.shifts[index]])
         found[found == 0] = np.nan
         unseen = np.isnan(found).all(0)
         found[:, unseen] = 0

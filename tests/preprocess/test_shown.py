@@ -13,16 +13,18 @@ from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.shown import PassingBorder
 
-COUNT, SIDE, DIAMETER = 60, 64, 8.0
+COUNT, SIDE, DIAMETER = 160, 64, 8.0
 
 
 @pytest.fixture
 def moved(tmp_path: Path):
-    """A session whose field lies elsewhere in its second half, by so many rows."""
+    """A session whose field lies elsewhere in its second half, or in some frames, by so many rows."""
 
-    def make(rows: float, outside: np.ndarray | None = None) -> Prepared:
+    def make(
+        rows: float, outside: np.ndarray | None = None, when: slice = slice(COUNT // 2, None)
+    ) -> Prepared:
         shifts = np.zeros((COUNT, 2), np.float32)
-        shifts[COUNT // 2 :, 0] = rows
+        shifts[when, 0] = rows
         frames = np.random.default_rng(0).normal(100, 2, (COUNT, SIDE, SIDE)).astype(np.float32)
         if outside is not None:
             frames[:, outside] = 0
@@ -49,6 +51,10 @@ def cut_by(border: PassingBorder | None, y: float, x: float) -> list[bool]:
 
 def test_a_border_that_hardly_moves_passes_over_nothing(moved):
     assert PassingBorder.of(moved(0.4 * DIAMETER)) is None
+
+
+def test_one_that_passes_for_moments_hides_nothing(moved):
+    assert PassingBorder.of(moved(-12.0, when=slice(0, None, 7))) is None
 
 
 def test_it_cuts_what_lies_further_in_at_another_time(moved):
