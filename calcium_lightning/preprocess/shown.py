@@ -84,7 +84,8 @@ class PassingBorder:
     @classmethod
     def of(cls, prepared: Prepared) -> PassingBorder | None:
         """That of a session; None where the field drifts less."""
-        count = max(1, round(len(prepared.shifts) / (LONG_S * prepared.fps)))
+        length = len(prepared.shifts)
+        count = int(np.clip(round(length / (LONG_S * prepared.fps)), 1, length))
         places = [np.median(part, 0) for part in np.array_split(prepared.shifts, count)]
         if np.ptp(places, 0).max() < FURTHER * prepared.cell_diameter:
             return None
