@@ -28,6 +28,8 @@ CLIP = 8.0
 BORDER = 0.2
 #: ... and in so many of the frames at least
 MOVED = 0.03
+#: a frame that is darker, and has less contrast, than this share of the brightest around is next to black
+DIM = 0.5
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def glance(frames: np.ndarray) -> Glance:
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     # An empty border ends at a line that is half empty.
     border = binary_dilation(_empty_border(lines.min(2) == lines.max(2)), [[1, 1, 1]])
-    seams = [_seams(np.where(border[:, 1:] | border[:, :-1], 0, jump)) for jump in _jumps(lines, rows)]
+    lit = _lit(brightness, contrast)
+    seams = [_seams(np.where(border[:, 1:] | border[:, :-1], 0, jump), lit) for jump in _jumps(lines, rows)]
     few = slice(None, None, max(1, len(frames) // 4))
     change = np.concatenate([[np.inf], changes(frames)]).astype(np.float32)
     usual = np.median(contrast)
@@ -149,12 +152,20 @@ def _shades(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     brightness = coarse.mean(1, dtype=np.float64)
     coarse = coarse - brightness[:, None].astype(np.float32)
     contrast = np.sqrt(np.square(coarse).mean(1))
-    typical = np.median(coarse[contrast >= np.median(contrast)], 0)
+    lit = _lit(brightness, contrast)
+    typical = np.median(coarse[lit & (contrast >= np.median(contrast[lit]))], 0)
     scale = contrast * np.sqrt(np.square(typical).mean())
     likeness = np.divide(
         coarse @ typical / len(typical), scale, out=np.zeros(len(frames), np.float32), where=scale > 0
     )
     return brightness, contrast, likeness
+
+
+def _lit(brightness: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+    """Frames that aren't next to black beside others: what they show tells what is usual, bool (n,)."""
+    bright, strong = (values > DIM * np.quantile(values, 0.98) for values in (brightness, contrast))
+    lit: np.ndarray = bright | strong
+    return lit if lit.any() else ~lit
 
 
 def changes(frames: np.ndarray) -> np.ndarray:
@@ -204,11 +215,11 @@ def _empty_border(empty: np.ndarray) -> np.ndarray:
     return border & (not few)
 
 
-def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seams(jump: np.ndarray, lit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Seams of frames from the differences between their neighbouring lines (n, lines): (n,) and (n,).
 
     Optics blur whatever is real over some lines: a difference that neither the lines around have, nor that
-    line in other frames, is a seam of two pictures.
+    line in other frames, is a seam of two pictures. ``lit``: those that tell what is usual, bool (n,).
     """
     count, lines = jump.shape
     if lines < 8 or count < 3:
@@ -216,9 +227,9 @@ def _seams(jump: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     padded = np.pad(jump, ((0, 0), (3, 3)), mode="reflect")
     around = np.maximum.reduce([padded[:, 3 + k : 3 + k + lines] for k in (-3, -2, 2, 3)])
     beyond = jump - around
-    beyond -= np.median(beyond, 0)
-    spread = MAD_TO_STD * np.median(np.abs(beyond)) + 1e-12
-    usual = np.median(jump) + 1e-12
+    beyond -= np.median(beyond[lit], 0)
+    spread = MAD_TO_STD * np.median(np.abs(beyond[lit])) + 1e-12
+    usual = np.median(jump[lit]) + 1e-12
     worst = beyond.max(1)
     return worst / usual, worst / spread
 

@@ -103,6 +103,18 @@ def test_frames_without_a_picture(seed, kind):
     np.testing.assert_array_equal(found.kinds[kind] | (found.kinds["repeated"] & hit), hit)
 
 
+@pytest.mark.parametrize("noise", [0, 1])
+@pytest.mark.parametrize("length", [34, 60])
+def test_frames_beside_a_lamp_that_was_off_are_sound(noise, length):
+    """However many of those that are looked at together are black."""
+    made = artefacts.make(25)
+    dark = slice(66, 66 + length)
+    made.frames[dark] = made.random.normal(2 * noise, noise, made.frames[dark].shape)
+    found = bad_of(made)
+    assert np.flatnonzero(found.kinds["black"]).tolist() == list(range(200))[dark]
+    np.testing.assert_array_equal(found.bad, found.kinds["black"])
+
+
 def test_a_flash_that_saturates_nothing():
     made = artefacts.make(25)
     made.frames[70:72] += 90
