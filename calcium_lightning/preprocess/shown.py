@@ -92,10 +92,9 @@ class PassingBorder:
         usable = prepared.usable
         shown = np.ones(prepared.scale.field, bool) if usable is None else usable.numpy()
         depth = distance_transform_edt(np.pad(shown, 1))[1:-1, 1:-1].astype(np.float32)
-        lines = [np.arange(0, length, STEP) for length in prepared.scale.size]
+        lines = [np.arange(0, side, STEP) for side in prepared.scale.size]
         points = prepared.scale.to_session(np.stack(np.meshgrid(*lines, indexing="ij"), -1))
-        index = np.unique(np.linspace(0, len(prepared.shifts) - 1, SOME_FRAMES).astype(int))
-        found = np.stack([_looked_up(depth, points + shift) for shift in prepared.shifts[index]])
+        found = np.stack([_looked_up(depth, points + shift) for shift in prepared.shifts[_some(length)]])
         found[found == 0] = np.nan
         unseen = np.isnan(found).all(0)
         found[:, unseen] = 0
@@ -111,12 +110,16 @@ class PassingBorder:
         return cut
 
     def cut_frames(self, points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Which of points (K, 2), session pixels, it cuts at all, and in which frames, bool (T,)."""
-        frames = np.arange(len(self.prepared.shifts))
-        for row, point in enumerate(np.nan_to_num(points)):
-            cut = self.cuts(frames, point)
-            if cut.any():
-                yield row, cut
+        """Which of points (K, 2), session pixels, it cuts now and then, and in which frames, bool (T,)."""
+        points, frames = np.nan_to_num(points), np.arange(len(self.prepared.shifts))
+        now_and_then = self.cuts(_some(len(frames))[:, None], points).any(0)
+        for row in np.flatnonzero(now_and_then).tolist():
+            yield row, self.cuts(frames, points[row])
+
+
+def _some(length: int) -> np.ndarray:
+    """A few of so many frames, spread evenly."""
+    return np.unique(np.linspace(0, length - 1, SOME_FRAMES).astype(int))
 
 
 def _looked_up(depth: np.ndarray, places: np.ndarray) -> np.ndarray:

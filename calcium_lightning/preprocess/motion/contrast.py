@@ -12,8 +12,8 @@ from torch import Tensor
 from calcium_lightning.preprocess.motion.registration import FEW, Correlator
 
 #: contrast that wanders by more than this share (standard deviation over time, without what differs from
-#: one frame to the next) isn't cells that light up: of 29 recordings with a constant one .02 to .12, of seven
-#: with fog, glare or another gamma .15 to .48
+#: one frame to the next) isn't cells that light up: of 34 recordings .02 to .12 (with fog on a part of the
+#: field, too), of nine with fog, glare, stray light or another gamma .15 to .48
 WANDERS = 0.14
 
 

@@ -57,12 +57,14 @@ class PatchEstimator(RigidEstimator):
         self.moments = torch.zeros_like(self.covariance)
 
     def _first_template(self, sample: dict[int, Tensor], some: dict[int, Tensor]) -> Tensor:
-        still = [
-            shift_frames(self.unpacked(frames[some[i]]), self.shifts[slice(*self.blocks[i])][some[i]])
-            for i, frames in sample.items()
-        ]
-        template = torch.cat(still).mean(0)
-        self.veiled = contrast_wanders(self.correlate, torch.cat(still), template)
+        still = torch.cat(
+            [
+                shift_frames(self.unpacked(frames[some[i]]), self.shifts[slice(*self.blocks[i])][some[i]])
+                for i, frames in sample.items()
+            ]
+        )
+        template = still.mean(0)
+        self.veiled = contrast_wanders(self.correlate, still, template)
         return template
 
     def _place(self, span: slice, frames: Tensor, template: Tensor) -> None:
