@@ -122,8 +122,9 @@ def check_aliases(text: str, where: str) -> None:
                 sizes[id(node)] = 1
         return sizes[id(node)]
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it was built
     with reading(where):
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=loader)
     try:
         whole = 0 if node is None else size(node)
     except RecursionError as error:

@@ -5,7 +5,7 @@ Knows Lightning, sessions and preprocessing; nothing of networks and nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.data.augment import Augmentation
 from calcium_lightning.data.dataset import BlockDataset, Labelled, detach_worker
 from calcium_lightning.data.labels import label_table, true_diameter
+from calcium_lightning.data.prepared_before import keep, key_of, prepared_before
 from calcium_lightning.data.resumable import ResumableData
 from calcium_lightning.data.sampler import BlockSampler
 from calcium_lightning.data.shared_memory import check_batch, workers_that_fit
@@ -192,13 +193,15 @@ class SessionData(ResumableData):
         device = self.trainer.strategy.root_device if self.trainer is not None else "cpu"
         # All sessions are looked at before the first takes minutes to prepare.
         sessions, splits, diameters = [], [], []
-        for path in self.paths:
-            session: BaseSession = Session(path)
-            if self.preprocess.repair_defects:
+        keys = [self._key(path, device) for path in self.paths]
+        known = [prepared_before(key) for key in keys]
+        for path, before in zip(self.paths, known, strict=True):
+            session: BaseSession = Session(path) if before is None else before.session
+            if before is None and self.preprocess.repair_defects:
                 session = RepairedSession.of(session)
             span = window_weights(rate_of(session, self.fps), self.window).shape[1]
             splits.append(split_in_time(session.n_frames, span, self.validation, self.test, where=str(path)))
-            diameters.append(self._diameter(session))
+            diameters.append(self._diameter(session) if before is None else before.cell_diameter)
             if self.labels and session.truth is None:
                 raise InputError(
                     f"{path}: has no /truth, which data.labels=true needs; use a simulated session"
@@ -206,8 +209,8 @@ class SessionData(ResumableData):
             session.close()
             sessions.append(session)
         prepared = []
-        for session, diameter in zip(sessions, diameters, strict=True):
-            part = prepare(session, diameter, self.preprocess, fps=self.fps, device=device)
+        for session, diameter, before in zip(sessions, diameters, known, strict=True):
+            part = before or prepare(session, diameter, self.preprocess, fps=self.fps, device=device)
             if min(part.scale.size) < LEAST_CROP:
                 raise InputError(
                     f"{session.path}: cells of {diameter:g} pixels on frames of "
@@ -215,15 +218,20 @@ class SessionData(ResumableData):
                     f" {part.scale.size[0]}x{part.scale.size[1]} network pixels, at least "
                     f"{LEAST_CROP} are needed; a smaller cell_diameter="
                 )
-            if self.in_memory:
-                part = part.in_memory()
             prepared.append(part)
+        keep(dict(zip(keys, prepared, strict=True)))
+        if self.in_memory:
+            prepared = [part.in_memory() for part in prepared]
         labelled = (
             Labelled([label_table(part) for part in prepared], self.label_threshold) if self.labels else None
         )
         for session in sessions:
             session.close()  # nothing may be open when workers fork
         return prepared, splits, labelled
+
+    def _key(self, path: Path, device: object) -> Hashable:
+        diameter = (self.cell_diameter, self.cell_diameter_um, self.pixel_size_um, self.labels)
+        return key_of(path, self.preprocess, self.fps, device, *diameter)
 
     def _diameter(self, session: BaseSession) -> float:
         if self.labels and self.cell_diameter is None and self.cell_diameter_um is None:
