@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import median_filter
 
 from calcium_lightning.io.findings import SMALL
 from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps
@@ -34,17 +35,26 @@ NEGATIVE = 0.2
 #: frames stretched one by one reach both ends of one range, but for this share of it, in this share of
 #: frames, with no more than this share of their pixels
 SLACK, REACHING, CLIPPED = 0.02, 0.95, 0.002
+#: a stuck pixel differs from those around it by this share of the range
+ALONE = 0.2
 #: an edge that stands still matters where the tissue moves by so much, pixels
 MOVING = 0.3
 
 
 def is_stretched(survey: Survey) -> bool:
-    """Whether (nearly) every frame reaches both ends of one range with a few pixels; a sensor's don't."""
+    """Whether (nearly) every frame reaches both ends of one range with a few pixels.
+
+    A sensor's don't, but for those of a pixel that is stuck there.
+    """
     low, high = survey.ends.T
     bottom, top = float(low.min()), float(high.max())
     if len(low) < 2 or top <= bottom:
         return False
     slack = SLACK * (top - bottom)
+    # Of a hot pixel, which is always there, and stands alone.
+    stuck = (survey.mean >= top - slack) | (survey.mean <= bottom + slack)
+    if (stuck & (np.abs(survey.mean - median_filter(survey.mean, 3)) > ALONE * (top - bottom))).any():
+        return False
     reaching = float(np.mean((low <= bottom + slack) & (high >= top - slack)))
     return reaching >= REACHING and survey.at_ends <= CLIPPED
 

@@ -94,6 +94,17 @@ def test_frames_that_were_stretched_one_by_one_are_said(kind: str) -> None:
     assert "stretched" not in warnings(made.stored(), kind)
 
 
+@pytest.mark.parametrize("hot", [(50, 60), (0, 0), (95, 40)])
+def test_a_hot_pixel_beside_a_dead_one_stretches_no_frame(hot: tuple[int, int]) -> None:
+    made = artefacts.make(45, motion=0.0)
+    frames = made.stored()
+    frames[:, 20, 30] = frames.min()
+    frames[:, *hot] = 255
+    assert not is_stretched(artefacts.look(frames))
+    frames[7] = 0  # and once the lamp was off
+    assert not is_stretched(artefacts.look(frames))
+
+
 def test_motion_is_said_with_what_is_left_of_it():
     shifts = np.tile([[0.0, 3.0], [4.0, 0.0]], (10, 1))
     assert motion_line(np.zeros((5, 2)), None) == ""

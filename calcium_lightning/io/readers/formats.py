@@ -14,6 +14,7 @@ from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import check_no_pipe, reading
 from calcium_lightning.io.readers.base import Recording, check_facts
 from calcium_lightning.io.readers.own import own_recording
+from calcium_lightning.io.readers.packets import PacketsInOrder
 from calcium_lightning.io.readers.series import others_of
 from calcium_lightning.io.stored import check_frame
 
@@ -163,7 +164,7 @@ def open_recording(
         raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
     own = own_recording(path)
     if own is not None:
-        return own
+        return PacketsInOrder.of(own)
     if axes is not None and (not {"t", "y", "x"} <= set(axes) <= set("tyxcz") or len(set(axes)) < len(axes)):
         raise InputError(
             f"axes={axes}: expected an order of the letters t, y and x (and c for channels, z for planes), "
@@ -176,7 +177,7 @@ def open_recording(
         if more:
             names = ", ".join(more[:3]) + (", ..." if len(more) > 3 else "")
             recording.note(f"one of {len(more) + 1} files ({names}); input={path.parent} takes all of them")
-    return recording
+    return PacketsInOrder.of(recording)
 
 
 def choose(path: Path, options: Options) -> Recording:

@@ -161,7 +161,7 @@ def cells_of(
         accepted=np.ones(count, bool)
         if footprints.accepted is None
         else np.asarray(footprints.accepted, bool),
-        quality={name: numbers(path, name, values) for name, values in (quality or {}).items()},
+        quality={name: _known(path, name, values) for name, values in (quality or {}).items()},
         shifts=np.zeros((length, 2), np.float32) if shifts is None else numbers(path, "shifts", shifts),
         baseline=np.zeros(count, np.float32)
         if baseline is None
@@ -192,6 +192,12 @@ def numbers(path: Path, name: str, values: Any, dtype: type = np.float32) -> np.
     if largest > LARGEST:
         raise InputError(f"{path}: its {name} reach {largest:g}; the file is damaged, make it anew")
     return found.astype(dtype)
+
+
+def _known(path: Path, name: str, values: Any) -> np.ndarray:
+    """How good cells are, in numbers; NaN where it is infinite: CaImAn divides by a noise that may be 0."""
+    found = np.asarray(values)
+    return numbers(path, name, np.where(np.isinf(found), np.nan, found) if found.dtype.kind == "f" else found)
 
 
 def picture(path: Path, image: Any, frame_shape: tuple[int, int], default: np.ndarray) -> np.ndarray:

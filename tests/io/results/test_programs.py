@@ -90,7 +90,9 @@ def test_footprints_of_any_scale_keep_their_part_of_the_movie(cells, tmp_path):
         file["estimates/YrA"] = (cells.traces - cells.denoised) * norm[:, None]
         file["estimates/S"] = np.bytes_("NoneType")
         file["estimates/idx_components"] = np.array([0, 3])
-        file["estimates/SNR_comp"] = np.arange(COUNT, dtype=float)
+        ratios = np.arange(COUNT, dtype=float)
+        ratios[1] = np.inf  # over a noise of 0
+        file["estimates/SNR_comp"] = ratios
         file["dims"] = [HEIGHT, WIDTH]
         file["params/data/fr"] = 15
     read = read_cells(tmp_path / "cnm.hdf5")
@@ -99,7 +101,7 @@ def test_footprints_of_any_scale_keep_their_part_of_the_movie(cells, tmp_path):
     assert np.flatnonzero(read.accepted).tolist() == [0, 3]
     assert not read.spikes.any()
     assert read.fps == 15
-    np.testing.assert_array_equal(read.quality["snr"], np.arange(COUNT))
+    np.testing.assert_array_equal(read.quality["snr"], np.where(ratios < np.inf, ratios, np.nan))
 
 
 def test_suite2p_as_it_is_written(cells, tmp_path):
