@@ -9,14 +9,18 @@ lost (https://github.com/austinbaggetta/UCLA_V4_Stripe_Cleaner). Knows recording
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from calcium_lightning.io.readers.base import Recording
 
 #: side of the sensor's frames, and pixels of a packet
 SIDE, PACKET = 608, 8184
 WHOLE = SIDE * SIDE // PACKET
+#: rows or columns of the sensor that recordings leave out at most
+SPARE = 16
 #: how many of its own packets one buffer may be ahead or behind
 FURTHEST = 2
 #: pixels along a seam whose means are compared: noise is gone
@@ -41,39 +45,86 @@ def _orders() -> np.ndarray:
 ORDERS = _orders()
 
 
-def order_of(frames: np.ndarray) -> np.ndarray:
-    """Row of :data:`ORDERS` in which the packets of each frame (n, SIDE, SIDE) fit best, int (n,)."""
-    flat = frames.reshape(len(frames), -1)
-    starts = PACKET * np.arange(WHOLE + 1)
-    row = np.arange(SIDE)
-    first, last = (
-        flat[:, places].reshape(len(frames), -1, SIDE // SEGMENT, SEGMENT).mean(-1, dtype=np.float32)
-        for places in (starts[:, None] + row, starts[1:, None] - SIDE + row)
-    )
-    rest = np.full((len(ORDERS), 1), WHOLE)  # what is left at the end is no whole packet, and stays
-    below = np.concatenate([ORDERS[:, 1:], rest], 1)
-    seams = np.stack(
-        [
-            np.abs(last[:, upper] - first[:, lower]).mean((1, 2))
-            for upper, lower in zip(ORDERS, below, strict=True)
-        ]
-    )
-    best = seams.argmin(0)
-    return np.where(seams.min(0) < BETTER * seams[0], best, 0)
+class Sensor:
+    """The packets of the sensor's frames, of which a recording keeps (H, W) pixels.
 
+    Parameters
+    ----------
+    size : (int, int)
+        (H, W).
+    origin : (int, int)
+        (y, x) of the first pixel that is kept.
+    """
 
-def in_order(frames: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Frames (n, SIDE, SIDE) with each one's packets in an order of :data:`ORDERS`; a copy."""
-    flat = frames.reshape(len(frames), -1).copy()
-    packets = flat[:, : WHOLE * PACKET].reshape(len(frames), WHOLE, PACKET)
-    packets[:] = np.take_along_axis(packets, ORDERS[order][:, :, None], 1)
-    return flat.reshape(frames.shape)
+    def __init__(self, size: tuple[int, int], origin: tuple[int, int]) -> None:
+        self.size, self._origin = size, origin
+        starts, row = PACKET * np.arange(WHOLE + 1)[:, None], np.arange(SIDE)
+        self._first, self._last = self._kept(starts + row), self._kept(starts[1:] - SIDE + row)
+
+    @classmethod
+    def all_of(cls, size: tuple[int, int]) -> list[Sensor]:
+        """Where on the sensor frames (H, W) may lie: at its beginning, or in its middle; none: they don't."""
+        spare = SIDE - size[0], SIDE - size[1]
+        if not 0 <= min(spare) <= max(spare) <= SPARE:
+            return []
+        return [cls(size, origin) for origin in sorted({(0, 0), (spare[0] // 2, spare[1] // 2)})]
+
+    def _kept(self, places: np.ndarray) -> np.ndarray:
+        """Where in a frame that is kept places of the sensor's lie, or what is nearest to them."""
+        lines = np.unravel_index(places, (SIDE, SIDE))
+        inside = (
+            np.clip(line - first, 0, side - 1)
+            for line, first, side in zip(lines, self._origin, self.size, strict=True)
+        )
+        return np.ravel_multi_index(tuple(inside), self.size)
+
+    def order_of(self, frames: np.ndarray) -> np.ndarray:
+        """Row of :data:`ORDERS` in which the packets of each frame (n, H, W) fit best, int (n,)."""
+        flat = frames.reshape(len(frames), -1)
+        first, last = (
+            flat[:, places].reshape(len(frames), -1, SIDE // SEGMENT, SEGMENT).mean(-1, dtype=np.float32)
+            for places in (self._first, self._last)
+        )
+        rest = np.full((len(ORDERS), 1), WHOLE)  # what is left at the end is no whole packet, and stays
+        below = np.concatenate([ORDERS[:, 1:], rest], 1)
+        seams = np.stack(
+            [
+                np.abs(last[:, upper] - first[:, lower]).mean((1, 2))
+                for upper, lower in zip(ORDERS, below, strict=True)
+            ]
+        )
+        return np.where(seams.min(0) < BETTER * seams[0], seams.argmin(0), 0)
+
+    def in_order(self, frames: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Frames (n, H, W) with each one's packets in an order of :data:`ORDERS`; a copy."""
+        result = frames.copy()
+        for row in np.unique(order[order > 0]).tolist():
+            which = order == row
+            result[which] = frames[which].reshape(which.sum(), -1)[:, self._sources(row)]
+        return result
+
+    @cache  # noqa: B019 (a few large tables, which live as long as their recording)
+    def _sources(self, row: int) -> np.ndarray:
+        """Where in a frame each of its pixels was written, int (H, W); of what wasn't kept, the nearest."""
+        place = np.arange(SIDE * SIDE)
+        place[: WHOLE * PACKET] = (ORDERS[row][:, None] * PACKET + np.arange(PACKET)).ravel()
+        window = tuple(
+            slice(first, first + side) for first, side in zip(self._origin, self.size, strict=True)
+        )
+        place = place.reshape(SIDE, SIDE)[window]
+        lines = np.unravel_index(place, (SIDE, SIDE))
+        lost = np.zeros(self.size, bool)
+        for line, first, side in zip(lines, self._origin, self.size, strict=True):
+            lost |= (line < first) | (line >= first + side)
+        nearest = distance_transform_edt(lost, return_distances=False, return_indices=True)
+        return self._kept(place)[tuple(nearest)]
 
 
 class PacketsInOrder(Recording):
     """A recording of a Miniscope V4, without stripes.
 
-    The one packet that a buffer lacks at a frame's end is the one of the frame before or after.
+    The one packet that a buffer lacks at a frame's end is the one of the frame before or after; what lies in
+    places whose pixels weren't kept (recordings of 600 x 600) is filled with the nearest.
 
     Parameters
     ----------
@@ -83,6 +134,7 @@ class PacketsInOrder(Recording):
 
     def __init__(self, whole: Recording) -> None:
         self._whole = whole
+        self._sensors = Sensor.all_of(whole.shape[1:])
         self._said: tuple[str, ...] = ()
         self._striped = np.zeros(whole.n_frames, bool)
         for name in Recording.__annotations__:
@@ -92,9 +144,10 @@ class PacketsInOrder(Recording):
     @classmethod
     def of(cls, recording: Recording) -> Recording:
         """The same recording, if it can't be a V4's, or is a session, whose frames are what they are."""
-        whole = recording.shape[1:] == (SIDE, SIDE) and recording.dtype == np.uint8
         plain = recording.kind != "dff" and not hasattr(recording, "session")
-        return cls(recording) if whole and plain else recording
+        if not plain or recording.dtype != np.uint8 or not Sensor.all_of(recording.shape[1:]):
+            return recording
+        return cls(recording)
 
     def __getattr__(self, name: str) -> object:
         """What only some recordings know: cells, motion, a field."""
@@ -121,10 +174,14 @@ class PacketsInOrder(Recording):
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Frames [start, stop), without stripes."""
         for block in self._whole.blocks(start, stop, size):
-            order = order_of(block)
+            for sensor in self._sensors:
+                order = sensor.order_of(block)
+                if order.any():
+                    self._sensors = [sensor]  # where the frames lie is known
+                    break
             self._striped[start : start + len(block)] = order > 0
             start += len(block)
-            yield in_order(block, order) if order.any() else block
+            yield sensor.in_order(block, order) if order.any() else block
 
     def close(self) -> None:
         """Close the recording as it was written."""

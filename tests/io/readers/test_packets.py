@@ -10,9 +10,11 @@ from helpers.recordings import write_video
 
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.readers.formats import open_recording
-from calcium_lightning.io.readers.packets import PACKET, SIDE, WHOLE, PacketsInOrder, order_of
+from calcium_lightning.io.readers.packets import PACKET, SIDE, WHOLE, PacketsInOrder, Sensor
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
+
+SENSOR = Sensor((SIDE, SIDE), (0, 0))
 
 
 def picture(count: int, light: float = 120.0, seed: int = 0) -> np.ndarray:
@@ -66,11 +68,29 @@ def test_pictures_in_order_are_left_as_they_are(light: float) -> None:
     noise = np.random.default_rng(2).integers(0, 255, (2, SIDE, SIDE))
     blank = np.stack([np.zeros((SIDE, SIDE)), np.full((SIDE, SIDE), 255)])
     for kind in (frames, bands, noise, blank, frames[:, ::-1], frames.transpose(0, 2, 1)):
-        assert not order_of(np.ascontiguousarray(kind, np.uint8)).any()
+        assert not SENSOR.order_of(np.ascontiguousarray(kind, np.uint8)).any()
 
 
 def test_dim_pictures_are_put_in_order_too() -> None:
-    assert (order_of(striped(picture(6, 20.0), 0, 1, first=2))[2:] > 0).all()
+    assert (SENSOR.order_of(striped(picture(6, 20.0), 0, 1, first=2))[2:] > 0).all()
+
+
+@pytest.mark.parametrize("buffer", [0, 1])
+@pytest.mark.parametrize(
+    ("size", "origin"), [((600, 600), (0, 0)), ((600, 600), (4, 4)), ((608, 600), (0, 0))]
+)
+def test_frames_of_which_a_border_was_not_kept_are_put_in_order(
+    tmp_path: Path, size: tuple[int, int], origin: tuple[int, int], buffer: int
+) -> None:
+    window = (slice(None), *(slice(first, first + side) for first, side in zip(origin, size, strict=True)))
+    frames = picture(5)
+    np.save(tmp_path / "a.npy", np.ascontiguousarray(striped(frames, buffer, 1, first=2)[window]))
+    with open_recording(tmp_path / "a.npy") as whole:
+        read = np.concatenate(list(whole.stream(0, 5, 2)))
+    np.testing.assert_array_equal(read[:2], frames[window][:2])
+    wrong = (read != frames[window])[2:]
+    assert wrong.mean() < 0.06  # a packet, and what wasn't kept
+    assert np.abs(read[2:].astype(float) - frames[window][2:]).mean() < 1.0
 
 
 def test_the_command_says_so_and_no_frame_is_lost(run_command, tmp_path: Path) -> None:
