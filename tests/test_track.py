@@ -13,13 +13,15 @@ import pytest
 from helpers.drawn_days import SIZE, Drawn, draw
 from helpers.example_cells import make_example
 from helpers.html_page import Page
+from scipy.io import savemat
 
 from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
-from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.footprints import read_footprints
 from calcium_lightning.io.tracks_file import read_tracks, write_tracks
+from calcium_lightning.io.writers.table import Export, find_writer
 from calcium_lightning.track import main
 
 
@@ -112,6 +114,21 @@ def test_everything_is_written(run, files, tmp_path) -> None:
     for tag, attributes in page.elements:
         for name in ("src", "href"):
             assert attributes.get(name, "data:").startswith("data:"), (tag, name)
+
+
+def test_results_of_other_programs_have_a_page(run, files, animal, tmp_path) -> None:
+    """CaImAn's traces are drawn; footprints alone, as CellReg has them, have none."""
+    find_writer("caiman").write(read_cells(files[0]), tmp_path / "one.hdf5", Export())
+    for name, field in zip(("two", "three"), animal.fields[1:], strict=True):
+        images = field.footprints.toarray().reshape(len(field), *SIZE)
+        savemat(tmp_path / f"{name}.mat", {"allFiltersMat": images})
+    days = [tmp_path / name for name in ("one.hdf5", "two.mat", "three.mat")]
+    status, out, err = run(listed(days), f"output={tmp_path}/t.h5", f"page={tmp_path}/t.html")
+    assert status == 0, err
+    assert "in two sessions or more" in out
+    page = Page((tmp_path / "t.html").read_text())
+    assert page.count("g", **{"class": "layer"}) == 3
+    assert page.count("svg", **{"class": "course"}) > 3
 
 
 def test_cellreg_reads_as_matlab_would(run, files, tmp_path) -> None:

@@ -7,17 +7,19 @@ escapes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calcium_lightning.core.cells import Rows
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.io.curation_file import open_decided
 from calcium_lightning.io.kind import may_be_cells
+from calcium_lightning.io.results.table import is_foreign, read_cells
 from calcium_lightning.pages.drawing import new_figure, styled, svg
 from calcium_lightning.pages.page import Fact, render_template
 from calcium_lightning.pages.pictures import bins, contours, patch, png, thumbnail
@@ -50,7 +52,7 @@ def render(
 
 
 def tracks_page(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> str:
-    """The page as HTML; traces are those of the sessions' cells files that are still there.
+    """The page as HTML; traces are those of the sessions' files that are still there.
 
     Raises
     ------
@@ -60,10 +62,18 @@ def tracks_page(tracks: Tracks, fields: Sequence[FootprintSet], title: str) -> s
     with ExitStack() as stack:
         traces: list[Rows | None] = []
         for session in tracks.sessions:
-            source = Path(session.path)
-            there = bool(session.path) and source.is_file() and may_be_cells(source)
-            traces.append(stack.enter_context(open_decided(source)).denoised if there else None)
+            traces.append(_courses(Path(session.path), stack) if session.path else None)
         return render(tracks, fields, title, traces)
+
+
+def _courses(source: Path, stack: ExitStack) -> Rows | None:
+    """Traces of all rows of a cells file or another program's results; None where there are none."""
+    if is_foreign(source):
+        with suppress(InputError):  # footprints alone
+            return read_cells(source).denoised
+    elif source.is_file() and may_be_cells(source):
+        return stack.enter_context(open_decided(source)).denoised
+    return None
 
 
 def context(

@@ -83,7 +83,8 @@ class Shapes:
         distance = np.linalg.norm(self._place[first] - self._place[second], axis=1)
         likeness = self.correlation(first, second)
         cut = np.flatnonzero(self._may_be_cut[first] | self._may_be_cut[second])
-        for rows in np.array_split(cut, max(1, -(-len(cut) // AT_ONCE))):
+        for begin in range(0, len(cut), AT_ONCE):
+            rows = cut[begin : begin + AT_ONCE]
             distance[rows], likeness[rows] = self._compare_cut(
                 first[rows], second[rows], distance[rows], likeness[rows]
             )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.drawn_days import SIZE, Drawn, draw, pair_f1
 from helpers.example_cells import make_example
+from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
@@ -23,6 +24,15 @@ def tracks(animal) -> Tracks:
 def test_the_same_cells_are_found(animal: Drawn, tracks: Tracks) -> None:
     assert pair_f1(tracks, animal.days) > 0.94
     assert tracks.left_out == []
+
+
+def test_cells_far_from_every_border_are_found_again(animal: Drawn) -> None:
+    fields = []
+    for field in animal.fields:
+        inner = ((field.centers > 40) & (field.centers < np.array(SIZE) - 40)).all(1)
+        fields.append(replace(field, footprints=csr_matrix(field.footprints[inner]), rows=field.rows[inner]))
+    tracks = track(fields)
+    assert (tracks.days > 1).sum() > 3
 
 
 def test_every_cell_is_in_one_track(animal: Drawn, tracks: Tracks) -> None:

@@ -52,6 +52,8 @@ LAYOUTS = {
 VALID = ("validCNMFE", "validCNMF", "validEXTRACT", "valid", "accepted")
 #: axes of CellReg's arrays are cells, rows, columns; here most pixels of a footprint are empty
 MOST_FILLED = 0.5
+#: a field is binned by so much at most before its cells are found
+MOST_BINNED = 8
 
 
 def suits(path: Path) -> bool:
@@ -105,8 +107,16 @@ def read(path: Path) -> Cells:
         if rate is None or np.size(rate) != 1
         else float(numbers(path, "frame rate", rate).ravel()[0]),
         mean_image=content.get("mean_image"),
-        max_image=content.get("max_image", holder.get("Cn")),
+        max_image=content.get("max_image", _reduced(holder.get("Cn"), where.frame_shape)),
     )
+
+
+def _reduced(image: Any, frame_shape: tuple[int, int]) -> Any:
+    """Every so manyth pixel of an image that is larger than the footprints' field."""
+    if np.ndim(image) != 2 or np.shape(image)[0] <= frame_shape[0]:
+        return image
+    factor = -(-np.shape(image)[0] // frame_shape[0])
+    return np.asarray(image)[::factor, ::factor]
 
 
 def _where(
@@ -147,8 +157,8 @@ def _footprints(path: Path, holder: Mapping[str, Any], name: str) -> tuple[csr_m
             if picture is not None
             else tuple(int(np.ravel(part)[0]) for part in size if part is not None)
         )
-        if len(shape) == 2 and array.shape[0] == shape[0] * shape[1]:
-            return by_rows(array, *shape), (int(shape[0]), int(shape[1]))
+        if len(shape) == 2 and (binned := _binned(array.shape[0], shape)) is not None:
+            return by_rows(array, *binned), binned
         if issparse(array) or not name.startswith(("extracted", "filters", "spatial", "A")):
             raise InputError(f"{path}: {name} has shape {array.shape}, and nothing says the field's size")
         array = np.asarray(array)[..., None]  # one cell: MATLAB drops the last axis
@@ -157,6 +167,15 @@ def _footprints(path: Path, holder: Mapping[str, Any], name: str) -> tuple[csr_m
     array = np.asarray(array)
     height, width, count = array.shape
     return csr_matrix(array.transpose(2, 0, 1).reshape(count, height * width)), (height, width)
+
+
+def _binned(pixels: int, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """The size of footprints of so many pixels: the field's, or over a whole number, as CNMF-E bins."""
+    for factor in range(1, MOST_BINNED + 1):
+        size = -(-int(shape[0]) // factor), -(-int(shape[1]) // factor)
+        if size[0] * size[1] == pixels:
+            return size
+    return None
 
 
 def _course(values: Any, count: int) -> np.ndarray | None:

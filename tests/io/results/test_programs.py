@@ -218,6 +218,16 @@ def test_matlab_layouts(cells, tmp_path, layout):
         np.testing.assert_allclose(read.denoised, cells.denoised, rtol=1e-5)
 
 
+def test_footprints_of_a_binned_field(cells, tmp_path):
+    """CNMF-E bins before it looks for cells, and keeps a picture of the whole field."""
+    flat = csc_matrix(images(cells).transpose(1, 2, 0).reshape(-1, COUNT, order="F"))
+    whole = np.arange(4.0 * HEIGHT * WIDTH).reshape(2 * HEIGHT, 2 * WIDTH)[:-1]
+    io.savemat(tmp_path / "a.mat", {"A": flat, "C_raw": cells.traces, "C": cells.denoised, "Cn": whole})
+    read = read_cells(tmp_path / "a.mat")
+    same_cells(read, cells)
+    np.testing.assert_array_equal(read.max_image, whole[::2, ::2])
+
+
 def broken(cells, folder: Path) -> dict[str, Path]:
     (folder / "empty").mkdir()
     (folder / "text.mat").write_text("no")
