@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from calcium_lightning.core.scale import MAD_TO_STD
+from calcium_lightning.preprocess.glance import STRIPED
 from calcium_lightning.preprocess.survey import Survey
 
 #: a frame with less than this share of the usual contrast holds nothing; with less than the second, nothing
@@ -132,6 +133,11 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         torn |= ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
         noisy = ROUGH + SHORT / min(survey.mean.shape)
         torn |= ~gone & (survey.rough > max(noisy, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.25)))
+    striped = ~gone & (survey.broken > STRIPED)
+    if striped.mean() > MOST_TORN:
+        usual["striped (rows lie in each other's places)"] = float(striped.mean())
+    else:
+        torn |= striped
     if torn.mean() > MOST_TORN:
         usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     sound = ~(black | white | torn)

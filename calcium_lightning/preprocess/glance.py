@@ -24,6 +24,11 @@ LINE_PIXELS = 128
 CACHED = 4
 #: a pixel counts for at most so many times the usual difference from its neighbours
 CLIP = 8.0
+#: a picture breaks off between lines that differ by so many times the usual more than those around do; fewer
+#: lines tell nothing
+BREAK, FEW_LINES = 0.5, 64
+#: a frame that breaks off at this share of its rows is striped: .10 to .14 do, and of banded ones .08 at most
+STRIPED = 0.09
 #: an empty border is this share of the lines at most: a wider one is a part of the picture that is lost
 BORDER = 0.2
 #: ... and in so many of the frames at least
@@ -51,6 +56,8 @@ class FrameFigures:
     rough : ndarray, float32 (T,)
         How much rougher along itself a row or column of each frame is than it usually is, at most, against
         the whole frame.
+    broken : ndarray, float32 (T,)
+        Share of each frame's rows at which the picture breaks off, without those of a codec's blocks.
     change : ndarray, float32 (T,)
         Mean absolute difference between a frame and the one before; of the first, infinite.
     repeated : ndarray, bool (T,)
@@ -67,6 +74,7 @@ class FrameFigures:
     seam: np.ndarray
     seam_score: np.ndarray
     rough: np.ndarray
+    broken: np.ndarray
     change: np.ndarray
     repeated: np.ndarray
     bands: np.ndarray
@@ -108,14 +116,16 @@ class Glance:
 def glance(frames: np.ndarray) -> Glance:
     """Look at neighbouring frames (n, H, W), one or more."""
     height, width = frames.shape[1:]
-    brightness, contrast, likeness = _shades(frames)
     lines = np.ascontiguousarray(frames[:, :, :: max(1, width // LINE_PIXELS)])
     some = frames[:, :: max(1, height // LINE_PIXELS)]
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     # An empty border ends at a line that is half empty.
     border = binary_dilation(_empty_border(lines.min(2) == lines.max(2)), [[1, 1, 1]])
-    lit = _lit(brightness, contrast)
-    seams = [_seams(np.where(border[:, 1:] | border[:, :-1], 0, jump), lit) for jump in _jumps(lines, rows)]
+    jumps = [np.where(border[:, 1:] | border[:, :-1], 0, jump) for jump in _jumps(lines, rows)]
+    broken = _broken(jumps[1])
+    whole = broken <= STRIPED
+    brightness, contrast, likeness, lit = _shades(frames, whole if whole.any() else ~whole)
+    seams = [_seams(jump, lit) for jump in jumps]
     few = slice(None, None, max(1, len(frames) // 4))
     change = np.concatenate([[np.inf], changes(frames)]).astype(np.float32)
     usual = np.median(contrast)
@@ -128,6 +138,7 @@ def glance(frames: np.ndarray) -> Glance:
             seam=np.column_stack([seam for seam, _ in seams]).astype(np.float32),
             seam_score=np.column_stack([score for _, score in seams]).astype(np.float32),
             rough=np.maximum(_roughness(frames), _roughness(frames.transpose(0, 2, 1))).astype(np.float32),
+            broken=broken,
             change=change,
             repeated=_repeats(frames, change),
             bands=np.column_stack([_unusual(rows), _unusual(columns)]).astype(np.float32),
@@ -143,8 +154,12 @@ def glance(frames: np.ndarray) -> Glance:
     )
 
 
-def _shades(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Brightness and contrast of each frame, and its likeness with the median of the more contrasted half."""
+def _shades(frames: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Brightness and contrast of each frame, and its likeness with the median of the more contrasted half.
+
+    ``whole``: frames of one piece, bool (n,); which of them aren't next to black, and tell what is usual, is
+    given, too.
+    """
     sides = frames.shape[1:]
     bin_ = min(max(1, max(sides) // COARSE_SIDE), *sides)
     height, width = (side // bin_ * bin_ for side in sides)
@@ -153,12 +168,13 @@ def _shades(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     coarse = coarse - brightness[:, None].astype(np.float32)
     contrast = np.sqrt(np.square(coarse).mean(1))
     lit = _lit(brightness, contrast)
+    lit = lit & whole if (lit & whole).any() else lit
     typical = np.median(coarse[lit & (contrast >= np.median(contrast[lit]))], 0)
     scale = contrast * np.sqrt(np.square(typical).mean())
     likeness = np.divide(
         coarse @ typical / len(typical), scale, out=np.zeros(len(frames), np.float32), where=scale > 0
     )
-    return brightness, contrast, likeness
+    return brightness, contrast, likeness, lit
 
 
 def _lit(brightness: np.ndarray, contrast: np.ndarray) -> np.ndarray:
@@ -224,14 +240,36 @@ def _seams(jump: np.ndarray, lit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count, lines = jump.shape
     if lines < 8 or count < 3:
         return np.zeros(count), np.zeros(count)
-    padded = np.pad(jump, ((0, 0), (3, 3)), mode="reflect")
-    around = np.maximum.reduce([padded[:, 3 + k : 3 + k + lines] for k in (-3, -2, 2, 3)])
-    beyond = jump - around
+    beyond = jump - _around(jump)
     beyond -= np.median(beyond[lit], 0)
     spread = MAD_TO_STD * np.median(np.abs(beyond[lit])) + 1e-12
     usual = np.median(jump[lit]) + 1e-12
     worst = beyond.max(1)
     return worst / usual, worst / spread
+
+
+def _broken(jump: np.ndarray) -> np.ndarray:
+    """At which share of its lines a frame breaks off, (n,), from differences of neighbouring ones (n, lines).
+
+    As :func:`_seams`, but of lines that break in all frames: of stripes, whose packets lie in each other's
+    places, every 13th does, or every 7th. Of a codec's blocks it is every 8th: what one or two of eight lines
+    have beyond the others doesn't count.
+    """
+    count, lines = jump.shape
+    if lines < FEW_LINES:
+        return np.zeros(count, np.float32)
+    breaks = jump - _around(jump) > BREAK * np.median(jump, 1, keepdims=True) + 1e-9
+    shares = np.sort(breaks[:, : lines // 8 * 8].reshape(count, -1, 8).mean(1, dtype=np.float32), 1)
+    found: np.ndarray = shares[:, :6].mean(1)
+    return found
+
+
+def _around(jump: np.ndarray) -> np.ndarray:
+    """The largest of differences (n, lines) some lines before and behind each: optics blur over as many."""
+    lines = jump.shape[1]
+    padded = np.pad(jump, ((0, 0), (3, 3)), mode="reflect")
+    largest: np.ndarray = np.maximum.reduce([padded[:, 3 + k : 3 + k + lines] for k in (-3, -2, 2, 3)])
+    return largest
 
 
 def _roughness(frames: np.ndarray) -> np.ndarray:

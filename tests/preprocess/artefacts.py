@@ -216,6 +216,16 @@ def torn(made: Made, kind: str) -> np.ndarray:
     return hit
 
 
+def striped(made: Made, hit: np.ndarray, rows: float) -> None:
+    """In some frames, bool (T,), every other packet of so many rows lies where the next but one belongs."""
+    packet = int(rows * made.size[1])
+    flat = made.frames[hit].reshape(hit.sum(), -1)
+    count = flat.shape[1] // packet
+    packets = flat[:, : count * packet].reshape(len(flat), count, packet)
+    packets[:, ::2] = np.roll(packets[:, ::2], 1, 1)
+    made.frames[hit] = flat.reshape(-1, *made.size)
+
+
 def gone(made: Made, kind: str) -> np.ndarray:
     """Frames without a picture: black (with a sensor's noise), white, or repeated; which, bool (T,)."""
     random, count = made.random, len(made.frames)

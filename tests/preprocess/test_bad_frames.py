@@ -34,6 +34,23 @@ def test_torn_frames(seed, kind):
     assert str(found) == "4 torn"
 
 
+@pytest.mark.parametrize("rows", [6.73, 9.6])
+@pytest.mark.parametrize("first", [40, 110, 0])
+def test_stripes_that_last_are_found_and_said_where_all_frames_have_them(rows: float, first: int) -> None:
+    """No frame stands out of its neighbours then, nor any row of its frame."""
+    made = artefacts.make(21)
+    hit = (np.arange(len(made.frames)) >= first) & (np.arange(len(made.frames)) < first + 80)
+    hit |= first == 0
+    artefacts.striped(made, hit, rows)
+    found = bad_of(made)
+    if hit.all():
+        assert not found.bad.any()
+        assert ["striped" in name for name in found.usual] == [True]
+        assert next(iter(found.usual.values())) > 0.95
+    else:
+        np.testing.assert_array_equal(found.kinds["torn"], hit)
+
+
 @pytest.mark.parametrize("kind", ["rolled", "sideways", "noise", "black part", *artefacts.LOST])
 @pytest.mark.parametrize("seed", [21, 22])
 def test_torn_frames_among_moving_bands(seed, kind):
