@@ -35,6 +35,8 @@ ROUGH, ROUGH_USUAL = 2.0, 1.75
 SHORT = 30.0
 #: where more than this share of the frames is torn, that is how the recording is
 MOST_TORN = 0.6
+#: ... striped: of so many others something can still be learned
+MOST_STRIPED = 0.9
 #: repeats of more than this share are how it is, too, not accidents
 MOST = 0.2
 #: ... but may be left out, many as they are (a camera of 5 Hz in a file of 60), where so many are new
@@ -133,13 +135,13 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         torn |= ~gone & ((survey.seam > least) & (survey.seam_score > SEAM_SCORE)).any(1)
         noisy = ROUGH + SHORT / min(survey.mean.shape)
         torn |= ~gone & (survey.rough > max(noisy, ROUGH_USUAL * np.quantile(survey.rough[~gone], 0.25)))
+    if torn.mean() > MOST_TORN:
+        usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     striped = ~gone & (survey.broken > STRIPED)
-    if striped.mean() > MOST_TORN:
+    if striped.mean() > MOST_STRIPED:
         usual["striped (rows lie in each other's places)"] = float(striped.mean())
     else:
         torn |= striped
-    if torn.mean() > MOST_TORN:
-        usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     sound = ~(black | white | torn)
     repeated, nearly = survey.repeated & sound, np.zeros(count, bool)
     known_change = sound & np.isfinite(survey.change)  # of the first frame it isn't
