@@ -38,6 +38,7 @@ from calcium_lightning.localize.localizer import Localizer
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.localize.solvers import solvers
 from calcium_lightning.localize.twin import find_both
+from calcium_lightning.localize.wandering import wandering, wandering_line
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import LocalizationBatch
 from calcium_lightning.preprocess.check import motion_line
@@ -321,7 +322,9 @@ def _notes(prepared: Prepared, cells: StreamedCells, settings: LocalizeSettings)
         return ()
     edge = settings.quality.edge if session.view.outside.any() else None
     motion = motion_line(cells.shifts, cells.nonrigid, edge, prepared.motion_told)
-    return (*session.findings.lines(), *([motion] if motion else []))
+    wanders = wandering(cells.denoised, cells.accepted, cells.centers, prepared.cell_diameter, prepared.fps)
+    told = (wandering_line(wanders), *session.findings.lines(), motion)
+    return tuple(line for line in told if line)
 
 
 def _diameter_notes(guess: DiameterGuess | None, diameter: float, cells: StreamedCells) -> tuple[str, ...]:

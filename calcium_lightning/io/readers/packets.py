@@ -9,7 +9,6 @@ lost (https://github.com/austinbaggetta/UCLA_V4_Stripe_Cleaner). Knows recording
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -58,6 +57,7 @@ class Sensor:
 
     def __init__(self, size: tuple[int, int], origin: tuple[int, int]) -> None:
         self.size, self._origin = size, origin
+        self._written: dict[int, np.ndarray] = {}
         starts, row = PACKET * np.arange(WHOLE + 1)[:, None], np.arange(SIDE)
         self._first, self._last = self._kept(starts + row), self._kept(starts[1:] - SIDE + row)
 
@@ -100,11 +100,12 @@ class Sensor:
         result = frames.copy()
         for row in np.unique(order[order > 0]).tolist():
             which = order == row
-            result[which] = frames[which].reshape(which.sum(), -1)[:, self._sources(row)]
+            if row not in self._written:
+                self._written[row] = self._where_written(row)
+            result[which] = frames[which].reshape(which.sum(), -1)[:, self._written[row]]
         return result
 
-    @cache  # noqa: B019 (a few large tables, which live as long as their recording)
-    def _sources(self, row: int) -> np.ndarray:
+    def _where_written(self, row: int) -> np.ndarray:
         """Where in a frame each of its pixels was written, int (H, W); of what wasn't kept, the nearest."""
         place = np.arange(SIDE * SIDE)
         place[: WHOLE * PACKET] = (ORDERS[row][:, None] * PACKET + np.arange(PACKET)).ravel()

@@ -1,0 +1,104 @@
+"""Whether what is bright moves on from cell to cell: something wanders over the tissue, and is none of it.
+
+An air bubble, debris that floats, a beam of light brightens place after place. Each place gets an outline
+that brightens only, as a cell does: the recording upside down has no such places, and expects none to be
+false. But those beside it brighten just before and just after it. Cells beside each other don't, or only as
+all of the field does. Knows traces and places.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
+
+from calcium_lightning.core.cells import Rows
+
+#: traces are compared in bins of so many seconds, so many seconds before and after: what is fast, and slow
+BIN_S, LAGS_S = 0.2, (0.4, 1.0)
+#: those beside a cell lie between so many diameters from it
+NEAR = (0.3, 2.0)
+#: of fewer cells, or seconds, nothing is told
+FEWEST, SHORTEST_S = 20, 20.0
+#: what is looked at is how far those beside a cell go with it, for one of five cells at least
+QUANTILE = 0.8
+#: ... more than this is no tissue's: of real recordings, and simulated ones, cells have .2 at most
+WANDERS = 0.3
+#: traces that are binned at a time
+AT_ONCE = 64
+
+
+def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter: float, fps: float) -> float:
+    """How far the cells beside one brighten within a second before and after it, beyond the whole field.
+
+    Parameters
+    ----------
+    traces : Rows (K, T)
+        Denoised; NaN is 0.
+    accepted : ndarray, bool (K,)
+        Which count.
+    centers : ndarray (K, 2)
+        Pixels.
+    diameter : float
+        Of a cell, pixels.
+    fps : float
+        Hz.
+
+    Returns
+    -------
+    float
+        Sum of the correlations with all of them, where one of five cells has more, beyond that at other
+        times: about 0 for cells, .5 and more where something wanders. 0 where too little is known.
+    """
+    index = np.flatnonzero(accepted)
+    size = max(1, round(BIN_S * fps))
+    bins = traces.shape[1] // size
+    if len(index) < FEWEST or bins * size < SHORTEST_S * fps:
+        return 0.0
+    active = np.concatenate(
+        [
+            _binned(traces[begin : begin + AT_ONCE], size)[accepted[begin : begin + AT_ONCE]]
+            for begin in range(0, len(accepted), AT_ONCE)
+        ]
+    )
+    active -= active.mean(1, keepdims=True)
+    active /= np.maximum(active.std(1, keepdims=True), 1e-9)
+    near, far = NEAR
+    places = cKDTree(centers[index])
+    pairs = places.query_pairs(far * diameter, output_type="ndarray")
+    apart = np.linalg.norm(centers[index][pairs[:, 0]] - centers[index][pairs[:, 1]], axis=1)
+    first, second = pairs[apart > near * diameter].T
+    ones = np.ones(len(first), np.float32)
+    beside = csr_matrix((ones, (first, second)), (len(index),) * 2)
+    beside += beside.T
+    around = beside @ active - np.asarray(beside.sum(1)) * active.mean(0)
+    chance = _together(active, np.roll(around, bins // 2, 1))
+    found = []
+    for lag in {max(1, round(seconds * fps / size)) for seconds in LAGS_S}:
+        before_and_after = 0.5 * (around[:, : -2 * lag] + around[:, 2 * lag :])
+        found.append(_together(active[:, lag:-lag], before_and_after) - chance)
+    return max(0.0, *found)
+
+
+def _together(active: np.ndarray, around: np.ndarray) -> float:
+    """The correlation of traces (K, T) with those around them that one of five cells exceeds."""
+    return float(np.quantile(np.einsum("kt,kt->k", active, around) / active.shape[1], QUANTILE))
+
+
+def _binned(traces: np.ndarray, size: int) -> np.ndarray:
+    """Means of so many frames of traces (k, T), float32 (k, T // size)."""
+    bins = traces.shape[1] // size
+    whole = np.nan_to_num(traces[:, : bins * size]).reshape(len(traces), bins, size)
+    result: np.ndarray = whole.mean(2, dtype=np.float32)
+    return result
+
+
+def wandering_line(value: float) -> str:
+    """What a person should know of it; empty where nothing wanders."""
+    if value < WANDERS:
+        return ""
+    return (
+        "what is bright moves on from cell to cell: something wanders over the tissue (a bubble, debris, a "
+        "beam of light), and outlines on its way are no cells, though none is expected to be false; look at "
+        "the movie, and leave out where (field=) or when (start=, stop=) it passes"
+    )
