@@ -2,8 +2,8 @@
 
 An air bubble, debris that floats, a beam of light brightens place after place. Each place gets an outline
 that brightens only, as a cell does: the recording upside down has no such places, and expects none to be
-false. But those beside it brighten just before and just after it. Cells beside each other don't, or only as
-all of the field does. Knows traces and places.
+false. But those beside it brighten a second before and after it as they do with it. Cells beside each other
+don't, or only as all of the field does; what haze they share is over by then. Knows traces and places.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from scipy.spatial import cKDTree
 
 from calcium_lightning.core.cells import Rows
 
-#: traces are compared in bins of so many seconds, so many seconds before and after: what is fast, and slow
-BIN_S, LAGS_S = 0.2, (0.4, 1.0)
+#: traces are compared in bins of so many seconds
+BIN_S = 0.2
+#: ... so many seconds before and after: by then less than this share of what they have in common at once is
+#: left of haze, and of slow transients (.7 and .2 in simulations); .9 to 1.2 and .8 to 1.2 of what wanders
+LASTS = {0.4: 0.9, 1.0: 0.75}
 #: those beside a cell lie between so many diameters from it
 NEAR = (0.3, 2.0)
 #: of fewer cells, or seconds, nothing is told
 FEWEST, SHORTEST_S = 20, 20.0
 #: what is looked at is how far those beside a cell go with it, for one of five cells at least
 QUANTILE = 0.8
-#: ... more than this is no tissue's: of real recordings, and simulated ones, cells have .2 at most
+#: ... more than this is no tissue's: cells of real recordings, and of simulated ones, have .2 at most
 WANDERS = 0.3
 #: traces that are binned at a time
 AT_ONCE = 64
 
 
 def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter: float, fps: float) -> float:
-    """How far the cells beside one brighten within a second before and after it, beyond the whole field.
+    """How far the cells beside one brighten a second before and after it, beyond the whole field.
 
     Parameters
     ----------
@@ -48,7 +51,8 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
     -------
     float
         Sum of the correlations with all of them, where one of five cells has more, beyond that at other
-        times: about 0 for cells, .5 and more where something wanders. 0 where too little is known.
+        times: about 0 for cells, .3 and more where something wanders. 0 where they are over by then, or too
+        little is known.
     """
     index = np.flatnonzero(accepted)
     size = max(1, round(BIN_S * fps))
@@ -72,12 +76,15 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
     beside = csr_matrix((ones, (first, second)), (len(index),) * 2)
     beside += beside.T
     around = beside @ active - np.asarray(beside.sum(1)) * active.mean(0)
-    chance = _together(active, np.roll(around, bins // 2, 1))
-    found = []
-    for lag in {max(1, round(seconds * fps / size)) for seconds in LAGS_S}:
+    chance, at_once = (_together(active, np.roll(around, shift, 1)) for shift in (bins // 2, 0))
+    found = 0.0
+    for seconds, least in LASTS.items():
+        lag = max(1, round(seconds * fps / size))
         before_and_after = 0.5 * (around[:, : -2 * lag] + around[:, 2 * lag :])
-        found.append(_together(active[:, lag:-lag], before_and_after) - chance)
-    return max(0.0, *found)
+        later = _together(active[:, lag:-lag], before_and_after) - chance
+        if later > least * (at_once - chance):
+            found = max(found, later)
+    return found
 
 
 def _together(active: np.ndarray, around: np.ndarray) -> float:

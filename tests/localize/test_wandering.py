@@ -46,6 +46,10 @@ def test_cells_alone_and_together_are_no_wandering(field) -> None:
     assert told(places, traces) < 0.5 * WANDERS
     bursts = calcium(random, 1, traces.shape[1])
     assert told(places, traces + 2 * bursts) < 0.5 * WANDERS
+    # Haze that parts of the field share.
+    part = (places // 40) @ [3, 1]
+    haze = calcium(random, 16, traces.shape[1])[part.astype(int) % 16]
+    assert told(places, traces + haze) < 0.5 * WANDERS
     assert wandering_line(told(places, traces)) == ""
 
 
