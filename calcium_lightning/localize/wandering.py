@@ -54,6 +54,7 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
         times: about 0 for cells, .3 and more where something wanders. 0 where they are over by then, or too
         little is known.
     """
+    accepted = accepted & np.isfinite(centers).all(1)
     index = np.flatnonzero(accepted)
     size = max(1, round(BIN_S * fps))
     bins = traces.shape[1] // size
