@@ -27,8 +27,8 @@ def key_of(path: Path, *settings: object) -> Hashable:
     """
     try:
         state = path.stat()
-    except OSError:  # which reading it will tell
-        return None
+    except OSError:  # which reading it will tell; and nothing is kept under a key that equals no other
+        return object()
     file = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
     return (str(path), os.getcwd(), *file, *map(repr, settings))
 

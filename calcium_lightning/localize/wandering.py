@@ -27,8 +27,8 @@ FEWEST, SHORTEST_S = 20, 20.0
 QUANTILE = 0.8
 #: ... more than this is no tissue's: cells of real recordings, and of simulated ones, have .2 at most
 WANDERS = 0.3
-#: traces that are binned at a time
-AT_ONCE = 64
+#: traces that are binned at a time, and bins that are looked at: half an hour, however long the recording is
+AT_ONCE, MOST_BINS = 64, 9000
 
 
 def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter: float, fps: float) -> float:
@@ -57,12 +57,12 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
     accepted = accepted & np.isfinite(centers).all(1)
     index = np.flatnonzero(accepted)
     size = max(1, round(BIN_S * fps))
-    bins = traces.shape[1] // size
+    bins = min(traces.shape[1] // size, MOST_BINS)
     if len(index) < FEWEST or bins * size < SHORTEST_S * fps:
         return 0.0
     active = np.concatenate(
         [
-            _binned(traces[begin : begin + AT_ONCE], size)[accepted[begin : begin + AT_ONCE]]
+            _binned(traces[begin : begin + AT_ONCE][accepted[begin : begin + AT_ONCE]], size, bins)
             for begin in range(0, len(accepted), AT_ONCE)
         ]
     )
@@ -76,26 +76,26 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
     ones = np.ones(len(first), np.float32)
     beside = csr_matrix((ones, (first, second)), (len(index),) * 2)
     beside += beside.T
-    around = beside @ active - np.asarray(beside.sum(1)) * active.mean(0)
-    chance, at_once = (_together(active, np.roll(around, shift, 1)) for shift in (bins // 2, 0))
+    around = beside @ active
+    around -= np.asarray(beside.sum(1)) * active.mean(0)
+
+    def together(lag: int) -> float:
+        """The correlation with those around, before and after, that one of five cells exceeds."""
+        past = np.einsum("kt,kt->k", active[:, lag:], around[:, : bins - lag])
+        future = np.einsum("kt,kt->k", active[:, : bins - lag], around[:, lag:])
+        return float(np.quantile(0.5 * (past + future) / (bins - lag), QUANTILE))
+
+    chance, at_once = together(bins // 2), together(0)
     found = 0.0
     for seconds, least in LASTS.items():
-        lag = max(1, round(seconds * fps / size))
-        before_and_after = 0.5 * (around[:, : -2 * lag] + around[:, 2 * lag :])
-        later = _together(active[:, lag:-lag], before_and_after) - chance
+        later = together(max(1, round(seconds * fps / size))) - chance
         if later > least * (at_once - chance):
             found = max(found, later)
     return found
 
 
-def _together(active: np.ndarray, around: np.ndarray) -> float:
-    """The correlation of traces (K, T) with those around them that one of five cells exceeds."""
-    return float(np.quantile(np.einsum("kt,kt->k", active, around) / active.shape[1], QUANTILE))
-
-
-def _binned(traces: np.ndarray, size: int) -> np.ndarray:
-    """Means of so many frames of traces (k, T), float32 (k, T // size)."""
-    bins = traces.shape[1] // size
+def _binned(traces: np.ndarray, size: int, bins: int) -> np.ndarray:
+    """Means of so many frames of traces (k, T), float32 (k, bins)."""
     whole = np.nan_to_num(traces[:, : bins * size]).reshape(len(traces), bins, size)
     result: np.ndarray = whole.mean(2, dtype=np.float32)
     return result

@@ -139,7 +139,7 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
         usual["torn"], torn = float(torn.mean()), np.zeros(count, bool)
     striped = ~gone & (survey.broken > STRIPED)
     if striped.mean() > MOST_STRIPED:
-        usual["striped (rows lie in each other's places)"] = float(striped.mean())
+        usual["striped"] = float(striped.mean())
     else:
         torn |= striped
     sound = ~(black | white | torn)

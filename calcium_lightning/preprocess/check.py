@@ -164,7 +164,8 @@ class Findings:
                 f"have their values"
             )
         for name, share in self.bad.usual.items():
-            texts.append(f"{share:.0%} of the frames are {name}, too many to be left out")
+            why = " (rows lie in each other's places)" if name == "striped" else ""
+            texts.append(f"{share:.0%} of the frames are {name}{why}, too many to be left out")
         return "; ".join(texts)
 
     def _gaps(self) -> str:

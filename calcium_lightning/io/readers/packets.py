@@ -136,11 +136,10 @@ class PacketsInOrder(Recording):
     def __init__(self, whole: Recording) -> None:
         self._whole = whole
         self._sensors = Sensor.all_of(whole.shape[1:])
-        self._said: tuple[str, ...] = ()
         self._striped = np.zeros(whole.n_frames, bool)
+        self._said = ""
         for name in Recording.__annotations__:
-            if name != "notes":
-                setattr(self, name, getattr(whole, name))
+            setattr(self, name, getattr(whole, name))
 
     @classmethod
     def of(cls, recording: Recording) -> Recording:
@@ -156,22 +155,6 @@ class PacketsInOrder(Recording):
             raise AttributeError(name)
         return getattr(self._whole, name)
 
-    @property
-    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What its user should know."""
-        notes = (*self._whole.notes, *self._said)
-        if not self._striped.any():
-            return notes
-        return (
-            *notes,
-            f"stripes in {self._striped.sum()} of {self.n_frames} frames (packets of the DAQ in each other's "
-            "places): put in order; before the next recording, reseat the scope's cable and restart",
-        )
-
-    def note(self, text: str) -> None:
-        """Add to what the user should know."""
-        self._said = (*self._said, text)
-
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Frames [start, stop), without stripes."""
         for block in self._whole.blocks(start, stop, size):
@@ -182,7 +165,19 @@ class PacketsInOrder(Recording):
                     break
             self._striped[start : start + len(block)] = order > 0
             start += len(block)
-            yield sensor.in_order(block, order) if order.any() else block
+            if order.any():
+                self._say()
+                block = sensor.in_order(block, order)
+            yield block
+
+    def _say(self) -> None:
+        """Say in how many frames there were stripes so far, once however often they are read."""
+        others = tuple(note for note in self.notes if note != self._said)
+        self._said = (
+            f"stripes in {self._striped.sum()} of {self.n_frames} frames (packets of the DAQ in each other's "
+            "places): put in order; before the next recording, reseat the scope's cable and restart"
+        )
+        self.notes = (*others, self._said)
 
     def close(self) -> None:
         """Close the recording as it was written."""
