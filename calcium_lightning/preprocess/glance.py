@@ -123,8 +123,7 @@ def glance(frames: np.ndarray) -> Glance:
     border = binary_dilation(_empty_border(lines.min(2) == lines.max(2)), [[1, 1, 1]])
     jumps = [np.where(border[:, 1:] | border[:, :-1], 0, jump) for jump in _jumps(lines, rows)]
     broken = _broken(jumps[1])
-    whole = broken <= STRIPED
-    brightness, contrast, likeness, lit = _shades(frames, whole if whole.any() else ~whole)
+    brightness, contrast, likeness, lit = _shades(frames, broken <= STRIPED)
     seams = [_seams(jump, lit) for jump in jumps]
     few = slice(None, None, max(1, len(frames) // 4))
     change = np.concatenate([[np.inf], changes(frames)]).astype(np.float32)
