@@ -107,6 +107,6 @@ def wandering_line(value: float) -> str:
         return ""
     return (
         "what is bright moves on from cell to cell: something wanders over the tissue (a bubble, debris, a "
-        "beam of light), and outlines on its way are no cells, which the expected number of false ones leaves "
-        "out; look at the movie, and leave out where (field=) or when (start=, stop=) it passes"
+        "beam of light), and outlines on its way are no cells, which the expected number of false ones "
+        "leaves out; look at the movie, and leave out where (field=) or when (start=, stop=) it passes"
     )
