@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from flops import counted
 from processes import run
 from rich.console import Console
 from rich.markdown import Markdown
 from scipy.spatial.distance import cdist
 from timing import machine
-from torch.utils.flop_counter import FlopCounterMode
 
 from calcium_lightning import pipeline
 from calcium_lightning.core.cells import Cells
@@ -105,8 +105,7 @@ class Bench:
             total.backward()
             optimizer.step()
 
-        with FlopCounterMode(display=False) as counter:
-            step(batch)
+        _, operations = counted(lambda: step(batch))
 
         def same() -> None:
             for _ in range(self.steps):
@@ -117,7 +116,7 @@ class Bench:
                 step(here.to(self.device))
 
         return (
-            float(counter.get_total_flops()),
+            float(operations),
             self.seconds(same) / self.steps,
             self.seconds(loaded, 1) / self.steps,
         )

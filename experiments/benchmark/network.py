@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
+from flops import counted
 from timing import Case
-from torch.utils.flop_counter import FlopCounterMode
 
 from calcium_lightning.localize.detect import has_bfloat16
 from calcium_lightning.nn.background import NoBackground
@@ -46,7 +46,7 @@ def _detection(session: int, side: int, dtype: torch.dtype) -> Case:
     streamed = StreamedNetwork(network, weights, (side, side), dtype)
     windows = take_windows(frames, weights)
     with torch.inference_mode():
-        operations = _operations(lambda: network.head(network.encoder(windows[:1]))) * count
+        operations = counted(lambda: network.head(network.encoder(windows[:1])))[1] * count
     name = str(dtype).removeprefix("torch.")
     return Case(
         f"detection, {session}x{session} ({side}x{side} network pixels), {name}, frames to coordinates",
@@ -85,7 +85,7 @@ def _training(session: int, side: int) -> Case:
         f"step of training, {session}x{session} ({side}x{side} network pixels), float32, with the loss",
         f"{SIDE}x{SIDE} matrix products of as many FLOP",
         step,
-        _products(_operations(step), torch.float32),
+        _products(counted(step)[1], torch.float32),
         count,
         "frames/s",
     )
@@ -96,12 +96,6 @@ def _network() -> LocalizationNetwork:
     encoder = UShapeEncoder(WINDOW.taps)
     head = CoordinateHead(encoder.out_channels)
     return LocalizationNetwork(encoder, head, NoBackground(), SplatDecoder()).eval()
-
-
-def _operations(call: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return int(counter.get_total_flops())
 
 
 def _products(operations: int, dtype: torch.dtype) -> Callable[[], None]:

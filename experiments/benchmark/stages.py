@@ -1,10 +1,11 @@
 """Where does the time of ``extract`` go, and how far is each part from what the machine can do?
 
-    python experiments/benchmark/stages.py SESSION.h5 [--cell-diameter 12.6] [--threads 1]
+    python experiments/benchmark/stages.py SESSION.h5 [--cell-diameter 12.6]
 
 The session is extracted twice in this process: once timed, once with its matrix products and convolutions
-counted. A part's limit is what a large matrix product, or a large copy, reaches on as many threads. Writes
-``results/stages.md`` and ``results/stages.json`` beside this file.
+counted; both times on one thread, since parts that run beside each other have no time of their own. A part's
+limit is what a large matrix product, or a large copy, reaches on one thread. Writes ``results/stages.md`` and
+``results/stages.json`` beside this file.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from flops import counted
 from processes import run
 from rich.console import Console
 from rich.markdown import Markdown
 from timing import machine
-from torch.utils.flop_counter import FlopCounterMode
 
 from calcium_lightning import pipeline
 from calcium_lightning.core.device import has_bfloat16
@@ -93,9 +94,8 @@ class Stopwatch:
             self._inner.append(0.0)
             start = time.perf_counter()
             if self.counting:
-                with FlopCounterMode(display=False) as counter:
-                    result = function(*arguments, **named)
-                stage.operations += counter.get_total_flops()
+                result, operations = counted(lambda: function(*arguments, **named))
+                stage.operations += operations
             else:
                 result = function(*arguments, **named)
                 took = time.perf_counter() - start
@@ -137,9 +137,8 @@ def main() -> None:
     )
     parser.add_argument("session", type=Path)
     parser.add_argument("--cell-diameter", type=float, default=12.6, help="pixels")
-    parser.add_argument("--threads", type=int, default=1, help="of Torch")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     limits = {
         "float32 GFLOP/s": matrix_rate(torch.float32) / 1e9,
         **({HALF: matrix_rate(torch.bfloat16) / 1e9} if has_bfloat16("cpu") else {}),
@@ -168,7 +167,6 @@ def main() -> None:
     (RESULTS / "stages.md").write_text(text)
     record = {
         "machine": machine(),
-        "threads": options.threads,
         "limits": limits,
         "whole": whole,
         "start_up": start_up.seconds,
