@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,8 @@ def variables(path: Path) -> dict[str, tuple[int, ...]]:
 
     try:
         listed = io.whosmat(path)
+    except TypeError:  # SciPy can't list an object (a string, a table, a date), and reads around it
+        listed = _loaded(path)
     except Exception as error:  # SciPy raises what its struct and zlib calls raise
         raise _damaged(path, error) from error
     sizes = {}
@@ -164,6 +167,26 @@ def variables(path: Path) -> dict[str, tuple[int, ...]]:
         else:
             sizes[name] = tuple(shape)
     return sizes
+
+
+def _loaded(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    """Names, shapes and kinds of all variables, read to tell them."""
+    from scipy import io
+    from scipy.io.matlab import MatlabFunction, MatlabObject, MatlabOpaque
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls every object "None", and says so
+            content = io.loadmat(path)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    found = []
+    for name, value in content.items():
+        if not name.startswith("__"):
+            opaque = isinstance(value, MatlabFunction | MatlabObject | MatlabOpaque)
+            struct = not opaque and getattr(value, "dtype", np.dtype(float)).names
+            found.append((name, np.shape(value), "struct" if struct else "array"))
+    return found
 
 
 def load_variable(path: Path, name: str) -> Any:

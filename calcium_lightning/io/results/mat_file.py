@@ -1,10 +1,12 @@
 """A MATLAB file of any version as names and values: numbers, text, sparse matrices, and structures of them.
 
-Version 7.3 is HDF5 with the axes reversed; older ones are SciPy's. Objects and functions are left out.
+Version 7.3 is HDF5 with the axes reversed; older ones are SciPy's. Of objects the class is told; functions
+are left out.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,19 @@ from calcium_lightning.io.stored import open_results, whole
 DEEPEST = 4
 
 
+@dataclass(frozen=True)
+class MatlabObject:
+    """An object: what it holds only MATLAB knows.
+
+    Attributes
+    ----------
+    name : str
+        Of its class.
+    """
+
+    name: str
+
+
 def read_mat(path: Path) -> dict[str, Any]:
     """Read all that a file holds.
 
@@ -32,7 +47,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     """
     if not h5py.is_hdf5(path):
         names = dict.fromkeys(name.partition(".")[0] for name in variables(path))
-        return {name: _plain(load_variable(path, name)) for name in names}
+        return dict(_named(name, load_variable(path, name)) for name in names)
     try:
         with open_results(path) as file:
             return {name: _of(node) for name, node in file.items() if not name.startswith("#")}
@@ -40,6 +55,16 @@ def read_mat(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: not a MATLAB file that can be read ({' '.join(str(error).split())})"
         ) from error
+
+
+def _named(name: str, value: Any) -> tuple[str, Any]:
+    """A variable as SciPy reads it, by its own name, which it keeps within an object."""
+    from scipy.io.matlab import MatlabOpaque
+
+    if isinstance(value, MatlabOpaque):
+        own, _, kind = (bytes(value[part].ravel()[0]).decode("latin-1") for part in ("s0", "s1", "s2"))
+        return own, MatlabObject(kind)
+    return name, _plain(value)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
@@ -55,6 +80,8 @@ def _of(node: h5py.Dataset | h5py.Group | None, depth: int = 0) -> Any:
     if node is None:
         raise ValueError("a link in it leads nowhere: copy what it links to along")
     if isinstance(node, h5py.Dataset):
+        if "MATLAB_object_decode" in node.attrs:
+            return MatlabObject(bytes(node.attrs.get("MATLAB_class", b"")).decode("latin-1"))
         if node.dtype.kind not in "fiub" or "MATLAB_empty" in node.attrs:
             return np.zeros((0, 0))
         return np.asarray(whole(node)).T

@@ -1,10 +1,14 @@
-"""Results in ``.mat`` files: CIAtah's of CNMF-E, CNMF and EXTRACT, a plain ``A`` and ``C``, CellReg's input.
+"""Results in ``.mat`` files: CNMF-E's, MiniscopeAnalysis', CIAtah's, EXTRACT's, MIN1PIPE's, CellReg's input.
 
-* ``cnmfeAnalysisOutput``, ``cnmfAnalysisOutput``: ``extractedImages`` (H x W x K), ``extractedSignals``
-  (denoised, K x T), ``extractedSignalsEst`` (raw), ``extractedPeaks``.
-* ``extractAnalysisOutput``: ``filters`` (H x W x K), ``traces`` (K x T); EXTRACT's own ``output``:
-  ``spatial_weights``, ``temporal_weights`` (T x K).
-* ``A`` (H x W x K, as we export them) with ``C_raw``, ``C`` and ``S``, in the file, ``neuron``, ``results``.
+* CNMF-E: ``A`` (pixels x K, or H x W x K as we export them) with ``C_raw``, ``C`` and ``S``, in the file,
+  ``neuron``, ``neuron_results``, ``results``.
+* MiniscopeAnalysis: ``ms`` with ``SFPs`` (H x W x K), ``RawTraces``, ``FiltTraces`` (T x K), ``time`` (ms).
+* CIAtah: ``cnmfeAnalysisOutput``, ``cnmfAnalysisOutput``: ``extractedImages`` (H x W x K),
+  ``extractedSignals`` (denoised, K x T), ``extractedSignalsEst`` (raw), ``extractedPeaks``;
+  ``extractAnalysisOutput``: ``filters`` (H x W x K), ``traces`` (K x T).
+* EXTRACT: ``output``: ``spatial_weights`` (H x W x K), ``temporal_weights`` (T x K).
+* MIN1PIPE (``*_data_processed.mat``): ``roifn`` (pixels x K), ``sigfn`` and ``spkfn`` (K x T), ``pixh``,
+  ``pixw``.
 * CellReg: one array of K x H x W.
 
 Which of them a person kept CIAtah writes beside it (``validCNMFE`` and such); that is read where it is in the
@@ -15,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
@@ -24,30 +28,43 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.build import Footprints, cells_of, numbers
 from calcium_lightning.io.results.caiman import by_rows
-from calcium_lightning.io.results.mat_file import read_mat
+from calcium_lightning.io.results.mat_file import MatlabObject, read_mat
 
-#: structures with footprints -> (program, footprints, traces, denoised, spikes)
-LAYOUTS = {
-    "cnmfeAnalysisOutput": (
-        "CNMF-E by CIAtah",
-        "extractedImages",
-        "extractedSignalsEst",
-        "extractedSignals",
-        "extractedPeaks",
-    ),
-    "cnmfAnalysisOutput": (
-        "CNMF by CIAtah",
-        "extractedImages",
-        "extractedSignalsEst",
-        "extractedSignals",
-        "extractedPeaks",
-    ),
-    "extractAnalysisOutput": ("EXTRACT by CIAtah", "filters", "traces", "", ""),
-    "output": ("EXTRACT", "spatial_weights", "temporal_weights", "", ""),
-    "neuron": ("CNMF-E", "A", "C_raw", "C", "S"),
-    "results": ("CNMF-E", "A", "C_raw", "C", "S"),
-    "": ("MATLAB", "A", "C_raw", "C", "S"),
-}
+
+class Layout(NamedTuple):
+    """What a program's cells are called.
+
+    Attributes
+    ----------
+    holder : str
+        The structure that they are in; empty: the file.
+    program : str
+    footprints, traces, denoised, spikes : str
+        Names in it; empty: there are none.
+    """
+
+    holder: str
+    program: str
+    footprints: str
+    traces: str
+    denoised: str = ""
+    spikes: str = ""
+
+
+_CIATAH = "extractedImages", "extractedSignalsEst", "extractedSignals", "extractedPeaks"
+_CNMFE = "A", "C_raw", "C", "S"
+LAYOUTS = (
+    Layout("cnmfeAnalysisOutput", "CNMF-E by CIAtah", *_CIATAH),
+    Layout("cnmfAnalysisOutput", "CNMF by CIAtah", *_CIATAH),
+    Layout("extractAnalysisOutput", "EXTRACT by CIAtah", "filters", "traces"),
+    Layout("output", "EXTRACT", "spatial_weights", "temporal_weights"),
+    Layout("neuron", "CNMF-E", *_CNMFE),
+    Layout("neuron_results", "CNMF-E", *_CNMFE),
+    Layout("results", "CNMF-E", *_CNMFE),
+    Layout("ms", "MiniscopeAnalysis", "SFPs", "RawTraces", "FiltTraces"),
+    Layout("", "MIN1PIPE", "roifn", "sigfn", spikes="spkfn"),
+    Layout("", "MATLAB", *_CNMFE),
+)
 #: what a person kept
 VALID = ("validCNMFE", "validCNMF", "validEXTRACT", "valid", "accepted")
 #: axes of CellReg's arrays are cells, rows, columns; here most pixels of a footprint are empty
@@ -84,15 +101,17 @@ def read(path: Path) -> Cells:
     where, layout, holder = _where(path, content)
     if layout is None:
         return cells_of(path, "CellReg's input", where, None)
-    program, *fields = layout
     count = where.matrix.shape[0]
-    traces, denoised, spikes = (_course(holder.get(name), count) for name in fields[1:])
-    rate = holder.get("fs", content.get("fs"))
+    names = layout.traces, layout.denoised, layout.spikes
+    traces, denoised, spikes = (_course(holder.get(name), count) for name in names)
+    settings = content.get("Params")  # MIN1PIPE's
+    rate = holder.get("fs", settings.get("Fsi_new") if isinstance(settings, Mapping) else content.get("fs"))
+    times = holder.get("time") if layout.holder == "ms" else None
     quality = content.get("quality")
     base = content.get("F0")
     return cells_of(
         path,
-        program,
+        layout.program,
         where,
         denoised if traces is None else traces,
         denoised=denoised,
@@ -106,9 +125,20 @@ def read(path: Path) -> Cells:
         fps=None
         if rate is None or np.size(rate) != 1
         else float(numbers(path, "frame rate", rate).ravel()[0]),
-        mean_image=content.get("mean_image"),
-        max_image=content.get("max_image", _reduced(holder.get("Cn"), where.frame_shape)),
+        timestamps=None if times is None else numbers(path, "time stamps", times, np.float64).ravel() / 1e3,
+        mean_image=content.get("mean_image", content.get("imeanf")),
+        max_image=_reduced(
+            next((part[name] for part, name in _pictures(content, holder) if name in part), None),
+            where.frame_shape,
+        ),
     )
+
+
+def _pictures(
+    content: Mapping[str, Any], holder: Mapping[str, Any]
+) -> tuple[tuple[Mapping[str, Any], str], ...]:
+    """Where a picture of the field's cells may be."""
+    return (content, "max_image"), (holder, "Cn"), (holder, "PeakToNoiseProj"), (content, "imaxy")
 
 
 def _reduced(image: Any, frame_shape: tuple[int, int]) -> Any:
@@ -119,14 +149,17 @@ def _reduced(image: Any, frame_shape: tuple[int, int]) -> Any:
     return np.asarray(image)[::factor, ::factor]
 
 
-def _where(
-    path: Path, content: Mapping[str, Any]
-) -> tuple[Footprints, tuple[str, ...] | None, Mapping[str, Any]]:
+def _where(path: Path, content: Mapping[str, Any]) -> tuple[Footprints, Layout | None, Mapping[str, Any]]:
     """Footprints, the layout that they are in (None: CellReg's), and what holds it."""
-    for name, layout in LAYOUTS.items():
-        holder = content.get(name) if name else content
-        if isinstance(holder, Mapping) and layout[1] in holder:
-            matrix, frame_shape = _footprints(path, holder, layout[1])
+    for layout in LAYOUTS:
+        holder = content.get(layout.holder) if layout.holder else content
+        if isinstance(holder, MatlabObject):
+            raise InputError(
+                f"{path}: {layout.holder} is an object of class {holder.name}, which only MATLAB reads; "
+                f"there: results = {layout.holder}.obj2struct(); save('results.mat', 'results', '-v7.3')"
+            )
+        if isinstance(holder, Mapping) and layout.footprints in holder:
+            matrix, frame_shape = _footprints(path, holder, layout.footprints)
             valid = next((content[name] for name in VALID if name in content), None)
             if valid is None or np.size(valid) != matrix.shape[0]:
                 return Footprints(matrix, frame_shape), layout, holder
@@ -138,9 +171,9 @@ def _where(
     arrays = [np.asarray(value) for value in content.values() if np.ndim(value) == 3]
     if len(arrays) == 1:
         return _cellreg(path, arrays[0]), None, content
-    names = ", ".join(name for name in LAYOUTS if name)
+    names = ", ".join(layout.holder or layout.footprints for layout in LAYOUTS)
     raise InputError(
-        f"{path}: no footprints as {names}, A, or one array of cells x rows x columns have them "
+        f"{path}: no footprints as {names}, or one array of cells x rows x columns have them "
         f"({len(arrays)} arrays of three dimensions)"
     )
 
@@ -151,6 +184,8 @@ def _footprints(path: Path, holder: Mapping[str, Any], name: str) -> tuple[csr_m
     if issparse(array) or np.ndim(array) == 2:
         options = holder.get("options", {})
         size = [options.get(key) for key in ("d1", "d2")] if isinstance(options, Mapping) else [None]
+        if name == "roifn":
+            size = [holder.get(key) for key in ("pixh", "pixw")]
         picture = holder.get("Cn")
         shape = (
             np.shape(picture)
@@ -159,7 +194,7 @@ def _footprints(path: Path, holder: Mapping[str, Any], name: str) -> tuple[csr_m
         )
         if len(shape) == 2 and (binned := _binned(array.shape[0], shape)) is not None:
             return by_rows(array, *binned), binned
-        if issparse(array) or not name.startswith(("extracted", "filters", "spatial", "A")):
+        if issparse(array) or name == "roifn":
             raise InputError(f"{path}: {name} has shape {array.shape}, and nothing says the field's size")
         array = np.asarray(array)[..., None]  # one cell: MATLAB drops the last axis
     if np.ndim(array) != 3:

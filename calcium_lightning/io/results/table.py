@@ -64,7 +64,7 @@ PROGRAMS = (
     Program("Suite2p", "suite2p"),
     Program("Minian", "minian"),
     Program("Inscopix cell sets", "inscopix"),
-    Program("CIAtah, CNMF-E, EXTRACT and CellReg (.mat)", "matlab"),
+    Program("CNMF-E, MiniscopeAnalysis, CIAtah, EXTRACT, MIN1PIPE and CellReg (.mat)", "matlab"),
     Program("CaImAn", "caiman"),
     Program("NWB", "nwb"),
 )
@@ -77,8 +77,8 @@ def read_cells(path: Path | str, fps: float | None = None, pixel_size_um: float 
     ----------
     path : path-like
         A cells file; CaImAn's HDF5; a folder of Suite2p's (``plane0``, or one that holds it) or Minian's; an
-        Inscopix cell set (``.isxd``); a ``.mat`` of CIAtah, CNMF-E, EXTRACT or CellReg; an NWB file with a
-        ``PlaneSegmentation``.
+        Inscopix cell set (``.isxd``); a ``.mat`` of CNMF-E, MiniscopeAnalysis, CIAtah, EXTRACT, MIN1PIPE or
+        CellReg; an NWB file with a ``PlaneSegmentation``.
     fps : float, optional
         Frame rate, Hz, where a program doesn't say it.
     pixel_size_um : float, optional

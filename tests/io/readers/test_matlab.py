@@ -1,6 +1,7 @@
 import h5py
 import numpy as np
 import pytest
+from helpers.mat_objects import opaque
 from helpers.recordings import cut, movie, read_all
 from scipy.io import savemat
 
@@ -36,6 +37,22 @@ def test_an_array_of_y_x_time(tmp_path, write, dtype):
     with open_recording(path) as recording:
         assert recording.fps == 15
         assert np.array_equal(np.concatenate(list(recording.blocks(2, 9, 3))), frames[2:9])
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("within", [True, False])
+def test_strings_and_tables_beside_it_are_left_alone(tmp_path, first, within):
+    """A whole workspace is often saved; SciPy reads its objects, and can't list them."""
+    stack = movie(11).transpose(1, 2, 0)
+    variables = {"session": {"Y": stack, "Fs": 15.0}} if within else {"Y": stack, "Fs": 15.0}
+    path = version5(tmp_path / "a.mat", compressed=False, **variables)
+    content = path.read_bytes()
+    header, variables = content[:128], content[128:]
+    objects = opaque("mouse", "string") + opaque("log", "table")
+    path.write_bytes(header + (objects + variables if first else variables + objects))
+    with open_recording(path, key="session.Y" if within else None) as recording:
+        assert recording.fps == 15
+        assert np.array_equal(np.concatenate(list(recording.blocks(0, 11, 4))), movie(11))
 
 
 @BOTH

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from helpers.example_cells import make_example, take, write_truth
+from helpers.mat_objects import HEADER, opaque
 from scipy import io
 from scipy.sparse import csc_matrix
 
@@ -216,6 +217,81 @@ def test_matlab_layouts(cells, tmp_path, layout):
     if layout == "cnmfe":
         assert read.accepted.tolist() == [bool(k % 2) for k in range(COUNT)]
         np.testing.assert_allclose(read.denoised, cells.denoised, rtol=1e-5)
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_min1pipe_as_it_is_written(cells, tmp_path, version):
+    """Pixels down the columns, the size beside them, and the rate that it brought the recording to."""
+    flat = images(cells).transpose(1, 2, 0).reshape(-1, COUNT, order="F")
+    content = {
+        "roifn": flat,
+        "sigfn": cells.traces,
+        "dff": cells.traces / 2,
+        "spkfn": cells.spikes,
+        "pixh": float(HEIGHT),
+        "pixw": float(WIDTH),
+        "imaxy": np.full((HEIGHT, WIDTH), 3.0),
+        "Params": {"Fsi": 20.0, "Fsi_new": 10.0},
+    }
+    save_mat(tmp_path / "a_data_processed.mat", content, version)
+    read = read_cells(tmp_path / "a_data_processed.mat")
+    same_cells(read, cells)
+    np.testing.assert_allclose(read.spikes, cells.spikes, atol=1e-4)
+    assert (read.fps, read.max_image.max()) == (10, 3)
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+@pytest.mark.parametrize("count", [1, COUNT])
+def test_miniscope_analysis_as_it_is_written(cells, tmp_path, version, count):
+    """Time stamps are in milliseconds, as the camera's; MATLAB drops the axis of a single cell."""
+    some = take(cells, np.arange(count))
+    shown = images(some).transpose(1, 2, 0)
+    content = {
+        "SFPs": shown[..., 0] if count == 1 else shown,
+        "RawTraces": some.traces.T,
+        "FiltTraces": some.denoised.T,
+        "time": np.arange(float(LENGTH))[:, None] * 50,
+        "numNeurons": float(count),
+    }
+    save_mat(tmp_path / "ms.mat", {"ms": content}, version)
+    read = read_cells(tmp_path / "ms.mat")
+    same_cells(read, some)
+    np.testing.assert_allclose(read.denoised, some.denoised, rtol=1e-4, atol=1e-5)
+    assert read.fps == pytest.approx(20)
+    assert read.timestamps[-1] == pytest.approx((LENGTH - 1) / 20)
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_an_object_says_how_matlab_gives_out_what_it_holds(tmp_path, version):
+    """CNMF-E's save_workspace writes its object, not its fields."""
+    path = tmp_path / "a.mat"
+    if version == "7.3":
+        with h5py.File(path, "w") as file:
+            file["neuron"] = np.zeros((1, 6), np.uint32)
+            file["neuron"].attrs.update(MATLAB_class=np.bytes_("Sources2D"), MATLAB_object_decode=3)
+    else:
+        path.write_bytes(HEADER + opaque("neuron", "Sources2D"))
+    with pytest.raises(
+        InputError, match=r"neuron is an object of class Sources2D.*neuron\.obj2struct\(\); save"
+    ):
+        read_cells(path)
+
+
+def save_mat(path, content, version):
+    """As MATLAB saves it: 7.3 is HDF5 with the axes reversed."""
+    if version == "5":
+        io.savemat(path, content)
+        return
+    with h5py.File(path, "w") as file:
+        fill(file, content)
+
+
+def fill(group, content):
+    for name, value in content.items():
+        if isinstance(value, dict):
+            fill(group.create_group(name), value)
+        else:
+            group[name] = np.atleast_2d(value).T
 
 
 def test_footprints_of_a_binned_field(cells, tmp_path):
