@@ -22,13 +22,10 @@ from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.readers.session import SessionRecording
+from calcium_lightning.io.time_axis import middle, time_axis
 
 #: larger chunks of an array, bytes, aren't read whole
 MOST_BYTES = 64 << 20
-#: slices that are compared to tell time from space, and pixels of each
-COMPARED, PIXELS = 6, 64
-#: by how much (Pearson's r) columns must be more alike than frames to be taken for frames
-MORE_ALIKE = 0.3
 
 
 class ArraySession(BaseSession):
@@ -176,11 +173,7 @@ class ArraySession(BaseSession):
 
     def _stored(self, start: int, stop: int) -> np.ndarray:
         """Frames [start, stop) as the array has them, in memory."""
-        part = self._array[start:stop]
-        if hasattr(part, "detach"):  # torch: on any device, with or without a gradient
-            part = part.detach().cpu()
-            part = part.float() if part.is_floating_point() and part.itemsize < 4 else part
-        return np.asarray(part)
+        return _in_memory(self._array[start:stop])
 
     def _best_chunk(self) -> int:
         """Frames in a chunk of the array; as in a session file where it has none, or too large ones."""
@@ -202,20 +195,15 @@ class ArraySession(BaseSession):
         return array
 
     def _refuse_time_last(self) -> None:
-        """Refuse (H, W, T): most pictures of a recording are alike, and most columns of a picture are not.
+        """Refuse (H, W, T).
 
         Only where the last dimension is the longest: another look at the shape costs nothing, and frames that
         are wider than the recording is long are few.
         """
         count, height, width = self.shape
-        if width <= max(count, height) or count < 3:
+        if width <= max(count, height) or isinstance(self._array, RecordingArray):
             return
-        places = np.unique(np.linspace(0, count - 1, COMPARED).astype(int))
-        rows, columns = (np.unique(np.linspace(0, n - 1, PIXELS).astype(int)) for n in (height, width))
-        sample = np.stack([self._stored(int(t), int(t) + 1)[0][np.ix_(rows, columns)] for t in places])
-        sample = np.nan_to_num(sample.astype(np.float64))
-        last = sample[:, :, np.linspace(0, len(columns) - 1, len(places)).astype(int)]
-        if _alike(np.moveaxis(last, 2, 0)) > _alike(sample) + MORE_ALIKE:
+        if time_axis(_in_memory(self._array[middle(self.shape)])) == "last":
             raise InputError(
                 f"{self.path}: shape {self.shape} looks like (H, W, T), and frames are (T, H, W): "
                 "turn it with np.moveaxis(frames, -1, 0)"
@@ -294,10 +282,9 @@ def _of_recording(recording: Recording, fps: float | None, pixel_size_um: float 
     )
 
 
-def _alike(images: np.ndarray) -> float:
-    """Median correlation of pairs of images (n, h, w); 0 where they are constant."""
-    flat = images.reshape(len(images), -1)
-    flat = flat - flat.mean(1, keepdims=True)
-    norm = np.sqrt((flat**2).sum(1))
-    correlation = flat @ flat.T / np.maximum(np.outer(norm, norm), 1e-12)
-    return float(np.median(correlation[np.triu_indices(len(images), 1)]))
+def _in_memory(part: Any) -> np.ndarray:
+    """A part of an array as NumPy has it; of torch's from any device, with or without a gradient."""
+    if hasattr(part, "detach"):
+        part = part.detach().cpu()
+        part = part.float() if part.is_floating_point() and part.itemsize < 4 else part
+    return np.asarray(part)

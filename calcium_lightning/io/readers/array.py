@@ -15,6 +15,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
+from calcium_lightning.io.time_axis import LEAST, middle, time_axis
 
 #: at most so many bytes of one storage chunk's depth are read at once
 DEEP_CHUNK_BYTES = 256 << 20
@@ -91,6 +92,40 @@ class ArrayRecording(Recording):
         self._time = axes.index("t")
         self.shape = tuple(int(array.shape[axes.index(axis)]) for axis in "tyx")  # type: ignore[assignment]
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
+
+    def by_look(self, array: Any, usual: str, reverse: bool = False) -> str:
+        """Which end of three axes that nobody named is time; what isn't usual is noted.
+
+        Parameters
+        ----------
+        array : array-like
+            Three dimensions.
+        usual : str
+            Its axes, if its frames don't look otherwise: t, and y and x in their order.
+        reverse : bool
+            Whether a person counts the axes of this kind of file the other way round.
+        """
+        other = usual[1:] + usual[0] if usual[0] == "t" else usual[-1] + usual[:-1]
+        try:
+            seen = time_axis(np.asarray(array[middle(array.shape)]))
+        except (OSError, RuntimeError, ValueError):
+            return usual  # what can't be read is told when it is read
+        told, instead = (axes[::-1] if reverse else axes for axes in (usual, other))
+        shape = tuple(int(size) for size in (array.shape[::-1] if reverse else array.shape))
+        if seen == ("first" if other[0] == "t" else "last"):
+            end = "first" if instead[0] == "t" else "last"
+            self.note(
+                f"time is the {end} axis of {shape} by the look of its frames: read as axes={instead} "
+                f"(axes={told} for the other way)"
+            )
+            return other
+        lengths = dict(zip(other, array.shape, strict=True))
+        judged = seen is not None or min(shape) < LEAST
+        if not judged and lengths["t"] > max(lengths["y"], lengths["x"]):
+            self.note(
+                f"read as axes={told}, as usual; if the longest axis of {shape} is time, axes={instead}"
+            )
+        return usual
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop), aligned to the array's own chunks where those are deep in time."""

@@ -115,7 +115,7 @@ FORMATS = (
     Format(
         "HDF5",
         "hdf5:open_hdf5",
-        (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".nc", ".ims"),
+        (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".nc", ".ims", ".doric"),
         _ARRAY,
         (b"\x89HDF\r\n\x1a\n",),
     ),
@@ -124,8 +124,8 @@ FORMATS = (
 )
 KNOWN = (
     "a folder of JPG, PNG or TIFF frames, a multi-page TIFF, AVI/MP4/MKV, a folder of Miniscope-DAQ or "
-    "Inscopix, HDF5, NWB, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p data.bin, or "
-    "raw numbers with shape= and dtype="
+    "Inscopix, HDF5, NWB, Doric, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p "
+    "data.bin, or raw numbers with shape= and dtype="
 )
 
 

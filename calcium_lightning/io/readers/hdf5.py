@@ -30,12 +30,13 @@ AXIS_NAMES = {
 
 
 def open_hdf5(path: Path, options: Options) -> Recording:
-    """Open one of our sessions, an NWB file, CaImAn's results, or any HDF5 dataset."""
+    """Open one of our sessions, an NWB file, CaImAn's results, a Doric file, or any HDF5 dataset."""
     key = options.key
     with open_any(path) as file:
         identity = text(file.attrs.get("format", ""))
         is_nwb = "nwb_version" in file.attrs or path.suffix.lower() == ".nwb"
         is_caiman = key is None and isinstance(file.get("estimates/A"), h5py.Group)
+        is_doric = path.suffix.lower() == ".doric" or isinstance(file.get("DataAcquisition"), h5py.Group)
     if identity == "calcium-lightning-session" and key in (None, "frames", "/frames"):
         from calcium_lightning.io.readers.session import SessionRecording
 
@@ -50,6 +51,10 @@ def open_hdf5(path: Path, options: Options) -> Recording:
         from calcium_lightning.io.readers.nwb import open_nwb
 
         return open_nwb(path, options)
+    if is_doric:
+        from calcium_lightning.io.readers.doric import DoricRecording
+
+        return DoricRecording(path, options)
     return Hdf5Recording(path, options)
 
 
@@ -85,7 +90,7 @@ class Hdf5Recording(ArrayRecording):
 
     def _use(self, dataset: h5py.Dataset, axes: str | None, options: Options) -> None:
         """Take a dataset after checking its rank and type."""
-        axes = axes or guess_axes(dataset.shape, dataset.dtype)
+        axes = axes or self._guess(dataset)
         if dataset.ndim < 3 or (axes and len(axes) != dataset.ndim):
             wanted = f"the dimensions {axes}" if len(axes or "tyx") > 3 else "three dimensions (time, y, x)"
             raise InputError(
@@ -101,6 +106,11 @@ class Hdf5Recording(ArrayRecording):
         self.fps = self._number(RATE_NAMES)
         self.pixel_size_um = self._number(("pixel_size_um",))
         self._check_written()
+
+    def _guess(self, dataset: h5py.Dataset) -> str | None:
+        """Axes that nothing names."""
+        axes = guess_axes(dataset.shape, dataset.dtype)
+        return self.by_look(dataset, axes) if axes == "tyx" else axes
 
     def _named(self, dataset: h5py.Dataset) -> str | None:
         """Axes as the file labels them (netCDF, xarray), where it does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positi
 from calcium_lightning.io.sparse import checked
 from calcium_lightning.io.stored import whole
 
+#: the order of axes, as MATLAB counts them
+USUAL = "yxt"
 #: sizes (y, x, time) that stand beside frames whose pixels are one column (CNMF, NoRMCorre)
 SIZE_NAMES = ("Ysiz", "sizY", "siz")
 
@@ -25,10 +26,9 @@ SIZE_NAMES = ("Ysiz", "sizY", "siz")
 def open_matlab(path: Path, options: Options) -> Recording:
     """Open a three-dimensional array of a ``.mat`` file, or a field of a structure.
 
-    ``axes`` is the order as MATLAB shows it (``size(Y)``), by default ``yxt``. An array (pixels, time) with
-    its three sizes beside it in ``Ysiz`` is unfolded.
+    ``axes`` is the order as MATLAB shows it (``size(Y)``), by default ``yxt`` unless the frames look like
+    ``tyx``. An array (pixels, time) with its three sizes beside it in ``Ysiz`` is unfolded.
     """
-    options = replace(options, axes=options.axes or "yxt")
     if h5py.is_hdf5(path):
         return Matlab73Recording(path, options, reverse=True)
     return MatlabRecording(path, options)
@@ -52,7 +52,7 @@ class MatlabRecording(ArrayRecording):
     """
 
     def __init__(self, path: Path, options: Options) -> None:
-        key, axes = options.key, options.axes or "yxt"
+        key, axes = options.key, options.axes or USUAL
         sizes = variables(path)
         stacks = [name for name, shape in sizes.items() if len(shape) == 3]
         flat = {} if stacks else self._flat(path, sizes)
@@ -78,6 +78,8 @@ class MatlabRecording(ArrayRecording):
             array = array.reshape(flat[key], order="F")
         if array.ndim != len(axes):
             raise InputError(f"{path}: {key} has shape {array.shape}, expected three dimensions ({axes})")
+        if not options.axes and key not in flat:
+            axes = self.by_look(array, axes)
         self.use(path, array, axes, options, key)
         beside = key.rpartition(".")[0]
         rates = [
@@ -117,12 +119,17 @@ class Matlab73Recording(Hdf5Recording):
                         found[name] = wanted
         return found
 
+    def _guess(self, dataset: h5py.Dataset) -> str | None:
+        usual = USUAL[::-1]
+        return usual if dataset.ndim != len(usual) else self.by_look(dataset, usual, reverse=True)
+
     def _use(self, dataset: h5py.Dataset, axes: str | None, options: Options) -> None:
-        if dataset.ndim != 2 or axes != "txy" or self.key not in (flat := self._flat()):
+        unfolded = axes in (None, USUAL[::-1]) and dataset.ndim == 2
+        if not unfolded or self.key not in (flat := self._flat()):
             super()._use(dataset, axes, options)
             return
         self._dataset = dataset
-        self.use(self.path, _Unfolded(dataset, flat[self.key]), axes, options, self.key)
+        self.use(self.path, _Unfolded(dataset, flat[self.key]), USUAL[::-1], options, self.key)
         self.fps = self._number(RATE_NAMES)
         self._check_written()
 

@@ -41,6 +41,8 @@ def open_numpy(path: Path, options: Options) -> Recording:
             f"{path}: not a NumPy file that can be read, or one that was cut off ({reason}); copy it again"
         ) from error
     axes = options.axes or guess_axes(array.shape, array.dtype)
+    if axes == "tyx" and not options.axes:
+        axes = recording.by_look(array, axes)
     if axes is None or len(axes) != array.ndim:
         raise InputError(
             f"{path}: {f'{name} ' if name else ''}has shape {array.shape}, expected three dimensions (time, "

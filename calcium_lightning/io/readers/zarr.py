@@ -64,7 +64,9 @@ class ZarrRecording(ArrayRecording):
         ome = _multiscales(dict(root.attrs))
         name = self._choose(arrays, options.key, ome)
         array = arrays[name]
-        axes = options.axes or _axes(array, ome, name) or guess_axes(array.shape, array.dtype)
+        axes = options.axes or _axes(array, ome, name)
+        if axes is None and (axes := guess_axes(array.shape, array.dtype)) == "tyx":
+            axes = self.by_look(array, axes)
         if axes is None or len(axes) != array.ndim:
             raise InputError(
                 f"{path}: {name or 'the array'} has shape {array.shape}; say which axis is which, as in "

@@ -1,0 +1,77 @@
+"""Which end of an array of frames is time, told by what its frames look like.
+
+Labs keep frames as (T, H, W) and as (H, W, T), and few files say which. What stays the same from frame to
+frame is a picture: it depends on row and column together, and is as smooth along the one as along the other.
+What depends on time and place together is less, or uneven. For: readers of arrays, and the array's door. Must
+not know: files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+#: how much of an array is looked at, from its middle
+WINDOW = 96
+#: a picture's share of the variance, at least; and that of another even pair, at most
+SHARE, OTHER = 0.05, 0.03
+#: by so much (Pearson's r) neighbours in a picture are more alike along one axis than the other, at most
+UNEVEN = 0.1
+#: shorter than this along one axis nothing is told
+LEAST = 8
+
+
+def middle(shape: Sequence[int], most: int = WINDOW) -> tuple[slice, ...]:
+    """Slices of the part of an array that is looked at, at most so long along each axis."""
+    lengths = [min(int(size), most) for size in shape]
+    starts = [(int(size) - length) // 2 for size, length in zip(shape, lengths, strict=True)]
+    return tuple(slice(start, start + length) for start, length in zip(starts, lengths, strict=True))
+
+
+def time_axis(block: np.ndarray) -> Literal["first", "last"] | None:
+    """Tell whether time is the first or the last axis of frames.
+
+    The variance of the block is divided, as an analysis of variance does, into what each pair of axes has in
+    common beyond each axis' own course. The only pair that is even along both axes is the picture.
+
+    Parameters
+    ----------
+    block : ndarray, three dimensions
+        A part of the frames, neighbours beside each other.
+
+    Returns
+    -------
+    {"first", "last"} or None
+        None where it isn't certain.
+    """
+    if min(block.shape) < LEAST:
+        return None
+    values = np.nan_to_num(block.astype(np.float32), posinf=0, neginf=0)
+    values -= values.mean()
+    courses = [values.mean((1, 2), keepdims=True), values.mean((0, 2), keepdims=True)]
+    courses.append(values.mean((0, 1), keepdims=True))
+    for course in courses:
+        values -= course
+    whole = float(values.var())
+    if not 0 < whole < np.inf:
+        return None
+    pictures = [values.mean(axis) for axis in range(3)]  # with time first, the first is one
+    shares = [float(p.var()) / whole - 1 / size for p, size in zip(pictures, block.shape, strict=True)]
+    even = [_is_even(picture) for picture in pictures]
+    found = [axis for axis in range(3) if even[axis] and shares[axis] >= OTHER]
+    if found not in ([0], [2]) or shares[found[0]] < SHARE:
+        return None
+    return "first" if found == [0] else "last"
+
+
+def _is_even(picture: np.ndarray) -> bool:
+    """Whether neighbours are as alike along one axis as along the other."""
+    return abs(_alike(picture) - _alike(picture.T)) <= UNEVEN
+
+
+def _alike(picture: np.ndarray) -> float:
+    """Pearson's r of neighbours along the first axis."""
+    centred = picture - picture.mean(0)
+    return float((centred[1:] * centred[:-1]).mean() / max(float((centred**2).mean()), 1e-30))

@@ -1,0 +1,99 @@
+"""Arrays whose axes no one names, with time at either end, in each format that holds arrays."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+from scipy.io import savemat
+from scipy.ndimage import gaussian_filter
+
+from calcium_lightning.io.readers.formats import open_recording
+
+
+def frames(count: int = 40) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    picture = 100 + 40 * gaussian_filter(rng.normal(size=(30, 44)), 1.5)
+    return (picture + rng.normal(0, 4, (count, 30, 44))).clip(0, 255).astype(np.uint8)
+
+
+def write_hdf5(path, array):
+    with h5py.File(path, "w") as file:
+        file["mov"] = array
+
+
+def write_mat73(path, array):
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["Y"] = array.T
+    with path.open("r+b") as stream:
+        stream.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+
+
+#: ending -> (writes an array, its axes if nothing is said, as a person counts them there)
+FORMATS = {
+    ".h5": (write_hdf5, "tyx"),
+    ".npy": (np.save, "tyx"),
+    ".npz": (lambda path, array: np.savez(path, mov=array), "tyx"),
+    ".zarr": (lambda path, array: zarr.save(path, array), "tyx"),
+    ".mat": (lambda path, array: savemat(path, {"Y": array}), "yxt"),
+    "73.mat": (write_mat73, "yxt"),
+}
+
+
+def as_axes(stack: np.ndarray, axes: str) -> np.ndarray:
+    return stack.transpose(["tyx".index(axis) for axis in axes])
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("axes", ["tyx", "yxt"])
+def test_frames_come_out_as_they_went_in(tmp_path, ending, axes):
+    write, usual = FORMATS[ending]
+    path = tmp_path / f"a{ending}"
+    write(path, as_axes(frames(), axes))
+    with open_recording(path) as recording:
+        assert recording.shape == (40, 30, 44)
+        np.testing.assert_array_equal(np.concatenate(list(recording.stream(0, 40, 7))), frames())
+        said = [note for note in recording.notes if "axes=" in note]
+    if axes == usual:
+        assert said == []
+    else:
+        end = "first" if axes == "tyx" else "last"
+        assert len(said) == 1
+        assert said[0].startswith(f"time is the {end} axis of ")
+        assert f"read as axes={axes} (axes={usual} for the other way)" in said[0]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_who_says_which_is_which_is_right(tmp_path, ending):
+    write, usual = FORMATS[ending]
+    other = {"tyx": "yxt", "yxt": "tyx"}[usual]
+    path = tmp_path / f"a{ending}"
+    write(path, as_axes(frames(), other))
+    with open_recording(path, axes=usual) as recording:
+        assert recording.shape != (40, 30, 44)
+        assert not any("axes=" in note for note in recording.notes)
+
+
+def test_an_axis_that_is_named_is_not_guessed(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["mov"] = as_axes(frames(), "yxt")
+        for axis, name in enumerate(("frame", "height", "width")):
+            file["mov"].dims[axis].label = name
+    with open_recording(tmp_path / "a.h5") as recording:
+        assert recording.shape == (30, 44, 40)
+
+
+def test_where_nothing_is_certain_the_longest_axis_is_pointed_to(tmp_path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(20, 30, 90)).astype(np.float32))
+    with open_recording(tmp_path / "a.npy") as recording:
+        assert recording.shape == (20, 30, 90)
+        assert "if the longest axis of (20, 30, 90) is time, axes=yxt" in recording.notes[0]
+
+
+def test_the_command_says_it(tmp_path, run_command):
+    np.save(tmp_path / "a.npy", as_axes(frames(), "yxt"))
+    done = run_command("ingest", "input=a.npy", "output=a.h5", "fps=20")
+    assert done.status == 0, done.stderr
+    assert "40 frames of 30 x 44" in done.stdout
+    assert "time is the last axis of (30, 44, 40)" in done.stdout + done.stderr
