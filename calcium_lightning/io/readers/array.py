@@ -26,8 +26,8 @@ CHOOSES = {"c": "channel", "z": "plane"}
 def guess_axes(shape: Sequence[int], dtype: np.dtype) -> str | None:
     """The axes of an array that doesn't name them; None where that would be a guess.
 
-    Three dimensions are time, y, x. With four, one of length 1 is nothing, and a last one of 3 or 4 bytes is
-    colour.
+    Three dimensions are time, y, x. With four, one of length 1 that isn't the third is nothing, and a last
+    one of 3 or 4 bytes is colour.
 
     Examples
     --------
@@ -45,6 +45,8 @@ def guess_axes(shape: Sequence[int], dtype: np.dtype) -> str | None:
             return "tcyx"
         if shape[3] == 1 or (shape[3] in (3, 4) and dtype == np.uint8):
             return "tyxs"
+        if shape[0] == 1:
+            return "ctyx"
     if len(shape) == 5 and sum(size > 1 for size in shape) <= 3 and shape[-1] > 1 < shape[-2]:
         return "tczyx"
     return None

@@ -142,17 +142,29 @@ class Hdf5Recording(ArrayRecording):
             return stacks[0]
         if not stacks:
             found = ", ".join(f"{name} {node.shape}" for name, node in datasets(self._file)[:5])
+            pictures = [
+                node.shape for _, node in datasets(self._file) if node.ndim == 2 and min(node.shape) > 1
+            ]
+            advice = ""
+            if len(pictures) > 1 and len(set(pictures)) == 1:
+                height, width = pictures[0]
+                advice = f"; write frames into one dataset ({len(pictures)}, {height}, {width})"
+            elif len(pictures) == 1:
+                advice = "; if its columns are pixels, write it as (time, y, x)"
             raise InputError(
                 f"{self.path}: no dataset of three dimensions (time, y, x); there are: "
-                f"{found or 'none at all'}"
+                f"{found or 'none at all'}{advice}"
             )
         raise InputError(f"{self.path}: several recordings; choose with key=: {', '.join(stacks[:8])}")
 
     def _stacks(self) -> list[str]:
         """Datasets that may be recordings: of three dimensions, or else of more."""
         every = datasets(self._file)
-        return [name for name, node in every if node.ndim == 3] or [
-            name for name, node in every if node.ndim > 3
+        stacks = [(name, node) for name, node in every if node.ndim == 3]
+        stacks = stacks or [(name, node) for name, node in every if node.ndim > 3]
+        # a mask or a mean image that has kept its axis of length 1
+        return [name for name, node in stacks if node.ndim > 3 or 1 not in node.shape] or [
+            name for name, _ in stacks
         ]
 
     def _others(self) -> str:

@@ -11,16 +11,32 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Break, FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
 from calcium_lightning.io.readers.tiff_layout import MINISWHITE, PALETTE, TiffLayout
 from calcium_lightning.io.readers.tiff_metadata import Facts, imagej_facts, micromanager_interval, ome_facts
 
+#: samples of a pixel that are a colour, at most; more of them are its course
+COLOURS = 4
 
-def open_tiff(path: Path, options: Options) -> TiffRecording:
-    """Open a TIFF."""
-    return TiffRecording(path, options)
+
+def open_tiff(path: Path, options: Options) -> TiffRecording | TurnedTiff:
+    """Open a TIFF: a page for a frame, or (H, W, T) as libraries write such an array."""
+    if options.axes in ("yxt", "xyt"):
+        pages = TiffRecording(path, replace(options, axes=None))
+        try:
+            return pages.turned(options.axes)
+        finally:
+            pages.close()
+    recording = TiffRecording(path, options)
+    if not options.axes and (axes := recording.axes_by_look()) != "tyx":
+        try:
+            return recording.turned(axes)
+        finally:
+            recording.close()
+    return recording
 
 
 class TiffRecording(Recording):
@@ -128,6 +144,39 @@ class TiffRecording(Recording):
             self.dtype = np.dtype(np.uint8)
         self._stored = self.dtype if not self._add else np.dtype(np.uint16)
 
+    def axes_by_look(self) -> str:
+        """Axes of an array that was written as it lay: pages that aren't compressed are looked at."""
+        if self._samples > COLOURS and self.n_frames == 1:
+            return "tyx" if self._planar else "yxt"
+        plain = self._layout.offset is not None and self._samples == 1 and not self._add and not self.breaks
+        if not plain or not np.array_equal(self._layout.frames, np.arange(self.n_frames)):
+            return "tyx"
+        look = TurnedTiff()
+        axes = look.by_look(self._mapped(), "tyx")
+        self.notes = (*self.notes, *look.notes)
+        return axes
+
+    def turned(self, axes: str) -> TurnedTiff:
+        """The frames of an array with these axes: a page is a row of all frames, or has pixels' courses."""
+        if self._samples > COLOURS and self.n_frames == 1:
+            array = self._layout.first.asarray()
+        elif self._layout.offset is not None and self._samples == 1 and not self._add:
+            array = self._mapped()
+        else:
+            array = np.concatenate(list(self.blocks(0, self.n_frames, self.n_frames)))
+        other = TurnedTiff()
+        other.use(self.path, array, axes)
+        other.files, other.notes, other.rate_hint = self.files, self.notes, self.rate_hint
+        other.fps, other.pixel_size_um, other.about = self.fps, self.pixel_size_um, self.about
+        return other
+
+    def _mapped(self) -> np.ndarray:
+        """Pages that lie one behind the other, in the file."""
+        offset = self._layout.offset
+        assert offset is not None
+        stored = self._layout.first.dtype.newbyteorder(self._file.byteorder)
+        return np.memmap(self._source, stored, "r", offset, (len(self._layout.frames), *self.shape[1:]))
+
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop) page by page; stored without compression they are read in one go."""
         for begin in range(start, stop, size):
@@ -200,6 +249,18 @@ class TiffRecording(Recording):
         """Close the file, and others of the same recording."""
         for file in (*self._opened, self._layout, self._file):
             file.close()
+
+
+class TurnedTiff(ArrayRecording):
+    """An array (H, W, T) of a TIFF, in its file or in memory.
+
+    Attributes
+    ----------
+    files : list of Path
+        That it is in.
+    """
+
+    files: list[Path]
 
 
 def page_grey(page: Any) -> np.ndarray:

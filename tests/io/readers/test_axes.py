@@ -5,10 +5,12 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from scipy.io import savemat
 from scipy.ndimage import gaussian_filter
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
 
 
@@ -32,6 +34,9 @@ def write_mat73(path, array):
 
 #: ending -> (writes an array, its axes if nothing is said, as a person counts them there)
 FORMATS = {
+    ".tif": (tifffile.imwrite, "tyx"),
+    "_imagej.tif": (lambda path, array: tifffile.imwrite(path, array, imagej=True), "tyx"),
+    "_big_endian.tif": (lambda path, array: tifffile.imwrite(path, array, byteorder=">"), "tyx"),
     ".h5": (write_hdf5, "tyx"),
     ".npy": (np.save, "tyx"),
     ".npz": (lambda path, array: np.savez(path, mov=array), "tyx"),
@@ -97,3 +102,51 @@ def test_the_command_says_it(tmp_path, run_command):
     assert done.status == 0, done.stderr
     assert "40 frames of 30 x 44" in done.stdout
     assert "time is the last axis of (30, 44, 40)" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_pages_whose_samples_are_frames(tmp_path, compression):
+    stack = as_axes(frames(), "yxt")
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        stack,
+        planarconfig="contig",
+        photometric="minisblack",
+        metadata=None,
+        compression=compression,
+    )
+    with open_recording(tmp_path / "a.tif") as recording:
+        assert recording.shape == (40, 30, 44)
+        np.testing.assert_array_equal(np.concatenate(list(recording.stream(0, 40, 9))), frames())
+
+
+def test_compressed_pages_are_turned_when_it_is_said(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", as_axes(frames(), "yxt"), compression="lzw")
+    with open_recording(tmp_path / "a.tif") as recording:
+        assert recording.shape == (30, 44, 40)
+    for axes, across in (("yxt", (0, 1, 2)), ("xyt", (0, 2, 1))):
+        with open_recording(tmp_path / "a.tif", axes=axes) as recording:
+            read = np.concatenate(list(recording.stream(0, 40, 9)))
+        np.testing.assert_array_equal(read, frames().transpose(across))
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 30, 44), (40, 1, 30, 44), (40, 30, 44, 1)])
+def test_an_axis_of_one_is_nothing(tmp_path, shape):
+    np.save(tmp_path / "a.npy", frames().reshape(shape))
+    with open_recording(tmp_path / "a.npy") as recording:
+        np.testing.assert_array_equal(np.concatenate(list(recording.stream(0, 40, 9))), frames())
+
+
+def test_a_mask_beside_the_frames_is_no_recording(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["mov"], file["mask"] = frames(), np.ones((1, 30, 44), bool)
+    with open_recording(tmp_path / "a.h5") as recording:
+        assert recording.shape == (40, 30, 44)
+
+
+def test_frames_one_by_one_say_what_to_do(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number, frame in enumerate(frames()):
+            file[f"frame_{number}"] = frame
+    with pytest.raises(InputError, match=r"write frames into one dataset \(40, 30, 44\)"):
+        open_recording(tmp_path / "a.h5")

@@ -88,7 +88,7 @@ def test_a_missing_dataset_lists_the_nearest_names(tmp_path):
         open_recording(tmp_path / "a.h5", key="moovie")
 
 
-@pytest.mark.parametrize("frames", [movie(1)[0], movie(6)[None], np.zeros(5)])
+@pytest.mark.parametrize("frames", [movie(1)[0], movie(6).reshape(2, 3, 24, 38), np.zeros(5)])
 def test_wrong_rank(tmp_path, frames):
     path = store(tmp_path / "a.h5", frames=frames)
     with pytest.raises(InputError, match=r"mov has shape .*(expected three dimensions|say which axis)"):
