@@ -12,7 +12,7 @@ from calcium_lightning.io.readers.formats import TIFF_ENDINGS, Options
 from calcium_lightning.io.readers.images import ImageFolder
 from calcium_lightning.io.readers.inscopix import add_log
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, copies, natural, series_of, stem
+from calcium_lightning.io.readers.series import Series, copies, natural, series_of, stem, to_join
 from calcium_lightning.io.readers.tiff import open_tiff
 
 _KIND = {**{ending: "TIFF" for ending in TIFF_ENDINGS}, ".jpg": "JPG", ".jpeg": "JPG", ".png": "PNG"}
@@ -64,7 +64,7 @@ def open_pictures(
             if len(stacks) > 1:
                 raise InputError(
                     f"{path}: holds {len(stacks)} recordings ({names_of(stacks)}); give one as input=, or "
-                    f"join them with input=[{stacks[0].files[0]},{stacks[1].files[0]}] join=true"
+                    f"{to_join(stacks)}"
                 )
             left = [file for series in everything if series is not stacks[0] for file in series.files]
             recording = _open_stack(path, stacks[0], options)

@@ -11,7 +11,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.miniscope import add_side_files
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, copies, series_of
+from calcium_lightning.io.readers.series import Series, copies, series_of, to_join
 from calcium_lightning.io.readers.video import VideoRecording
 
 #: how recorders name their videos: plain numbers, or the older software's
@@ -54,9 +54,9 @@ def _original(path: Path, candidates: Sequence[Series]) -> Series:
             if len(chosen) == 1:
                 return chosen[0]
     names = ", ".join(series.files[0].name for series in candidates[:5])
+    alike = [one for one in candidates if one.files[0].suffix == candidates[0].files[0].suffix]
     raise InputError(
-        f"{path}: which video? {names}; give one as input=, or join them with "
-        f"input=[{candidates[0].files[0]},{candidates[1].files[0]}] join=true"
+        f"{path}: which video? {names}; give one as input={f', or {to_join(alike)}' if alike[1:] else ''}"
     )
 
 

@@ -1,7 +1,8 @@
 """Which files of a folder are one recording, and in which order: told from their names.
 
 Recorders number their files (``0.avi 1.avi``, ``msCam1.avi``), or split one recording as it grows (``X.tif``,
-``X-001.tif``, ``X (1).tif``, ``X_2.tif``). Knows names, and bytes only to tell a copy.
+``X-001.tif``, ``X (1).tif``, ``X_2.tif``; HCImage's ``X@0001.tif``, Andor's ``X_X2.tif``). Knows names, and
+bytes only to tell a copy.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from natsort import natsort_keygen
 from calcium_lightning.core.errors import InputError
 
 _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8")
-_SPLIT = re.compile(r"(.+?)(?:[-_ .]+\(?|\(|(?<=\D))(\d{1,6})\)?")
+_SPLIT = re.compile(r"(.+?)(?:[-_ .@]+\(?|\(|_X|(?<=\D))(\d{1,6})\)?")
 _COPY = re.compile(r"(.+?)(?: ?\(\d+\)| ?- ?copy(?: ?\(\d+\))?|[ _]copy(?:[ _]?\d+)?)", re.IGNORECASE)
 _POSITION = re.compile(r"(.*_MMStack_Pos[^_]*?)(?:_(\d+))?")
 natural = natsort_keygen(key=lambda file: stem(file))
 #: a folder of more files than this holds single frames
 CROWD = 2000
+#: numbers from here on may be times of day
+CLOCK = 100_000
 #: bytes that are compared before whole files are
 PROBE = 1 << 16
 
@@ -72,8 +75,14 @@ class Series:
         Raises
         ------
         InputError
-            Naming what is missing.
+            Naming what is missing; or that numbers are times of day, which tell nothing of what is.
         """
+        steps = [second - first for first, second in zip(self.numbers, self.numbers[1:], strict=False)]
+        if steps and min(self.numbers) >= CLOCK and min(steps) > 1:
+            raise InputError(
+                f"{self.files[0].parent}: {self.files[0].name}, {self.files[1].name}, ... are numbered as by "
+                f"a clock; give one as input=, or {to_join([self])}"
+            )
         for first, second, file, following in zip(
             self.numbers, self.numbers[1:], self.files, self.files[1:], strict=False
         ):
@@ -87,6 +96,12 @@ class Series:
                     f"{file.parent}: {head}{missing}{tail} is missing between {file.name} and "
                     f"{following.name}; what is there is read with input=[{parts}] join=true"
                 )
+
+
+def to_join(found: Sequence[Series]) -> str:
+    """How all files of some series are read as one."""
+    files = ",".join(str(file) for series in found for file in series.files)
+    return f"join them with input=[{files}] join=true"
 
 
 def stem(file: Path) -> str:

@@ -164,5 +164,7 @@ def test_a_folder_of_the_older_software(tmp_path):
 def test_several_unnumbered_videos_are_not_guessed(tmp_path):
     write_video(tmp_path / "left.avi", movie(3))
     write_video(tmp_path / "right.avi", movie(3))
-    with pytest.raises(InputError, match=r"which video\? left.avi, right.avi"):
+    write_video(tmp_path / "top.avi", movie(3))
+    advice = r"which video\? left.avi, right.avi.*input=\[\S+/left.avi,\S+/right.avi,\S+/top.avi\] join=true"
+    with pytest.raises(InputError, match=advice):
         open_recording(tmp_path)

@@ -22,6 +22,8 @@ def names(tmp_path, *files):
         [f"{index}.avi" for index in range(12)],
         ["run_MMStack_Pos0.ome.tif", "run_MMStack_Pos0_1.ome.tif", "run_MMStack_Pos0_2.ome.tif"],
         ["file_00001_00001.tif", "file_00001_00002.tif"],
+        ["X.tif", "X@0001.tif", "X@0002.tif"],
+        ["X.tif", "X_X2.tif", "X_X3.tif", "X_X10.tif"],
     ],
     ids=str,
 )
@@ -47,6 +49,22 @@ def test_a_missing_part_is_named(tmp_path):
     with pytest.raises(InputError, match=r"X-002.tif is missing between X-001.tif and X-003.tif.*join=true"):
         series.check_gaps()
     assert series.split
+
+
+def test_times_of_day_are_no_counters(tmp_path):
+    files = [tmp_path / f"2026-01-01-{time}.avi" for time in ("100000", "100500", "101000")]
+    (series,) = series_of(files)
+    with pytest.raises(
+        InputError, match="are numbered as by a clock; give one as input=, or join them"
+    ) as told:
+        series.check_gaps()
+    assert "missing" not in str(told.value)
+    assert all(str(file) in str(told.value) for file in files)
+
+
+def test_a_counter_may_begin_anywhere(tmp_path):
+    (series,) = series_of(tmp_path / f"frames_{number}.avi" for number in (204817, 204818, 204819))
+    series.check_gaps()
 
 
 def test_copies_are_named_so_and_hold_the_same(tmp_path):
