@@ -97,6 +97,8 @@ def open_any(path: Path, hint: str = "") -> h5py.File:
             if "truncated" in str(error):
                 raise InputError(f"{path}: a truncated HDF5 file; copy it again, or make it anew") from error
             if "signature not found" in str(error):
+                if not Path(path).stat().st_size:
+                    raise InputError(f"{path}: the file is empty; copy it again, or make it anew") from error
                 raise InputError(f"{path}: not an HDF5 file{hint}") from error
             if error.errno is None:
                 raise InputError(

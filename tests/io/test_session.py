@@ -290,7 +290,7 @@ def test_what_is_no_session_at_all_is_refused(tmp_path):
     for name, line in (
         ("short.h5", "truncated"),
         ("text.h5", "not an HDF5 file"),
-        ("empty.h5", "not an HDF5 file"),
+        ("empty.h5", "the file is empty; copy it again"),
         ("nowhere.h5", "no such file"),
         (".", "is a folder"),
     ):
