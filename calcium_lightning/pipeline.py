@@ -259,8 +259,8 @@ def extract_streamed(
             package_version=package_stamp(),
             field=None if session.field.all() else session.field,
         )
-        notes = *_notes(prepared, cells, localize), *_diameter_notes(guess, diameter, cells)
-        cells = replace(cells, notes=notes)
+        told = *_notes(prepared, cells, localize), *_diameter_notes(guess, diameter, cells)
+        cells = replace(cells, notes=(*original.notes, *told))
     yield Extraction(
         with_gaps(cells, kept, timestamps, bridge_bad_frames, repeated_frames(session)), prepared
     )

@@ -212,6 +212,16 @@ def test_an_array_gives_the_cells_that_the_command_gives(run_command, session, t
         the_same(calcium_lightning.extract(other, fps=20, device="cpu"), cells)
 
 
+def test_what_a_reader_has_to_say_is_kept_with_the_cells(session, tmp_path):
+    """Nobody has ingested it, and seen that."""
+    frames = session.frames(0, 60)
+    tifffile.imwrite(tmp_path / "white.tif", 255 - frames, photometric="miniswhite")
+    with pytest.warns(UserWarning, match="stored with 0 as white"):
+        cells = calcium_lightning.extract(tmp_path / "white.tif", fps=20, device="cpu")
+    assert cells.notes[0] == "stored with 0 as white: turned round, so that bright is bright"
+    assert cells.notes[1:] == calcium_lightning.extract(frames, fps=20, device="cpu").notes
+
+
 def test_a_model_localises_in_pixels_of_the_frames(session):
     model = calcium_lightning.load_model(device="cpu")
     found = model.localize(session, cell_diameter=10.0)

@@ -148,6 +148,11 @@ class ArraySession(BaseSession):
         return self._about
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of a foreign recording: what was chosen, left out, mended."""
+        return self._array.recording.notes if isinstance(self._array, RecordingArray) else ()
+
+    @property
     def truth(self) -> Truth | None:
         """The truth, where there is any."""
         return self._truth

@@ -133,6 +133,11 @@ class BaseSession(abc.ABC):
         return {}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What its reader has to say, where no one has heard it yet."""
+        return ()
+
+    @property
     def behavior(self) -> tuple[Behavior, ...]:
         """Times of behaviour in the clock of the time stamps; none where it isn't known."""
         return ()
@@ -213,6 +218,11 @@ class DerivedSession(BaseSession):
     def about(self) -> dict[str, str]:
         """The original's."""
         return self.original.about
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The original's."""
+        return self.original.notes
 
     @property
     def behavior(self) -> tuple[Behavior, ...]:

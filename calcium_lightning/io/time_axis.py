@@ -19,6 +19,8 @@ WINDOW = 96
 SHARE, OTHER = 0.05, 0.03
 #: by so much (Pearson's r) neighbours in a picture are more alike along one axis than the other, at most
 UNEVEN = 0.1
+#: how alike they are, at least, where there is hardly a picture
+SMOOTH = 0.8
 #: shorter than this along one axis nothing is told
 LEAST = 8
 
@@ -59,16 +61,15 @@ def time_axis(block: np.ndarray) -> Literal["first", "last"] | None:
         return None
     pictures = [values.mean(axis) for axis in range(3)]  # with time first, the first is one
     shares = [float(p.var()) / whole - 1 / size for p, size in zip(pictures, block.shape, strict=True)]
-    even = [_is_even(picture) for picture in pictures]
-    found = [axis for axis in range(3) if even[axis] and shares[axis] >= OTHER]
-    if found not in ([0], [2]) or shares[found[0]] < SHARE:
+    alike = [(_alike(picture), _alike(picture.T)) for picture in pictures]
+    even = [axis for axis in range(3) if abs(alike[axis][0] - alike[axis][1]) <= UNEVEN]
+    found = [axis for axis in even if shares[axis] >= OTHER]
+    certain = [axis for axis in found if shares[axis] >= SHARE]
+    if not found:  # ΔF/F
+        found = certain = [axis for axis in even if min(alike[axis]) >= SMOOTH]
+    if found not in ([0], [2]) or not certain:
         return None
     return "first" if found == [0] else "last"
-
-
-def _is_even(picture: np.ndarray) -> bool:
-    """Whether neighbours are as alike along one axis as along the other."""
-    return abs(_alike(picture) - _alike(picture.T)) <= UNEVEN
 
 
 def _alike(picture: np.ndarray) -> float:

@@ -244,6 +244,8 @@ def test_recordings_of_other_formats_are_read_as_they_are(tmp_path):
         session = as_session(recording, fps=15)
         assert (session.fps, str(session.path), session.kind) == (15.0, str(tmp_path / "a.tif"), "raw")
         np.testing.assert_array_equal(session.frames(11, 40), FRAMES[11:40])
+        recording.note("told while it was read")
+        assert session.notes == Beginning(session, 9).notes == ("told while it was read",)
         with pytest.raises(InputError, match=r"a\.tif: the recording doesn't tell its frame rate; add fps="):
             as_session(recording)
         recording.short(60, 50)
