@@ -21,6 +21,7 @@ from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_
 from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import open_recording
+from calcium_lightning.io.readers.hdf5 import axes_of_names
 from calcium_lightning.io.readers.session import SessionRecording
 from calcium_lightning.io.time_axis import middle, time_axis
 
@@ -34,8 +35,9 @@ class ArraySession(BaseSession):
     Parameters
     ----------
     frames : array-like (T, H, W)
-        NumPy, torch (any device), h5py, zarr, dask, or anything else with a shape that can be sliced. uint8,
-        uint16 and float32 stay what they are; any other real numbers become float32, bool becomes uint8.
+        NumPy, torch (any device), h5py, zarr, dask, or anything else with a shape that can be sliced; of
+        xarray's the names tell the order (frame, height, width). uint8, uint16 and float32 stay what they are; any
+        other real numbers become float32, bool becomes uint8.
     fps : float
         Frame rate, Hz.
     pixel_size_um : float, optional
@@ -89,7 +91,7 @@ class ArraySession(BaseSession):
         name: str = "array",
     ) -> None:
         self.path = Path(name)
-        self._array = frames if hasattr(frames, "shape") else np.asarray(frames)
+        self._array = _by_name(frames) if hasattr(frames, "shape") else np.asarray(frames)
         shape = tuple(int(length) for length in self._array.shape)
         if len(shape) != 3:
             raise InputError(f"{name}: frames are (T, H, W), three dimensions; this array is {shape}")
@@ -285,6 +287,15 @@ def _of_recording(recording: Recording, fps: float | None, pixel_size_um: float 
         about=recording.about,
         name=str(recording.path),
     )
+
+
+def _by_name(frames: Any) -> Any:
+    """An array of xarray's, in the order (T, H, W) if its dimensions say which is which."""
+    names = getattr(frames, "dims", None)
+    if not isinstance(names, tuple) or len(names) != 3 or not hasattr(frames, "transpose"):
+        return frames
+    axes = axes_of_names(names)
+    return frames if axes is None else frames.transpose(*(names[axes.index(axis)] for axis in "tyx"))
 
 
 def _in_memory(part: Any) -> np.ndarray:

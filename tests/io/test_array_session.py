@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -190,6 +191,21 @@ def test_what_is_not_finite_is_named(value):
     assert session.frames(0, 31).dtype == np.float32
     with pytest.raises(InputError, match="array: frame 31 holds NaN or infinite values"):
         session.frames(20, 40)
+
+
+@pytest.mark.parametrize(
+    "dims", [("frame", "height", "width"), ("height", "width", "frame"), ("x", "y", "t")]
+)
+def test_named_dimensions_tell_which_is_which(dims):
+    """Minian's arrays, whichever way they lie."""
+    order = {"frame": 0, "t": 0, "height": 1, "y": 1, "width": 2, "x": 2}
+    array = xr.DataArray(FRAMES.transpose([order[name] for name in dims]), dims=dims)
+    np.testing.assert_array_equal(as_session(array, fps=20).frames(), FRAMES)
+
+
+def test_unknown_names_leave_an_array_as_it_is():
+    array = xr.DataArray(FRAMES, dims=("first", "second", "third"))
+    np.testing.assert_array_equal(as_session(array, fps=20).frames(), FRAMES)
 
 
 def test_sessions_and_paths_pass_through(tmp_path):
