@@ -36,8 +36,8 @@ class ArraySession(BaseSession):
     ----------
     frames : array-like (T, H, W)
         NumPy, torch (any device), h5py, zarr, dask, or anything else with a shape that can be sliced; of
-        xarray's the names tell the order (frame, height, width). uint8, uint16 and float32 stay what they are; any
-        other real numbers become float32, bool becomes uint8.
+        xarray's the names tell the order (frame, height, width). uint8, uint16 and float32 stay what they
+        are; any other real numbers become float32, bool becomes uint8.
     fps : float
         Frame rate, Hz.
     pixel_size_um : float, optional
