@@ -87,7 +87,9 @@ class IngestConfig:
         None, "dataset of an HDF5 or NWB file, variable of a .mat; default: the only one that fits"
     )
     axes: str | None = option(
-        None, "order of an array's axes, such as tyx or tcyx (c channels, z planes), where no file says"
+        None,
+        "order of an array's axes, such as tyx, yxt or tcyx (c channels, z planes), where no file says "
+        "(default: tyx or yxt by the look of the frames)",
     )
     channel: int | None = option(None, "which of several channels, from 0")
     interleaved: int = option(
