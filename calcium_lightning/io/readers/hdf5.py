@@ -55,6 +55,13 @@ def open_hdf5(path: Path, options: Options) -> Recording:
         from calcium_lightning.io.readers.doric import DoricRecording
 
         return DoricRecording(path, options)
+    if key is None and options.axes is None:
+        from calcium_lightning.io.readers.hdf5_frames import FramesApart, frames_apart
+
+        with open_any(path) as file:
+            names = frames_apart(file)
+        if names:
+            return FramesApart(path, options, names)
     return Hdf5Recording(path, options)
 
 
