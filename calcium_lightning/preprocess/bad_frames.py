@@ -112,8 +112,9 @@ def find_bad_frames(survey: Survey, raw: bool, known: np.ndarray | None = None) 
     usual: dict[str, float] = {}
     contrast, brightness, likeness = survey.contrast, survey.brightness, survey.likeness
     gone = np.zeros(count, bool)
-    if raw and contrast.max() > 0:
-        lively = contrast > LITTLE_CONTRAST * np.quantile(contrast, 0.9)
+    finite = np.isfinite(contrast) & np.isfinite(likeness)  # damaged floats may be anything
+    if raw and finite.any() and contrast[finite].max() > 0:
+        lively = finite & (contrast > LITTLE_CONTRAST * np.quantile(contrast[finite], 0.9))
         typical = float(np.median(contrast[lively]))
         light = float(np.median(brightness[lively]))
         floor = float(survey.lowest.min())

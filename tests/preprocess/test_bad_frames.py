@@ -258,3 +258,13 @@ def test_empty_borders_that_registration_leaves_are_not_torn(still):
         frame[: max(down, 0)] = frame[len(frame) + min(down, 0) :] = 0
         frame[:, : max(right, 0)] = frame[:, frame.shape[1] + min(right, 0) :] = 0
     assert not bad_of(made).bad.any()
+
+
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_numbers_that_no_camera_gives_are_no_crash(count: int) -> None:
+    """Damaged floats: sums of their squares are infinite, and so is what is usual."""
+    frames = artefacts.make(3, count=12).frames
+    frames[:count, 5, 7] = 1e35
+    found = find_bad_frames(artefacts.look(frames), raw=True)
+    assert found.bad.shape == (12,)
+    assert not found.bad[count:].any()
