@@ -18,7 +18,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.readers.matlab import load_variable, variables
 from calcium_lightning.io.sparse import checked
-from calcium_lightning.io.stored import open_results, whole
+from calcium_lightning.io.stored import LARGE, open_results, whole
 
 #: structures within structures deeper than this are nothing that holds cells
 DEEPEST = 4
@@ -84,6 +84,8 @@ def _of(node: h5py.Dataset | h5py.Group | None, depth: int = 0) -> Any:
             return MatlabObject(bytes(node.attrs.get("MATLAB_class", b"")).decode("latin-1"))
         if node.dtype.kind not in "fiub" or "MATLAB_empty" in node.attrs:
             return np.zeros((0, 0))
+        if node.is_virtual and node.nbytes > LARGE:  # MATLAB makes none
+            raise ValueError(f"{node.name} promises {node.shape}, and holds nothing of its own")
         return np.asarray(whole(node)).T
     if "MATLAB_sparse" in node.attrs:
         rows = int(hdf5.number(node.attrs["MATLAB_sparse"]))

@@ -464,3 +464,14 @@ def test_indices_beyond_a_sparse_matrix_are_refused_as_scipy_writes_where_they_p
             file[f"estimates/A/{name}"][at] = value
         with pytest.raises(InputError, match=r"b\.hdf5: a sparse matrix of parts that don't fit"):
             read_cells(tmp_path / "b.hdf5")
+
+
+def test_what_promises_more_than_any_memory_is_one_line(tmp_path: Path) -> None:
+    """A virtual dataset takes no space in its file."""
+    with h5py.File(tmp_path / "cells.mat", "w") as file:
+        file["part"] = np.zeros((4, 60, 23))
+        layout = h5py.VirtualLayout((1_000_000, 60, 23), "f8")
+        layout[:4] = h5py.VirtualSource(file["part"])
+        file.create_virtual_dataset("footprints", layout)
+    with pytest.raises(InputError, match=r"footprints promises \(1000000, 60, 23\)"):
+        read_cells(tmp_path / "cells.mat")
