@@ -52,6 +52,45 @@ def guess_axes(shape: Sequence[int], dtype: np.dtype) -> str | None:
     return None
 
 
+def axes_by_look(array: Any, usual: str, reverse: bool = False) -> tuple[str, str]:
+    """Which end of three axes that nobody named is time.
+
+    Parameters
+    ----------
+    array : array-like
+        Three dimensions.
+    usual : str
+        Its axes, if its frames don't look otherwise: t, and y and x in their order.
+    reverse : bool
+        Whether a person counts the axes of this kind of file the other way round.
+
+    Returns
+    -------
+    axes, said : str
+        What is to be said is empty where nothing is unusual.
+    """
+    other = usual[1:] + usual[0] if usual[0] == "t" else usual[-1] + usual[:-1]
+    try:
+        seen = time_axis(np.asarray(array[middle(array.shape)]))
+    except (OSError, RuntimeError, ValueError):
+        return usual, ""  # what can't be read is told when it is read
+    told, instead = (axes[::-1] if reverse else axes for axes in (usual, other))
+    shape = tuple(int(size) for size in (array.shape[::-1] if reverse else array.shape))
+    if seen == ("first" if other[0] == "t" else "last"):
+        end = "first" if instead[0] == "t" else "last"
+        return other, (
+            f"time is the {end} axis of {shape} by the look of its frames: read as axes={instead} "
+            f"(axes={told} for the other way)"
+        )
+    lengths = dict(zip(other, array.shape, strict=True))
+    uncertain = seen is None and min(shape) >= LEAST
+    if uncertain and lengths["t"] > max(lengths["y"], lengths["x"]):
+        return usual, (
+            f"read as axes={told}, as usual; if the longest axis of {shape} is time, axes={instead}"
+        )
+    return usual, ""
+
+
 class ArrayRecording(Recording):
     """An array of frames; a reader gives it to :meth:`use`."""
 
@@ -96,38 +135,11 @@ class ArrayRecording(Recording):
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
 
     def by_look(self, array: Any, usual: str, reverse: bool = False) -> str:
-        """Which end of three axes that nobody named is time; what isn't usual is noted.
-
-        Parameters
-        ----------
-        array : array-like
-            Three dimensions.
-        usual : str
-            Its axes, if its frames don't look otherwise: t, and y and x in their order.
-        reverse : bool
-            Whether a person counts the axes of this kind of file the other way round.
-        """
-        other = usual[1:] + usual[0] if usual[0] == "t" else usual[-1] + usual[:-1]
-        try:
-            seen = time_axis(np.asarray(array[middle(array.shape)]))
-        except (OSError, RuntimeError, ValueError):
-            return usual  # what can't be read is told when it is read
-        told, instead = (axes[::-1] if reverse else axes for axes in (usual, other))
-        shape = tuple(int(size) for size in (array.shape[::-1] if reverse else array.shape))
-        if seen == ("first" if other[0] == "t" else "last"):
-            end = "first" if instead[0] == "t" else "last"
-            self.note(
-                f"time is the {end} axis of {shape} by the look of its frames: read as axes={instead} "
-                f"(axes={told} for the other way)"
-            )
-            return other
-        lengths = dict(zip(other, array.shape, strict=True))
-        judged = seen is not None or min(shape) < LEAST
-        if not judged and lengths["t"] > max(lengths["y"], lengths["x"]):
-            self.note(
-                f"read as axes={told}, as usual; if the longest axis of {shape} is time, axes={instead}"
-            )
-        return usual
+        """:func:`axes_by_look`, with what is to be said of it noted."""
+        axes, said = axes_by_look(array, usual, reverse)
+        if said:
+            self.note(said)
+        return axes
 
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop), aligned to the array's own chunks where those are deep in time."""

@@ -26,11 +26,11 @@ def frames_apart(file: h5py.File) -> list[str]:
     if any(node.ndim >= 3 and 1 not in node.shape for _, node in every):
         return []
     pictures = [(name, node) for name, node in every if _size(node) is not None]
-    kinds = Counter((_size(node), node.dtype, re.sub(r"\d+", "#", name)) for name, node in pictures)
-    most = max(kinds, key=lambda kind: kinds[kind], default=None)
-    if most is None or kinds[most] < LEAST:
+    kinds = [(_size(node), node.dtype, _pattern(name)) for name, node in pictures]
+    most, count = next(iter(Counter(kinds).most_common(1)), (None, 0))
+    if count < LEAST:
         return []
-    return [name for name, node in pictures if (_size(node), node.dtype, re.sub(r"\d+", "#", name)) == most]
+    return [name for (name, _), kind in zip(pictures, kinds, strict=True) if kind == most]
 
 
 class FramesApart(Hdf5Recording):
@@ -48,14 +48,14 @@ class FramesApart(Hdf5Recording):
     Raises
     ------
     InputError
-        If names differ in more numbers, or some are missing.
+        If names differ in more numbers, or some of a channel's frames are missing.
     """
 
     def __init__(self, path: Path, options: Options, names: list[str]) -> None:
         self.path = path
         self._file = open_any(path)
         try:
-            self.key = re.sub(r"\d+", "#", names[0])
+            self.key = _pattern(names[0])
             ordered = self._ordered(names, options)
             self._dataset = self._file[ordered[0]]
             self.use(path, _Frames(self._file, ordered), "tyx", None, self.key)
@@ -100,6 +100,11 @@ class _Frames:
         time, rows, columns = where
         frames = [np.asarray(self._file[name][...]).reshape(self._size) for name in self._names[time]]
         return np.stack(frames)[:, rows, columns]
+
+
+def _pattern(name: str) -> str:
+    """What names that differ in their numbers have in common."""
+    return re.sub(r"\d+", "#", name)
 
 
 def _size(node: h5py.Dataset) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.array import ArrayRecording
+from calcium_lightning.io.readers.array import ArrayRecording, axes_by_look
 from calcium_lightning.io.readers.base import Break, FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
@@ -151,13 +151,16 @@ class TiffRecording(Recording):
         plain = self._layout.offset is not None and self._samples == 1 and not self._add and not self.breaks
         if not plain or not np.array_equal(self._layout.frames, np.arange(self.n_frames)):
             return "tyx"
-        look = TurnedTiff()
-        axes = look.by_look(self._mapped(), "tyx")
-        self.notes = (*self.notes, *look.notes)
+        axes, said = axes_by_look(self._mapped(), "tyx")
+        if said:
+            self.note(said)
         return axes
 
     def turned(self, axes: str) -> TurnedTiff:
-        """The frames of an array with these axes: a page is a row of all frames, or has pixels' courses."""
+        """The frames of an array with these axes: a page is a row of all frames, or has pixels' courses.
+
+        Compressed pages are held in memory, all of them: each has a part of every frame.
+        """
         if self._samples > COLOURS and self.n_frames == 1:
             array = self._layout.first.asarray()
         elif self._layout.offset is not None and self._samples == 1 and not self._add:
