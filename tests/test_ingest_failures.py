@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -41,6 +42,11 @@ def test_refusals(run_command, tmp_path):
     unknown.write_bytes(unknown.read_bytes().replace(b"FFV1", b"QZX9"))
     (tmp_path / "notes.txt").write_text("not a recording")
     (tmp_path / "text.avi").write_text("not a recording")
+    (tmp_path / "vendor").mkdir()
+    for name in ("a.nd2", "vendor/a.czi", "a.isxc", "a.tif.gz", "a.pkl", "a.h264"):
+        (tmp_path / name).write_bytes(bytes(range(100)))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("frame.tif", bytes(100))
     infinite = movie(9, dtype="float32")
     infinite[4, 3, 2] = np.inf
     data = tmp_path / "data"
@@ -64,6 +70,13 @@ def test_refusals(run_command, tmp_path):
         (["input=unknown.avi"], ["codec is unknown"]),
         (["input=notes.txt"], ["not a recording of a known format"]),
         (["input=text.avi"], ["not a video"]),
+        (["input=a.nd2"], ["a.nd2: a microscope's own format", "Bio-Formats"]),
+        (["input=vendor"], ["a.czi: a microscope's own format", "Bio-Formats"]),
+        (["input=a.isxc"], ["decompress it to .isxd"]),
+        (["input=a.tif.gz"], ["an archive; unpack it"]),
+        (["input=a.zip"], ["not a zarr store", "if pictures or a video are in it, unpack it"]),
+        (["input=a.pkl"], ["may hold code", "numpy.save"]),
+        (["input=a.h264"], ["a stream without times", "ffmpeg -framerate 20"]),
         (["input=data/good.hdf5", "key=mow"], ["no dataset mow; nearest: mov"]),
         (["input=data/infinite.hdf5"], ["frame 4 holds infinite"]),
         (["input=data/flat.hdf5"], ["no dataset of three dimensions"]),

@@ -20,6 +20,7 @@ from calcium_lightning.io.readers.folder_pictures import (
     refuse_options,
 )
 from calcium_lightning.io.readers.folder_videos import choose_videos, open_videos
+from calcium_lightning.io.readers.foreign import advice_for
 from calcium_lightning.io.readers.formats import (
     FORMATS,
     PICTURE_ENDINGS,
@@ -174,6 +175,9 @@ def _open_below(path: Path, options: Options, depth: int) -> Recording:
             f"{path}: holds no frames (but folders: {names}); give one of them, as in input={inner[0]}, or "
             f"several, as in input=[{inner[0]},{inner[-1]}]"
         )
+    for file in sorted((item for item in path.iterdir() if item.is_file()), key=natural):
+        if advice := advice_for(file):
+            raise InputError(f"{file}: {advice}")
     what = "is empty" if not any(path.iterdir()) else "holds no frames"
     hint = f" (but folders: {', '.join(folder.name for folder in folders[:5])})" if folders else ""
     raise InputError(f"{path}: the folder {what}{hint}; expected JPG, PNG or TIFF frames, or numbered videos")

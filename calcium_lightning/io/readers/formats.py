@@ -13,6 +13,7 @@ from pathlib import Path
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import check_no_pipe, reading
 from calcium_lightning.io.readers.base import Recording, check_facts
+from calcium_lightning.io.readers.foreign import advice_for
 from calcium_lightning.io.readers.own import own_recording
 from calcium_lightning.io.readers.packets import PacketsInOrder
 from calcium_lightning.io.readers.series import others_of
@@ -99,7 +100,24 @@ class Format:
         return recording
 
 
-VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg")
+VIDEO_ENDINGS = (
+    *(
+        ".avi",
+        ".mp4",
+        ".mkv",
+        ".mov",
+        ".m4v",
+        ".wmv",
+        ".asf",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+    ),
+    *(".ogv", ".flv", ".3gp", ".mj2", ".y4m", ".nut"),
+)
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", *TIFF_ENDINGS)
 _ARRAY = ("key", "axes", "channel", "plane")
@@ -218,4 +236,6 @@ def format_of(path: Path) -> Format:
         return by_name
     if path.suffix.lower() in PICTURE_ENDINGS:
         raise InputError(f"{path}: a single picture; give the folder that holds all frames")
+    if advice := advice_for(path):
+        raise InputError(f"{path}: {advice}")
     raise InputError(f"{path}: not a recording of a known format; expected {KNOWN}")

@@ -60,7 +60,8 @@ class ZarrRecording(ArrayRecording):
                 }
         except (BaseZarrError, OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"{path}: not a zarr store that can be read ({reason})") from error
+            hint = "; if pictures or a video are in it, unpack it" if path.suffix.lower() == ".zip" else ""
+            raise InputError(f"{path}: not a zarr store that can be read ({reason}){hint}") from error
         ome = _multiscales(dict(root.attrs))
         name = self._choose(arrays, options.key, ome)
         array = arrays[name]

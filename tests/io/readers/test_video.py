@@ -57,6 +57,8 @@ EXACT = [
     ("a.mkv", "ffv1", "gray", "uint8"),
     ("a.avi", "ffv1", "gray16le", "uint16"),
     ("a.avi", "rawvideo", "gray", "uint8"),
+    ("a.nut", "ffv1", "gray", "uint8"),
+    ("a.y4m", "wrapped_avframe", "gray", "uint8"),
 ]
 
 
@@ -89,6 +91,9 @@ def test_colour_is_luminance(tmp_path):
         ("a.avi", "mjpeg", "yuvj420p", {"qmin": "1", "qmax": "1"}),
         ("a.mp4", "libx264", "yuv420p", {"crf": "0"}),
         ("a.mkv", "libx264", "yuv420p", {"crf": "0", "bf": "2"}),
+        ("a.mts", "libx264", "yuv420p", {"crf": "0", "bf": "2"}),
+        ("a.ts", "mpeg2video", "yuv420p", {"qmin": "1", "qmax": "1"}),
+        ("a.flv", "flv", "yuv420p", {"qmin": "1", "qmax": "1"}),
     ],
 )
 def test_lossy_codecs_keep_the_grey_values(tmp_path, name, codec, pixels, options):
