@@ -16,6 +16,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import check_regular
+from calcium_lightning.io.readers.packets import PacketOrder
 from calcium_lightning.io.readers.series import natural
 
 #: seconds between two looks at files that have nothing new
@@ -30,7 +31,7 @@ def arriving(
     key: str = "frames",
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[np.ndarray]:
-    """Yield frames (H, W) in order as they come, those that are there first.
+    """Yield frames (H, W) as they come, without a Miniscope V4's stripes; those that are there first.
 
     Parameters
     ----------
@@ -55,10 +56,17 @@ def arriving(
     check_regular(path)
     growing = _Folder(path) if path.is_dir() else _Dataset(path, key)
     count, waited = 0, 0.0
+    packets: PacketOrder | None = None
+
+    def in_order(frame: np.ndarray) -> np.ndarray:
+        nonlocal packets
+        packets = packets or PacketOrder((frame.shape[0], frame.shape[1]))
+        return packets.restore(frame[None])[0][0] if frame.dtype == np.uint8 else frame
+
     while waited < patience_s:
         before = count
         for frame in growing.new(waited > 0):
-            yield frame
+            yield in_order(frame)
             count += 1
         if count > before:
             waited = 0.0
@@ -66,7 +74,7 @@ def arriving(
             sleep(POLL_S)
             waited += POLL_S
     for frame in growing.rest():
-        yield frame
+        yield in_order(frame)
         count += 1
     if not count:
         raise InputError(f"{path}: no frame has come in {patience_s:g} s; patience_s= waits longer")

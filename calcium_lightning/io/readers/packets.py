@@ -121,6 +121,28 @@ class Sensor:
         return self._kept(place)[tuple(nearest)]
 
 
+class PacketOrder:
+    """Puts packets of a V4's frames in order; where on the sensor they lie is learnt from the first stripes.
+
+    Parameters
+    ----------
+    size : (int, int)
+        (H, W) of the frames; of sizes that a V4 hasn't, frames stay as they are.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._sensors = Sensor.all_of(size)
+
+    def restore(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames uint8 (n, H, W) without stripes, and which had some, bool (n,)."""
+        for sensor in self._sensors:
+            order = sensor.order_of(frames)
+            if order.any():
+                self._sensors = [sensor]
+                return sensor.in_order(frames, order), order > 0
+        return frames, np.zeros(len(frames), bool)
+
+
 class PacketsInOrder(Recording):
     """A recording of a Miniscope V4, without stripes.
 
@@ -135,7 +157,7 @@ class PacketsInOrder(Recording):
 
     def __init__(self, whole: Recording) -> None:
         self._whole = whole
-        self._sensors = Sensor.all_of(whole.shape[1:])
+        self._packets = PacketOrder(whole.shape[1:])
         self._striped = np.zeros(whole.n_frames, bool)
         self._said = ""
         for name in Recording.__annotations__:
@@ -158,17 +180,12 @@ class PacketsInOrder(Recording):
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Frames [start, stop), without stripes."""
         for block in self._whole.blocks(start, stop, size):
-            for sensor in self._sensors:
-                order = sensor.order_of(block)
-                if order.any():
-                    self._sensors = [sensor]  # where the frames lie is known
-                    break
-            self._striped[start : start + len(block)] = order > 0
+            restored, striped = self._packets.restore(block)
+            self._striped[start : start + len(block)] = striped
             start += len(block)
-            if order.any():
+            if striped.any():
                 self._say()
-                block = sensor.in_order(block, order)
-            yield block
+            yield restored
 
     def _say(self) -> None:
         """Say in how many frames there were stripes so far, once however often they are read."""

@@ -13,6 +13,7 @@ from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.readers.packets import PACKET, SIDE, WHOLE, PacketsInOrder, Sensor
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
+from calcium_lightning.online.arriving import arriving
 
 SENSOR = Sensor((SIDE, SIDE), (0, 0))
 
@@ -104,6 +105,15 @@ def test_the_command_says_so_and_no_frame_is_lost(run_command, tmp_path: Path) -
     held = Session(tmp_path / "a.h5").frames(0, 6)
     assert (held != frames).reshape(6, -1).sum(1).max() <= PACKET
     assert not Session(tmp_path / "a.h5").bad_frames.any()
+
+
+def test_frames_are_put_in_order_as_they_arrive(tmp_path: Path) -> None:
+    frames = picture(6)
+    (tmp_path / "scope").mkdir()
+    write_video(tmp_path / "scope/0.avi", striped(frames, 1, 1, first=2))
+    read = np.stack(list(arriving(tmp_path / "scope", patience_s=0.02)))
+    np.testing.assert_array_equal(read[:2], frames[:2])
+    assert (read != frames).reshape(6, -1).sum(1).max() <= PACKET
 
 
 def test_other_recordings_and_sessions_are_not_looked_at(tmp_path: Path) -> None:
