@@ -56,17 +56,11 @@ def arriving(
     check_regular(path)
     growing = _Folder(path) if path.is_dir() else _Dataset(path, key)
     count, waited = 0, 0.0
-    packets: PacketOrder | None = None
-
-    def in_order(frame: np.ndarray) -> np.ndarray:
-        nonlocal packets
-        packets = packets or PacketOrder((frame.shape[0], frame.shape[1]))
-        return packets.restore(frame[None])[0][0] if frame.dtype == np.uint8 else frame
-
+    packets = PacketOrder()
     while waited < patience_s:
         before = count
         for frame in growing.new(waited > 0):
-            yield in_order(frame)
+            yield packets.restore(frame[None])[0][0]
             count += 1
         if count > before:
             waited = 0.0
@@ -74,7 +68,7 @@ def arriving(
             sleep(POLL_S)
             waited += POLL_S
     for frame in growing.rest():
-        yield in_order(frame)
+        yield packets.restore(frame[None])[0][0]
         count += 1
     if not count:
         raise InputError(f"{path}: no frame has come in {patience_s:g} s; patience_s= waits longer")

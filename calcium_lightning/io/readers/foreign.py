@@ -18,25 +18,11 @@ _CODE = (
 )
 #: endings in lower case, and what such a file is and what to do
 _ADVICE = {
-    (
-        ".nd2",
-        ".czi",
-        ".lif",
-        ".oir",
-        ".oib",
-        ".oif",
-        ".vsi",
-        ".cxd",
-        ".sld",
-        ".spe",
-        ".sif",
-        ".zvi",
-        ".fits",
-    ): (_MICROSCOPE),
-    (".isxc",): "a movie that Inscopix compressed; decompress it to .isxd in Inscopix Data Processing",
-    (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"): _UNPACK,
-    (".pkl", ".pickle", ".pt", ".pth", ".joblib"): _CODE,
-    (".h264", ".264", ".h265", ".hevc", ".mjpeg", ".mjpg"): (
+    ".nd2 .czi .lif .oir .oib .oif .vsi .cxd .sld .spe .sif .zvi .fits": _MICROSCOPE,
+    ".isxc": "a movie that Inscopix compressed; decompress it to .isxd in Inscopix Data Processing",
+    ".gz .bz2 .xz .zst .7z .rar .tar .tgz": _UNPACK,
+    ".pkl .pickle .pt .pth .joblib": _CODE,
+    ".h264 .264 .h265 .hevc .mjpeg .mjpg": (
         "a stream without times; convert it, with its frame rate, as in: "
         "ffmpeg -framerate 20 -i IN -c:v ffv1 OUT.avi"
     ),
@@ -46,4 +32,6 @@ _ADVICE = {
 def advice_for(path: Path) -> str | None:
     """What a file of a foreign format is and how it comes in; None for an ending that says nothing."""
     name = path.name.lower()
-    return next((advice for endings, advice in _ADVICE.items() if name.endswith(endings)), None)
+    return next(
+        (advice for endings, advice in _ADVICE.items() if name.endswith(tuple(endings.split()))), None
+    )

@@ -100,24 +100,8 @@ class Format:
         return recording
 
 
-VIDEO_ENDINGS = (
-    *(
-        ".avi",
-        ".mp4",
-        ".mkv",
-        ".mov",
-        ".m4v",
-        ".wmv",
-        ".asf",
-        ".webm",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-    ),
-    *(".ogv", ".flv", ".3gp", ".mj2", ".y4m", ".nut"),
-)
+_RARE_VIDEOS = (".ts", ".mts", ".m2ts", ".ogv", ".flv", ".3gp", ".mj2", ".y4m", ".nut", ".asf")
+VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg", *_RARE_VIDEOS)
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", *TIFF_ENDINGS)
 _ARRAY = ("key", "axes", "channel", "plane")

@@ -122,20 +122,18 @@ class Sensor:
 
 
 class PacketOrder:
-    """Puts packets of a V4's frames in order; where on the sensor they lie is learnt from the first stripes.
+    """Puts packets of a V4's frames in order; where on the sensor they lie, the first stripes tell."""
 
-    Parameters
-    ----------
-    size : (int, int)
-        (H, W) of the frames; of sizes that a V4 hasn't, frames stay as they are.
-    """
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._sensors = Sensor.all_of(size)
+    def __init__(self) -> None:
+        self._size: tuple[int, ...] = ()
+        self._sensors: list[Sensor] = []
 
     def restore(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frames uint8 (n, H, W) without stripes, and which had some, bool (n,)."""
-        for sensor in self._sensors:
+        """Frames (n, H, W) without stripes, and which had some, bool (n,); no V4's stay as they are."""
+        if frames.shape[1:] != self._size:
+            self._size = frames.shape[1:]
+            self._sensors = Sensor.all_of((frames.shape[1], frames.shape[2]))
+        for sensor in self._sensors if frames.dtype == np.uint8 else ():
             order = sensor.order_of(frames)
             if order.any():
                 self._sensors = [sensor]
@@ -157,7 +155,7 @@ class PacketsInOrder(Recording):
 
     def __init__(self, whole: Recording) -> None:
         self._whole = whole
-        self._packets = PacketOrder(whole.shape[1:])
+        self._packets = PacketOrder()
         self._striped = np.zeros(whole.n_frames, bool)
         self._said = ""
         for name in Recording.__annotations__:

@@ -10,7 +10,7 @@ from helpers.recordings import write_video
 
 from calcium_lightning.io.array_session import as_session
 from calcium_lightning.io.readers.formats import open_recording
-from calcium_lightning.io.readers.packets import PACKET, SIDE, WHOLE, PacketsInOrder, Sensor
+from calcium_lightning.io.readers.packets import PACKET, SIDE, WHOLE, PacketOrder, PacketsInOrder, Sensor
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.online.arriving import arriving
@@ -114,6 +114,16 @@ def test_frames_are_put_in_order_as_they_arrive(tmp_path: Path) -> None:
     read = np.stack(list(arriving(tmp_path / "scope", patience_s=0.02)))
     np.testing.assert_array_equal(read[:2], frames[:2])
     assert (read != frames).reshape(6, -1).sum(1).max() <= PACKET
+
+
+def test_frames_of_another_size_are_left_as_they_are() -> None:
+    packets = PacketOrder()
+    frames = striped(picture(3), 1, 1, first=0)
+    assert packets.restore(frames)[1].all()
+    for other in (frames[:, :100, :100], np.zeros((2, 700, 700), np.uint8), frames.astype(np.uint16)):
+        restored, had = packets.restore(other)
+        assert restored is other
+        assert not had.any()
 
 
 def test_other_recordings_and_sessions_are_not_looked_at(tmp_path: Path) -> None:
