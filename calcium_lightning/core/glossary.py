@@ -82,6 +82,11 @@ QUALITIES = {
         "What bright moments keep of their brightness for 0.15 s, over what the fitted transients keep: "
         "about 1 for a cell, 0 for a flash of a frame or two.",
     ),
+    "falling": QualityWord(
+        "steepest fall over steepest rise of the trace",
+        "Within 0.15 s each: below 1 for calcium, which falls more slowly than it rises; about 1 for noise, "
+        "and for what a codec leaves behind.",
+    ),
     "focus": QualityWord(
         "strength within the cell over that around it",
         "Of the picture that the cell's activity explains in the frames: low for glow from outside the focal "

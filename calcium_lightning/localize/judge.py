@@ -147,6 +147,34 @@ def _rows(found: Found, rows: np.ndarray) -> Found:
 def _compete(
     found: Found, twin: Found | None, settings: QualitySettings, wander: float
 ) -> tuple[Discovery, str]:
+    """How false candidates are, and what tells it: those that the place of the tissue tells are decoys, too.
+
+    The twin doesn't hold what a codec does to tissue that moves. Where it shows in so many, as many more may
+    look as if they didn't come back with the place.
+    """
+    by_place = found[0].get("revisits", np.zeros(len(found[1]))) > settings.revisits
+    if twin is None or by_place.sum() < LEAST_TAIL:
+        return _told(found, twin, settings, wander)
+    rest = ~by_place
+    part, basis = _told(_rows(found, rest), _joined(twin, _rows(found, by_place)), settings, wander)
+    rate, local, expected = np.ones((3, len(rest)))
+    rate[rest], local[rest], expected[rest] = part.rate, part.local_rate, part.expected_false
+    group = np.zeros(len(rest), int)
+    group[rest] = part.group
+    return Discovery(rate, local, expected, part.learned, len(rest), len(twin[1]), group), basis
+
+
+def _joined(first: Found, second: Found) -> Found:
+    (properties, centers), (others, other_centers) = first, second
+    return (
+        {name: np.concatenate([values, others[name]]) for name, values in properties.items()},
+        np.concatenate([centers, other_centers]),
+    )
+
+
+def _told(
+    found: Found, twin: Found | None, settings: QualitySettings, wander: float
+) -> tuple[Discovery, str]:
     """What the twin tells of candidates, or simulations where it tells too little, and which of them."""
     (quality, centers), (decoys, decoy_centers) = found, twin or ({}, np.zeros((0, 2)))
     count = len(decoy_centers)

@@ -31,6 +31,9 @@ COEFFICIENTS: dict[str, float] = {
 #: what the logarithm of the contrast adds to that where noise wanders: what was fitted on simulations, whose
 #: noise is white, takes blobs of such noise for cells
 STANDS_OUT = 4.0
+#: what the logarithm of how steeply a trace falls takes off there: what an encoder leaves as it is until it
+#: codes the place anew ends as it began. Less than the least and more than the most tells no more
+FALLS, FALLING = 2.0, (0.05, 2.0)
 #: with less than this coincidence, a cell is the less likely the less it is
 SEEN = 0.4
 
@@ -149,10 +152,10 @@ def measure(
     Returns
     -------
     dict of str to ndarray, float64 (K,)
-        ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness``, ``moments`` and ``lasting``
-        (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment), ``consistency``, ``focus``,
-        ``width``, ``elongation``, ``compactness``, ``localizations``, ``localized`` (localisations per
-        frame), ``coincidence``, ``seen``, ``vessel``.
+        ``snr`` (peak over noise), ``contrast``, ``evidence``, ``skewness``, ``moments``, ``lasting`` and
+        ``falling`` (:class:`TraceStatistics`), ``asymmetry`` (brightest over darkest moment),
+        ``consistency``, ``focus``, ``width``, ``elongation``, ``compactness``, ``localizations``,
+        ``localized`` (localisations per frame), ``coincidence``, ``seen``, ``vessel``.
     """
     return {
         "snr": traces.peak / traces.noise,
@@ -161,6 +164,7 @@ def measure(
         "skewness": traces.skewness,
         "moments": traces.moments,
         "lasting": traces.lasting,
+        "falling": traces.falling,
         "asymmetry": np.maximum(traces.high, 1e-9) / np.maximum(-traces.low, 1e-9),
         "consistency": np.asarray(consistency, float),
         "focus": np.asarray(focus, float),
@@ -211,7 +215,10 @@ def likeness(quality: dict[str, np.ndarray]) -> np.ndarray:
 
 def prominence(quality: dict[str, np.ndarray]) -> np.ndarray:
     """How far each candidate stands out of noise that wanders, for cells to be told from chance, (K,)."""
-    return STANDS_OUT * np.log(np.maximum(quality["contrast"], 0.1))
+    return np.asarray(
+        STANDS_OUT * np.log(np.maximum(quality["contrast"], 0.1))
+        - FALLS * np.log(np.clip(quality["falling"], *FALLING))
+    )
 
 
 def accept(

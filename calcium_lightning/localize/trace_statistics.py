@@ -51,6 +51,8 @@ class TraceStatistics:
         How many different seconds hold the denoised trace's energy.
     lasting : ndarray
         :func:`lasting`.
+    falling : ndarray
+        :func:`falling`.
     """
 
     noise: np.ndarray
@@ -63,6 +65,7 @@ class TraceStatistics:
     skewness: np.ndarray
     moments: np.ndarray
     lasting: np.ndarray
+    falling: np.ndarray
 
     @classmethod
     def of(cls, activity: Activity, fps: float) -> TraceStatistics:
@@ -80,6 +83,7 @@ class TraceStatistics:
             skewness=skewness,
             moments=active_moments(denoised, fps),
             lasting=lasting(activity, fps),
+            falling=falling(activity.traces, fps),
         )
 
     @classmethod
@@ -188,3 +192,29 @@ def _kept(values: np.ndarray, where: np.ndarray, later: int) -> np.ndarray:
     now = np.where(where, values[:, :-later], 0.0)
     energy = np.einsum("kt,kt->k", now, now)
     return np.einsum("kt,kt->k", now, values[:, later:]) / np.maximum(energy, 1e-18)
+
+
+def falling(traces: np.ndarray, fps: float) -> np.ndarray:
+    """How far traces fall at most within 0.15 s, over how far they rise at most.
+
+    Calcium falls more slowly than it rises. Noise does both alike, and so does what comes and goes with the
+    tissue's motion, or what an encoder leaves as it is until it codes the place anew: about 1.
+
+    Parameters
+    ----------
+    traces : ndarray (K, T)
+        Unclipped.
+    fps : float
+        Hz.
+
+    Returns
+    -------
+    ndarray (K,)
+        1 where nothing tells: traces that are as short as that, or never rise.
+    """
+    later = max(1, round(BRIEF_S * fps))
+    if traces.shape[1] <= later:
+        return np.ones(len(traces))
+    change = traces[:, later:] - traces[:, :-later]
+    rise, fall = change.max(1), -change.min(1)
+    return np.where(rise > 0, np.maximum(fall, 0.0) / np.maximum(rise, 1e-12), 1.0)

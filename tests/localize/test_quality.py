@@ -8,7 +8,7 @@ import pytest
 from calcium_lightning.localize.activity import Activity
 from calcium_lightning.localize.judge import judge
 from calcium_lightning.localize.quality import QualitySettings, accept, likeness, measure
-from calcium_lightning.localize.trace_statistics import TraceStatistics, lasting
+from calcium_lightning.localize.trace_statistics import TraceStatistics, falling, lasting
 
 
 def properties(statistics: TraceStatistics, n_frames: int, **given: np.ndarray) -> dict[str, np.ndarray]:
@@ -185,6 +185,44 @@ def test_where_noise_wanders_a_cell_stands_out_of_it():
     assert told[1.0][20:].any() or not told[1.0][:20].all()  # looks alone don't tell them apart
 
 
+def test_where_noise_wanders_what_ends_as_it_began_is_no_cell():
+    """What an encoder leaves until it codes the place anew is as far out of noise as cells are."""
+    time, random = np.arange(600) % 150, np.random.default_rng(0)
+    cell, left = np.exp(-time / 12), (time < 12).astype(float)
+    strength = np.concatenate([random.uniform(10, 20, 20), random.uniform(5, 10, 40)])[:, None]
+    found = statistics_of(strength[:40] * np.repeat([cell, left], 20, axis=0))
+    quality = properties(found, 600, localizations=np.full(40, 60))
+    twin = properties(statistics_of(strength[40:] * left, seed=1), 600, localizations=np.full(20, 60))
+    apart = 20.0 * np.arange(40)[:, None] * np.ones(2)
+
+    def accepted(quality: dict, twin: dict) -> np.ndarray:
+        return judge(quality, apart, twin, apart[20:] + 10, wander=3.0)[1]
+
+    assert accepted(quality, twin)[:20].mean() > 0.8
+    assert not accepted(quality, twin)[20:].any()
+    alike = {"falling": np.ones(40)}
+    assert not accepted(quality | alike, twin | {"falling": np.ones(20)}).any()
+
+
+@pytest.mark.parametrize("by_place", [4, 12])
+def test_what_comes_back_with_the_place_tells_how_many_others_are_no_cells(by_place: int):
+    """Of twenty that a codec makes some are seen to be none, and the twin doesn't hold any; of few, no rule."""
+    decay = np.exp(-(np.arange(600) % 150) / 12)
+    strength = np.concatenate([np.full(20, 30.0), np.full(20, 10.0)])
+    found = properties(statistics_of(strength[:, None] * decay), 600, localizations=np.repeat([60, 9], 20))
+    found["revisits"] = np.zeros(40)
+    found["revisits"][20 : 20 + by_place] = 0.6
+    weak = properties(statistics_of(np.full((20, 1), 1.0) * decay, seed=1), 600, consistency=np.full(20, 0.3))
+    weak["revisits"] = np.zeros(20)
+    apart = 20.0 * np.arange(40)[:, None] * np.ones(2)
+    _, accepted, told = judge(found, apart, weak, apart[20:] + 10)
+    others = np.arange(40) >= 20 + by_place
+    assert accepted[:20].all()
+    assert not accepted[20 : 20 + by_place].any()
+    assert accepted[others].all() if by_place < 5 else accepted[others].mean() < 0.3
+    assert (told.targets, told.decoys) == (40, 20)
+
+
 def test_the_twin_is_as_bright_as_the_recording_makes_it():
     quiet, loud = (statistics_of(np.zeros((40, 1200)), noise) for noise in (1.0, 3.0))
     np.testing.assert_allclose(loud.contrast_over(loud.chance), loud.contrast)
@@ -258,6 +296,20 @@ def test_how_long_a_flash_lasts_is_unknown_where_transients_are_as_short():
     assert lasting(Activity(dim, np.abs(dim), dim, np.ones(1)), 20) == 1
     assert lasting(Activity(dim[:, :1], dim[:, :1], dim, np.ones(1)), 20) == 1
     assert lasting(Activity(dim[:0], dim[:0], dim[:0], np.ones(0)), 20).shape == (0,)
+
+
+@pytest.mark.parametrize("fps", [5.0, 10.0, 20.0, 30.0])
+def test_calcium_falls_more_slowly_than_it_rises(fps: float) -> None:
+    since = np.arange(int(60 * fps)) / fps % 10
+    noise = np.random.default_rng(2).normal(size=(40, len(since)))
+    traces = noise[:2] + np.stack([30 * np.exp(-since / 0.6), 30.0 * (since < 1)])
+    calcium, left = falling(traces, fps)
+    assert calcium < 0.5
+    assert left == pytest.approx(1, abs=0.15)
+    assert np.median(falling(noise, fps)) == pytest.approx(1, abs=0.1)
+    np.testing.assert_array_equal(falling(-np.sort(np.abs(noise)), fps), 1)  # never rise
+    assert falling(traces[:, :1], fps).tolist() == [1, 1]
+    assert falling(traces[:0], fps).shape == (0,)
 
 
 def test_nothing_has_no_quality_and_silence_no_good_one():
