@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from scipy.stats import rankdata
 
 #: how much of an array is looked at, from its middle
 WINDOW = 96
-#: a picture's share of the variance, at least; and that of another even pair, at most
-SHARE, OTHER = 0.05, 0.03
-#: by so much (Pearson's r) neighbours in a picture are more alike along one axis than the other, at most
+#: a picture's share of the variance, at least
+SHARE = 0.05
+#: the share of another even pair, at most, and what part it may be of the greatest
+OTHER, PART = 0.03, 1 / 3
+#: by so much (r) neighbours in a picture are more alike along one axis than the other, at most
 UNEVEN = 0.1
 #: how alike they are, at least, where there is hardly a picture
 SMOOTH = 0.8
@@ -61,15 +64,22 @@ def time_axis(block: np.ndarray) -> Literal["first", "last"] | None:
         return None
     pictures = [values.mean(axis) for axis in range(3)]  # with time first, the first is one
     shares = [float(p.var()) / whole - 1 / size for p, size in zip(pictures, block.shape, strict=True)]
-    alike = [(_alike(picture), _alike(picture.T)) for picture in pictures]
-    even = [axis for axis in range(3) if abs(alike[axis][0] - alike[axis][1]) <= UNEVEN]
-    found = [axis for axis in even if shares[axis] >= OTHER]
-    certain = [axis for axis in found if shares[axis] >= SHARE]
-    if not found:  # ΔF/F
-        found = certain = [axis for axis in even if min(alike[axis]) >= SMOOTH]
+    if max(shares) >= OTHER:
+        # By ranks: text, dead lines and spots are far brighter or darker than tissue, and sharp.
+        even = [axis for axis in range(3) if _even(rankdata(pictures[axis]).reshape(pictures[axis].shape))]
+        found = [axis for axis in even if shares[axis] >= min(OTHER, PART * max(shares))]
+        certain = [axis for axis in found if shares[axis] >= SHARE]
+    else:  # ΔF/F
+        found = certain = [axis for axis in range(3) if _even(pictures[axis], least=SMOOTH)]
     if found not in ([0], [2]) or not certain:
         return None
     return "first" if found == [0] else "last"
+
+
+def _even(picture: np.ndarray, least: float = -1.0) -> bool:
+    """Whether neighbours are as alike along one axis as along the other, and by ``least`` along both."""
+    alike = _alike(picture), _alike(picture.T)
+    return abs(alike[0] - alike[1]) <= UNEVEN and min(alike) >= least
 
 
 def _alike(picture: np.ndarray) -> float:

@@ -16,13 +16,13 @@ TIME = np.arange(FRAMES)[:, None, None]
 ROWS, COLUMNS = np.arange(HEIGHT)[:, None], np.arange(WIDTH)
 
 
-def scene(seed: int = 0) -> np.ndarray:
+def scene(seed: int = 0, noise: float = 5.0) -> np.ndarray:
     """Tissue, cells that blink, and noise, float (T, H, W)."""
     rng = np.random.default_rng(seed)
     tissue = 100 + 12 * gaussian_filter(rng.normal(size=(HEIGHT, WIDTH)), 2) * 4
     cells = gaussian_filter((rng.random((HEIGHT, WIDTH)) < 0.005).astype(float), 3)
     lit = gaussian_filter(rng.normal(size=(FRAMES, HEIGHT, WIDTH)), (6, 6, 6)) * 100
-    return tissue + cells * np.maximum(lit, 0) * 100 + rng.normal(0, 5, (FRAMES, HEIGHT, WIDTH))
+    return tissue + cells * np.maximum(lit, 0) * 100 + rng.normal(0, noise, (FRAMES, HEIGHT, WIDTH))
 
 
 def shaken() -> np.ndarray:
@@ -43,6 +43,8 @@ CHANGES = {
     "few grey levels": lambda: np.round(scene() / 20),
     "bytes": lambda: scene().clip(0, 255).astype(np.uint8),
     "black frames": lambda: np.where(TIME % 7 == 0, 0, scene()),
+    "a scale bar": lambda: np.where((abs(ROWS - 61) < 2) & (abs(COLUMNS - 75) < 15), 255, scene()),
+    "dead lines": lambda: np.where((ROWS == 40) | (COLUMNS == 70), 0, np.where(COLUMNS == 20, 255, scene())),
     "no data at the border": lambda: np.where(ROWS < 9, np.nan, scene()),
 }
 
@@ -58,6 +60,25 @@ def test_time_is_told_whichever_end_it_is(change):
 def test_bands_that_are_stronger_than_the_tissue_are_no_picture(pitch):
     """They are as smooth as one along the field, and change from frame to frame."""
     frames = scene() + 40 * np.sin(ROWS / 6 + TIME * pitch)
+    assert time_axis(frames) != "last"
+    assert time_axis(np.moveaxis(frames, 0, -1)) != "first"
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("change", ["text", "a clock", "text in ΔF/F", "a mean taken off"])
+def test_what_stands_in_the_picture_is_never_taken_for_time(change, seed):
+    """Sharp marks, far stronger than tissue, or hardly a picture: told rightly, or not at all."""
+    frames = scene(seed, noise=1)
+    random = np.random.default_rng(seed)
+    if change == "a mean taken off":
+        frames = frames - frames.mean(0)
+    else:
+        if change == "text in ΔF/F":
+            frames = frames / frames.mean(0) - 1
+        low, high = frames.min(), 2 * frames.max()
+        frames[:, 58:66, 4:40] = low
+        lit = random.random((FRAMES if change == "a clock" else 1, 4, 32)) < 0.4
+        frames[:, 60:64, 6:38] = np.where(lit, high, low)
     assert time_axis(frames) != "last"
     assert time_axis(np.moveaxis(frames, 0, -1)) != "first"
 
