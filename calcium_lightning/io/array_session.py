@@ -19,6 +19,7 @@ from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import DTYPES, KINDS, BaseSession, check_finite
 from calcium_lightning.io.hdf5 import chunk_frames
+from calcium_lightning.io.missing import Gaps
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.readers.hdf5 import axes_of_names
@@ -27,6 +28,8 @@ from calcium_lightning.io.time_axis import middle, time_axis
 
 #: larger chunks of an array, bytes, aren't read whole
 MOST_BYTES = 64 << 20
+#: frames that tell whether an array which isn't in memory holds NaN
+LOOKS = 64
 
 
 class ArraySession(BaseSession):
@@ -37,7 +40,8 @@ class ArraySession(BaseSession):
     frames : array-like (T, H, W)
         NumPy, torch (any device), h5py, zarr, dask, or anything else with a shape that can be sliced; of
         xarray's the names tell the order (frame, height, width). uint8, uint16 and float32 stay what they
-        are; any other real numbers become float32, bool becomes uint8.
+        are; any other real numbers become float32, bool becomes uint8. NaN is no data: pixels and frames that
+        hold it are in :attr:`field` and :attr:`bad_frames`.
     fps : float
         Frame rate, Hz.
     pixel_size_um : float, optional
@@ -118,6 +122,7 @@ class ArraySession(BaseSession):
         self._about = dict(about or {})
         self._truth = truth
         self._refuse_time_last()
+        self._gaps = self._look_for_gaps() if stored.kind == "f" else None
 
     @property
     def timestamps(self) -> np.ndarray | None:
@@ -132,7 +137,8 @@ class ArraySession(BaseSession):
     @property
     def field(self) -> np.ndarray:
         """Which pixels are recording, bool (H, W)."""
-        return super().field if self._field is None else self._field
+        field = super().field if self._field is None else self._field
+        return field if self._gaps is None else field & self._gaps.missing.field
 
     @property
     def field_given(self) -> bool:
@@ -142,7 +148,8 @@ class ArraySession(BaseSession):
     @property
     def bad_frames(self) -> np.ndarray:
         """Which frames hold no picture, bool (T,)."""
-        return super().bad_frames if self._bad_frames is None else self._bad_frames
+        bad = super().bad_frames if self._bad_frames is None else self._bad_frames
+        return bad if self._gaps is None else bad | self._gaps.missing.bad_frames
 
     @property
     def about(self) -> dict[str, str]:
@@ -151,8 +158,9 @@ class ArraySession(BaseSession):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of a foreign recording: what was chosen, left out, mended."""
-        return self._array.recording.notes if isinstance(self._array, RecordingArray) else ()
+        """What is to be said of the frames: what was chosen, left out, mended."""
+        notes = self._array.recording.notes if isinstance(self._array, RecordingArray) else ()
+        return notes if self._gaps is None else (*notes, self._gaps.missing.in_words)
 
     @property
     def truth(self) -> Truth | None:
@@ -165,10 +173,12 @@ class ArraySession(BaseSession):
         Raises
         ------
         InputError
-            If they hold NaN or infinite values.
+            If they hold infinite values, or NaN that no other frame let expect.
         """
         with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused as that
             np.copyto(out, self._stored(start, start + len(out)), casting="unsafe")
+        if self._gaps is not None:
+            self._gaps.fill(out)
         check_finite(out, start, f"{self.path}: frame")
 
     def sha256(self) -> str:
@@ -200,6 +210,26 @@ class ArraySession(BaseSession):
         if not np.isfinite(array).all():
             raise InputError(f"{self.path}: {what} hold NaN or infinite values")
         return array
+
+    def _look_for_gaps(self) -> Gaps | None:
+        """What NaN tells, as registration leaves it at the border.
+
+        Raises
+        ------
+        InputError
+            If there is nothing else.
+        """
+        looks = np.unique(np.linspace(0, self.n_frames - 1, LOOKS).astype(int))
+        if not isinstance(self._array, np.ndarray) and not any(
+            np.isnan(self._stored(look, look + 1)).any() for look in looks
+        ):
+            return None
+        starts = range(0, self.n_frames, self.chunk_frames)
+        blocks = (self._stored(start, min(start + self.chunk_frames, self.n_frames)) for start in starts)
+        gaps = Gaps.of(blocks, (self.height, self.width))
+        if gaps is not None and (gaps.missing.bad_frames.all() or not gaps.missing.field.any()):
+            raise InputError(f"{self.path}: no pixel holds data (NaN)")
+        return gaps
 
     def _refuse_time_last(self) -> None:
         """Refuse (H, W, T).

@@ -43,10 +43,7 @@ def tell_kind(recording: Recording, cut: Cut) -> str | None:
 
 def note_missing(recording: Recording, missing: Missing) -> None:
     """Say how much of a recording is no data."""
-    outside, empty = 1 - missing.field.mean(), int(missing.bad_frames.sum())
-    parts = [f"{outside:.1%} of the pixels are outside /field"] if outside else []
-    parts += [f"{empty} frames are in /bad_frames"] if empty else []
-    recording.note(f"NaN is taken for no data: {' and '.join(parts) or 'a few values, filled'}")
+    recording.note(missing.in_words)
 
 
 class Constancy:

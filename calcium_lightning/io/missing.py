@@ -1,10 +1,13 @@
 """What a recording holds no data for: NaN, as programs leave it where motion correction had nothing to show.
 
 Fills it while frames stream by, so that a session holds numbers only, and says afterwards which pixels and
-which frames were never seen. Knows arrays only.
+which frames were never seen; where frames are read in any order, it looks at them before. Knows arrays only.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,17 +34,21 @@ class Missing:
         self._shares: list[np.ndarray] = []
         self._last: np.ndarray | None = None
 
-    def fill(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (n, H, W) in order, without NaN; integers, and frames without it, as they are."""
-        if frames.dtype.kind != "f":
-            self._shares.append(np.ones(len(frames)))
-            return frames
-        missing = np.isnan(frames)
+    def look(self, frames: np.ndarray) -> np.ndarray | None:
+        """Count what is missing in the next frames (n, H, W): which values, bool, or None where none are."""
+        missing = np.isnan(frames) if frames.dtype.kind == "f" else np.zeros((len(frames), 1, 1), bool)
         self._shares.append(1 - missing.mean((1, 2)))
         if not missing.any():
+            return None
+        self._count += missing.sum(0)
+        return missing
+
+    def fill(self, frames: np.ndarray) -> np.ndarray:
+        """Frames (n, H, W) in order, without NaN; integers, and frames without it, as they are."""
+        missing = self.look(frames)
+        if missing is None:
             self._last = frames[-1]
             return frames
-        self._count += missing.sum(0)
         if self._last is None:
             known = frames[~missing]
             usual = np.median(known) if known.size else 0.0
@@ -69,3 +76,46 @@ class Missing:
         """Pixels that the frames with a picture show, bool (H, W)."""
         bad = self.bad_frames
         return self._count - bad.sum() <= MISSING * (~bad).sum()
+
+    @property
+    def in_words(self) -> str:
+        """How much of the recording is no data."""
+        outside, empty = 1 - self.field.mean(), int(self.bad_frames.sum())
+        parts = [f"{outside:.1%} of the pixels are outside /field"] if outside else []
+        parts += [f"{empty} frames are in /bad_frames"] if empty else []
+        return f"NaN is taken for no data: {' and '.join(parts) or 'a few values, filled'}"
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What frames that are read in any order miss, and what stands there instead.
+
+    Attributes
+    ----------
+    missing : Missing
+        What all of them miss.
+    usual : ndarray (H, W)
+        What a pixel holds on average where it is seen; that of all pixels where it never is.
+    """
+
+    missing: Missing
+    usual: np.ndarray
+
+    @classmethod
+    def of(cls, blocks: Iterable[np.ndarray], size: tuple[int, int]) -> Gaps | None:
+        """Those of all frames, in blocks (n, H, W); None where nothing is missing."""
+        missing, total, seen = Missing(size), np.zeros(size), np.zeros(size, np.int64)
+        for block in blocks:
+            gone = missing.look(block)
+            total += np.nansum(block, axis=0, dtype=float)
+            seen += len(block) if gone is None else (~gone).sum(0)
+        if not missing.any:
+            return None
+        mean = total.sum() / max(int(seen.sum()), 1)
+        return cls(missing, np.where(seen > 0, total / np.maximum(seen, 1), mean))
+
+    def fill(self, frames: np.ndarray) -> None:
+        """Fill NaN in frames (n, H, W), in place."""
+        gone = np.isnan(frames)
+        if gone.any():
+            np.copyto(frames, self.usual, where=gone, casting="unsafe")

@@ -183,14 +183,67 @@ def test_frames_that_are_wider_than_the_recording_is_long_are_taken():
     assert ArraySession(np.random.default_rng(0).normal(size=(20, 24, 90)), 20).n_frames == 20
 
 
+class Elsewhere:
+    """An array that is read as it is sliced."""
+
+    def __init__(self, frames: np.ndarray) -> None:
+        self.frames, self.shape = frames, frames.shape
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        return self.frames[span]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_what_is_not_finite_is_named(value):
-    frames = FRAMES.astype(np.float64)
-    frames[31, 3, 4] = value
-    session = ArraySession(frames, 20)
-    assert session.frames(0, 31).dtype == np.float32
-    with pytest.raises(InputError, match="array: frame 31 holds NaN or infinite values"):
+    """NaN, too, where none of the frames that are looked at let expect any."""
+    frames = np.tile(FRAMES.astype(np.float64), (5, 1, 1))
+    frames[30, 3, 4] = value
+    session = ArraySession(Elsewhere(frames), 20)
+    assert session.frames(0, 30).dtype == np.float32
+    with pytest.raises(InputError, match="array: frame 30 holds NaN or infinite values"):
         session.frames(20, 40)
+
+
+@pytest.mark.parametrize("door", [np.asarray, Elsewhere, torch.from_numpy])
+def test_nan_is_no_data(door):
+    """As registration leaves it: a border, more of it while the tissue moves, and frames without anything."""
+    whole = FRAMES.astype(np.float32)
+    frames = whole.copy()
+    frames[:, :2] = np.nan
+    frames[:, :, -3:] = np.nan
+    frames[7, :4] = np.nan
+    frames[20:22] = np.nan
+    session = ArraySession(door(frames), 20)
+    np.testing.assert_array_equal(np.flatnonzero(session.bad_frames), [20, 21])
+    expected = np.ones(whole.shape[1:], bool)
+    expected[:2], expected[:, -3:] = False, False
+    expected[2:4] = 1 / 48 <= 0.02  # missing in one of the frames that have a picture
+    np.testing.assert_array_equal(session.field, expected)
+    read = session.frames(0, len(frames))
+    assert np.isfinite(read).all()
+    seen = np.isfinite(frames)
+    np.testing.assert_array_equal(read[seen], whole[seen])
+    np.testing.assert_allclose(read[7, 3, 5], np.nanmean(frames[:, 3, 5]), rtol=1e-5)
+    np.testing.assert_array_equal(session.frames(19, 23), read[19:23])
+    share = 1 - expected.mean()
+    assert session.notes == (
+        f"NaN is taken for no data: {share:.1%} of the pixels are outside /field and 2 frames are in /bad_frames",
+    )
+
+
+def test_a_lone_nan_is_filled_and_said():
+    frames = FRAMES.astype(np.float64)
+    frames[31, 3, 4] = np.nan
+    session = ArraySession(np.tile(frames, (3, 1, 1)), 20)
+    assert session.field.all()
+    assert not session.bad_frames.any()
+    assert np.isfinite(session.frames(0, 150)).all()
+    assert session.notes == ("NaN is taken for no data: a few values, filled",)
+
+
+def test_nothing_but_nan_is_refused():
+    with pytest.raises(InputError, match=r"array: no pixel holds data \(NaN\)"):
+        ArraySession(np.full((40, 24, 32), np.nan), 20)
 
 
 @pytest.mark.parametrize(
