@@ -10,7 +10,7 @@ import numpy as np
 
 from calcium_lightning.core.false_discovery import FalseDiscovery
 from calcium_lightning.localize.companions import unseen_companions
-from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, discover
+from calcium_lightning.localize.discovery import LEAST_TAIL, Candidates, Discovery, compete, discover
 from calcium_lightning.localize.lab import LabScore
 from calcium_lightning.localize.plain import wanders
 from calcium_lightning.localize.quality import (
@@ -29,6 +29,8 @@ ON_VESSEL = 0.25
 AT_EDGE, EDGE_MOTION = 0.5, 2.0
 #: ... unless of all of them no more than so many may be false
 FEW = 2.0
+#: what the place of the tissue tells is chance that the twin doesn't hold, if there are so many
+LEAST_BY_PLACE = 10
 Quality = dict[str, np.ndarray]
 #: candidates: properties (N,), and places (N, 2) in network pixels
 Found = tuple[Quality, np.ndarray]
@@ -152,11 +154,16 @@ def _compete(
     The twin doesn't hold what a codec does to tissue that moves. Where it shows in so many, as many more may
     look as if they didn't come back with the place.
     """
-    by_place = found[0].get("revisits", np.zeros(len(found[1]))) > settings.revisits
-    if twin is None or by_place.sum() < LEAST_TAIL:
-        return _told(found, twin, settings, wander)
+    quality, centers = found
+    by_place = quality.get("revisits", np.zeros(len(centers))) > settings.revisits
     rest = ~by_place
-    part, basis = _told(_rows(found, rest), _joined(twin, _rows(found, by_place)), settings, wander)
+    score = _known(quality, wander)
+    # Beside a better one, which the place doesn't tell, it is a piece of a cell.
+    _, alone = compete(centers[rest], centers[by_place], score[rest], score[by_place], 2 * REACH)
+    if twin is None or alone.sum() < LEAST_BY_PLACE:
+        return _told(found, twin, settings, wander)
+    chance = _rows(_rows(found, by_place), alone)
+    part, basis = _told(_rows(found, rest), _joined(twin, chance), settings, wander)
     rate, local, expected = np.ones((3, len(rest)))
     rate[rest], local[rest], expected[rest] = part.rate, part.local_rate, part.expected_false
     group = np.zeros(len(rest), int)
