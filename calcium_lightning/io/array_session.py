@@ -219,15 +219,19 @@ class ArraySession(BaseSession):
         InputError
             If there is nothing else.
         """
-        looks = np.unique(np.linspace(0, self.n_frames - 1, LOOKS).astype(int))
-        if not isinstance(self._array, np.ndarray) and not any(
-            np.isnan(self._stored(look, look + 1)).any() for look in looks
-        ):
-            return None
-        starts = range(0, self.n_frames, self.chunk_frames)
-        blocks = (self._stored(start, min(start + self.chunk_frames, self.n_frames)) for start in starts)
-        gaps = Gaps.of(blocks, (self.height, self.width))
-        if gaps is not None and (gaps.missing.bad_frames.all() or not gaps.missing.field.any()):
+        step = self.chunk_frames
+        spans = [(start, min(start + step, self.n_frames)) for start in range(0, self.n_frames, step)]
+        looks = spans
+        if not isinstance(self._array, np.ndarray):
+            looks = [
+                (int(k), int(k) + 1) for k in np.unique(np.linspace(0, self.n_frames - 1, LOOKS).astype(int))
+            ]
+        with np.errstate(all="ignore"):  # infinite values are refused when they are read
+            # A sum that is a number is the quick proof that each is.
+            if not any(np.isnan(self._stored(*look).sum()) for look in looks):
+                return None
+            gaps = Gaps.of((self._stored(*span) for span in spans), (self.height, self.width))
+        if gaps is not None and gaps.missing.everything:
             raise InputError(f"{self.path}: no pixel holds data (NaN)")
         return gaps
 

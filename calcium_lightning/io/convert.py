@@ -14,7 +14,7 @@ from calcium_lightning.core.progress import progress
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.behavior import read_behavior
 from calcium_lightning.io.blocks import session_blocks
-from calcium_lightning.io.findings import Constancy, note_missing, tell_kind
+from calcium_lightning.io.findings import Constancy, tell_kind
 from calcium_lightning.io.geometry import Cut
 from calcium_lightning.io.hdf5 import chunk_frames
 from calcium_lightning.io.ingest_settings import IngestSettings
@@ -148,9 +148,9 @@ def ingest_recording(
         cast.check_levels()
         constancy.say(recording)
         if missing.any:
-            if missing.bad_frames.all() or not missing.field.any():
+            if missing.everything:
                 raise InputError(f"{recording.path}: no pixel holds data (NaN) in the frames that are kept")
-            note_missing(recording, missing)
+            recording.note(missing.in_words)
         bad = missing.bad_frames
         if recording.bad_frames is not None:
             bad = bad | recording.bad_frames[cut.start : cut.stop]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from calcium_lightning.io.geometry import Cut
-from calcium_lightning.io.missing import Missing
 from calcium_lightning.io.readers.base import Recording
 
 #: frames that are looked at to tell ΔF/F from counts
@@ -39,11 +38,6 @@ def tell_kind(recording: Recording, cut: Cut) -> str | None:
         "otherwise"
     )
     return "raw"
-
-
-def note_missing(recording: Recording, missing: Missing) -> None:
-    """Say how much of a recording is no data."""
-    recording.note(missing.in_words)
 
 
 class Constancy:

@@ -78,6 +78,11 @@ class Missing:
         return self._count - bad.sum() <= MISSING * (~bad).sum()
 
     @property
+    def everything(self) -> bool:
+        """Whether nothing is left: no frame with a picture, or no pixel that such frames show."""
+        return bool(self.bad_frames.all() or not self.field.any())
+
+    @property
     def in_words(self) -> str:
         """How much of the recording is no data."""
         outside, empty = 1 - self.field.mean(), int(self.bad_frames.sum())
