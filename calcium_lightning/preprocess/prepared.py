@@ -21,8 +21,11 @@ from calcium_lightning.preprocess.motion.patches import PatchGrid, sample_undone
 from calcium_lightning.preprocess.motion.types import PatchShifts
 from calcium_lightning.preprocess.resample import (
     CUT_SIGMAS,
+    Strip,
     antialias_sigma,
     apply_separable,
+    band_strips,
+    multiply,
     network_centers,
     sample,
     shift_matrices,
@@ -226,23 +229,37 @@ class Prepared:
         Tensor (n, h, w)
         """
         rows, columns = self.scale.size
-        top, bottom, left, right = crop or (0, rows, 0, columns)
+        crop = crop or (0, rows, 0, columns)
         outer = self.margin(crop)
-        blur_y = smoothing_matrix(rows, self.background_sigma).to(images.device)[
-            top:bottom, outer[0] : outer[1]
-        ]
-        blur_x = smoothing_matrix(columns, self.background_sigma).to(images.device)[
-            left:right, outer[2] : outer[3]
-        ]
+        (blur_y, strips_y), (blur_x, strips_x) = (
+            self._blur(axis, crop[2 * axis : 2 * axis + 2], outer[2 * axis : 2 * axis + 2], images.device)
+            for axis in (0, 1)
+        )
+        top, bottom, left, right = crop
         inner = images[:, top - outer[0] : bottom - outer[0], left - outer[2] : right - outer[2]]
-        across = blur_x.T.expand(len(images), -1, -1)
-        return torch.baddbmm(inner, torch.matmul(blur_y, images), across, alpha=-1)
+        blurred = images.new_empty(inner.shape)
+        multiply(images, blur_y, blur_x, (strips_y, strips_x), blurred)
+        return inner - blurred
+
+    def _blur(
+        self, axis: int, lines: tuple[int, ...], source: tuple[int, ...], device: torch.device
+    ) -> tuple[Tensor, list[Strip]]:
+        """What makes the background of lines [first, last) of an axis of the source's lines [first, last)."""
+        length, (first, last) = self.scale.size[axis], lines
+        strips = band_strips(length, self.reach, device, first, last)
+        matrix = smoothing_matrix(length, self.background_sigma)[first:last, source[0] : source[1]]
+        return matrix.to(device), [strip.moved(-source[0]) for strip in strips]
+
+    @property
+    def reach(self) -> int:
+        """How far the background of a pixel is estimated from, network pixels."""
+        return int(np.ceil(CUT_SIGMAS * self.background_sigma))
 
     def margin(self, crop: Crop | None) -> Crop:
         """The crop with the surroundings that its background is estimated from."""
         rows, columns = self.scale.size
         top, bottom, left, right = crop or (0, rows, 0, columns)
-        reach = int(np.ceil(CUT_SIGMAS * self.background_sigma))
+        reach = self.reach
         return (
             max(0, top - reach),
             min(rows, bottom + reach),

@@ -7,6 +7,7 @@ columns, and a block of frames is two batched matrix products. Knows matrices an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -26,9 +27,9 @@ END_SLOPE = 0.5
 REACH_SIGMAS = 4.3
 #: where a smoothing kernel is cut, in standard deviations
 CUT_SIGMAS = 3.0
-#: lines of the result that are sampled together: their weights are a narrow band of the source
-STRIP = 20
-#: source pixels of the frames that are sampled together: they stay in the processor's cache
+#: lines of a product that are computed together: their weights are a narrow band of the source
+STRIP = 24
+#: source pixels of the frames that are worked on together: they stay in the processor's cache
 TOGETHER = 5 << 18
 
 
@@ -96,28 +97,102 @@ def sample(
     lengths, device = frames.shape[1:], frames.device
     spans = [tuple(torch.aminmax(shifts[:, i])) for i in (0, 1)] if len(shifts) else []
     spread = [(float(low), float(high)) for low, high in spans] or [(0.0, 0.0)] * 2
-    strips = [list(_strips(centers[i].tolist(), spread[i], sigmas[i], lengths[i])) for i in (0, 1)]
-    (y0, y1), (x0, x1) = ((line[0][1], line[-1][2]) for line in strips)
+    strips = [
+        list(_sampled_strips(centers[i].tolist(), spread[i], sigmas[i], lengths[i], device)) for i in (0, 1)
+    ]
+    # Only what the grid can see takes part.
+    (y0, y1), (x0, x1) = ((line[0].low, line[-1].high) for line in strips)
+    seen = frames[:, y0:y1, x0:x1]
+    in_seen = [strip.moved(-y0) for strip in strips[0]], [strip.moved(-x0) for strip in strips[1]]
     result = torch.empty(len(frames), len(centers[0]), len(centers[1]), device=device)
-    step = max(1, TOGETHER // (lengths[0] * lengths[1]))
-    for some, moved, still in zip(frames.split(step), shifts.split(step), result.split(step), strict=True):
+    step = few(frames)
+    for some, moved, still in zip(seen.split(step), shifts.split(step), result.split(step), strict=True):
         rows, columns = (
             shift_matrices(lengths[i], centers[i].to(device), moved[:, i].to(device), sigmas[i])
             for i in (0, 1)
         )
-        seen = some[:, y0:y1, x0:x1].float()  # only what the grid can see takes part
-        half = seen.new_empty(len(some), len(centers[0]), x1 - x0)
-        for part, low, high in strips[0]:
-            half[:, part] = rows[:, part, low:high] @ seen[:, low - y0 : high - y0]
-        for part, low, high in strips[1]:
-            still[:, :, part] = half[:, :, low - x0 : high - x0] @ columns[:, part, low:high].mT
+        multiply(some.float(), rows[..., y0:y1], columns[..., x0:x1], in_seen, still)
     return result
 
 
-def _strips(
-    centers: list[float], spread: tuple[float, float], sigma: float, length: int
-) -> Iterator[tuple[slice, int, int]]:
-    """Parts of a line of samples, and the source pixels [low, high) that each touches.
+@dataclass(frozen=True)
+class Strip:
+    """Neighbouring lines of a product, and the source pixels [low, high) that they are made of."""
+
+    lines: slice
+    low: int
+    high: int
+
+    def moved(self, by: int) -> Strip:
+        """The same of a source that begins elsewhere."""
+        return Strip(self.lines, self.low + by, self.high + by)
+
+
+def few(frames: Tensor) -> int:
+    """How many frames (n, H, W) are worked on together."""
+    if frames.device.type != "cpu":
+        return max(1, len(frames))
+    return max(1, TOGETHER // (frames.shape[1] * frames.shape[2]))
+
+
+def multiply(
+    frames: Tensor, rows: Tensor, columns: Tensor, strips: tuple[list[Strip], list[Strip]], out: Tensor
+) -> None:
+    """Rows times frame times columns transposed, where both matrices are zero but for a band.
+
+    Parameters
+    ----------
+    frames : Tensor (n, H, W)
+    rows : Tensor (h, H) or (n, h, H)
+    columns : Tensor (w, W) or (n, w, W)
+    strips : (list of Strip, list of Strip)
+        Of the rows and of the columns, all of their lines: outside of them the matrices are zero.
+    out : Tensor (n, h, w)
+        What is written to.
+    """
+    half = frames.new_empty(len(frames), rows.shape[-2], frames.shape[2])
+    for strip in strips[0]:
+        half[:, strip.lines] = (
+            rows[..., strip.lines, strip.low : strip.high] @ frames[:, strip.low : strip.high]
+        )
+    for strip in strips[1]:
+        out[:, :, strip.lines] = (
+            half[:, :, strip.low : strip.high] @ columns[..., strip.lines, strip.low : strip.high].mT
+        )
+
+
+def band_strips(
+    length: int, reach: int, device: torch.device, first: int = 0, last: int | None = None
+) -> list[Strip]:
+    """Strips of a square band matrix (length, length), of its lines [first, last).
+
+    Parameters
+    ----------
+    length : int
+    reach : int
+        How far from the diagonal the matrix isn't zero.
+    device : torch.device
+        Of the frames.
+    first, last : int
+        By default, all lines.
+    """
+    last = length if last is None else last
+    return [
+        Strip(slice(begin - first, end - first), max(0, begin - reach), min(length, end + reach))
+        for begin, end in pairwise(_cuts(first, last, device))
+    ]
+
+
+def _cuts(first: int, last: int, device: torch.device) -> list[int]:
+    """Where lines [first, last) are cut into strips; elsewhere than on a CPU one is faster than many."""
+    count = max(1, round((last - first) / STRIP)) if device.type == "cpu" else 1
+    return [first + round(i * (last - first) / count) for i in range(count + 1)]
+
+
+def _sampled_strips(
+    centers: list[float], spread: tuple[float, float], sigma: float, length: int, device: torch.device
+) -> Iterator[Strip]:
+    """Strips of a line of samples.
 
     Parameters
     ----------
@@ -129,15 +204,16 @@ def _strips(
         Of the Gaussian.
     length : int
         Pixels of the line.
+    device : torch.device
+        Of the frames.
     """
     reach = REACH_SIGMAS * sigma + 2
-    count = max(1, round(len(centers) / STRIP))
-    for begin, end in pairwise(round(i * len(centers) / count) for i in range(count + 1)):
+    for begin, end in pairwise(_cuts(0, len(centers), device)):
         low, high = (
             min(max(place + shift, 0.0), length - 1.0)
             for place, shift in zip((centers[begin], centers[end - 1]), spread, strict=True)
         )
-        yield slice(begin, end), max(0, int(low - reach)), min(length, int(high + reach) + 2)
+        yield Strip(slice(begin, end), max(0, int(low - reach)), min(length, int(high + reach) + 2))
 
 
 @lru_cache(maxsize=32)

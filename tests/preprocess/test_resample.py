@@ -11,6 +11,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from calcium_lightning.preprocess.resample import (
     apply_separable,
+    band_strips,
+    multiply,
     network_centers,
     sample,
     shift_matrices,
@@ -122,3 +124,15 @@ def test_sampling_strip_by_strip_is_the_product_of_whole_matrices(crop):
         shift_matrices(120, x, shifts[:, 1], 0.9),
     )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 130), (40, 130), (3, 60)])
+def test_band_matrices_multiplied_strip_by_strip_give_the_product_of_whole_ones(first, last):
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.rand(3, 130, 70, generator=generator)
+    rows, columns = smoothing_matrix(130, 4.0)[first:last], smoothing_matrix(70, 2.0)
+    strips = band_strips(130, 12, frames.device, first, last), band_strips(70, 6, frames.device)
+    assert len(strips[0]) > 1
+    found = torch.full((3, last - first, 70), torch.nan)
+    multiply(frames, rows, columns, strips, found)
+    torch.testing.assert_close(found, apply_separable(frames, rows, columns))

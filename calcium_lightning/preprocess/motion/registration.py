@@ -18,7 +18,7 @@ from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM
-from calcium_lightning.preprocess.resample import apply_separable
+from calcium_lightning.preprocess.resample import band_strips, multiply
 
 #: frames whose mutual correlation chooses the first template, and how many of them make it
 REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
@@ -114,8 +114,13 @@ def gaussian_matrix(length: int, sigma: float, device: torch.device) -> Tensor:
 
 def smooth(images: Tensor, sigma: float) -> Tensor:
     """Gaussian smoothing of images (..., h, w)."""
-    rows, columns = (gaussian_matrix(n, sigma, images.device) for n in images.shape[-2:])
-    return apply_separable(images, rows, columns)
+    size, device = images.shape[-2:], images.device
+    reach = math.ceil(sigma * math.sqrt(-2 * math.log(LEAST_WEIGHT)))
+    rows, columns = (gaussian_matrix(n, sigma, device) for n in size)
+    strips = (band_strips(size[0], reach, device), band_strips(size[1], reach, device))
+    smoothed = torch.empty_like(images, memory_format=torch.contiguous_format)
+    multiply(images.reshape(-1, *size), rows, columns, strips, smoothed.view(-1, *size))
+    return smoothed
 
 
 def clear_of_edges(usable: Tensor, cell_diameter: float) -> Tensor:
