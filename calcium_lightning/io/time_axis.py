@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 #: how much of an array is looked at, from its middle
 WINDOW = 96
@@ -66,7 +65,7 @@ def time_axis(block: np.ndarray) -> Literal["first", "last"] | None:
     shares = [float(p.var()) / whole - 1 / size for p, size in zip(pictures, block.shape, strict=True)]
     if max(shares) >= OTHER:
         # By ranks: text, dead lines and spots are far brighter or darker than tissue, and sharp.
-        even = [axis for axis in range(3) if _even(rankdata(pictures[axis]).reshape(pictures[axis].shape))]
+        even = [axis for axis in range(3) if _even(_ranks(pictures[axis]))]
         found = [axis for axis in even if shares[axis] >= min(OTHER, PART * max(shares))]
         certain = [axis for axis in found if shares[axis] >= SHARE]
     else:  # ΔF/F
@@ -74,6 +73,13 @@ def time_axis(block: np.ndarray) -> Literal["first", "last"] | None:
     if found not in ([0], [2]) or not certain:
         return None
     return "first" if found == [0] else "last"
+
+
+def _ranks(picture: np.ndarray) -> np.ndarray:
+    """The rank of each pixel's value in a picture; the mean rank of those that are alike."""
+    from scipy.stats import rankdata  # takes as long to load as all else that reads files
+
+    return np.asarray(rankdata(picture)).reshape(picture.shape)
 
 
 def _even(picture: np.ndarray, least: float = -1.0) -> bool:

@@ -75,3 +75,12 @@ def test_what_shows_and_writes_loads_nothing_that_learns(name: str, argument: st
     assert {"torch", "lightning", "torchmetrics"} & set(
         done.stdout.rpartition("loaded: ")[2].split()
     ) == set()
+
+
+def test_extraction_begins_without_what_only_some_files_need() -> None:
+    code = "import sys, calcium_lightning.pipeline; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "torch" in loaded
+    assert {"scipy.stats", "pandas", "lightning", "matplotlib"} & loaded == set()
