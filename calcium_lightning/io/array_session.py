@@ -40,8 +40,8 @@ class ArraySession(BaseSession):
     frames : array-like (T, H, W)
         NumPy, torch (any device), h5py, zarr, dask, or anything else with a shape that can be sliced; of
         xarray's the names tell the order (frame, height, width). uint8, uint16 and float32 stay what they
-        are; any other real numbers become float32, bool becomes uint8. NaN is no data: pixels and frames that
-        hold it are in :attr:`field` and :attr:`bad_frames`.
+        are; any other real numbers become float32, bool becomes uint8. NaN, and what a mask hides, is no
+        data: pixels and frames that hold it are in :attr:`field` and :attr:`bad_frames`.
     fps : float
         Frame rate, Hz.
     pixel_size_um : float, optional
@@ -103,6 +103,8 @@ class ArraySession(BaseSession):
             raise InputError(f"{name}: no frames in an array of shape {shape}")
         count, height, width = shape
         self.shape = (count, height, width)
+        if isinstance(self._array, np.ma.MaskedArray) and not np.ma.is_masked(self._array):
+            self._array = self._array.data
         stored = self._stored(0, 1).dtype.newbyteorder("=")
         if stored.kind not in "buif":
             raise InputError(f"{name}: frames are real numbers, this array is of type {stored}")
@@ -333,7 +335,12 @@ def _by_name(frames: Any) -> Any:
 
 
 def _in_memory(part: Any) -> np.ndarray:
-    """A part of an array as NumPy has it; of torch's from any device, with or without a gradient."""
+    """A part of an array as NumPy has it; of torch's from any device, with or without a gradient.
+
+    What a mask hides is NaN: no data.
+    """
+    if isinstance(part, np.ma.MaskedArray):  # as netCDF4's slices are
+        return np.asarray(np.ma.filled(part.astype(np.float32), np.nan))
     if hasattr(part, "detach"):
         part = part.detach().cpu()
         part = part.float() if part.is_floating_point() and part.itemsize < 4 else part

@@ -9,6 +9,7 @@ candidate is judged by what it taught. Knows arrays only: properties and places 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,26 @@ class Discovery:
     targets: int
     decoys: int
     group: np.ndarray
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[tuple[np.ndarray, Discovery]], targets: int, decoys: int) -> Discovery:
+        """What was told of parts of N targets, each by itself; what is in none of them is false.
+
+        Parameters
+        ----------
+        parts : sequence of (ndarray, Discovery)
+            Which of the targets, bool (N,), and what is told of them. No group is in two parts.
+        targets, decoys : int
+            How many there were altogether.
+        """
+        count = len(parts[0][0])
+        rate, local, expected = np.ones((3, count))
+        group = np.zeros(count, int)
+        for number, (rows, part) in enumerate(parts):
+            rate[rows], local[rows], expected[rows] = part.rate, part.local_rate, part.expected_false
+            group[rows] = len(parts) * part.group + number
+        _, largest = max(parts, key=lambda one: one[1].targets)
+        return cls(rate, local, expected, largest.learned, targets, decoys, group)
 
 
 def discover(

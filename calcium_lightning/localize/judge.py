@@ -6,6 +6,8 @@ cell, rather than something else that brightens?). Knows properties of candidate
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from calcium_lightning.core.false_discovery import FalseDiscovery
@@ -118,21 +120,16 @@ def _discover(
     at_edge = _at_edge(found, edge)
     if not at_edge.any() or twin is None:
         return whole, basis
-    rate, local, expected = np.ones((3, len(at_edge)))
-    group, told = np.zeros(len(at_edge), int), []
-    for zone, (mine, theirs) in enumerate(
-        ((~at_edge, ~_at_edge(twin, edge)), (at_edge, _at_edge(twin, edge)))
-    ):
-        part, by = _compete(_rows(found, mine), _rows(twin, theirs), settings, wander)
-        rate[mine], local[mine], expected[mine] = part.rate, part.local_rate, part.expected_false
-        group[mine] = 2 * part.group + zone
-        told.append((part, by))
+    zones = (~at_edge, ~_at_edge(twin, edge)), (at_edge, _at_edge(twin, edge))
+    told = [_compete(_rows(found, mine), _rows(twin, theirs), settings, wander) for mine, theirs in zones]
+    parts = [(mine, part) for (mine, _), (part, _) in zip(zones, told, strict=True)]
+    apart = Discovery.of_parts(parts, whole.targets, whole.decoys)
     # Of few, among whom a false one is more than is asked for, the whole recording tells more.
     if at_edge.sum() * settings.fdr < FEW:
-        rest = at_edge & (expected <= 1)
-        rate[rest] = np.minimum(rate[rest], whole.rate[rest])
-    inner, basis = max(told, key=lambda one: one[0].targets)
-    return Discovery(rate, local, expected, inner.learned, whole.targets, whole.decoys, group), basis
+        rest = at_edge & (apart.expected_false <= 1)
+        apart = replace(apart, rate=np.where(rest, np.minimum(apart.rate, whole.rate), apart.rate))
+    _, basis = max(told, key=lambda one: one[0].targets)
+    return apart, basis
 
 
 def _at_edge(found: Found, reach: float) -> np.ndarray:
@@ -164,11 +161,7 @@ def _compete(
         return _told(found, twin, settings, wander)
     chance = _rows(_rows(found, by_place), alone)
     part, basis = _told(_rows(found, rest), _joined(twin, chance), settings, wander)
-    rate, local, expected = np.ones((3, len(rest)))
-    rate[rest], local[rest], expected[rest] = part.rate, part.local_rate, part.expected_false
-    group = np.zeros(len(rest), int)
-    group[rest] = part.group
-    return Discovery(rate, local, expected, part.learned, len(rest), len(twin[1]), group), basis
+    return Discovery.of_parts([(rest, part)], len(rest), len(twin[1])), basis
 
 
 def _joined(first: Found, second: Found) -> Found:

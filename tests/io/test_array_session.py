@@ -231,6 +231,27 @@ def test_nan_is_no_data(door):
     )
 
 
+@pytest.mark.parametrize("door", [np.asanyarray, Elsewhere])
+def test_what_a_mask_hides_is_no_data(door):
+    """As netCDF's readers give it, whatever stands there."""
+    hidden = np.zeros(FRAMES.shape, bool)
+    hidden[:, :3], hidden[12] = True, True
+    masked = np.ma.MaskedArray(np.where(hidden, 255, FRAMES).astype(np.uint8), hidden)
+    session = ArraySession(door(masked), 20)
+    np.testing.assert_array_equal(np.flatnonzero(session.bad_frames), [12])
+    assert not session.field[:3].any()
+    assert session.field[3:].all()
+    np.testing.assert_array_equal(session.frames()[~hidden], FRAMES[~hidden])
+    assert session.notes[0].startswith("NaN is taken for no data")
+
+
+def test_a_mask_that_hides_nothing_changes_nothing():
+    session = ArraySession(np.ma.MaskedArray(FRAMES), 20)
+    assert session.dtype == FRAMES.dtype
+    np.testing.assert_array_equal(session.frames(), FRAMES)
+    assert session.notes == ()
+
+
 def test_a_lone_nan_is_filled_and_said():
     frames = FRAMES.astype(np.float64)
     frames[31, 3, 4] = np.nan
