@@ -98,7 +98,9 @@ class ArraySession(BaseSession):
         self._array = _by_name(frames) if hasattr(frames, "shape") else np.asarray(frames)
         shape = tuple(int(length) for length in self._array.shape)
         if len(shape) != 3:
-            raise InputError(f"{name}: frames are (T, H, W), three dimensions; this array is {shape}")
+            raise InputError(
+                f"{name}: frames are (T, H, W), three dimensions; this array is {shape}{_instead(shape)}"
+            )
         if 0 in shape:
             raise InputError(f"{name}: no frames in an array of shape {shape}")
         count, height, width = shape
@@ -332,6 +334,15 @@ def _by_name(frames: Any) -> Any:
         return frames
     axes = axes_of_names(names)
     return frames if axes is None else frames.transpose(*(names[axes.index(axis)] for axis in "tyx"))
+
+
+def _instead(shape: tuple[int, ...]) -> str:
+    """What of an array of more than three dimensions can be given."""
+    if len(shape) > 3 and sum(length > 1 for length in shape) == 3:
+        return f"; give frames[{', '.join(':' if length > 1 else '0' for length in shape)}]"
+    if len(shape) == 4 and shape[-1] in (3, 4):
+        return "; of colours, give frames[..., :3].mean(-1)"
+    return "; give one channel or plane of it" if len(shape) > 3 else ""
 
 
 def _in_memory(part: Any) -> np.ndarray:

@@ -155,6 +155,9 @@ def moving_picture() -> np.ndarray:
     [
         (lambda: ArraySession(FRAMES[0], 20), r"frames are \(T, H, W\), three dimensions; this array is \(24, 32\)"),
         (lambda: ArraySession(FRAMES[None], 20), r"three dimensions; this array is \(1, 50, 24, 32\)"),
+        (lambda: ArraySession(FRAMES[:, None], 20), r"is \(50, 1, 24, 32\); give frames\[:, 0, :, :\]$"),
+        (lambda: ArraySession(np.stack([FRAMES] * 3, -1), 20), r"of colours, give frames\[..., :3\].mean\(-1\)$"),
+        (lambda: ArraySession(np.stack([FRAMES] * 2, 1), 20), "; give one channel or plane of it$"),
         (lambda: ArraySession(FRAMES[:0], 20), r"no frames in an array of shape \(0, 24, 32\)"),
         (lambda: ArraySession(FRAMES + 1j, 20), "frames are real numbers, this array is of type complex128"),
         (lambda: ArraySession(FRAMES.astype(str), 20), "frames are real numbers"),

@@ -15,6 +15,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
+from calcium_lightning.io.readers.packed import Packed
 from calcium_lightning.io.time_axis import LEAST, middle, time_axis
 
 #: at most so many bytes of one storage chunk's depth are read at once
@@ -118,6 +119,10 @@ class ArrayRecording(Recording):
             If it isn't of numbers, or which channel or plane isn't said.
         """
         options = options or Options()
+        packed = Packed.of(array, getattr(array, "attrs", {}))
+        if packed is not None:
+            self.note(packed.in_words)
+            array = packed
         self.path, self._array, self._label = path, array, f" {name}" if name else ""
         if array.dtype.kind not in "fiub":
             raise InputError(f"{path}:{self._label} is of type {array.dtype}, expected numbers")

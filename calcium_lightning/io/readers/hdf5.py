@@ -32,7 +32,7 @@ AXIS_NAMES = {
 def open_hdf5(path: Path, options: Options) -> Recording:
     """Open one of our sessions, an NWB file, CaImAn's results, a Doric file, or any HDF5 dataset."""
     key = options.key
-    with open_any(path) as file:
+    with open_any(path, _classic(path)) as file:
         identity = text(file.attrs.get("format", ""))
         is_nwb = "nwb_version" in file.attrs or path.suffix.lower() == ".nwb"
         is_caiman = key is None and isinstance(file.get("estimates/A"), h5py.Group)
@@ -63,6 +63,17 @@ def open_hdf5(path: Path, options: Options) -> Recording:
         if names:
             return FramesApart(path, options, names)
     return Hdf5Recording(path, options)
+
+
+def _classic(path: Path) -> str:
+    """What to do with netCDF of version 3, which isn't HDF5; nothing of any other file."""
+    with path.open("rb") as file:
+        if file.read(3) != b"CDF":
+            return ""
+    return (
+        " but netCDF of version 3; make it one of version 4, in Python: "
+        f"xarray.open_dataset({str(path)!r}).to_netcdf('OUT.nc', engine='h5netcdf')"
+    )
 
 
 class Hdf5Recording(ArrayRecording):

@@ -79,7 +79,7 @@ class ZarrRecording(ArrayRecording):
             (v for h in holders for n in RATE_NAMES if (v := _positive(h.get(n))) is not None), None
         )
         self._scales(ome, name, axes)
-        self._check_written()
+        self._check_written(array)
 
     def _choose(self, arrays: dict[str, Any], key: str | None, ome: dict[str, Any]) -> str:
         if key is not None:
@@ -119,9 +119,8 @@ class ZarrRecording(ArrayRecording):
         if microns and scale[axes.index("x")] > 0:
             self.pixel_size_um = float(scale[axes.index("x")]) * microns
 
-    def _check_written(self) -> None:
+    def _check_written(self, array: Any) -> None:
         """Chunks that were never written would be read as black."""
-        array = self._array
         self._check_promise(array)
         if array.nchunks_initialized == 0:
             raise InputError(f"{self.path}: was made for {self.n_frames} frames, none are there")
