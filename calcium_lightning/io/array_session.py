@@ -304,10 +304,19 @@ def as_session(recording: Any, fps: float | None = None, pixel_size_um: float | 
     if not hasattr(recording, "shape") and not isinstance(recording, Sequence):
         raise InputError(
             f"{type(recording).__name__}: a recording is an array (T, H, W), a session, or the path of one"
+            f"{_of_many(recording)}"
         )
     if fps is None:
         raise InputError("an array doesn't know its frame rate; add fps= (Hz)")
     return ArraySession(recording, fps, pixel_size_um=pixel_size_um)
+
+
+def _of_many(holder: Any) -> str:
+    """Which arrays of a file, a group, a data set or a dictionary could be given in its place."""
+    if not isinstance(holder, Mapping):
+        return ""
+    stacks = [repr(name) for name in holder if len(getattr(holder[name], "shape", ())) == 3]
+    return f"; give one of its arrays: {', '.join(stacks[:5])}" if stacks else ""
 
 
 def _of_recording(recording: Recording, fps: float | None, pixel_size_um: float | None) -> ArraySession:

@@ -171,6 +171,9 @@ def moving_picture() -> np.ndarray:
          r"shape \(24, 32, 80\) looks like \(H, W, T\), and frames are \(T, H, W\): turn it with np.moveaxis"),
         (lambda: as_session(FRAMES), r"an array doesn't know its frame rate; add fps= \(Hz\)"),
         (lambda: as_session(7, fps=20), "int: a recording is an array"),
+        (lambda: as_session(xr.Dataset({"varr": (("frame", "height", "width"), FRAMES), "max": (("a", "b"), FRAMES[0])}), fps=20),
+         "Dataset: a recording is an array .* give one of its arrays: 'varr'$"),
+        (lambda: as_session({"fps": 20}, fps=20), "the path of one$"),
         (lambda: as_session("nowhere.h5"), "nowhere.h5: no such file"),
     ],
 )  # fmt: skip
