@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> None:
     """Bring a recording into a session file.
 
-    Reads a folder of JPG, PNG or TIFF frames, multi-page TIFF, AVI/MP4/MKV, folders of Miniscope-DAQ, any
-    HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p
+    Reads a folder of JPG, PNG, BMP or TIFF frames, multi-page TIFF, AVI/MP4/MKV, folders of Miniscope-DAQ,
+    any HDF5 dataset, NWB OnePhotonSeries, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p
     data.bin, raw numbers (with shape= and dtype=) and our own sessions. Frame rate, pixel size, time stamps,
     animal and start are taken from the files where they say; what was chosen, left out or mended is said.
     Several inputs give several sessions, or one with join=true; sessions that are there already, of the same

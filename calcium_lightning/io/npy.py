@@ -33,6 +33,15 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     return shape, fortran, dtype, stream.tell()
 
 
+def has_dimensions(path: Path, count: int) -> bool:
+    """Whether a file is an array of so many dimensions, by what its header says."""
+    try:
+        with path.open("rb") as stream:
+            return len(read_header(stream)[0]) == count
+    except (OSError, ValueError):
+        return False
+
+
 def read_array(path: Path, name: str = "") -> np.ndarray:
     """Read the array of a file; Python's objects are none.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.npy import has_dimensions
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.folder_pictures import (
     counted,
@@ -88,6 +89,8 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
         return recording
     if others:
         return _open_others(path, others, options)
+    if arrays := _parts([file for file in files if file.suffix.lower() == ".npy"]):
+        return _open_others(path, arrays, options)
     return _open_below(path, options, depth)
 
 
@@ -105,6 +108,13 @@ def _open_others(path: Path, others: list[Path], options: Options) -> Recording:
     recording = Sequenced(path, series.files, lambda file: choose(file, options))
     recording.note(f"{counted(series.files, 'file')} ({series.files[0].name} to {series.files[-1].name})")
     return recording
+
+
+def _parts(arrays: Sequence[Path]) -> list[Path]:
+    """NumPy's files of three dimensions that are numbered; a single one may be anything."""
+    stacks = [file for file in arrays if has_dimensions(file, 3)]
+    found = series_of(stacks)
+    return stacks if len(found) == 1 and len(stacks) > 1 else []
 
 
 def _folders(path: Path) -> list[Path]:
@@ -180,7 +190,9 @@ def _open_below(path: Path, options: Options, depth: int) -> Recording:
             raise InputError(f"{file}: {advice}")
     what = "is empty" if not any(path.iterdir()) else "holds no frames"
     hint = f" (but folders: {', '.join(folder.name for folder in folders[:5])})" if folders else ""
-    raise InputError(f"{path}: the folder {what}{hint}; expected JPG, PNG or TIFF frames, or numbered videos")
+    raise InputError(
+        f"{path}: the folder {what}{hint}; expected JPG, PNG, BMP or TIFF frames, or numbered videos"
+    )
 
 
 def _holds_deeper(folder: Path, depth: int) -> bool:

@@ -15,7 +15,13 @@ from calcium_lightning.io.readers.sequence import Sequenced
 from calcium_lightning.io.readers.series import Series, copies, natural, series_of, stem, to_join
 from calcium_lightning.io.readers.tiff import open_tiff
 
-_KIND = {**{ending: "TIFF" for ending in TIFF_ENDINGS}, ".jpg": "JPG", ".jpeg": "JPG", ".png": "PNG"}
+_KIND = {
+    **{ending: "TIFF" for ending in TIFF_ENDINGS},
+    ".jpg": "JPG",
+    ".jpeg": "JPG",
+    ".png": "PNG",
+    ".bmp": "BMP",
+}
 #: numbers that are missing among frames are spoken of if they are fewer than this share
 FEW_GAPS = 0.2
 #: of so many differently named TIFFs it is looked whether they are stacks

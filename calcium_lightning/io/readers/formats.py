@@ -103,7 +103,7 @@ class Format:
 _RARE_VIDEOS = (".ts", ".mts", ".m2ts", ".ogv", ".flv", ".3gp", ".mj2", ".y4m", ".nut", ".asf")
 VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg", *_RARE_VIDEOS)
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", *TIFF_ENDINGS)
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", *TIFF_ENDINGS)
 _ARRAY = ("key", "axes", "channel", "plane")
 
 FOLDER = Format("a folder", "folder:open_folder", (), ("key", "axes", "channel", "plane"))
@@ -125,8 +125,8 @@ FORMATS = (
     Format("raw numbers", "raw:open_raw", (".bin", ".raw", ".dat"), ("shape", "dtype", "channel")),
 )
 KNOWN = (
-    "a folder of JPG, PNG or TIFF frames, a multi-page TIFF, AVI/MP4/MKV, a folder of Miniscope-DAQ or "
-    "Inscopix, HDF5, NWB, Doric, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p "
+    "a folder of JPG, PNG, BMP or TIFF frames, a multi-page TIFF, AVI/MP4/MKV, a folder of Miniscope-DAQ "
+    "or Inscopix, HDF5, NWB, Doric, MATLAB .mat, .npy/.npz, zarr, Inscopix .isxd, CaImAn .mmap, Suite2p "
     "data.bin, or raw numbers with shape= and dtype="
 )
 

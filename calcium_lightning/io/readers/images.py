@@ -1,4 +1,4 @@
-"""A folder of single frames: JPG, PNG or TIFF, in natural order, decoded by a pool of threads."""
+"""A folder of single frames: JPG, PNG, BMP or TIFF, in natural order, decoded by a pool of threads."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def read_picture(path: Path) -> np.ndarray:
 
             with tifffile.TiffFile(path) as file:
                 pixels = page_grey(file.pages[0])
-        elif ending == ".png":
+        elif ending in (".png", ".bmp"):
             import imagecodecs
 
-            pixels = imagecodecs.png_decode(path.read_bytes())
+            decode = imagecodecs.png_decode if ending == ".png" else imagecodecs.bmp_decode
+            pixels = decode(path.read_bytes())
         else:
             import simplejpeg  # refuses damaged data that libjpeg patches up with grey
 

@@ -340,3 +340,18 @@ def test_another_format_beside_is_left_out_and_said(tmp_path):
     (folder / "X.h5").write_bytes(b"x")
     _, notes = ingested(folder, tmp_path, fps=20.0)
     assert notes == ("1 file, 30 frames; left out: X.h5",)
+
+
+def test_numbered_arrays_are_parts_of_one_recording(tmp_path):
+    frames = movie(30)
+    for part in range(3):
+        np.save(tmp_path / f"part_{part}.npy", frames[10 * part : 10 * part + 10])
+    np.save(tmp_path / "times.npy", np.arange(30))
+    with open_recording(tmp_path) as recording:
+        assert np.array_equal(np.concatenate(list(recording.blocks(0, 30, 7))), frames)
+
+
+def test_a_single_array_may_be_anything(tmp_path):
+    np.save(tmp_path / "footprints.npy", movie(5))
+    with pytest.raises(InputError, match="the folder holds no frames"):
+        open_recording(tmp_path)

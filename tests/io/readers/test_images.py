@@ -25,7 +25,14 @@ def save(folder, frames, ending, names="frame_{}"):
 
 @pytest.mark.parametrize(
     ("ending", "dtype"),
-    [("png", "uint8"), ("png", "uint16"), ("tif", "uint8"), ("tiff", "uint16"), ("tif", "float32")],
+    [
+        ("png", "uint8"),
+        ("bmp", "uint8"),
+        ("png", "uint16"),
+        ("tif", "uint8"),
+        ("tiff", "uint16"),
+        ("tif", "float32"),
+    ],
 )
 def test_lossless_pictures_come_back_exactly_in_natural_order(tmp_path, ending, dtype):
     frames = movie(12, dtype=dtype)
@@ -86,7 +93,7 @@ def test_grey_is_luminance():
     assert np.array_equal(to_grey(colours), np.asarray(Image.fromarray(colours).convert("L")))
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
 def test_mixed_sizes_name_the_frame(tmp_path, ending):
     folder = save(tmp_path / "f", [*movie(7), movie(1, 20, 20)[0], *movie(2)], ending)
     with pytest.raises(InputError, match=r"frame 7 has the size \(20, 20\).*\(24, 38\)"):
@@ -99,7 +106,7 @@ def test_mixed_types_name_the_frame(tmp_path):
         read_all(folder)
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
 @pytest.mark.parametrize("how", ["cut", "empty", "text"])
 def test_a_corrupt_frame_is_named(tmp_path, ending, how):
     folder = save(tmp_path / "f", movie(12), ending)
