@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 
 import networkx
+import pytest
 
 import calcium_lightning
 
 ROOT = Path(calcium_lightning.__file__).parent
+#: what stands beside the package, but for names that begin with a dot
+BESIDE = {
+    *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"),
+    *("Makefile", "constraints.txt", "pyproject.toml", "conf", "docs", "experiments", "tests"),
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -41,6 +48,14 @@ def graph() -> networkx.DiGraph:
             if there not in (here, "calcium_lightning"):
                 found.add_edge(here, there)
     return found
+
+
+def test_nothing_lies_beside_the_package_that_does_not_belong_there() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT.parent, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout of git")
+    there = {line.split("/")[0] for line in listed.stdout.splitlines() if not line.startswith((".", '"'))}
+    assert there == {*BESIDE, ROOT.name}
 
 
 def test_no_circles_between_folders() -> None:

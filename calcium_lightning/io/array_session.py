@@ -315,7 +315,7 @@ def _of_many(holder: Any) -> str:
     """Which arrays of a file, a group, a data set or a dictionary could be given in its place."""
     if not isinstance(holder, Mapping):
         return ""
-    stacks = [repr(name) for name in holder if len(getattr(holder[name], "shape", ())) == 3]
+    stacks = [repr(name) for name in holder if len(getattr(holder.get(name), "shape", ())) == 3]
     return f"; give one of its arrays: {', '.join(stacks[:5])}" if stacks else ""
 
 
@@ -350,7 +350,7 @@ def _instead(shape: tuple[int, ...]) -> str:
     if len(shape) > 3 and sum(length > 1 for length in shape) == 3:
         return f"; give frames[{', '.join(':' if length > 1 else '0' for length in shape)}]"
     if len(shape) == 4 and shape[-1] in (3, 4):
-        return "; of colours, give frames[..., :3].mean(-1)"
+        return "; of colours, give one, such as frames[..., 1], or their mean"
     return "; give one channel or plane of it" if len(shape) > 3 else ""
 
 

@@ -23,9 +23,9 @@ from calcium_lightning.preprocess.resample import (
     CUT_SIGMAS,
     Strip,
     antialias_sigma,
+    apply_banded,
     apply_separable,
     band_strips,
-    multiply,
     network_centers,
     sample,
     shift_matrices,
@@ -238,7 +238,7 @@ class Prepared:
         top, bottom, left, right = crop
         inner = images[:, top - outer[0] : bottom - outer[0], left - outer[2] : right - outer[2]]
         blurred = images.new_empty(inner.shape)
-        multiply(images, blur_y, blur_x, (strips_y, strips_x), blurred)
+        apply_banded(images, blur_y, blur_x, (strips_y, strips_x), blurred)
         return inner - blurred
 
     def _blur(

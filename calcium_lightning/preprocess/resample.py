@@ -111,7 +111,7 @@ def sample(
             shift_matrices(lengths[i], centers[i].to(device), moved[:, i].to(device), sigmas[i])
             for i in (0, 1)
         )
-        multiply(some.float(), rows[..., y0:y1], columns[..., x0:x1], in_seen, still)
+        apply_banded(some.float(), rows[..., y0:y1], columns[..., x0:x1], in_seen, still)
     return result
 
 
@@ -135,7 +135,7 @@ def few(frames: Tensor) -> int:
     return max(1, TOGETHER // (frames.shape[1] * frames.shape[2]))
 
 
-def multiply(
+def apply_banded(
     frames: Tensor, rows: Tensor, columns: Tensor, strips: tuple[list[Strip], list[Strip]], out: Tensor
 ) -> None:
     """Rows times frame times columns transposed, where both matrices are zero but for a band.

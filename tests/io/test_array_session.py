@@ -144,6 +144,13 @@ def test_the_hash_is_of_the_content():
     assert ArraySession(FRAMES.reshape(50, 32, 24), 20).sha256() != ArraySession(FRAMES, 20).sha256()
 
 
+def with_a_broken_link() -> h5py.File:
+    """An open file, as people hand it over."""
+    file = h5py.File("a.h5", "w", driver="core", backing_store=False)
+    file["movie"], file["gone"] = FRAMES, h5py.SoftLink("/nowhere")
+    return file
+
+
 def moving_picture() -> np.ndarray:
     """Columns unlike each other, frames alike but for noise; longer than wide."""
     picture = np.random.default_rng(1).normal(100, 20, (24, 32))
@@ -156,7 +163,7 @@ def moving_picture() -> np.ndarray:
         (lambda: ArraySession(FRAMES[0], 20), r"frames are \(T, H, W\), three dimensions; this array is \(24, 32\)"),
         (lambda: ArraySession(FRAMES[None], 20), r"three dimensions; this array is \(1, 50, 24, 32\)"),
         (lambda: ArraySession(FRAMES[:, None], 20), r"is \(50, 1, 24, 32\); give frames\[:, 0, :, :\]$"),
-        (lambda: ArraySession(np.stack([FRAMES] * 3, -1), 20), r"of colours, give frames\[..., :3\].mean\(-1\)$"),
+        (lambda: ArraySession(np.stack([FRAMES] * 3, -1), 20), r"of colours, give one, such as frames\[..., 1\], or their mean$"),
         (lambda: ArraySession(np.stack([FRAMES] * 2, 1), 20), "; give one channel or plane of it$"),
         (lambda: ArraySession(FRAMES[:0], 20), r"no frames in an array of shape \(0, 24, 32\)"),
         (lambda: ArraySession(FRAMES + 1j, 20), "frames are real numbers, this array is of type complex128"),
@@ -174,6 +181,7 @@ def moving_picture() -> np.ndarray:
         (lambda: as_session(xr.Dataset({"varr": (("frame", "height", "width"), FRAMES), "max": (("a", "b"), FRAMES[0])}), fps=20),
          "Dataset: a recording is an array .* give one of its arrays: 'varr'$"),
         (lambda: as_session({"fps": 20}, fps=20), "the path of one$"),
+        (lambda: as_session(with_a_broken_link(), fps=20), "give one of its arrays: 'movie'$"),
         (lambda: as_session("nowhere.h5"), "nowhere.h5: no such file"),
     ],
 )  # fmt: skip

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from calcium_lightning.preprocess.resample import (
+    apply_banded,
     apply_separable,
     band_strips,
-    multiply,
     network_centers,
     sample,
     shift_matrices,
@@ -134,5 +134,5 @@ def test_band_matrices_multiplied_strip_by_strip_give_the_product_of_whole_ones(
     strips = band_strips(130, 12, frames.device, first, last), band_strips(70, 6, frames.device)
     assert len(strips[0]) > 1
     found = torch.full((3, last - first, 70), torch.nan)
-    multiply(frames, rows, columns, strips, found)
+    apply_banded(frames, rows, columns, strips, found)
     torch.testing.assert_close(found, apply_separable(frames, rows, columns))

@@ -60,11 +60,6 @@ class Packed:
         return tuple(self.array.shape)
 
     @property
-    def ndim(self) -> int:
-        """Of the array."""
-        return len(self.array.shape)
-
-    @property
     def chunks(self) -> Any:
         """Of the array."""
         return getattr(self.array, "chunks", None)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM
-from calcium_lightning.preprocess.resample import band_strips, multiply
+from calcium_lightning.preprocess.resample import apply_banded, band_strips
 
 #: frames whose mutual correlation chooses the first template, and how many of them make it
 REFERENCE_FRAMES, REFERENCE_NEIGHBOURS = 240, 20
@@ -119,7 +119,7 @@ def smooth(images: Tensor, sigma: float) -> Tensor:
     rows, columns = (gaussian_matrix(n, sigma, device) for n in size)
     strips = (band_strips(size[0], reach, device), band_strips(size[1], reach, device))
     smoothed = torch.empty_like(images, memory_format=torch.contiguous_format)
-    multiply(images.reshape(-1, *size), rows, columns, strips, smoothed.view(-1, *size))
+    apply_banded(images.reshape(-1, *size), rows, columns, strips, smoothed.view(-1, *size))
     return smoothed
 
 
