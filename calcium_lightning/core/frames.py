@@ -11,6 +11,14 @@ from typing import Protocol
 
 import numpy as np
 
+#: pixels of the frames that are worked on at a time: 64 frames of 256x256
+PIXELS = 64 * 256**2
+
+
+def at_a_time(height: int, width: int) -> int:
+    """How many frames of a size are worked on at a time: memory doesn't grow with the field."""
+    return max(1, PIXELS // (height * width))
+
 
 class Frames(Protocol):
     """Frames that can be asked for by number."""

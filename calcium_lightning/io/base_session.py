@@ -11,6 +11,7 @@ import abc
 import copy
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -165,11 +166,16 @@ class BaseSession(abc.ABC):
 
     def chunks(self, count: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (start, frames) in order, about ``count`` at a time, aligned to the source's chunks."""
+        for start, stop in self.spans(0, self.n_frames, count):
+            yield start, self.frames(start, stop)
+
+    def spans(self, start: int, stop: int, count: int | None = None) -> list[tuple[int, int]]:
+        """Cut frames [start, stop) as :meth:`chunks` does, so that no chunk is read twice but at the ends."""
         step = self.chunk_frames
         if count is not None:
             step = max(1, round(count / self.chunk_frames)) * self.chunk_frames
-        for start in range(0, self.n_frames, step):
-            yield start, self.frames(start, start + step)
+        edges = [start, *range((start // step + 1) * step, stop, step), stop]
+        return list(pairwise(edges)) if start < stop else []
 
 
 class DerivedSession(BaseSession):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from calcium_lightning.core.device import upload
+from calcium_lightning.core.frames import at_a_time
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.localize.assemble import Images
@@ -18,9 +19,6 @@ from calcium_lightning.localize.peak import peak_to_noise
 from calcium_lightning.localize.scratch import ScratchMovie
 from calcium_lightning.preprocess.prepared import Prepared
 from calcium_lightning.preprocess.summary import RegisteredSummary
-
-#: pixels of the session that are brought to the network's scale at a time: 64 frames of 256x256
-CHUNK_PIXELS = 64 * 256**2
 
 
 def write_foreground(
@@ -70,7 +68,7 @@ def _write(
             return start, frames, prepared.foreground_of(block, start), None
         return start, frames, *prepared.layers_of(block, start, NODE_STEP)
 
-    chunks = session.chunks(CHUNK_PIXELS // (session.height * session.width))
+    chunks = session.chunks(at_a_time(session.height, session.width))
     with progress("preparing", session.n_frames) as advance:
         for start, frames, foreground, removed in in_order(layers, chunks):
             movie.append(foreground)

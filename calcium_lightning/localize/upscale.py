@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.ndimage import map_coordinates
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
+from calcium_lightning.core.frames import at_a_time
 from calcium_lightning.localize.patches import RADIUS, Patches
 from calcium_lightning.preprocess.prepared import Scale
 
@@ -36,11 +37,24 @@ def to_session(
     peaks : ndarray, float32 (K,)
         The peaks before scaling: traces of the network's footprints times these are those of the session's.
     """
-    side = footprints.values.shape[-1]
     moved = np.zeros((len(footprints), 2)) if moved is None else moved
+    lengths = np.ceil(footprints.values.shape[-1] / scale.factor).astype(int) + 1
+    few = at_a_time(*lengths.tolist())
+    parts = [
+        _enlarged(footprints[rows], scale, moved[rows], lengths)
+        for rows in np.split(np.arange(len(footprints)), range(few, len(footprints), few))
+    ]
+    enlarged, peaks = zip(*parts, strict=True)
+    return csr_matrix(vstack(enlarged)), np.concatenate(peaks)
+
+
+def _enlarged(
+    footprints: Patches, scale: Scale, moved: np.ndarray, lengths: np.ndarray
+) -> tuple[csr_matrix, np.ndarray]:
+    """The same of a few footprints, each in a box of so many rows and columns of the session (2,)."""
+    side = footprints.values.shape[-1]
     matrices, corners = [], []
-    for axis, (field, factor) in enumerate(zip(scale.field, scale.factor, strict=True)):
-        length = int(np.ceil(side / factor)) + 1
+    for axis, (field, factor, length) in enumerate(zip(scale.field, scale.factor, lengths, strict=True)):
         begin = footprints.corner[:, axis].numpy() + moved[:, axis]
         low = begin / factor - 0.5
         corner = np.ceil(low).astype(np.int64)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import median_filter
 
-from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.frames import Frames, at_a_time
 from calcium_lightning.core.pieces import in_order
 
 #: places in the recording that are looked at, and neighbouring frames at each
@@ -153,13 +153,16 @@ def find_defects(session: Frames, detail: Detail | None = None) -> Defects:
 def fine_detail(session: Frames) -> Detail:
     """Look at a sample of the frames; there must be :data:`RUN` of them."""
     count, *field = session.shape
-    sums = np.zeros((3, *field))
+    sums, few = np.zeros((3, *field)), at_a_time(*field)
     starts = np.unique(np.linspace(0, count - RUN, PLACES).astype(int)).tolist()
 
     def look(read: np.ndarray) -> np.ndarray:
-        frames = read.astype(np.float32)
-        detail = frames - _smoothed(frames)
-        return np.stack([frames.sum(0), detail.sum(0), np.einsum("tyx,tyx->yx", detail, detail)])
+        total = np.zeros((3, *field), np.float32)
+        for start in range(0, RUN, few):
+            frames = read[start : start + few].astype(np.float32)
+            detail = frames - _smoothed(frames)
+            total += frames.sum(0), detail.sum(0), np.einsum("tyx,tyx->yx", detail, detail)
+        return total
 
     for some in in_order(look, (session.frames(start, start + RUN) for start in starts)):
         sums += some

@@ -18,6 +18,7 @@ from calcium_lightning.core.errors import InputError, positive
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import FWHM, MAD_TO_STD
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.preprocess.motion.blocks import binned
 from calcium_lightning.preprocess.motion.registration import Correlator, shift_frames, smooth
 from calcium_lightning.preprocess.resample import gaussian_operator
 
@@ -170,15 +171,19 @@ def guess_diameter(session: BaseSession, moments: int = 32) -> DiameterGuess:
     most = min(MOST, max(10 * LEAST, min(session.shape[1:]) / shrink / 3))
     sigmas = LEAST / FWHM * RATIO ** np.arange(1 + round(math.log(most / LEAST) / math.log(RATIO)))
 
-    def look(frames: np.ndarray) -> Tensor:
-        looked = _shrunken(np.concatenate([frames[:span], frames[-span:]]), step, shrink)
+    def look(frames: tuple[np.ndarray, np.ndarray]) -> Tensor:
+        looked = torch.cat([_shrunken(part, step, shrink) for part in frames])
         if not session.motion_corrected:
             looked = _registered(looked)
         first, second = looked.chunk(2)
         return second.mean(0) - first.mean(0)
 
     starts = np.unique(np.linspace(0, session.n_frames - need, moments).astype(int)).tolist()
-    changes = torch.stack(list(in_order(look, (session.frames(start, start + need) for start in starts))))
+    read = (
+        (session.frames(start, start + span), session.frames(start + need - span, start + need))
+        for start in starts
+    )
+    changes = torch.stack(list(in_order(look, read)))
     changes /= _noise(changes)
     blobs = np.concatenate(list(in_order(lambda change: _blobs(change, sigmas), changes)))
     if len(blobs) < 5:
@@ -201,8 +206,8 @@ def _places(blobs: np.ndarray) -> int:
 def _shrunken(frames: np.ndarray, step: int, shrink: int) -> Tensor:
     """Averages (n / step, h, w) over times and squares; frames that were stretched one by one compare."""
     height, width = (side // shrink for side in frames.shape[1:])
-    parts = torch.from_numpy(np.asarray(frames[:, : height * shrink, : width * shrink], np.float32))
-    small = parts.reshape(-1, step, height, shrink, width, shrink).mean((1, 3, 5))
+    squares = torch.from_numpy(binned(frames[:, : height * shrink, : width * shrink], shrink))
+    small = squares.unflatten(0, (-1, step)).mean(1)
     spread, mean = torch.std_mean(small, (1, 2), keepdim=True, correction=0)
     return (small - mean) / spread.clamp_min(1e-9)
 

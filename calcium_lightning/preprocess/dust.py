@@ -15,7 +15,7 @@ import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from scipy.ndimage import maximum as greatest
 
-from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.frames import Frames, at_a_time
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.registration import shift_frames
@@ -188,9 +188,15 @@ def means(session: Frames, index: np.ndarray, shifts: np.ndarray) -> tuple[np.nd
     still, registered = np.zeros(session.shape[1:]), np.zeros(session.shape[1:])
 
     def sums(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        frames, moved = (torch.from_numpy(values.astype(np.float32)) for values in part)
-        return frames.sum(0).numpy(), shift_frames(frames, moved).sum(0).numpy()
+        total, moved_back = torch.zeros(2, *session.shape[1:])
+        pieces = (torch.from_numpy(values).split(few) for values in part)
+        for piece, moved in zip(*pieces, strict=True):
+            frames = piece.float()
+            total += frames.sum(0)
+            moved_back += shift_frames(frames, moved.float()).sum(0)
+        return total.numpy(), moved_back.numpy()
 
+    few = at_a_time(*session.shape[1:])
     read = ((session.frames(int(run[0]), int(run[-1]) + 1), shifts[run]) for run in runs_of(index))
     for as_it_is, moved_back in in_order(sums, read):
         still += as_it_is

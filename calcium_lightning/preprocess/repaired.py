@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.frames import at_a_time
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.truth import Truth
 from calcium_lightning.io.base_session import BaseSession, DerivedSession
@@ -29,9 +30,6 @@ from calcium_lightning.preprocess.marks import changing_marks
 from calcium_lightning.preprocess.surround import Surround
 from calcium_lightning.preprocess.survey import Survey, survey
 from calcium_lightning.preprocess.waves import Waves, find_waves
-
-#: pixels of a session that are looked at together, about
-LOOK_PIXELS = 64 * 256**2
 
 
 class RepairedSession(DerivedSession):
@@ -278,11 +276,10 @@ def kept_frames(session: BaseSession) -> np.ndarray:
 def look(session: BaseSession) -> Survey:
     """Look at every frame of a session."""
     count, height, width = session.shape
-    step = max(1, LOOK_PIXELS // (height * width))
     with progress("checking", count) as advance:
 
         def blocks() -> Iterator[np.ndarray]:
-            for _, frames in session.chunks(step):
+            for _, frames in session.chunks(at_a_time(height, width)):
                 yield frames
                 advance(len(frames))
 

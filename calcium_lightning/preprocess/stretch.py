@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from calcium_lightning.core.frames import Frames
+from calcium_lightning.core.frames import Frames, at_a_time
+from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import MAD_TO_STD
 
 #: the band that measures noise, standard deviations of two Gaussians in pixels: above what JPEG rounds away
@@ -28,6 +29,8 @@ ENOUGH_PIXELS = 20_000
 SLACK = 0.02
 #: share of frames that must reach both ends
 REACHING = 0.95
+#: no fewer neighbours are read at a time: files keep several together
+FEWEST = 8
 #: share of pixels at the ends beyond which frames were clipped, not stretched
 CLIPPED = 0.002
 
@@ -53,7 +56,9 @@ class Stretch:
         return (frames - self.offset[span, None, None]) / self.gain[span, None, None]
 
 
-def estimate_stretch(session: Frames, device: torch.device | str = "cpu", block_frames: int = 128) -> Stretch:
+def estimate_stretch(
+    session: Frames, device: torch.device | str = "cpu", block_frames: int | None = None
+) -> Stretch:
     """Estimate every frame's gain and offset in one pass.
 
     Parameters
@@ -61,8 +66,8 @@ def estimate_stretch(session: Frames, device: torch.device | str = "cpu", block_
     session : Frames
         The recording.
     device : torch.device or str
-    block_frames : int
-        Frames in memory at a time.
+    block_frames : int, optional
+        Frames in memory at a time; default: as many as everywhere.
 
     Returns
     -------
@@ -70,6 +75,7 @@ def estimate_stretch(session: Frames, device: torch.device | str = "cpu", block_
         A frame without noise (constant, or lost) takes its neighbours' gain.
     """
     count, height, width = session.shape
+    block_frames = block_frames or at_a_time(height, width)
     device = torch.device(device)
     level = torch.empty(count)
     offset = torch.empty(count)
@@ -108,17 +114,27 @@ def is_stretched(session: Frames, frames: int = 256) -> bool:
     """
     count = session.shape[0]
     piece = max(1, min(count, frames // 8))
-    starts = sorted({int(s) for s in np.linspace(0, count - piece, 8)})
-    sample = [session.frames(s, s + piece).reshape(min(piece, count - s), -1) for s in starts]
-    low = np.concatenate([block.min(1) for block in sample]).astype(np.float64)
-    high = np.concatenate([block.max(1) for block in sample]).astype(np.float64)
-    if len(low) < 2 or high.max() <= low.min():
+    places = sorted({int(place) for place in np.linspace(0, count - piece, 8)})
+    few = max(at_a_time(*session.shape[1:]), FEWEST)
+    spans = [
+        (low, min(low + few, place + piece)) for place in places for low in range(place, place + piece, few)
+    ]
+    parts = in_order(_ends, (session.frames(*span) for span in spans))
+    low, high, at_low, at_high = np.concatenate(list(parts), 1).reshape(4, len(places), piece)
+    if low.size < 2 or high.max() <= low.min():
         return False
     bottom, top = low.min(), high.max()
     slack = SLACK * (top - bottom)
     reaching = np.mean((low <= bottom + slack) & (high >= top - slack))
-    at_ends = np.median([np.mean((block <= bottom) | (block >= top), axis=1).mean() for block in sample])
+    at_ends = np.median((at_low * (low <= bottom) + at_high * (high >= top)).mean(1))
     return bool(reaching >= REACHING and at_ends <= CLIPPED)
+
+
+def _ends(frames: np.ndarray) -> np.ndarray:
+    """Lowest and highest pixel of frames (n, H, W), and what share of each is as low, as high; (4, n)."""
+    flat = frames.reshape(len(frames), -1)
+    low, high = flat.min(1), flat.max(1)
+    return np.stack([low, high, *((flat == end[:, None]).mean(1) for end in (low, high))])
 
 
 def _band_kernel(size: tuple[int, int], device: torch.device) -> Tensor:

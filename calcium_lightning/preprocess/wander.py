@@ -9,13 +9,17 @@ in neighbouring frames is white. Knows prepared sessions; knows nothing of cells
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from calcium_lightning.core.device import upload
+from calcium_lightning.core.frames import at_a_time
 from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.progress import progress
 from calcium_lightning.core.scale import CELL_SIGMA
@@ -72,13 +76,10 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
     last = prepared.shape[0] - 2 * length
     if last < 0:
         return Wander()
-    starts = np.unique(np.linspace(0, last, PAIRS).astype(int))
+    starts = np.unique(np.linspace(0, last, PAIRS).astype(int)).tolist()
     plain, slow, broad, further = [], [], [], []
 
-    def look(part: tuple[int, np.ndarray]) -> tuple[np.ndarray, ...]:
-        start, frames = part
-        block = torch.from_numpy(frames.astype(np.float32)).to(device)
-        detail = prepared.high_pass(prepared.resample(block, start))
+    def look(detail: Tensor) -> tuple[np.ndarray, ...]:
         steps = torch.diff(detail, dim=0).cpu()
         apart = (detail[2:] - detail[:-2]).cpu() if length > 1 else steps
         # Medians: a codec's whole frames jump, the many between them hardly differ from each other.
@@ -86,9 +87,8 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
         slow = (detail[length:].mean(0) - detail[:length].mean(0)).cpu().abs() * length**0.5
         return single, slow.numpy(), wide, two
 
-    read = ((int(start), prepared.session.frames(int(start), int(start) + 2 * length)) for start in starts)
     with progress("noise in time and space", len(starts), "times") as advance:
-        for frame, mean, wide, two in in_order(look, read):
+        for frame, mean, wide, two in in_order(look, _details(prepared, starts, 2 * length, device)):
             plain.append(frame)
             slow.append(mean)
             broad.append(wide)
@@ -103,6 +103,24 @@ def estimate_wander(prepared: Prepared, device: torch.device | str = "cpu") -> W
     if field == 1 and _quiet(in_next[known] / single[known], LEAST_NEXT) == 1:
         return Wander()
     return Wander(_quiet(in_time[known] / single[known], LEAST), field)
+
+
+def _details(
+    prepared: Prepared, starts: list[int], length: int, device: torch.device | str
+) -> Iterator[Tensor]:
+    """What is fine in so many frames (n, h, w) from each start on, read a few at a time."""
+    session = prepared.session
+    few = at_a_time(*session.shape[1:])
+    runs = [session.spans(start, start + length, few) for start in starts]
+
+    def fine(part: tuple[int, np.ndarray]) -> Tensor:
+        start, frames = part
+        return prepared.high_pass(prepared.resample(upload(torch.from_numpy(frames), device), start))
+
+    read = ((low, session.frames(low, high)) for run in runs for low, high in run)
+    parts = in_order(fine, read)
+    for run in runs:
+        yield torch.cat(list(islice(parts, len(run))))
 
 
 def white_ratio(prepared: Prepared, frames: int = 8) -> float:
@@ -125,7 +143,8 @@ def _middle(stack: np.ndarray) -> np.ndarray:
     """Median over the first axis of (n, h, w), the lower of two."""
     middle = (len(stack) - 1) // 2
     lines = stack.reshape(len(stack), -1).T.copy()
-    return np.partition(lines, middle, 1)[:, middle].reshape(stack.shape[1:])
+    # A copy: a view would hold the whole stack for as long as the median is kept.
+    return np.partition(lines, middle, 1)[:, middle].copy().reshape(stack.shape[1:])
 
 
 def _typical(stack: list[np.ndarray]) -> np.ndarray:

@@ -127,8 +127,8 @@ def _sample(session: Frames, part: tuple[slice, ...]) -> np.ndarray:
     """Frames from all over a recording, float32 (n, h, w)."""
     count = session.shape[0]
     starts = np.unique(np.linspace(0, max(0, count - RUN), PLACES).astype(int))
-    runs = [session.frames(int(start), min(int(start) + RUN, count))[:, *part] for start in starts]
-    return np.concatenate(runs).astype(np.float32)
+    read = (session.frames(int(start), min(int(start) + RUN, count)) for start in starts)
+    return np.concatenate([frames[:, *part].astype(np.float32) for frames in read])
 
 
 def _window(usable: np.ndarray) -> np.ndarray:

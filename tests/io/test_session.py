@@ -138,6 +138,18 @@ def test_chunks_cover_the_session_once_on_the_files_chunks(tmp_path, length, cou
     session.close()
 
 
+@ROUND_TRIPS
+@given(ends=st.tuples(st.integers(0, 200), st.integers(0, 200)), count=st.none() | st.integers(1, 300))
+def test_any_part_is_cut_on_the_files_chunks(tmp_path, ends, count):
+    session = Session(write(tmp_path / "a.h5", some_frames((200, 3, 4), "uint8"), overwrite=True))
+    session.chunk_frames = 16
+    (start, stop), spans = sorted(ends), session.spans(*sorted(ends), count)
+    assert [frame for span in spans for frame in range(*span)] == list(range(start, stop))
+    assert all(low % 16 == 0 for low, _ in spans[1:])
+    assert all(high - low <= max(16, (count or 0) + 8) for low, high in spans)
+    session.close()
+
+
 def test_where_and_when_there_is_no_picture_is_kept(tmp_path):
     field, bad = np.arange(30).reshape(5, 6) > 7, np.arange(9) % 4 == 3
     with SessionWriter(tmp_path / "a.h5", 5, 6, "uint8", 20.0) as writer:

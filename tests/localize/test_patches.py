@@ -118,6 +118,18 @@ def test_a_moved_footprint_is_that_of_the_moved_place(diameter, step):
     np.testing.assert_allclose(middle, scale.to_session(center + moved), atol=0.025)
 
 
+def test_footprints_are_enlarged_a_few_at_a_time(monkeypatch):
+    scale = Scale.for_diameter((180, 160), 11)
+    centers = np.random.default_rng(3).uniform(0, np.array(scale.size) - 1, (7, 2))
+    moved = np.random.default_rng(4).normal(0, 0.5, (7, 2))
+    cells = gaussian_patches(centers, 2.55, scale.size)
+    together, peaks = to_session(cells, scale, moved)
+    monkeypatch.setattr("calcium_lightning.core.frames.PIXELS", 2 * 41**2)
+    apart, heights = to_session(cells, scale, moved)
+    assert abs(together - apart).max() < 1e-6
+    np.testing.assert_allclose(heights, peaks, rtol=1e-6)
+
+
 def test_no_footprints_are_no_trouble():
     scale = Scale((40, 50), (20, 25))
     footprints, peaks = to_session(Patches.at(np.zeros((0, 2)), (20, 25)), scale)

@@ -5,6 +5,7 @@ import pytest
 from helpers.moving import Recording, moving_tissue
 from PIL import Image
 
+from calcium_lightning.core.frames import at_a_time
 from calcium_lightning.preprocess.stretch import estimate_stretch, is_stretched
 
 
@@ -81,6 +82,16 @@ def test_a_constant_frame_takes_its_neighbours_gain(truth):
     flat = estimate_stretch(Recording(np.full((3, 20, 20), 4, np.uint8)))
     np.testing.assert_array_equal(flat.gain, 1)
     np.testing.assert_array_equal(flat.offset, 4)
+
+
+def test_of_a_large_field_few_frames_are_held_at_a_time(truth):
+    frames = np.tile(stretched(truth)[0][:60], (1, 6, 6))
+    recording = Recording(frames)
+    assert is_stretched(recording)
+    assert recording.read <= at_a_time(*frames.shape[1:])
+    tiled, one = estimate_stretch(recording), estimate_stretch(Recording(frames[:, :96, :90]))
+    assert recording.read <= at_a_time(*frames.shape[1:]) < len(frames)
+    assert np.std(np.log(tiled.gain) - np.log(one.gain)) < 0.05
 
 
 def test_real_frames_become_smoother_in_time(magdeburg):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.signal import lfilter
 
+from calcium_lightning.io.base_session import BaseSession
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
@@ -93,6 +95,28 @@ def test_few_frames_in_a_second(tmp_path, white):
     session = prepared(tmp_path, white, correlated_noise=False)
     found = estimate_wander(replace(session, fps=1.5))
     assert (found.time, found.field) == (1, 1)
+
+
+def test_memory_is_bounded_by_a_few_frames_and_a_few_times(tmp_path, white, monkeypatch):
+    session = prepared(tmp_path, white, correlated_noise=False)
+    expected = estimate_wander(session)
+    monkeypatch.setattr("calcium_lightning.core.frames.PIXELS", 6 * 72 * 88)
+    session.session.chunk_frames = 3
+    read, lengths = BaseSession.frames, []
+
+    def frames(self: BaseSession, start: int = 0, stop: int | None = None) -> np.ndarray:
+        lengths.append(len(block := read(self, start, stop)))
+        return block
+
+    monkeypatch.setattr(BaseSession, "frames", frames)
+    tracemalloc.start()
+    found = estimate_wander(session)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(lengths) == 6
+    assert (found.time, found.field) == pytest.approx((expected.time, expected.field), abs=1e-4)
+    one_time = 4 * FPS * np.prod(session.scale.size)  # two halves of half a second each, float32
+    assert peak < 12 * one_time
 
 
 def test_the_noise_of_a_session_counts_it(tmp_path, white):
