@@ -128,11 +128,11 @@ class Strip:
         return Strip(self.lines, self.low + by, self.high + by)
 
 
-def few(frames: Tensor) -> int:
-    """How many frames (n, H, W) are worked on together."""
+def few(frames: Tensor, pixels: int = TOGETHER) -> int:
+    """How many frames (n, H, W) are worked on together: about so many pixels where the CPU computes."""
     if frames.device.type != "cpu":
         return max(1, len(frames))
-    return max(1, TOGETHER // (frames.shape[1] * frames.shape[2]))
+    return max(1, pixels // (frames.shape[1] * frames.shape[2]))
 
 
 def apply_banded(

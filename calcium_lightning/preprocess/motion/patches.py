@@ -18,10 +18,12 @@ from torch.nn import functional
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.preprocess.motion.types import AUTO
-from calcium_lightning.preprocess.resample import sample
+from calcium_lightning.preprocess.resample import few, sample
 
 #: least distance of neighbouring places, cell diameters: fewer cells between them tell little of their motion
 LEAST_SPACING = 4.0
+#: pixels of the frames that are undone together: the dozen arrays that it takes stay in the processor's cache
+TOGETHER = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,11 @@ def undo(frames: Tensor, down: Tensor, right: Tensor) -> Tensor:
     Tensor, float32 (n, h', w')
         Beyond the ends the last pixel repeats.
     """
-    return _take(_take(frames, down, 1), right, 2)
+    result, step = torch.empty_like(right), few(frames, TOGETHER)
+    parts = (part.split(step) for part in (frames, down, right, result))
+    for some, by_rows, by_columns, still in zip(*parts, strict=True):
+        still.copy_(_take(_take(some, by_rows, 1), by_columns, 2))
+    return result
 
 
 def _take(frames: Tensor, places: Tensor, axis: int) -> Tensor:
