@@ -7,11 +7,13 @@ Must not know: what any of them does; which plugins there are, and which folder 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import io
 import os
 import select
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -19,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.config_keys import conf_dir, default_choice, search_in
+from calcium_lightning.command.config_keys import conf_dir, default_choice, known_keys, search_in
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import ELSEWHERE, JobFailed, Main, Task
 from calcium_lightning.command.mode import mode_of
 from calcium_lightning.command.own import find_from
-from calcium_lightning.command.paths import as_typed
+from calcium_lightning.command.paths import as_typed, path_keys
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import raised_in, reason
@@ -143,7 +145,7 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
 
         tell(answer([name, *arguments]))
         return
-    arguments = flags_first(arguments)
+    arguments = flags_first(arguments, name)
     sweeping = is_sweep(arguments)
     arguments = as_typed(name, arguments, sweeping)
     if (
@@ -198,13 +200,14 @@ def leave_quietly() -> bool:
     return False
 
 
-def flags_first(arguments: Sequence[str]) -> list[str]:
+def flags_first(arguments: Sequence[str], command: str) -> list[str]:
     """Bring Hydra's flags before the overrides: its parser takes overrides on one side of a flag only.
 
     Raises
     ------
     InputError
-        For a flag that doesn't exist, or a value that it doesn't take.
+        For a flag that doesn't exist, or a value that it doesn't take; for what is neither a flag nor has a
+        key and a value.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -216,6 +219,8 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
         argument = rest.pop(0)
         name, equals, value = argument.partition("=")
         if not argument.startswith("-"):
+            if not equals and not argument.startswith("~"):
+                raise InputError(_without_key(argument, rest, command))
             overrides.append(argument)
             continue
         if name not in known:
@@ -234,6 +239,18 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     if "--resolve" in flags and not {"--cfg", "-c"} & {flag.partition("=")[0] for flag in flags}:
         raise InputError("--resolve: goes with --cfg, as in --cfg job --resolve")
     return flags + overrides
+
+
+def _without_key(argument: str, rest: Sequence[str], command: str) -> str:
+    """What is said of an argument that has no ``=``: a key whose value stands apart, or a value."""
+    key = argument.lstrip("+")
+    if key in known_keys(command):
+        value = next(iter(rest), "VALUE")
+        return f"{argument}: its value stands right after it, as in {argument}={value}"
+    wanted = (field.name for field in dataclasses.fields(SCHEMAS[command]) if field.default == "???")
+    needed = next((key for key in wanted if key in path_keys(command, "input")), None)
+    shown = f", as in {needed}={shlex.quote(argument)}" if needed else ""
+    return f"{argument}: no key; settings are typed as KEY=VALUE{shown}"
 
 
 def _register(name: str, parts: Parts) -> None:

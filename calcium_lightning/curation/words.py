@@ -53,6 +53,7 @@ def tests_of(cells: CellTable, row: int, settings: QualitySettings) -> list[Test
         "consistency": (settings.consistency, np.inf),
         "focus": (settings.focus, np.inf),
         "width": (low, high),
+        "compactness": (settings.compactness, np.inf),
         "localizations": (settings.localizations, np.inf),
         "revisits": (-np.inf, settings.revisits),
         "companion": (-np.inf, 0.0),

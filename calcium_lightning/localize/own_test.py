@@ -29,7 +29,18 @@ LEAST_KNOWN = 30
 #: penalty on the coefficients' squares, which belong to standardised properties
 PENALTY = 3.0
 #: tests that are one number each
-NUMBERS = ("score", "snr", "consistency", "focus", "localizations", "revisits", "edge", "border", "lasting")
+NUMBERS = (
+    "score",
+    "snr",
+    "consistency",
+    "focus",
+    "compactness",
+    "localizations",
+    "revisits",
+    "edge",
+    "border",
+    "lasting",
+)
 
 
 def settings_of(cells: CellTable) -> QualitySettings:

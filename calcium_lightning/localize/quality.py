@@ -69,6 +69,9 @@ class QualitySettings:
         hangs together over the field, is as strong around it.
     width : (float, float)
         Least and greatest width of the footprint, relative to the session's cell diameter.
+    compactness : float
+        Least likeness of the footprint to a round cell of a typical size: with less, most of it is something
+        else, as a scatter of specks is, whose activity may be real.
     localizations : int
         Least number of localisations that it claims: what is seen in no frame, but in what cells leave of
         it, is mostly what their footprints don't fit.
@@ -93,6 +96,7 @@ class QualitySettings:
     consistency: float = 0.3
     focus: float = 1.9
     width: tuple[float, float] = field(default=(0.45, 2.2))
+    compactness: float = 0.7
     localizations: int = 1
     revisits: float = 0.35
     edge: float = 0.5
@@ -226,8 +230,8 @@ def accept(
 ) -> np.ndarray:
     """Which cells of a session of some kind pass all tests, bool (K,).
 
-    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``revisits``, ``companion``, ``edge``,
-    ``border`` and ``lasting``.
+    ``quality`` holds ``fdr`` and ``score``, too, and may hold ``compactness``, ``revisits``, ``companion``,
+    ``edge``, ``border`` and ``lasting``.
     """
     settings = settings or QualitySettings()
     low, high = settings.width
@@ -246,7 +250,8 @@ def accept(
     for name, most in (("revisits", settings.revisits), ("border", settings.border), ("companion", 0.0)):
         if name in quality:
             passed &= ~(quality[name] > most)
-    for name, least in (("edge", settings.edge), ("lasting", settings.lasting)):
+    leasts = (("compactness", settings.compactness), ("edge", settings.edge), ("lasting", settings.lasting))
+    for name, least in leasts:
         if name in quality:
             passed &= ~(quality[name] < least)
     return np.asarray(passed, bool)

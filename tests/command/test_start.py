@@ -128,6 +128,32 @@ def test_a_failure_of_ours_is_1_with_the_traceback(capsys):
         ("extract", ["session=a.h5", "overwrite=maybe"], "Value 'maybe' is not a valid bool"),
         ("extract", ["session=a.h5", "seed=x"], "Value 'x' of type 'str' could not be converted to Integer"),
         ("extract", ["session=[a.h5,b.h5"], "[a.h5,b.h5"),
+        (
+            "extract",
+            ["my day.avi"],
+            "my day.avi: no key; settings are typed as KEY=VALUE, as in session='my day.avi'",
+        ),
+        (
+            "ingest",
+            ["a.avi", "output=a.h5"],
+            "a.avi: no key; settings are typed as KEY=VALUE, as in input=a.avi",
+        ),
+        (
+            "simulate",
+            ["session.h5"],
+            "session.h5: no key; settings are typed as KEY=VALUE",
+        ),
+        ("extract", ["session", "a.h5"], "session: its value stands right after it, as in session=a.h5"),
+        (
+            "train",
+            ["+experiment", "demo"],
+            "+experiment: its value stands right after it, as in +experiment=demo",
+        ),
+        (
+            "extract",
+            ["session=a.h5", "overwrite"],
+            "overwrite: its value stands right after it, as in overwrite=VALUE",
+        ),
         ("extract", ["session=a.h5", "--multirn"], "--multirn: no such flag; nearest: --multirun"),
         ("extract", ["session=a.h5", "--cfg", "jo"], "--cfg jo: the flag takes job | hydra | all"),
         ("extract", ["session="], "an empty path"),
@@ -234,13 +260,18 @@ def test_cfg_job_prints_a_whole_config(run_command, command):
 def test_flags_may_stand_anywhere():
     plain = ["-m", "session=a.h5", "seed=1,2"]
     for typed in (["session=a.h5", "seed=1,2", "-m"], ["session=a.h5", "-m", "seed=1,2"], plain):
-        assert cli.flags_first(typed) == plain
-    assert cli.flags_first(["a=1", "--cfg", "job", "b=2"]) == ["--cfg", "job", "a=1", "b=2"]
-    assert cli.flags_first(["a=1", "--cfg=job", "b=2"]) == ["--cfg=job", "a=1", "b=2"]
-    assert cli.flags_first(["a=1", "--info", "b=2"]) == ["--info", "a=1", "b=2"]
-    assert cli.flags_first(["a=1", "--info", "defaults", "~b"]) == ["--info", "defaults", "a=1", "~b"]
+        assert cli.flags_first(typed, "extract") == plain
+    assert cli.flags_first(["a=1", "--cfg", "job", "b=2"], "extract") == ["--cfg", "job", "a=1", "b=2"]
+    assert cli.flags_first(["a=1", "--cfg=job", "b=2"], "extract") == ["--cfg=job", "a=1", "b=2"]
+    assert cli.flags_first(["a=1", "--info", "b=2"], "extract") == ["--info", "a=1", "b=2"]
+    assert cli.flags_first(["a=1", "--info", "defaults", "~b"], "extract") == [
+        "--info",
+        "defaults",
+        "a=1",
+        "~b",
+    ]
     with pytest.raises(InputError, match=r"--cfg: the flag takes job \| hydra \| all"):
-        cli.flags_first(["a=1", "--cfg"])
+        cli.flags_first(["a=1", "--cfg"], "extract")
 
 
 def test_a_sweep_runs_every_combination_in_a_folder_each(tmp_path, capfd):

@@ -25,6 +25,7 @@ from calcium_lightning.localize.quality import QualitySettings, accept
         ("consistency", 0.1, "raw"),
         ("focus", 1.0, "raw"),
         ("width", 3.0, "raw"),
+        ("compactness", 0.6, "raw"),
         ("localizations", 0.0, "raw"),
         ("revisits", 0.5, "raw"),
         ("companion", 1.0, "raw"),
@@ -37,7 +38,7 @@ def test_each_test_that_rejects_a_cell_is_told(name: str, value: float, kind: st
     """Whatever :func:`accept` looks at, with its own thresholds."""
     fine = {"fdr": 0.0, "score": 0.9, "contrast": 3.0, "snr": 9.0, "consistency": 0.9, "focus": 4.0}
     fine |= {"width": 1.0, "localizations": 9.0, "revisits": 0.0, "companion": 0.0, "coincidence": 0.9}
-    fine |= {"lasting": 1.0, "edge": 0.6, "border": 0.1}
+    fine |= {"compactness": 0.9, "lasting": 1.0, "edge": 0.6, "border": 0.1}
     quality = {key: np.array([good, value if key == name else good]) for key, good in fine.items()}
     example = select(make_example()[0], np.arange(2))
     cells = replace(example, quality=quality, kind=kind, accepted=accept(quality, kind=kind), curation=None)

@@ -81,6 +81,7 @@ def test_better_cells_score_higher_and_are_accepted():
         ("focus", 1.9, 1.89),
         ("width", 0.45, 0.44),
         ("width", 2.2, 2.21),
+        ("compactness", 0.7, 0.69),
         ("localizations", 1, 0),
     ],
 )
