@@ -42,8 +42,17 @@ def test_refusals(run_command, tmp_path):
     unknown.write_bytes(unknown.read_bytes().replace(b"FFV1", b"QZX9"))
     (tmp_path / "notes.txt").write_text("not a recording")
     (tmp_path / "text.avi").write_text("not a recording")
-    (tmp_path / "vendor").mkdir()
-    for name in ("a.nd2", "vendor/a.czi", "a.isxc", "a.tif.gz", "a.pkl", "a.h264"):
+    (tmp_path / "vendor/pgm").mkdir(parents=True)
+    for name in (
+        "a.nd2",
+        "vendor/a.czi",
+        "a.isxc",
+        "a.tif.gz",
+        "a.pkl",
+        "a.h264",
+        "a.gif",
+        "vendor/pgm/0.pgm",
+    ):
         (tmp_path / name).write_bytes(bytes(range(100)))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("frame.tif", bytes(100))
@@ -76,6 +85,8 @@ def test_refusals(run_command, tmp_path):
         (["input=a.tif.gz"], ["an archive; unpack it"]),
         (["input=a.zip"], ["not a zarr store", "if pictures or a video are in it, unpack it"]),
         (["input=a.pkl"], ["may hold code", "numpy.save"]),
+        (["input=a.gif"], ["an animation", "ffmpeg -i"]),
+        (["input=vendor/pgm"], ["0.pgm: a picture of a kind that isn't read", "mogrify -format png"]),
         (["input=a.h264"], ["a stream without times", "ffmpeg -framerate 20"]),
         (["input=data/good.hdf5", "key=mow"], ["no dataset mow; nearest: mov"]),
         (["input=data/infinite.hdf5"], ["frame 4 holds infinite"]),

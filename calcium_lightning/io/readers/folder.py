@@ -89,8 +89,13 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
         return recording
     if others:
         return _open_others(path, others, options)
-    if arrays := _parts([file for file in files if file.suffix.lower() == ".npy"]):
-        return _open_others(path, arrays, options)
+    arrays = [file for file in files if file.suffix.lower() == ".npy"]
+    if parts := _numbered(arrays, 3):
+        return _open_others(path, parts, options)
+    if frames := _numbered(arrays, 2):
+        recording, left = open_pictures(path, frames, videos, options)
+        _say(recording, left)
+        return recording
     return _open_below(path, options, depth)
 
 
@@ -110,11 +115,17 @@ def _open_others(path: Path, others: list[Path], options: Options) -> Recording:
     return recording
 
 
-def _parts(arrays: Sequence[Path]) -> list[Path]:
-    """NumPy's files of three dimensions that are numbered; a single one may be anything."""
-    stacks = [file for file in arrays if has_dimensions(file, 3)]
-    found = series_of(stacks)
-    return stacks if len(found) == 1 and len(stacks) > 1 else []
+def _numbered(arrays: Sequence[Path], dimensions: int) -> list[Path]:
+    """NumPy's files that are numbered, in order, most of them of so many dimensions: a damaged one belongs.
+
+    Of several such series it isn't known which is meant, and a single file may be anything.
+    """
+    found = [
+        series.files
+        for series in series_of(arrays)
+        if 2 * sum(has_dimensions(file, dimensions) for file in series.files) > len(series.files)
+    ]
+    return list(found[0]) if len(found) == 1 and len(found[0]) > 1 else []
 
 
 def _folders(path: Path) -> list[Path]:

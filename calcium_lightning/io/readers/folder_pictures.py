@@ -21,6 +21,10 @@ _KIND = {
     ".jpeg": "JPG",
     ".png": "PNG",
     ".bmp": "BMP",
+    ".jp2": "JPEG 2000",
+    ".j2k": "JPEG 2000",
+    ".webp": "WebP",
+    ".npy": "NumPy",
 }
 #: numbers that are missing among frames are spoken of if they are fewer than this share
 FEW_GAPS = 0.2

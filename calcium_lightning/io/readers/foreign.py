@@ -22,6 +22,10 @@ _ADVICE = {
     ".isxc": "a movie that Inscopix compressed; decompress it to .isxd in Inscopix Data Processing",
     ".gz .bz2 .xz .zst .7z .rar .tar .tgz": _UNPACK,
     ".pkl .pickle .pt .pth .joblib": _CODE,
+    ".gif .apng": "an animation; convert it, as in: ffmpeg -i IN -pix_fmt gray -c:v ffv1 OUT.avi",
+    ".pgm .ppm .pnm .tga .pcx .ras": (
+        "a picture of a kind that isn't read; make PNG of all, as in: mogrify -format png * (ImageMagick)"
+    ),
     ".h264 .264 .h265 .hevc .mjpeg .mjpg": (
         "a stream without times; convert it, with its frame rate, as in: "
         "ffmpeg -framerate 20 -i IN -c:v ffv1 OUT.avi"

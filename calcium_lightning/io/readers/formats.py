@@ -103,7 +103,7 @@ class Format:
 _RARE_VIDEOS = (".ts", ".mts", ".m2ts", ".ogv", ".flv", ".3gp", ".mj2", ".y4m", ".nut", ".asf")
 VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".wmv", ".webm", ".mpg", ".mpeg", *_RARE_VIDEOS)
 TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", *TIFF_ENDINGS)
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".jp2", ".j2k", ".webp", *TIFF_ENDINGS)
 _ARRAY = ("key", "axes", "channel", "plane")
 
 FOLDER = Format("a folder", "folder:open_folder", (), ("key", "axes", "channel", "plane"))

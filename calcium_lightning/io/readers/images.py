@@ -1,4 +1,4 @@
-"""A folder of single frames: JPG, PNG, BMP or TIFF, in natural order, decoded by a pool of threads."""
+"""A folder of single frames, pictures or arrays, in natural order, decoded by a pool of threads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.formats import TIFF_ENDINGS
 from calcium_lightning.io.readers.grey import to_grey
+
+#: what decodes pictures, by their ending
+CODECS = {
+    ".png": "png_decode",
+    ".bmp": "bmp_decode",
+    ".jp2": "jpeg2k_decode",
+    ".j2k": "jpeg2k_decode",
+    ".webp": "webp_decode",
+}
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -24,7 +34,7 @@ def read_picture(path: Path) -> np.ndarray:
     Returns
     -------
     ndarray, (H, W)
-        uint8 or uint16 (16-bit PNG), or whatever a TIFF holds.
+        uint8 or uint16 (16-bit PNG), or whatever a TIFF or an array holds.
 
     Raises
     ------
@@ -40,11 +50,12 @@ def read_picture(path: Path) -> np.ndarray:
 
             with tifffile.TiffFile(path) as file:
                 pixels = page_grey(file.pages[0])
-        elif ending in (".png", ".bmp"):
+        elif ending == ".npy":
+            pixels = read_array(path, path.name)
+        elif ending in CODECS:
             import imagecodecs
 
-            decode = imagecodecs.png_decode if ending == ".png" else imagecodecs.bmp_decode
-            pixels = decode(path.read_bytes())
+            pixels = getattr(imagecodecs, CODECS[ending])(path.read_bytes())
         else:
             import simplejpeg  # refuses damaged data that libjpeg patches up with grey
 
@@ -61,7 +72,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 class ImageFolder(Recording):
-    """Frames stored as one picture each.
+    """Frames stored as one picture, or one array, each.
 
     Parameters
     ----------

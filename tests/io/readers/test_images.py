@@ -1,3 +1,4 @@
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -18,6 +19,12 @@ def save(folder, frames, ending, names="frame_{}"):
         path = folder / f"{names.format(index)}.{ending}"
         if ending.startswith("tif"):
             tifffile.imwrite(path, frame)
+        elif ending == "npy":
+            np.save(path, frame)
+        elif ending in ("jp2", "j2k"):
+            path.write_bytes(imagecodecs.jpeg2k_encode(frame, level=0, codecformat=ending))
+        elif ending == "webp":
+            path.write_bytes(imagecodecs.webp_encode(np.stack([frame] * 3, -1), lossless=True))
         else:
             Image.fromarray(frame).save(path, **({"quality": 95} if ending == "jpg" else {}))
     return folder
@@ -29,6 +36,11 @@ def save(folder, frames, ending, names="frame_{}"):
         ("png", "uint8"),
         ("bmp", "uint8"),
         ("png", "uint16"),
+        ("jp2", "uint8"),
+        ("j2k", "uint16"),
+        ("webp", "uint8"),
+        ("npy", "uint16"),
+        ("npy", "float32"),
         ("tif", "uint8"),
         ("tiff", "uint16"),
         ("tif", "float32"),
@@ -93,7 +105,7 @@ def test_grey_is_luminance():
     assert np.array_equal(to_grey(colours), np.asarray(Image.fromarray(colours).convert("L")))
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "jp2", "webp", "npy", "tif"])
 def test_mixed_sizes_name_the_frame(tmp_path, ending):
     folder = save(tmp_path / "f", [*movie(7), movie(1, 20, 20)[0], *movie(2)], ending)
     with pytest.raises(InputError, match=r"frame 7 has the size \(20, 20\).*\(24, 38\)"):
@@ -106,7 +118,7 @@ def test_mixed_types_name_the_frame(tmp_path):
         read_all(folder)
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "jp2", "webp", "npy", "tif"])
 @pytest.mark.parametrize("how", ["cut", "empty", "text"])
 def test_a_corrupt_frame_is_named(tmp_path, ending, how):
     folder = save(tmp_path / "f", movie(12), ending)
