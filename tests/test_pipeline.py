@@ -212,6 +212,21 @@ def test_an_array_gives_the_cells_that_the_command_gives(run_command, session, t
         the_same(calcium_lightning.extract(other, fps=20, device="cpu"), cells)
 
 
+def test_the_frames_units_make_no_difference(session):
+    """A camera's counts, the fractions that a script made of them, and sums of many frames."""
+    frames = session.frames(0, 160).astype(np.float32)
+    cells, *others = (
+        calcium_lightning.extract(frames * np.float32(unit), fps=20, device="cpu")
+        for unit in (1, 1 / 255, 3e4)
+    )
+    assert cells.accepted.sum() >= 5
+    for other, unit in zip(others, (1 / 255, 3e4), strict=True):
+        np.testing.assert_array_equal(other.accepted, cells.accepted)
+        np.testing.assert_allclose(other.centers, cells.centers, atol=0.05)
+        traces, expected = (part.traces[part.accepted] for part in (other, cells))
+        np.testing.assert_allclose(traces / unit, expected, atol=0.02 * expected.std())
+
+
 def test_what_a_reader_has_to_say_is_kept_with_the_cells(session, tmp_path):
     """Nobody has ingested it, and seen that."""
     frames = session.frames(0, 60)

@@ -25,6 +25,8 @@ TILE = 48
 RIDGE = 1e-2
 #: the same where pictures of a cell differ: what fits none makes cells that are lit together cancel
 LOOSE_RIDGE = 2.5e-2
+#: of what a cell adds to the movie, what is below this share of its peak is left out
+SEEN = 1e-3
 #: of a dim cell's probe, so much of what the high-pass filter takes off a footprint is taken off. White noise
 #: went through the same filter, so the footprint itself is nearer to the best probe (generalised least
 #: squares); but what is left of the background, and what bright neighbours don't fit, is projected more
@@ -139,7 +141,7 @@ class Demixer:
             low = torch.from_numpy(np.where(dim, 1 - DIM_PASS, 0.0)).float()[:, None, None]
             probe = torch.lerp(probe, footprints.values * footprints.look_up(1 / self.noise), low)
         local = Patches(probe * (footprints.values > 0), footprints.corner, footprints.size)
-        return Model(footprints, wide.to_csr(1e-4), local.to_csr())
+        return Model(footprints, wide.to_csr(SEEN), local.to_csr())
 
     def project(self, model: Model) -> ScratchTraces:
         """Project the movie on each cell's own pixels, where its signal is, (K, T)."""
@@ -174,8 +176,8 @@ class Demixer:
         if not len(keep):
             return traces
         mixing = (model.probe[keep] @ model.seen[keep].T).toarray().astype(np.float64)
-        mixing[np.diag_indices(len(keep))] *= 1 + RIDGE
-        mixing[np.diag_indices(len(keep))] += 1e-9
+        own = mixing[np.diag_indices(len(keep))]
+        mixing[np.diag_indices(len(keep))] = np.where(own > 0, (1 + RIDGE) * own, 1.0)
         factors = torch.linalg.lu_factor(torch.from_numpy(mixing))
 
         def solve(start: int) -> tuple[int, np.ndarray]:
@@ -243,7 +245,9 @@ class Demixer:
                     sums += (regressors @ pixels).view_as(sums)
                     gram += regressors @ regressors.T
             for left, right, cells, sums, gram in tiles:
-                gram.diagonal().mul_(1 + self.ridge).add_(1e-9)
+                own = gram.diagonal()
+                # Of a cell that is never lit, nothing is known.
+                own.copy_(torch.where(own > 0, (1 + self.ridge) * own, 1e-9))
                 inverse = torch.linalg.inv(gram)
                 solved = (inverse @ sums.flatten(1).double()).float().view_as(sums)
                 spread = inverse.diagonal().clamp_min(0).sqrt().float()

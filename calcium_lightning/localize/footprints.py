@@ -237,7 +237,7 @@ def focus(shaped: Patches, filtered: Tensor, error: Tensor, noise: Tensor, cente
     strength = []
     for part in (known & (distance <= CORE), known & (distance > AROUND)):
         strength.append((picture.square() * part).sum((1, 2)) / part.sum((1, 2)).clamp_min(1))
-    return (strength[0] / strength[1].clamp_min(1e-12)).sqrt().numpy()
+    return (strength[0] / strength[1].clamp_min(1e-30)).sqrt().numpy()
 
 
 def consistency(footprints: Patches, filtered: Tensor, error: Tensor, surround: Surround) -> np.ndarray:
@@ -265,7 +265,7 @@ def consistency(footprints: Patches, filtered: Tensor, error: Tensor, surround: 
     count = weight.sum((1, 2)).clamp_min(1)
     a = (expected - ((expected * weight).sum((1, 2)) / count)[:, None, None]) * weight
     b = (filtered - ((filtered * weight).sum((1, 2)) / count)[:, None, None]) * weight
-    norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-12)
+    norm = (a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt().clamp_min(1e-30)
     return ((a * b).sum((1, 2)) / norm).numpy()
 
 

@@ -99,12 +99,13 @@ class Patches:
         return cut * self.inside()
 
     def to_csr(self, level: float = 0.0) -> csr_matrix:
-        """Rows over flattened field pixels (K, h*w), entries whose size exceeds ``level``."""
+        """Rows over flattened field pixels (K, h*w), entries above ``level`` of the largest in their row."""
         counts, pixels, data = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
         for first in range(0, len(self), FEW):
             some = self[torch.arange(first, min(first + FEW, len(self)))]
             y, x = some.grid()
-            keep = some.inside() & (some.values.abs() > level)
+            strength = some.values.abs()
+            keep = some.inside() & (strength > level * strength.amax((1, 2), keepdim=True))
             pixels.append((y[:, :, None] * self.size[1] + x[:, None, :]).int()[keep].numpy())
             counts.append(keep.flatten(1).sum(1).numpy())
             data.append(some.values[keep].numpy().astype(np.float32, copy=False))

@@ -109,6 +109,21 @@ def test_uneven_noise_changes_weights_and_not_brightness():
     np.testing.assert_allclose(slope, 1, atol=0.04)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_frames_units_make_no_difference(unit):
+    """A camera of 16 bits shows the same cells as one of 8; the movie is in units of the noise."""
+    planted = plant([[30, 30], [31, 34.5], [12, 60]], brightness=15, noise_std=1.0)
+    plain, scaled = (
+        Demixer(planted.movie, planted.noise * factor, planted.surround) for factor in (1.0, unit)
+    )
+    traces = unmixed(plain, plain.model(planted.truth))
+    np.testing.assert_allclose(unmixed(scaled, scaled.model(planted.truth)) / unit, traces, atol=1e-3)
+    forms, _ = regressed(plain, plain.model(planted.truth), stored(planted.traces, 128))
+    others, _ = regressed(scaled, scaled.model(planted.truth), stored(planted.traces * unit, 128))
+    np.testing.assert_allclose(others.footprints.values, forms.footprints.values, atol=1e-3)
+    np.testing.assert_allclose(others.focus, forms.focus, rtol=1e-3)
+
+
 def test_the_residual_of_the_truth_is_the_noise():
     planted = plant([[30, 30], [31, 34.5]], noise_std=1.0)
     demixer = Demixer(planted.movie, planted.noise, planted.surround)

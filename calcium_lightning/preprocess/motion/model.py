@@ -32,6 +32,8 @@ from calcium_lightning.preprocess.motion.registration import FEW, smooth
 
 #: relative ridge that keeps the normal matrix invertible where there is no contrast
 RIDGE = 1e-5
+#: a basis image that shows less than this share of what the clearest does is not seen
+INVISIBLE = 1e-6
 #: a residual beyond so many of its standard deviations weighs less (Huber 1964)
 HUBER = 1.5
 #: fewer frames than this say nothing about time
@@ -172,8 +174,11 @@ class MotionModel:
         if self.stiffness is not None:
             scale[: self.steps] += self.stiffness.diagonal()
         scale = scale.sqrt()
-        # A basis image that is invisible (a constant template has no gradient) gets a coefficient of 0.
-        self._scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.inf)
+        # A basis image that is invisible (a constant template has no gradient) gets a coefficient of 0. What
+        # is made of the template is in the frames' units; what isn't is compared as if it were as bright.
+        shown, made = scale.clone(), len(steps) + (len(self.modes) if self.modulated else 0)
+        shown[made:] *= template.abs().amax().clamp_min(1e-30)
+        self._scale = torch.where(shown > INVISIBLE * shown.max().clamp_min(1e-30), scale, torch.inf)
         smooth_scale, local_scale = self._scale.split([len(self._smooth), len(self.atoms)])
         self._smooth /= smooth_scale[:, None]
         self._smooth_weighted /= smooth_scale[:, None]
@@ -248,8 +253,8 @@ class MotionModel:
                 *(values.split(FEW_PIXELS, -1) for values in looked), strict=True
             ):
                 residual = torch.addmm(some, theta, images, alpha=-1).abs_()
-                spread = 1.2533 * residual.mean(0).clamp_min(1e-6)
-                weights = (HUBER * spread / residual.clamp_min_(1e-6)).clamp_max_(1).mul_(precision)
+                spread = 1.2533 * residual.mean(0).clamp_min(1e-30)
+                weights = (HUBER * spread / residual.clamp_min_(1e-30)).clamp_max_(1).mul_(precision)
                 products.addmm_(weights, (images[upper[0]] * images[upper[1]]).T)
                 right.addmm_(weights.mul_(some), images.T)
             normal = torch.empty(len(frames), size, size, device=frames.device)
@@ -282,7 +287,7 @@ class MotionModel:
             Least ratio of the two.
         limit : int
         """
-        ratio = power / noise.clamp_min(1e-12) * self.inside
+        ratio = power / noise.clamp_min(1e-30) * self.inside
         size = 2 * max(1, round(0.35 * self.cell_diameter)) + 1
         peak = functional.max_pool2d(ratio[None, None], size, 1, size // 2)[0, 0]
         places = ((ratio == peak) & (ratio > threshold)).nonzero()
@@ -295,7 +300,7 @@ class MotionModel:
 
     def learn_atoms(self, numerator: LocalImages, denominator: Tensor, rate: float) -> None:
         """Move each atom by ``rate`` times ``numerator / denominator`` (K,), within its reach."""
-        step = numerator.scaled(rate / denominator.clamp_min(1e-12))
+        step = numerator.scaled(rate / denominator.clamp_min(1e-30))
         for atom, change, shape in zip(self.atoms.blocks, step.blocks, self.shapes.blocks, strict=True):
             atom.add_(change).mul_(shape > 0)
 

@@ -242,7 +242,8 @@ class RigidEstimator:
         if self.windows is not None:
             self.covariance = found.covariance
         variance = smooth(variance / count, 0.5 * self.cell)
-        floor = 1e-3 * variance[model.inside > 0].median() + 1e-12
+        brightest = model.template.abs().amax().square()
+        floor = 1e-3 * variance[model.inside > 0].median() + 1e-12 * brightest + 1e-30
         if atoms:
             model.learn_atoms(numerator, denominator, RELAXATION)
         model.precision = (model.inside / variance.clamp_min(floor)).flatten()

@@ -30,6 +30,14 @@ def test_subpixel_motion_is_found_in_the_contracts_sign(movie, shifts):
     assert 0.9 < motion.residual.mean() < 1.1
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_frames_units_make_no_difference(movie, unit):
+    motion = estimate_motion(Recording(movie.astype(np.float32)), cell_diameter_px=CELL)
+    scaled = estimate_motion(Recording(movie * np.float32(unit)), cell_diameter_px=CELL)
+    np.testing.assert_allclose(scaled.shifts, motion.shifts, atol=0.005)
+    np.testing.assert_allclose(scaled.std, motion.std, rtol=0.01)
+
+
 def test_it_beats_phase_correlation_of_scikit_image(movie, shifts):
     motion = estimate_motion(Recording(movie), cell_diameter_px=CELL)
     template = movie.mean(0)
