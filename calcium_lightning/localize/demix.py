@@ -177,7 +177,7 @@ class Demixer:
             return traces
         mixing = (model.probe[keep] @ model.seen[keep].T).toarray().astype(np.float64)
         own = mixing[np.diag_indices(len(keep))]
-        mixing[np.diag_indices(len(keep))] = np.where(own > 0, (1 + RIDGE) * own, 1.0)
+        mixing[np.diag_indices(len(keep))] = np.where(own != 0, (1 + RIDGE) * own, 1.0)
         factors = torch.linalg.lu_factor(torch.from_numpy(mixing))
 
         def solve(start: int) -> tuple[int, np.ndarray]:

@@ -134,7 +134,7 @@ class Projector:
         self.sources = sources
         mixing = (sources.probe @ sources.seen.T).toarray().astype(np.float64)
         own = mixing[np.diag_indices(len(mixing))]
-        mixing[np.diag_indices(len(mixing))] = np.where(own > 0, (1 + RIDGE) * own, 1.0)
+        mixing[np.diag_indices(len(mixing))] = np.where(own != 0, (1 + RIDGE) * own, 1.0)
         self.factors = lu_factor(mixing) if len(mixing) else None
         traces = np.stack([self.project(frame)[0] for frame in frames], 1)
         difference = np.diff(traces, 2, axis=1)
