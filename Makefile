@@ -8,7 +8,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.
 # On all cores, where pip takes one; and also where Python may write no bytecode, and each process would compile.
 COMPILE := $(RUN) -m compileall -qq -j 0
 DEMO := demo
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: help install demo test check suite docs bench gpu fuzz kill clean
 .DEFAULT_GOAL := help
@@ -43,7 +43,8 @@ demo: .venv/installed ## simulate a recording, train, extract, evaluate, report 
 test: .venv/installed ## the checks and the whole suite
 	@$(MAKE) --no-print-directory -j2 check suite
 
-# As many processes as cores, and one thread in each: threads that wait for a core take what others need.
+# One process more than two cores, as tests wait for the commands and pages that they start; and one thread in
+# each: threads that wait for a core take what others need.
 suite: export OMP_NUM_THREADS := 1
 suite: .venv/installed
 	@$(COMPILE) calcium_lightning
