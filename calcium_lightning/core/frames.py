@@ -16,7 +16,7 @@ PIXELS = 64 * 256**2
 
 
 def at_a_time(height: int, width: int) -> int:
-    """How many frames of a size are worked on at a time: memory doesn't grow with the field."""
+    """How many frames of a size are worked on at a time: the fewer the larger they are, and one at least."""
     return max(1, PIXELS // (height * width))
 
 

@@ -33,13 +33,13 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     return shape, fortran, dtype, stream.tell()
 
 
-def has_dimensions(path: Path, count: int) -> bool:
-    """Whether a file is an array of so many dimensions, by what its header says."""
+def dimensions(path: Path) -> int | None:
+    """How many dimensions the array of a file has, by what its header says; None where it is none."""
     try:
         with path.open("rb") as stream:
-            return len(read_header(stream)[0]) == count
+            return len(read_header(stream)[0])
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def read_array(path: Path, name: str = "") -> np.ndarray:

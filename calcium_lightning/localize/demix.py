@@ -33,6 +33,13 @@ SEEN = 1e-3
 DIM_PASS = 0.5
 
 
+def ridged(mixing: np.ndarray) -> np.ndarray:
+    """Put :data:`RIDGE` on a mixing matrix (K, K), in place; what isn't seen gets a 1, in whatever units."""
+    own = np.diag_indices(len(mixing))
+    mixing[own] = np.where(mixing[own] != 0, (1 + RIDGE) * mixing[own], 1.0)
+    return mixing
+
+
 @dataclass
 class Model:
     """Footprints as the movie shows them.
@@ -176,9 +183,7 @@ class Demixer:
         if not len(keep):
             return traces
         mixing = (model.probe[keep] @ model.seen[keep].T).toarray().astype(np.float64)
-        own = mixing[np.diag_indices(len(keep))]
-        mixing[np.diag_indices(len(keep))] = np.where(own != 0, (1 + RIDGE) * own, 1.0)
-        factors = torch.linalg.lu_factor(torch.from_numpy(mixing))
+        factors = torch.linalg.lu_factor(torch.from_numpy(ridged(mixing)))
 
         def solve(start: int) -> tuple[int, np.ndarray]:
             block = torch.from_numpy(projections.block(start)[keep]).double()

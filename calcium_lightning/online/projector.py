@@ -17,7 +17,7 @@ from torch import Tensor
 
 from calcium_lightning.core.cells import CellTable
 from calcium_lightning.core.scale import MAD_TO_STD, NETWORK_DIAMETER
-from calcium_lightning.localize.demix import RIDGE, SEEN
+from calcium_lightning.localize.demix import RIDGE, SEEN, ridged
 from calcium_lightning.preprocess.motion.registration import Correlator
 from calcium_lightning.preprocess.prepared import Prepared
 
@@ -133,9 +133,7 @@ class Projector:
     def _know(self, sources: Sources, frames: np.ndarray) -> None:
         self.sources = sources
         mixing = (sources.probe @ sources.seen.T).toarray().astype(np.float64)
-        own = mixing[np.diag_indices(len(mixing))]
-        mixing[np.diag_indices(len(mixing))] = np.where(own != 0, (1 + RIDGE) * own, 1.0)
-        self.factors = lu_factor(mixing) if len(mixing) else None
+        self.factors = lu_factor(ridged(mixing)) if len(mixing) else None
         traces = np.stack([self.project(frame)[0] for frame in frames], 1)
         difference = np.diff(traces, 2, axis=1)
         white = (

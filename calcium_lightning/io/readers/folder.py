@@ -6,12 +6,13 @@ each device, Suite2p's output, a zarr store. Knows the layouts; how files are re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.npy import has_dimensions
+from calcium_lightning.io.npy import dimensions
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.folder_pictures import (
     counted,
@@ -89,11 +90,11 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
         return recording
     if others:
         return _open_others(path, others, options)
-    arrays = [file for file in files if file.suffix.lower() == ".npy"]
-    if parts := _numbered(arrays, 3):
-        return _open_others(path, parts, options)
-    if frames := _numbered(arrays, 2):
-        recording, left = open_pictures(path, frames, videos, options)
+    arrays, count = _numbered([file for file in files if file.suffix.lower() == ".npy"])
+    if count == 3:
+        return _open_others(path, arrays, options)
+    if count == 2:
+        recording, left = open_pictures(path, arrays, videos, options)
         _say(recording, left)
         return recording
     return _open_below(path, options, depth)
@@ -115,17 +116,18 @@ def _open_others(path: Path, others: list[Path], options: Options) -> Recording:
     return recording
 
 
-def _numbered(arrays: Sequence[Path], dimensions: int) -> list[Path]:
-    """NumPy's files that are numbered, in order, most of them of so many dimensions: a damaged one belongs.
+def _numbered(arrays: Sequence[Path]) -> tuple[list[Path], int]:
+    """NumPy's files that are numbered, in order, and how many dimensions most have: a damaged one belongs.
 
-    Of several such series it isn't known which is meant, and a single file may be anything.
+    None, where two series or more have two dimensions or three: it isn't known which is meant. A single file
+    may be anything.
     """
-    found = [
-        series.files
-        for series in series_of(arrays)
-        if 2 * sum(has_dimensions(file, dimensions) for file in series.files) > len(series.files)
-    ]
-    return list(found[0]) if len(found) == 1 and len(found[0]) > 1 else []
+    found = []
+    for series in series_of(arrays):
+        (count, number), *_ = Counter(map(dimensions, series.files)).most_common(1)
+        if count in (2, 3) and 2 * number > len(series.files) > 1:
+            found.append((list(series.files), count))
+    return found[0] if len(found) == 1 else ([], 0)
 
 
 def _folders(path: Path) -> list[Path]:
