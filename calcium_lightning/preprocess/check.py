@@ -26,6 +26,8 @@ from calcium_lightning.preprocess.waves import Waves
 ALIKE = 0.15
 #: more than this share of the pixels at the recording's own maximum are saturated
 SATURATED = 0.005
+#: a step that changes the contrast by less than this share adds light that the tissue doesn't see
+SAME_CONTRAST = 0.02
 #: brightness that falls by more than this share from beginning to end is bleaching
 BLEACHED = 0.1
 #: frames that are less alike than this show no picture that stays: what stays was taken off, as in ΔF/F
@@ -223,9 +225,12 @@ class Findings:
     def _levels(self) -> str:
         if self.levels is None or not len(self.levels):
             return ""
-        factors = ", ".join(f"{gain:.2f}" for gain in self.levels.factors)
-        count = len(self.levels)
-        return f"{count} step{'s' * (count != 1)} of brightness (factors {factors}): levelled"
+        count, factors = len(self.levels), self.levels.factors
+        if all(abs(factor - 1) < SAME_CONTRAST for factor in factors):
+            told = ", ".join(f"{shift:+.3g}" for shift in self.levels.shifts) + " units"
+        else:
+            told = "factors " + ", ".join(f"{factor:.2f}" for factor in factors)
+        return f"{count} step{'s' * (count != 1)} of brightness ({told}): levelled"
 
     def _lossy(self) -> str:
         survey, signs = self.survey, []

@@ -98,7 +98,7 @@ class Glance:
     figures : FrameFigures
         Of each; how the first differs from the one before isn't known.
     lowest, highest : ndarray (H, W)
-        Over them.
+        Over them; the highest without frames that hold no picture, as white ones.
     steps : (ndarray, ndarray), float64 (H - 1,) and (W - 1,)
         Mean step between neighbouring rows, and columns.
     sound : ndarray, bool (n,)
@@ -128,6 +128,7 @@ def glance(frames: np.ndarray) -> Glance:
     few = slice(None, None, max(1, len(frames) // 4))
     change = np.concatenate([[np.inf], changes(frames)]).astype(np.float32)
     usual = np.median(contrast)
+    sound = (contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12)
     return Glance(
         frames=frames,
         figures=FrameFigures(
@@ -144,12 +145,12 @@ def glance(frames: np.ndarray) -> Glance:
             ends=np.stack([frames.min((1, 2)), frames.max((1, 2))], 1),
         ),
         lowest=frames.min(0),
-        highest=frames.max(0),
+        highest=(frames if sound.all() or not sound.any() else frames[sound]).max(0),
         steps=(
             _distance(lines[few, 1:], lines[few, :-1]).mean((0, 2), dtype=np.float64),
             _distance(some[few, :, 1:], some[few, :, :-1]).mean((0, 1), dtype=np.float64),
         ),
-        sound=(contrast > 0.3 * usual) & (np.abs(brightness - np.median(brightness)) < 3 * usual + 1e-12),
+        sound=sound,
     )
 
 

@@ -51,6 +51,12 @@ class Levels:
         """How much brighter the contrast is after each step than before."""
         return [float(self.gain[step] / self.gain[step - 1]) for step in self.steps]
 
+    @property
+    def shifts(self) -> list[float]:
+        """How much was added to all pixels at each step, beyond its factor; units of the frames."""
+        steps = zip(self.steps, self.factors, strict=True)
+        return [float(self.offset[step] - factor * self.offset[step - 1]) for step, factor in steps]
+
     @classmethod
     def none(cls, count: int) -> Levels:
         """No step in so many frames."""

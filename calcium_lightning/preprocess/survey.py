@@ -50,7 +50,7 @@ class Survey(FrameFigures):
     unchanged : float
         Share of pixels that have the same value in neighbouring frames.
     lowest, highest : ndarray (H, W)
-        Over all frames.
+        Over all frames; the highest without those that hold no picture, as white ones.
     changing : ndarray, float32 (H, W)
         Share of the blocks of frames in which a pixel changes its value.
     at_ends : float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings as warnings_module
 
 import numpy as np
@@ -11,6 +12,7 @@ from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
 from calcium_lightning.preprocess.bands import find_bands
 from calcium_lightning.preprocess.check import Findings, is_stretched, looks_like_dff, motion_line
 from calcium_lightning.preprocess.field import find_field
+from calcium_lightning.preprocess.levels import find_levels
 
 from . import artefacts
 
@@ -59,6 +61,31 @@ def test_saturation_bleaching_and_bands_are_said():
     assert "moving bands along rows" in warnings(
         np.clip(made.frames + wave[:, :, None], 0, 255).astype(np.uint8)
     )
+
+
+def test_white_frames_saturate_no_pixel():
+    made = artefacts.make(43)
+    made.frames[40:44] = 255
+    said = warnings(made.stored())
+    assert "white): left out" in said
+    assert "saturated" not in said
+
+
+def test_a_step_is_said_as_what_it_did():
+    """Another light on the tissue scales it; light from elsewhere comes on top."""
+    frames = artefacts.make(46).frames
+    for factor, added, told in ((0.8, 0, r"factors (\S+)"), (1.0, 30, r"\+(\S+) units")):
+        changed = frames.copy()
+        changed[120:] = changed[120:] * factor + added
+        levels = find_levels(
+            changed.mean((1, 2)),
+            lambda start, stop, f=changed: f[start:stop],
+            np.ones(frames.shape[1:], bool),
+        )
+        said = warnings(changed.astype(np.uint8), levels=levels)
+        found = re.search(rf"1 step of brightness \({told}\): levelled", said)
+        assert found is not None, said
+        assert float(found[1]) == pytest.approx(added or factor, rel=0.05)
 
 
 def test_noise_that_repeats_itself_is_said():
