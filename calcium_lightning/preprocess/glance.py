@@ -33,6 +33,9 @@ STRIPED = 0.09
 BORDER = 0.2
 #: ... and in so many of the frames at least
 MOVED = 0.03
+#: lines that usually differ by less than this share of what lines do are one line, there several times in
+#: frames that were enlarged; of an enlarged frame so many are, and so many beside each other at most
+SAME, ENLARGED, TIMES = 0.1, 0.4, 7
 #: a frame that is darker, and has less contrast, than this share of the brightest around is next to black
 DIM = 0.5
 
@@ -122,6 +125,8 @@ def glance(frames: np.ndarray) -> Glance:
     # An empty border ends at a line that is half empty.
     border = binary_dilation(_empty_border(lines.min(2) == lines.max(2)), [[1, 1, 1]])
     jumps = [np.where(border[:, 1:] | border[:, :-1], 0, jump) for jump in _jumps(lines, rows)]
+    own = _lines_of_their_own(jumps[0])
+    jumps = [jump[:, own] for jump in jumps]
     broken = _broken(jumps[1])
     brightness, contrast, likeness, lit = _shades(frames, broken <= STRIPED)
     seams = [_seams(jump, lit) for jump in jumps]
@@ -229,6 +234,15 @@ def _empty_border(empty: np.ndarray) -> np.ndarray:
         found |= run & (run.sum(1) <= widest)[:, None]
     few = border.any(1).mean() < MOVED  # it may be lines that were lost
     return border & (not few)
+
+
+def _lines_of_their_own(jump: np.ndarray) -> np.ndarray:
+    """Which differences of neighbouring lines (n, lines) are not between one line and itself, bool (lines,)."""
+    typical = np.median(jump, 0)
+    same = typical < SAME * typical.mean()
+    ends = np.flatnonzero(np.diff(same, prepend=False, append=False))
+    enlarged = same.mean() > ENLARGED and (ends[1::2] - ends[::2]).max() <= TIMES
+    return ~same if enlarged else np.ones_like(same)
 
 
 def _seams(jump: np.ndarray, lit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

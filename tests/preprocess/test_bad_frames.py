@@ -34,6 +34,20 @@ def test_torn_frames(seed, kind):
     assert str(found) == "4 torn"
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_frames_that_were_enlarged_by_repeating_pixels(times: int) -> None:
+    """Each line is there several times, and differs by nothing from itself."""
+    made = artefacts.make(21)
+
+    def found() -> np.ndarray:
+        enlarged = made.stored().repeat(times, 1).repeat(times, 2)
+        return find_bad_frames(artefacts.look(enlarged), raw=True).bad
+
+    assert not found().any()
+    hit = artefacts.torn(made, "rolled")
+    np.testing.assert_array_equal(found(), hit)
+
+
 @pytest.mark.parametrize("rows", [6.73, 9.6])
 @pytest.mark.parametrize("first", [40, 110, 0])
 def test_stripes_that_last_are_found_and_said_where_all_frames_have_them(rows: float, first: int) -> None:
