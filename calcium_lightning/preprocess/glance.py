@@ -237,7 +237,7 @@ def _empty_border(empty: np.ndarray) -> np.ndarray:
 
 
 def _lines_of_their_own(jump: np.ndarray) -> np.ndarray:
-    """Which differences of neighbouring lines (n, lines) are not between one line and itself, bool (lines,)."""
+    """Which differences of neighbouring lines (n, lines) aren't of a line and itself, bool (lines,)."""
     typical = np.median(jump, 0)
     same = typical < SAME * typical.mean()
     ends = np.flatnonzero(np.diff(same, prepend=False, append=False))
