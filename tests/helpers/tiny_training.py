@@ -62,6 +62,7 @@ def start(*command: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": "1",
+        "PYTHONFAULTHANDLER": "1",  # SIGABRT tells where each thread is
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # Ray's workers would wait for minutes while other tests run
         **variables,
@@ -72,13 +73,30 @@ def start(*command: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for it."""
+def finish(process: subprocess.Popen[str], seconds: float = 240.0) -> subprocess.CompletedProcess[str]:
+    """Wait for it; if it hangs, end it and all that it has started, and show where they are (Linux only)."""
     try:
-        stdout, stderr = process.communicate(timeout=240)
+        stdout, stderr = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        for number in _with_descendants(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGABRT)
+        raise AssertionError(f"hangs after {seconds:g} s:\n{process.communicate(timeout=20)[1]}") from None
     finally:
         process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def _with_descendants(process: int) -> list[int]:
+    """A process and all that it has started, and those, the last first; of ended ones none is known."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+    found = [process]
+    for one in found:
+        found += [number for number, parent in parents.items() if parent == one]
+    return found[::-1]
 
 
 def real(*overrides: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
