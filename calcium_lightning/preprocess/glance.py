@@ -239,9 +239,9 @@ def _empty_border(empty: np.ndarray) -> np.ndarray:
 def _lines_of_their_own(jump: np.ndarray) -> np.ndarray:
     """Which differences of neighbouring lines (n, lines) aren't of a line and itself, bool (lines,)."""
     typical = np.median(jump, 0)
-    same = typical < SAME * typical.mean()
+    same = len(typical) * typical < SAME * typical.sum()
     ends = np.flatnonzero(np.diff(same, prepend=False, append=False))
-    enlarged = same.mean() > ENLARGED and (ends[1::2] - ends[::2]).max() <= TIMES
+    enlarged = same.sum() > ENLARGED * len(same) and (ends[1::2] - ends[::2]).max() <= TIMES
     return ~same if enlarged else np.ones_like(same)
 
 

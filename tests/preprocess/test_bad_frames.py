@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -46,6 +48,12 @@ def test_frames_that_were_enlarged_by_repeating_pixels(times: int) -> None:
     assert not found().any()
     hit = artefacts.torn(made, "rolled")
     np.testing.assert_array_equal(found(), hit)
+
+
+def test_frames_of_a_single_row_are_looked_at_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert artefacts.look(np.arange(400, dtype=np.uint8).reshape(10, 1, 40)).n_frames == 10
 
 
 @pytest.mark.parametrize("rows", [6.73, 9.6])
