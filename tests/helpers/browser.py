@@ -7,13 +7,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from helpers.forked import start_python
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -66,11 +66,8 @@ class Served:
     """
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "calcium_lightning.curate", "open=false", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        command = ("-m", "calcium_lightning.curate", "open=false", *arguments)
+        self.process = start_python(command, folder, {**os.environ, "OMP_NUM_THREADS": "1"})
         assert self.process.stdout is not None
         self.told, self.errors = "", ""
         while not (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", self.told)):
@@ -86,8 +83,8 @@ class Served:
             self.process.send_signal(how)
         with contextlib.suppress(ValueError):  # it was asked before
             told = self.process.communicate(timeout=60)[1]
-            self.errors += ORPHANED.sub("", told) if how == signal.SIGKILL else told
-        return self.process.returncode
+            self.errors = ORPHANED.sub("", told) if how == signal.SIGKILL else told
+        return self.process.wait()
 
 
 @contextmanager

@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import torch
+from helpers.forked import Process, start_python
 
 from calcium_lightning.loggers.metrics_table import read_table
 
@@ -56,7 +56,7 @@ def held_out(run: Path) -> list[str]:
     ]
 
 
-def start(*command: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+def start(*command: str, cwd: Path, **variables: str) -> Process:
     """Start Python on ``command`` in a process of its own."""
     environment = {
         **os.environ,
@@ -67,20 +67,21 @@ def start(*command: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
         "RAY_worker_niceness": "0",  # Ray's workers would wait for minutes while other tests run
         **variables,
     }
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, *command], cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True
-    )
+    return start_python(command, cwd, environment)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 240.0) -> subprocess.CompletedProcess[str]:
+def finish(process: Process, seconds: float = 240.0) -> subprocess.CompletedProcess[str]:
     """Wait for it; if it hangs, end it and all that it has started, and show where they are (Linux only)."""
     try:
         stdout, stderr = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        for number in _with_descendants(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGABRT)
+        stuck = _with_descendants(process.pid)
+        for number in stuck:  # who is ended first may wake the others
+            _tell(number, signal.SIGSTOP)
+        for number in stuck:  # one by one: what two write at once is mixed
+            _tell(number, signal.SIGABRT)
+            _tell(number, signal.SIGCONT)
+            _wait_for_end(number)
         raise AssertionError(f"hangs after {seconds:g} s:\n{process.communicate(timeout=20)[1]}") from None
     finally:
         process.kill()
@@ -88,7 +89,7 @@ def finish(process: subprocess.Popen[str], seconds: float = 240.0) -> subprocess
 
 
 def _with_descendants(process: int) -> list[int]:
-    """A process and all that it has started, and those, the last first; of ended ones none is known."""
+    """A process and all that it has started, and those; of ended ones none is known."""
     parents = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended meanwhile
@@ -96,7 +97,22 @@ def _with_descendants(process: int) -> list[int]:
     found = [process]
     for one in found:
         found += [number for number, parent in parents.items() if parent == one]
-    return found[::-1]
+    return found
+
+
+def _tell(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _wait_for_end(process: int, seconds: float = 10.0) -> None:
+    """Wait until a process is gone, or only its exit status is left."""
+    limit = time.monotonic() + seconds
+    with contextlib.suppress(OSError):
+        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if time.monotonic() > limit:
+                return
+            time.sleep(0.01)
 
 
 def real(*overrides: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
