@@ -41,7 +41,7 @@ from calcium_lightning.localize.twin import find_both
 from calcium_lightning.localize.wandering import wandering, wandering_line
 from calcium_lightning.nn.checkpoint import load_network
 from calcium_lightning.nn.coordinates import LocalizationBatch
-from calcium_lightning.preprocess.check import motion_line
+from calcium_lightning.preprocess.check import motion_line, rate_line
 from calcium_lightning.preprocess.diameter import (
     DiameterGuess,
     cell_diameter_of,
@@ -317,13 +317,13 @@ def _uncut(border: PassingBorder, found: LocalizationBatch) -> LocalizationBatch
 
 def _notes(prepared: Prepared, cells: StreamedCells, settings: LocalizeSettings) -> tuple[str, ...]:
     """What a person should know of the recording before trusting its cells."""
-    session = prepared.session
+    session, rate = prepared.session, rate_line(prepared.fps)
     if not isinstance(session, RepairedSession):
-        return ()
+        return (rate,) if rate else ()
     edge = settings.quality.edge if session.view.outside.any() else None
     motion = motion_line(cells.shifts, cells.nonrigid, edge, prepared.motion_told)
     wanders = wandering(cells.denoised, cells.accepted, cells.centers, prepared.cell_diameter, prepared.fps)
-    told = (wandering_line(wanders), *session.findings.lines(), motion)
+    told = (rate, wandering_line(wanders), *session.findings.lines(), motion)
     return tuple(line for line in told if line)
 
 

@@ -25,14 +25,18 @@ def call_as(module: str, room: str, name: str) -> None:
         The module and the name in it of what a call calls; imported with the first call.
     """
 
+    def called() -> Any:
+        return getattr(importlib.import_module(room), name)
+
     class CallableModule(ModuleType):
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            return self.__wrapped__(*args, **kwargs)
+            # Not by way of the attribute: an AttributeError of what is imported would read as if it had none.
+            return called()(*args, **kwargs)
 
         @property
         def __wrapped__(self) -> Any:
             """What is called, for those who look at its signature and text."""
-            return getattr(importlib.import_module(room), name)
+            return called()
 
         @property
         def __signature__(self) -> inspect.Signature:

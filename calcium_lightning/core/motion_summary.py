@@ -12,6 +12,12 @@ import numpy as np
 from calcium_lightning.core.cells import CellTable
 
 
+def displaced(shifts: np.ndarray) -> np.ndarray:
+    """How far each frame lies from where the field mostly is, pixels, of shifts (T, 2)."""
+    length: np.ndarray = np.hypot(*(shifts - np.median(shifts, 0)).T)
+    return length
+
+
 @dataclass(frozen=True)
 class MotionSummary:
     """Lengths of displacements, pixels.
@@ -35,7 +41,7 @@ class MotionSummary:
     @classmethod
     def of(cls, cells: CellTable) -> MotionSummary:
         """Look at the motion that was removed from the session of ``cells``."""
-        length = np.hypot(*(cells.shifts - cells.shifts.mean(0)).T) if len(cells.shifts) else np.zeros(1)
+        length = displaced(cells.shifts) if len(cells.shifts) else np.zeros(1)
         places: list[list[tuple[float, float]]] = []
         if cells.patch_shifts is not None and cells.patch_std is not None:
             apart = cells.patch_shifts - cells.shifts[:, None, None]

@@ -43,7 +43,8 @@ class Kernel:
 
     def spread(self, fps: float) -> float:
         """Root of the sum of its squares, over its sum, at ``fps`` Hz."""
-        time = np.arange(1 + int(KERNEL_DECAYS * self.decay_s * fps)) / fps
+        # Where a frame lasts longer than the response, one frame shows it.
+        time = np.arange(1 + max(1, int(KERNEL_DECAYS * self.decay_s * fps))) / fps
         response = np.exp(-time / self.decay_s) - np.exp(-time / self.rise_s)
         return float(np.linalg.norm(response) / response.sum())
 

@@ -35,6 +35,8 @@ PIXELS = 2048
 READ_PIXELS = 8 * PIXELS
 #: frames that are cleared at a time
 FRAMES = 16
+#: median of the square of what is distributed normally, of its variance
+NORMAL_MEDIAN = 0.4549
 #: rounds of reweighting
 ROUNDS = 4
 
@@ -54,6 +56,9 @@ class NeuropilSettings:
     least : float
         What a course adds to the foreground, root mean square over the field in units of the noise; less is
         left where it is.
+    wide : float
+        Share of ``least`` that half of the field must show, too: where cells are few, the strongest that the
+        background has in common is their own light around them.
     samples : int
         Frames that are looked at, spread evenly.
     robust : float
@@ -64,6 +69,7 @@ class NeuropilSettings:
     courses: int = 6
     common: float = 2.0
     least: float = 0.1
+    wide: float = 0.65
     samples: int = 300
     robust: float = 2.0
 
@@ -173,9 +179,11 @@ def in_foreground(movie: ScratchMovie, courses: np.ndarray, settings: NeuropilSe
 
     for _ in in_order(regressed, range(0, pixels if count else 0, READ_PIXELS)):
         pass
-    signal = np.square(pictures).mean(1) - variance.mean(1)
-    keep = signal > settings.least**2
-    shrink = signal[keep] / np.square(pictures[keep]).mean(1)
+    power = np.square(pictures)
+    signal = power.mean(1) - variance.mean(1)
+    common = np.median(power, 1) / NORMAL_MEDIAN - np.median(variance, 1)
+    keep = (signal > settings.least**2) & (common > (settings.wide * settings.least) ** 2)
+    shrink = signal[keep] / power[keep].mean(1)
     return Neuropil(
         courses[:, keep].astype(np.float32),
         (pictures[keep] * shrink[:, None]).reshape(-1, *movie.size),

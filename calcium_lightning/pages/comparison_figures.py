@@ -13,7 +13,7 @@ import numpy as np
 
 from calcium_lightning.comparison.compare import Comparison
 from calcium_lightning.comparison.ranking import course
-from calcium_lightning.pages.drawing import GOOD, new_figure, styled, svg
+from calcium_lightning.pages.drawing import GOOD, logarithmic, new_figure, styled, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,7 +175,7 @@ def curves(comparison: Comparison, names: Sequence[str]) -> str:
         drawn = [_curve(axes, comparison, row, name) for row in reversed(range(len(comparison.runs)))]
         everything = np.concatenate(drawn)
         if everything.min() > 0 and np.log10(everything.max() / everything.min()) > DECADES:
-            axes.set_yscale("log")
+            logarithmic(axes.yaxis)
         axes.set_title(name, loc="left")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

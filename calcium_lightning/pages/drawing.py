@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Arguments = ParamSpec("Arguments")
@@ -59,6 +60,15 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=FigureCanvasSVG.fixed_dpi, layout="constrained")
     FigureCanvasSVG(figure)
     return figure
+
+
+def logarithmic(axis: Axis) -> None:
+    """Make the scale of a y axis logarithmic; its numbers are text, as formulas aren't typeset."""
+    from matplotlib.ticker import LogFormatter
+
+    axis.axes.set_yscale("log")
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter())  # tells between tens where there are few tens
 
 
 def svg(figure: Figure) -> str:

@@ -20,7 +20,7 @@ from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.io.curation_file import open_decided
 from calcium_lightning.io.kind import may_be_cells
 from calcium_lightning.io.results.table import is_foreign, read_cells
-from calcium_lightning.pages.drawing import new_figure, styled, svg
+from calcium_lightning.pages.drawing import logarithmic, new_figure, styled, svg
 from calcium_lightning.pages.page import Fact, render_template
 from calcium_lightning.pages.pictures import bins, contours, patch, png, thumbnail
 
@@ -250,7 +250,7 @@ def certainty(tracks: Tracks) -> str:
     figure = new_figure(5.2, 2.4)
     axes = figure.subplots()
     values = tracks.probability[tracks.days > 1]
-    axes.hist(values[np.isfinite(values)], bins=40, range=(0, 1), color="#009e73", log=True)
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.hist(values[np.isfinite(values)], bins=40, range=(0, 1), color="#009e73")
+    logarithmic(axes.yaxis)
     axes.set(xlabel="probability that a cell belongs to its track", ylabel="cells")
     return svg(figure)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter
 
+from calcium_lightning.core.motion_summary import displaced
 from calcium_lightning.io.findings import SMALL
 from calcium_lightning.preprocess.bad_frames import BadFrames, Gaps
 from calcium_lightning.preprocess.bands import Bands
@@ -41,6 +42,8 @@ SLACK, REACHING, CLIPPED = 0.02, 0.95, 0.002
 ALONE = 0.2
 #: an edge that stands still matters where the tissue moves by so much, pixels
 MOVING = 0.3
+#: below so many Hz no calcium indicator is followed
+SLOW_HZ = 0.5
 
 
 def is_stretched(survey: Survey) -> bool:
@@ -287,6 +290,13 @@ class Findings:
         return f"noise {noise:.2g} of a brightness of {light:.3g} ({noise / light:.1%})"
 
 
+def rate_line(fps: float) -> str:
+    """What is told of a frame rate, Hz, that no calcium indicator is followed at; else nothing."""
+    if fps >= SLOW_HZ:
+        return ""
+    return f"{fps:g} Hz: a frame each {1 / fps:g} s; if it is the time between frames, give fps={1 / fps:g}"
+
+
 def motion_line(
     shifts: np.ndarray, nonrigid: float | None, edge: float | None = None, told: bool = True
 ) -> str:
@@ -299,7 +309,7 @@ def motion_line(
             "no motion removed: frames hold no lasting picture to tell it by (ΔF/F, a mean taken off, or too "
             "dark); if the tissue moves, register the frames before their mean is taken off"
         )
-    length = np.hypot(*(shifts - np.median(shifts, 0)).T)
+    length = displaced(shifts)
     removed = float(np.sqrt((length**2).mean()))
     if not removed > 0:
         return ""

@@ -109,6 +109,15 @@ def test_silence_and_short_traces_are_no_trouble(shape):
     assert remove_baseline(np.zeros(shape, np.float32), 20.0).shape == shape
 
 
+@pytest.mark.parametrize("fps", [0.01, 0.2])
+def test_where_a_frame_lasts_longer_than_a_response_it_shows_in_one(fps):
+    random = np.random.default_rng(2)
+    trace = random.normal(0, 1, 200)
+    trace[[30, 90, 150]] += 20
+    activity = deconvolve(trace[None].astype(np.float32), fps, Kernel(0.1, 0.6))
+    assert sorted(np.argsort(activity.denoised[0])[-3:]) == [30, 90, 150]
+
+
 def test_noise_is_measured_beside_activity():
     traces, _ = calcium(30, 1200, 20.0)
     noisy = 10 * traces + np.random.default_rng(0).normal(0, 2, traces.shape)

@@ -98,6 +98,26 @@ def test_independent_cells_many_and_bright_are_not_taken_for_neuropil():
     assert neuropil.strength < 0.1
 
 
+def test_light_around_few_cells_is_not_taken_for_neuropil():
+    """What the background has in common is theirs where there is nothing else."""
+    centers = np.array([[18.0, 20.0], [26.0, 27.0], [40.0, 56.0]])
+    traces = 12 * calcium(len(centers), LENGTH, FPS, seed=4)[0]
+    shapes = gaussian_patches(centers, 2.55, SIZE).to_csr().toarray().reshape(-1, *SIZE)
+    places = np.stack(
+        np.mgrid[NODE_STEP // 2 : SIZE[0] : NODE_STEP, NODE_STEP // 2 : SIZE[1] : NODE_STEP], -1
+    )
+    halos = np.exp(-((places - centers[:, None, None]) ** 2).sum(-1) / (2 * 12.0**2))
+    random = np.random.default_rng(4)
+    foreground = random.normal(size=(LENGTH, *SIZE)) + np.tensordot(traces.T, shapes, 1)
+    background = np.tensordot(traces.T, 0.1 * halos, 1) + 0.02 * random.normal(
+        size=(LENGTH, *halos.shape[1:])
+    )
+    movie = scratch(foreground)
+    before = whole(movie)
+    assert len(remove_neuropil(movie, scratch(background), KNOTS)) == 0
+    np.testing.assert_array_equal(whole(movie), before)
+
+
 def test_what_was_not_seen_stays_nothing():
     foreground, background, _ = scene(0.8)
     foreground[100:200, :5] = 0

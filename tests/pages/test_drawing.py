@@ -8,6 +8,7 @@ from importlib import resources
 import pytest
 from helpers.browser import browser, why_not
 
+from calcium_lightning.pages.drawing import logarithmic, new_figure, styled
 from calcium_lightning.pages.page import inline_module
 
 TEXT = resources.files("calcium_lightning.pages").joinpath("drawing.js").read_text("utf-8")
@@ -21,6 +22,27 @@ def test_inlined_it_exports_and_imports_nothing_and_keeps_every_name() -> None:
     assert "</script" not in inlined
     for name in names:
         assert re.search(rf"^(class|const|function) {name}\b", inlined, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("top", [7.0, 60.0, 3e4])
+def test_numbers_of_a_logarithmic_axis_are_no_formulas(top: float) -> None:
+    @styled
+    def drawn() -> str:
+        figure = new_figure(4, 2)
+        axes = figure.subplots()
+        axes.plot([1.0, top])
+        logarithmic(axes.yaxis)
+        figure.canvas.draw()
+        low, high = axes.get_ylim()
+        return "\n".join(
+            label.get_text()
+            for label in axes.yaxis.get_ticklabels(which="both")
+            if low <= label.get_position()[1] <= high
+        )
+
+    told = drawn().split()
+    assert len(told) >= 2
+    assert all(float(number) > 0 for number in told)
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())

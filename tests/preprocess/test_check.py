@@ -10,7 +10,7 @@ import pytest
 
 from calcium_lightning.preprocess.bad_frames import Gaps, find_bad_frames
 from calcium_lightning.preprocess.bands import find_bands
-from calcium_lightning.preprocess.check import Findings, is_stretched, looks_like_dff, motion_line
+from calcium_lightning.preprocess.check import Findings, is_stretched, looks_like_dff, motion_line, rate_line
 from calcium_lightning.preprocess.field import find_field
 from calcium_lightning.preprocess.levels import find_levels
 
@@ -130,6 +130,11 @@ def test_a_hot_pixel_beside_a_dead_one_stretches_no_frame(hot: tuple[int, int]) 
     assert not is_stretched(artefacts.look(frames))
     frames[7] = 0  # and once the lamp was off
     assert not is_stretched(artefacts.look(frames))
+
+
+def test_a_frame_rate_that_is_a_frame_interval_is_told():
+    assert rate_line(0.05) == "0.05 Hz: a frame each 20 s; if it is the time between frames, give fps=20"
+    assert rate_line(2.0) == rate_line(20.0) == ""
 
 
 def test_motion_is_said_with_what_is_left_of_it():
