@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.example_cells import HOSTILE, make_example, take, write_truth
+from helpers.example_cells import HOSTILE, decided, make_example, take, write_truth
 from helpers.html_page import Page
 from scipy.sparse import csr_matrix
 
@@ -55,6 +55,19 @@ def test_every_cell_is_outlined_shown_and_listed(cells, page, text):
         assert page.count("button", **{"data-cell": str(k)}) == 1
         assert page.count("tr", **{"data-cell": str(k)}) == 1
     assert f"{accepted}" in page.texts
+
+
+def test_what_a_person_decided_is_told(cells):
+    text = render(decided(cells), "cells.h5")
+    page = Page(text)
+    told = " ".join(page.texts)
+    assert f"of {len(cells) - 1} found" in told  # the last one was drawn
+    assert "decided by hand" in told
+    assert "1 made, 0 replaced" in told
+    for verdict in ("rejected by hand", "accepted; late, place cell; =dim at the end", "accepted, drawn"):
+        assert verdict in told
+    assert data_of(text)["notes"][0].endswith("rejected by hand")
+    assert "by hand" not in " ".join(Page(render(cells, "cells.h5")).texts)
 
 
 def test_sections_are_there(page):

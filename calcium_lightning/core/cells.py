@@ -206,6 +206,11 @@ class CellTable:
         return len(self.shifts)
 
     @property
+    def measured_frames(self) -> int:
+        """How many frames hold a picture: over their time rates are taken."""
+        return self.n_frames - (0 if self.bad_frames is None else int(np.sum(self.bad_frames)))
+
+    @property
     def verdict(self) -> str:
         """How many of the accepted are expected to be false, or why none is accepted; "" where not known."""
         known, accepted = self.false_discovery, int(np.sum(self.accepted))

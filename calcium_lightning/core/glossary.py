@@ -141,6 +141,15 @@ QUALITIES = {
 }
 
 
+#: what exports add
+ADDED = {
+    "track": "number of the cell over days; -1 for none",
+    "track_probability": "probability that the cell belongs to its track",
+}
+
+
 def described(name: str) -> str:
     """A quality in a few words; its name, where it is another package's."""
+    if name in ADDED:
+        return ADDED[name]
     return QUALITIES[name].title if name in QUALITIES else f"quality: {name}"

@@ -33,5 +33,5 @@ def select(cells: Cells, rows: np.ndarray) -> Cells:
         **parts,
         quality={name: values[rows] for name, values in cells.quality.items()},
         localizations=replace(found, cell=renumbered[found.cell]),
-        curation=None,  # which speaks of rows that are left out
+        curation=None if cells.curation is None else cells.curation.of_rows(rows),
     )

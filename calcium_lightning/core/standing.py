@@ -112,6 +112,28 @@ class Standing:
         by_default = self.automatic | (self.origin > 0)
         return self.present & np.where(self.verdict != 0, self.verdict > 0, by_default)
 
+    @property
+    def by_hand(self) -> np.ndarray:
+        """What a person made, replaced or gave a verdict, bool (K,)."""
+        return (self.verdict != 0) | (self.origin > 0) | ~self.present
+
+    def of_rows(self, rows: np.ndarray) -> Standing:
+        """Of some cells (N,), in this order. A cell replaced by one that is left out has its own number."""
+        place = np.full(len(self) + 1, -1, np.int32)  # the last entry is what -1 finds
+        place[rows] = own = np.arange(len(rows), dtype=np.int32)
+        taken = place[self.replaced_by[rows]]
+        return Standing(
+            automatic=self.automatic[rows],
+            verdict=self.verdict[rows],
+            origin=self.origin[rows],
+            made_by=self.made_by[rows],
+            replaced_by=np.where((taken < 0) & ~self.present[rows], own, taken),
+            notes=tuple(self.notes[row] for row in rows),
+            labels=tuple(self.labels[row] for row in rows),
+            who=tuple(self.who[row] for row in rows),
+            when=tuple(self.when[row] for row in rows),
+        )
+
     def check(self, action: Action) -> None:
         """Refuse an action that these cells can't take.
 

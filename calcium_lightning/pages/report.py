@@ -18,6 +18,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.gaps import without_gaps
 from calcium_lightning.core.glossary import described
 from calcium_lightning.core.motion_summary import MotionSummary
+from calcium_lightning.core.standing import ORIGINS
 from calcium_lightning.io.results.table import read_cells
 from calcium_lightning.metrics.evaluation import read_figures
 from calcium_lightning.pages import field, figures, pictures, report_facts
@@ -145,16 +146,32 @@ def _density(cells: Cells) -> str | None:
 def _notes(cells: Cells) -> list[str]:
     """What is told of a cell where the pointer is."""
     names = figures.quality_names(cells)[:3]
+    verdicts = (_verdict(cells, k) for k in range(len(cells)))
     return [
         ", ".join(
             [
                 f"#{k}",
                 *(f"{name} {cells.quality[name][k]:.3g}" for name in names),
-                *([] if cells.accepted[k] else ["rejected"]),
+                *([] if verdict == "accepted" else [verdict]),
             ]
         )
-        for k in range(len(cells))
+        for k, verdict in enumerate(verdicts)
     ]
+
+
+def _verdict(cells: Cells, row: int) -> str:
+    """Whether a cell counts, by whom, and what a person said of it."""
+    told = "accepted" if cells.accepted[row] else "rejected"
+    standing = cells.curation
+    if standing is None:
+        return told
+    if not standing.present[row]:
+        told = f"replaced by {standing.replaced_by[row]}"
+    elif standing.verdict[row]:
+        told += " by hand"
+    if standing.origin[row]:
+        told += f", {ORIGINS[standing.origin[row]]}"
+    return "; ".join(filter(None, (told, ", ".join(standing.labels[row]), standing.notes[row])))
 
 
 def _columns(cells: Cells) -> list[tuple[str, str]]:
@@ -166,7 +183,7 @@ def _columns(cells: Cells) -> list[tuple[str, str]]:
         ("± px", "standard error of the centre"),
         *((name, described(name)) for name in figures.quality_names(cells)),
         ("events / min", "rises of the denoised trace by three standard deviations of the noise or more"),
-        ("verdict", "of the tests, or a person's"),
+        ("verdict", "of the tests, or a person's; with the labels and words that were given"),
     ]
 
 
@@ -194,6 +211,7 @@ def _table(cells: Cells, order: np.ndarray) -> list[dict[str, Any]]:
             "id": int(k),
             "rate": f"{rates[k]:.1f}" if len(rates) else "",
             "accepted": bool(cells.accepted[k]),
+            "verdict": _verdict(cells, int(k)),
             "place": [f"{value:.1f}" for value in cells.centers[k]],
             "std": f"{np.sqrt((cells.center_std[k] ** 2).mean()):.2f}",
             "qualities": [f"{cells.quality[name][k]:.3g}" for name in names],

@@ -13,6 +13,7 @@ import numpy as np
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.events import find_events, rates_per_minute
 from calcium_lightning.core.motion_summary import MotionSummary
+from calcium_lightning.core.standing import Standing
 from calcium_lightning.metrics.table import CELLS
 from calcium_lightning.pages import pictures
 from calcium_lightning.pages.page import Fact
@@ -24,6 +25,7 @@ FALSE = (
     "The recording is searched upside down, too: cells only brighten, so what is found there is chance. "
     "It says nothing of what brightens and is no cell."
 )
+DECIDED = "No false-discovery rate is told of what a person decided: it was that of the tests' own choice."
 #: figures of ``evaluate`` that the page leaves to the table of the command
 UNSHOWN = ("cells", "mask_cells", "offset_y", "offset_x")
 
@@ -72,7 +74,11 @@ def _duration(seconds: float) -> str:
 def tiles(cells: Cells, sizes: np.ndarray) -> list[Fact]:
     """The numbers on top; ``sizes`` are the cells' diameters (K,)."""
     accepted = np.asarray(cells.accepted, bool)
-    found = [Fact("cells accepted", f"{accepted.sum()}", f"of {len(cells)} found")]
+    standing = cells.curation
+    count = len(cells) if standing is None else standing.found
+    found = [Fact("cells accepted", f"{accepted.sum()}", f"of {count} found")]
+    if standing is not None:
+        found.append(Fact("decided by hand", f"{standing.by_hand.sum()}", _made(standing), DECIDED))
     if cells.false_discovery is not None and cells.verdict:
         share = cells.false_discovery.expected_false / max(int(accepted.sum()), 1)
         told = f"{share:.1%}" if share >= 0.0005 or not share else "< 0.1%"
@@ -107,9 +113,14 @@ def rates(cells: Cells) -> np.ndarray:
     """Calcium events of each cell a minute, (K,); empty without traces."""
     if not cells.n_frames:
         return np.zeros(0)
-    missing = 0 if cells.bad_frames is None else int(cells.bad_frames.sum())
     events = find_events(cells.traces, cells.denoised)
-    return rates_per_minute(events, len(cells), cells.fps, cells.n_frames - missing)
+    return rates_per_minute(events, len(cells), cells.fps, cells.measured_frames)
+
+
+def _made(standing: Standing) -> str:
+    """What a person made and what it has replaced."""
+    made, gone = int((standing.origin > 0).sum()), int((~standing.present).sum())
+    return f"cells; {made} made, {gone} replaced" if made or gone else "cells"
 
 
 def _claimed(cells: Cells) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from calcium_lightning.core.cells import Cells, Localizations, footprint_centers
+from calcium_lightning.core.decisions import Draw, Entry, Label, Note, Verdict
+from calcium_lightning.core.standing import Standing
 from calcium_lightning.io.session import Truth
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -89,6 +91,22 @@ def make_example(
         amplitude=amplitude.astype(np.float32),
     )
     return cells, truth
+
+
+def decided(cells: Cells) -> Cells:
+    """After a person's decisions: the first cell rejected, the second labelled and noted, the last one drawn."""
+    standing = Standing.of(np.r_[True, True, cells.accepted[2:-1]])
+    at = ("Ada", "2026-03-04T10:00:00+00:00", "1")
+    actions = (
+        Verdict((0,), False),
+        Note(1, "=dim at the end"),
+        Label((1,), "place cell", True),
+        Label((1,), "late", True),
+        Draw(((1.0, 1.0), (1.0, 9.0), (9.0, 5.0))),
+    )
+    for number, action in enumerate(actions, 1):
+        standing = standing.after(Entry(number, *at, action))
+    return replace(cells, accepted=standing.accepted, curation=standing, false_discovery=None)
 
 
 def take(cells: Cells, rows: np.ndarray) -> Cells:

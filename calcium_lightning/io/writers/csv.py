@@ -54,4 +54,6 @@ def _write(table: pd.DataFrame, path: Path) -> None:
     # six digits would round the time stamps of a long session
     times = [name for name in ("time_s", "onset_s", "peak_s") if name in table]
     table = table.assign(**{name: [f"{value:.6f}" for value in table[name]] for name in times})
+    words = table.columns.intersection(["labels", "note"])
+    table = table.assign(**{name: table[name].map(plain_cell) for name in words})
     table.rename(columns=plain_cell).to_csv(path, index=False, float_format=DIGITS)

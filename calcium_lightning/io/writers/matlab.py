@@ -16,7 +16,7 @@ from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.events import find_events
 from calcium_lightning.io.hdf5_output import create_file
-from calcium_lightning.io.writers.measures import dff
+from calcium_lightning.io.writers.measures import decisions, dff
 from calcium_lightning.io.writers.table import Export
 
 #: bytes that MATLAB wants in front of the HDF5, and what it wants to read there: text, version, byte order
@@ -40,6 +40,7 @@ def variables(cells: Cells, numbers: np.ndarray) -> dict[str, Any]:
     """The file's variables, in MATLAB's order of axes."""
     height, width = cells.frame_shape
     events = find_events(cells.traces, cells.denoised)
+    said = decisions(cells)
     times = np.asarray(cells.timestamps, float)
     return {
         "A": cells.footprints.toarray().reshape(-1, height, width).transpose(1, 2, 0),
@@ -55,6 +56,7 @@ def variables(cells: Cells, numbers: np.ndarray) -> dict[str, Any]:
         "centroid": cells.centers.astype(float) + 1,  # (row, column)
         "centroid_std": cells.center_std.astype(float),
         "quality": {name: values.astype(float) for name, values in cells.quality.items()},
+        **({"decisions": {name: values for name, (values, _) in said.items()}} if said else {}),
         "events": {
             "cell_id": numbers[events.cell].astype(float),
             "onset_s": times[events.onset_frame],

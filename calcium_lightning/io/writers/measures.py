@@ -9,6 +9,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.scale import CENTROID_LEVEL
+from calcium_lightning.core.standing import ORIGINS
 
 #: region properties of scikit-image -> their column
 SHAPES = {
@@ -38,9 +39,18 @@ def dff(cells: Cells) -> np.ndarray:
     return (cells.traces / base[:, None]).astype(np.float32)
 
 
-def measured_frames(cells: Cells) -> int:
-    """How many frames hold a picture."""
-    return cells.n_frames - (0 if cells.bad_frames is None else int(np.sum(cells.bad_frames)))
+def decisions(cells: Cells) -> dict[str, tuple[np.ndarray, str]]:
+    """What a person left: column -> (values (K,), what it means); empty where nobody has decided."""
+    standing = cells.curation
+    if standing is None:
+        return {}
+    return {
+        "by_hand": (standing.verdict, "1 accepted by hand, -1 rejected by hand, 0 neither"),
+        "origin": (np.array([ORIGINS[k] for k in standing.origin], object), f"one of {', '.join(ORIGINS)}"),
+        "replaced": (~standing.present, "others that a person made have taken its place"),
+        "labels": (np.array(["; ".join(some) for some in standing.labels], object), "labels given by hand"),
+        "note": (np.array(standing.notes, object), "a person's words"),
+    }
 
 
 def patch_of(cells: Cells, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import plain_cell
 from calcium_lightning.io.writers.folder import export_folder
 from calcium_lightning.io.writers.imagej import outline
+from calcium_lightning.io.writers.measures import decisions
 from calcium_lightning.io.writers.table import Export
 
 FILES = ("mean.tif", "maximum.tif", "peak_to_noise.tif", "labels.tif", "outlines.csv", "centers.csv")
@@ -70,19 +71,16 @@ def _write_outlines(path: Path, cells: Cells) -> None:
 
 
 def _write_centers(path: Path, cells: Cells, numbers: np.ndarray) -> None:
-    standing = cells.curation
+    said = decisions(cells)
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         names = [*cells.quality]
-        said = ["by hand", "labels"] if standing is not None else []
         heads = ["index", "axis-0", "axis-1", "cell", "accepted", *names, *said]
         table.writerow(map(plain_cell, heads))
         known = np.flatnonzero(np.isfinite(cells.centers).all(1))
         for place, row in enumerate(known.tolist()):
             y, x = cells.centers[row]
             values = [f"{cells.quality[name][row]:.6g}" for name in names]
-            decided = []
-            if standing is not None:
-                decided = [int(standing.verdict[row]), " ".join(standing.labels[row])]
+            decided = [values[row] for values, _ in said.values()]
             line = [place, f"{y:.3f}", f"{x:.3f}", numbers[row], int(cells.accepted[row])]
             table.writerow(map(plain_cell, [*line, *values, *decided]))

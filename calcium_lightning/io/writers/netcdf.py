@@ -13,7 +13,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.glossary import described
 from calcium_lightning.core.output_file import output_file
 from calcium_lightning.core.plain import readable
-from calcium_lightning.io.writers.measures import dff, unit_of
+from calcium_lightning.io.writers.measures import decisions, dff, unit_of
 from calcium_lightning.io.writers.table import Export
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def dataset(cells: Cells, numbers: np.ndarray) -> xr.Dataset:
             f"quality_{name}": named(each, values, "1", described(name))
             for name, values in cells.quality.items()
         },
+        **{name: named(each, values, "1", text) for name, (values, text) in decisions(cells).items()},
         "shift_y": named(("time",), cells.shifts[:, 0], "pixels", "how far the tissue had gone"),
         "shift_x": named(("time",), cells.shifts[:, 1], "pixels", "how far the tissue had gone"),
         "mean_image": named(picture, cells.mean_image, unit, "mean of the motion-corrected recording"),

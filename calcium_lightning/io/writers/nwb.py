@@ -22,6 +22,7 @@ from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.glossary import described
 from calcium_lightning.io.behavior import read_behavior
 from calcium_lightning.io.hdf5_output import create_file
+from calcium_lightning.io.writers.measures import decisions
 from calcium_lightning.io.writers.nwb_series import (
     add_behavior,
     add_images,
@@ -168,8 +169,13 @@ def _segmentation(
         column = re.sub(r"\W", "_", name)
         column = f"quality_{column}" if column in facts or column == "id" else column
         facts[column] = (values, described(name))
+    facts |= decisions(cells)
     columns += [
-        VectorData(name=name, description=text, data=np.ascontiguousarray(values))
+        VectorData(
+            name=name,
+            description=text,
+            data=list(values) if values.dtype == object else np.ascontiguousarray(values),
+        )
         for name, (values, text) in facts.items()
     ]
     segmentation = PlaneSegmentation(

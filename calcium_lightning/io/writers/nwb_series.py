@@ -55,7 +55,7 @@ def add_responses(module: Any, segmentation: PlaneSegmentation, cells: Cells) ->
         series("traces", cells.traces, "demixed fluorescence at the footprint's peak", unit, every),
         series("denoised", cells.denoised, "fitted calcium trace", unit, every),
     )
-    spikes = series("spikes", cells.spikes, "deconvolved activity", "a.u.", every)
+    spikes = series("spikes", cells.spikes, "deconvolved activity", unit, every)
     container(Fluorescence, "Deconvolved", spikes)
     if relative:
         rows, ratio, text = every, cells.traces, "the traces: the frames were dF/F already"

@@ -12,7 +12,7 @@ import numpy as np
 
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.events import Events, find_events, rates_per_minute
-from calcium_lightning.io.writers.measures import dff, footprint_shapes, measured_frames, unit_of
+from calcium_lightning.io.writers.measures import decisions, dff, footprint_shapes, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,8 @@ def cells_table(cells: Cells, ids: np.ndarray | None = None, events: Events | No
         ``cell`` (its row in the cells file), ``y_px``, ``x_px``, ``y_std_px``, ``x_std_px``, ``accepted``,
         every quality, ``baseline_au`` (F0), ``events`` and ``events_per_min`` (see
         :func:`~calcium_lightning.core.events.find_events`), and the size and shape of the footprint's part
-        above 30 % of its peak; places, areas and diameters in micrometres too where the pixel size is known.
+        above 30 % of its peak; what a person decided, where one has (``by_hand``, ``origin``, ``replaced``,
+        ``labels``, ``note``); places, areas and diameters in micrometres too where the pixel size is known.
     """
     import pandas as pd
 
@@ -55,8 +56,9 @@ def cells_table(cells: Cells, ids: np.ndarray | None = None, events: Events | No
         **cells.quality,
         f"baseline_{unit_of(cells)}": cells.baseline,
         "events": events.counts(len(cells)),
-        "events_per_min": rates_per_minute(events, len(cells), cells.fps, measured_frames(cells)),
+        "events_per_min": rates_per_minute(events, len(cells), cells.fps, cells.measured_frames),
         **footprint_shapes(cells),
+        **{name: values for name, (values, _) in decisions(cells).items()},
     }
     if cells.pixel_size_um is not None:
         for name in ("y", "x", "diameter"):

@@ -11,7 +11,7 @@ import pytest
 import roifile
 import tifffile
 import xarray as xr
-from helpers.example_cells import make_example, take
+from helpers.example_cells import decided, make_example, take
 from pymatreader import read_mat
 from scipy.sparse import csc_matrix, csr_matrix
 
@@ -40,6 +40,41 @@ def write(cells, tmp_path):
         return path, rows
 
     return written
+
+
+def told(format, path):
+    """Columns of a written file, as lists."""
+    if format == "mat":
+        read = read_mat(path)["decisions"]  # empty text is an empty array
+        return {name: [value if np.size(value) else "" for value in values] for name, values in read.items()}
+    if format == "netcdf":
+        with xr.open_dataset(path) as data:
+            return {name: values.values.tolist() for name, values in data.items() if values.dims == ("cell",)}
+    if format == "nwb":
+        from pynwb import NWBHDF5IO
+
+        with NWBHDF5IO(path, "r") as file:
+            table = file.read().processing["ophys"]["ImageSegmentation"]["PlaneSegmentation"]
+            return {name: list(table[name][:]) for name in ("by_hand", "origin", "labels", "note")}
+    if format == "parquet":
+        return pd.read_parquet(path / "cells.parquet").to_dict("list")
+    file = path / ("centers.csv" if format == "napari" else "cells.csv")
+    return pd.read_csv(file, keep_default_na=False).to_dict("list")
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "nwb", "mat", "netcdf", "napari"])
+@pytest.mark.parametrize("rejected", [False, True])
+def test_what_a_person_decided_goes_along(format, rejected, cells, write):
+    path, rows = write(format, decided(cells), rejected)
+    found = {name: list(found) for name, found in told(format, path).items()}
+    second = rows.tolist().index(1)
+    assert (0 in rows) == rejected
+    assert found["labels"][second] == "late; place cell"
+    assert found["note"][second].lstrip("'") == "=dim at the end"
+    assert found["note"][second].startswith("'") == (format in ("csv", "napari"))  # no formula for a table
+    assert found["origin"][-1] == "drawn"
+    assert set(found["origin"][:-1]) == {"found"}
+    assert [int(value) for value in found["by_hand"]] == [-1] * rejected + [0] * (len(rows) - rejected)
 
 
 def images(cells):
