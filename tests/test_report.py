@@ -70,6 +70,11 @@ def test_what_a_person_decided_is_told(cells):
     assert "by hand" not in " ".join(Page(render(cells, "cells.h5")).texts)
 
 
+@pytest.mark.parametrize(("kind", "unit"), [("raw", "units of the frames, and ΔF/F"), ("dff", "axis: ΔF/F.")])
+def test_what_traces_are_measured_in_is_told(cells, kind, unit):
+    assert unit in render(replace(cells, kind=kind), "cells.h5")
+
+
 def test_sections_are_there(page):
     ids = {attributes.get("id") for tag, attributes in page.elements if tag == "section"}
     assert {"overview", "field", "gallery", "traces", "activity", "quality", "motion", "localizations"} <= ids

@@ -178,8 +178,8 @@ def _columns(cells: Cells) -> list[tuple[str, str]]:
     """Headings of the table, and what they mean."""
     return [
         ("cell", "its number: the row of the cells file, the same everywhere"),
-        ("y", "of the footprint's bright part, pixels from the top"),
-        ("x", "pixels from the left"),
+        ("y px", "of the footprint's bright part, pixels from the top"),
+        ("x px", "pixels from the left"),
         ("± px", "standard error of the centre"),
         *((name, described(name)) for name in figures.quality_names(cells)),
         ("events / min", "rises of the denoised trace by three standard deviations of the noise or more"),
@@ -232,6 +232,7 @@ def _courses(cells: Cells) -> dict[str, Any]:
         "low": [round(float(value), 4) for value in low],
         "high": [round(float(value), 4) for value in high],
         "relative": cells.kind == "raw" and bool(np.any(cells.baseline > 0)),
+        "unit": "ΔF/F" if cells.kind == "dff" else "units of the frames",
         "baseline": [round(float(value), 4) for value in cells.baseline],
         "start": float(times[0]) if len(times) else 0.0,
         "end": float(times[-1]) if len(times) else 0.0,
