@@ -20,7 +20,7 @@ from calcium_lightning.core.pieces import in_order
 from calcium_lightning.core.scale import MAD_TO_STD
 from calcium_lightning.preprocess.motion.registration import shift_frames
 
-#: places in the recording that are looked at, and neighbouring frames at each
+#: places in the recording that are looked at, and, in case, looked at again, and neighbouring frames at each
 PLACES, RUN = 8, 8
 #: tissue that moves less than this (root mean square, pixels) can't be told from dust, nor does dust harm it
 LEAST_MOTION = 0.4
@@ -31,6 +31,8 @@ LEAST_NOISE = 1e-4
 #: a spot dims or brightens by this share somewhere, and by so many times what is usual; and reaches as far as
 #: by this share
 LEAST, SCORE, REACH = 0.08, 6.0, 0.02
+#: what is below this share of that isn't looked at again
+LIKELY = 0.7
 #: no factor is smaller than this: behind such dust nothing is seen
 DARKEST = 0.2
 #: more than this share of the field isn't dust
@@ -93,24 +95,35 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
     diameter : float
         Of a cell, pixels: a spot is about as large, or smaller.
     """
-    index = sample(len(shifts), PLACES, RUN)
-    moved = shifts[index] - np.median(shifts[index], 0)
-    if np.sqrt((moved**2).sum(1).mean()) < LEAST_MOTION:
+    halves = [sample(len(shifts), 2 * PLACES, RUN, slice(k, None, 2)) for k in (0, 1)]
+    if not len(halves[1]):
         return Dust.none()
-    still, registered = means(session, index, shifts)
-    noise = noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
-    noise = max(noise, LEAST_NOISE)
-    detail = standing_detail(still, registered, shifts[index], diameter, noise)
+    moved = [shifts[index] - np.median(shifts[index], 0) for index in halves]
+    if min(np.sqrt((part**2).sum(1).mean()) for part in moved) < LEAST_MOTION:
+        return Dust.none()
     # Next to what shows no tissue, and to the border, motion mixes both.
-    known = surrounded(usable, float(np.abs(moved).max()) + diameter)
+    known = surrounded(usable, float(max(np.abs(part).max() for part in moved)) + diameter)
     if not known.any():
         return Dust.none()
+
+    def detail_in(index: np.ndarray) -> np.ndarray:
+        still, registered = means(session, index, shifts)
+        noise = noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
+        return standing_detail(still, registered, shifts[index], diameter, max(noise, LEAST_NOISE))
+
+    first = detail_in(halves[0])
+    if np.abs(first[known]).max() < LIKELY * LEAST:
+        return Dust.none()
+    # A cell that was lit while the field lay elsewhere seems to stand, too; but not in other frames again.
+    second = detail_in(halves[1])
+    detail = (first + second) / 2
+    alike = (first * second > 0) & (np.minimum(np.abs(first), np.abs(second)) > np.abs(detail) / 2)
     usual = MAD_TO_STD * float(np.median(np.abs(detail[known])))
     size = np.abs(detail) * known
     parts, count = label(size > max(REACH, 3 * usual), np.ones((3, 3)))
     if not count:
         return Dust.none()
-    peak = np.asarray(greatest(size, parts, np.arange(count + 1)))
+    peak = np.asarray(greatest(size * alike, parts, np.arange(count + 1)))
     dusty = peak > max(LEAST, SCORE * usual)
     dusty[0] = False
     spots = dusty[parts]
@@ -172,9 +185,9 @@ def surrounded(usable: np.ndarray, margin: float) -> np.ndarray:
     return known
 
 
-def sample(count: int, places: int, run: int) -> np.ndarray:
-    """Numbers of frames: so many neighbours at each of so many places in a recording of ``count`` frames."""
-    starts = np.unique(np.linspace(0, max(0, count - run), places).astype(int))
+def sample(count: int, places: int, run: int, chosen: slice = slice(None)) -> np.ndarray:
+    """Numbers of frames: so many neighbours at each, or chosen, of so many places in ``count`` frames."""
+    starts = np.unique(np.linspace(0, max(0, count - run), places).astype(int))[chosen]
     return np.unique((starts[:, None] + np.arange(run)).clip(max=count - 1))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,21 @@ def test_spots_that_stand_still_are_found_and_cleared(seed: int) -> None:
 @pytest.mark.parametrize("seed", [41, 42, 43])
 def test_tissue_that_moves_is_no_dust(seed: int) -> None:
     assert not dust_of(artefacts.make(seed, motion=2.0))
+
+
+@pytest.mark.parametrize("seed", [41, 42, 43])
+def test_a_cell_that_is_lit_while_the_field_lies_elsewhere_is_no_dust(seed: int) -> None:
+    made = artefacts.make(seed, count=800)
+    away = np.hypot(*made.shifts.T)
+    for start in (113, 339, 565, 678):  # each alone, wherever frames are looked at
+        begin = start + int(np.argmax(away[start - 8 : start + 8])) - 8
+        lit = slice(max(0, begin - 8), begin + 8)
+        y, x = np.mgrid[: made.size[0], : made.size[1]]
+        dy, dx = made.shifts[lit].T[:, :, None, None]
+        glow = 90 * np.exp(-((y - 48 - dy) ** 2 + (x - 52 - dx) ** 2) / (2 * 3.4**2))
+        frames = made.frames.copy()
+        frames[lit] += glow
+        assert not dust_of(replace(made, frames=frames)), start
 
 
 def test_what_does_not_move_cannot_be_told_from_dust() -> None:
