@@ -68,14 +68,31 @@ def test_verdicts_notes_and_labels_by_mouse(copied: Made, visit: Any) -> None:
 def test_verdicts_notes_and_labels_by_keys(copied: Made, visit: Any) -> None:
     with serving(copied.cells.parent, "cells=cells.h5", "who=Ada") as served:
         page = visit(served.address)
-        # The least certain one of those that nobody has decided: scores .41, .45, .3, .55 around .4.
+        # The least certain one of those that nobody has decided: scores .41, .45, .3, .55 around .4; each once, and
+        # none of the neighbours of the one before, also for somebody who is faster than the server.
+        unheard: list[Any] = []
+        unseen: list[Any] = []
+        page.route("**/api/decide", lambda route: unheard.append(route))
+        page.route("**/api/cell/2", lambda route: unseen.append(route))
         shown(page, 7)
-        keys(page, "a")
+        assert page.locator("#neighbours li").count() > 0
+        keys(page, "a", "1")
+        held(page, unheard, unseen)
+        assert page.locator(".item.marked").count() == 0
+        unseen[0].continue_()
         shown(page, 2)
         keys(page, "r")
         shown(page, 5)
+        assert "0 by hand" in page.locator("#counts").inner_text()
+        unheard.pop().continue_()
+        revision(page, 1)
         keys(page, "r")
         shown(page, 1)
+        for number in (2, 3):
+            held(page, unheard)
+            unheard.pop().continue_()
+            revision(page, number)
+        page.unroute_all()
         keys(page, "b", "b")
         shown(page, 2)
         keys(page, "t")
@@ -97,10 +114,15 @@ def test_verdicts_notes_and_labels_by_keys(copied: Made, visit: Any) -> None:
         chosen(page, 3)
         keys(page, "v")
         chosen(page, 4)
+        page.route("**/api/decide", lambda route: unheard.append(route))
         keys(page, "r")  # both: the marked one, and the chosen one
-        revision(page, 10)
+        keys(page, "j", "j", "a")  # and not the marked one again
+        for number in (10, 11):
+            held(page, unheard)
+            unheard.pop().continue_()
+            revision(page, number)
     cells = read_cells(copied.cells)
-    assert cells.curation.verdict.tolist() == [0, 0, 0, -1, -1, -1, 0, 1]
+    assert cells.curation.verdict.tolist() == [0, 0, 0, -1, -1, -1, 1, 1]
     assert cells.curation.notes[7] == "odd"
     assert cells.curation.labels[7] == ()
     assert served.end() == 143

@@ -15,6 +15,7 @@ const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing
 async function load() {
   const cell = state.chosen;
   known = fate(cell);
+  if (details?.cell !== cell) state.neighbours = []; // a key pressed before the answer marks none of the cell before
   head();
   const answer = await ask(`cell/${cell}`);
   if (!answer) return;

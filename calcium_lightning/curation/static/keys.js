@@ -14,19 +14,20 @@ const history = [];
 async function verdict(name) {
   const cell = state.chosen;
   if (cell === null || !present(cell)) return;
-  const cells = state.marked.size ? toMerge() : [cell];
+  const marked = [...state.marked], cells = marked.length ? toMerge() : [cell];
   const done = decide({ do: name, cells });
-  if (find("advance").checked && name !== "reset" && !state.marked.size) uncertain(cells);
-  if (await done) {
-    say(`Cell ${cells.join(", ")}: ${{ accept: "accepted", reject: "rejected", reset: "left to the tests" }[name]}`);
-    state.marked.clear();
-    emit("marked");
-  }
+  unmark(); // marks are of this decision: the next one may come before the answer
+  if (find("advance").checked && name !== "reset" && !marked.length) uncertain();
+  if (await done) return say(`Cell ${cells.join(", ")}: ${{ accept: "accepted", reject: "rejected", reset: "left to the tests" }[name]}`);
+  for (const one of marked) if (!state.marked.has(one)) mark(one);
 }
 
-// The decision is on its way: the page goes on as if it were known.
-function uncertain(decided = []) {
-  for (const cell of decided) state.standing.verdict[cell] ||= 2;
+function unmark() {
+  state.marked.clear();
+  emit("marked");
+}
+
+function uncertain() {
   const next = nextUncertain();
   if (next === null) return say("Nothing is left that nobody has decided.");
   if (state.chosen !== null) history.push(state.chosen);
@@ -121,11 +122,7 @@ function pressed(event) {
   if (event.altKey || (event.key === " " && target.matches("button, select, input, a"))) return;
   if (target.matches("select") && event.key.length === 1 && !mod) return; // it looks for an entry by its letters
   const name = mod ? `Mod+${event.key}` : event.key;
-  if (event.key === "Escape" && state.marked.size) {
-    state.marked.clear();
-    emit("marked");
-    return;
-  }
+  if (event.key === "Escape" && state.marked.size) return unmark();
   for (const [keys, act] of Object.values(KEYS)) {
     if (!keys.includes(name)) continue;
     event.preventDefault();

@@ -89,12 +89,17 @@ export async function refresh() {
   tell();
 }
 
-// Actions are sent one after the other, each on the revision that the one before has left.
+// Actions are sent one after the other, each on the revision that the one before has left. Until it is answered, an
+// action changes nothing here but what is asked next: an answer to the one before doesn't know it, and it may be refused.
 let queue = Promise.resolve();
+const unanswered = new Set(), DECIDING = ["accept", "reject", "merge", "split"];
 export function decide(...actions) {
-  queue = queue.then(() => send(actions));
+  unanswered.add(actions);
+  queue = queue.then(() => send(actions)).finally(() => unanswered.delete(actions));
   return queue;
 }
+
+const beingDecided = () => new Set([...unanswered].flat().filter((action) => DECIDING.includes(action.do)).flatMap((action) => action.cells ?? [action.cell]));
 
 async function send(actions) {
   const before = count();
@@ -165,10 +170,10 @@ export function mark(cell) {
 // The cell that the tests are least certain of, of those that nobody has decided.
 export function nextUncertain(after = state.chosen) {
   const threshold = state.facts.thresholds.score;
-  const doubt = (cell) => Math.abs((score(cell) ?? 0.5) - threshold);
+  const doubt = (cell) => Math.abs((score(cell) ?? 0.5) - threshold), underway = beingDecided();
   let best = null;
   for (let cell = 0; cell < count(); cell++) {
-    if (!present(cell) || byHand(cell) || cell === after) continue;
+    if (!present(cell) || byHand(cell) || underway.has(cell) || cell === after) continue;
     if (best === null || doubt(cell) < doubt(best)) best = cell;
   }
   return best;

@@ -54,7 +54,7 @@ function show() {
 }
 
 export async function link(does, track = null) {
-  if (!state.tracks || !shown || shown.track === null) return;
+  if (!state.tracks || !shown || shown.track === null || shown.cell !== state.chosen) return; // not what was shown before
   if (does !== "join" && shown.members.length < 2) return;
   if (does === "join" && track === null) {
     if (!shown.others.length) return say("No track lies near that lacks this day.");
