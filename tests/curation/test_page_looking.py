@@ -130,7 +130,16 @@ def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
         chosen(page, 1)
         keys(page, "1", "m")
         revision(page, 2)
+        told = page.locator("#counts").inner_text()
+        assert "2 by hand" in told
         assert served.end(signal.SIGKILL) == -9
+        page.wait_for_function("() => document.getElementById('saved').textContent === 'no server'")
+        page.locator("#item-5").click()
+        page.locator("#advance").check()
+        with page.expect_event("requestfailed", lambda request: request.url.endswith("decide")):
+            keys(page, "a")
+        page.wait_for_function("() => !document.getElementById('alert').hidden")
+        assert page.locator("#counts").inner_text() == told  # nor is it counted
         page.close()
     cells = read_cells(copied.cells)  # an export that comes now
     assert not cells.accepted[0]

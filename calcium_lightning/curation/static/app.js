@@ -11,7 +11,7 @@ import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh,
 import * as tools from "./tools.js";
 import * as tracks from "./tracks.js";
 
-let source = null;
+let source = null, silent = false;
 const find = (id) => document.getElementById(id);
 
 function header() {
@@ -42,8 +42,10 @@ function inWords(action) {
 
 function news() {
   const { recording } = state;
-  find("saved").textContent = state.writable ? (state.folded ? "in the file" : "on disk") : "read only";
-  find("saved").title = state.folded ? "Every decision is in the cells file" : "Every decision is on disk beside the cells file, and is written into it in a moment";
+  const kept = state.folded ? ["in the file", "Every decision is in the cells file"]
+    : ["on disk", "Every decision is on disk beside the cells file, and is written into it in a moment"];
+  const [words, title] = silent ? ["no server", "Nothing that is decided now is kept"] : state.writable ? kept : ["read only", "Nothing can be decided"];
+  Object.assign(find("saved"), { className: `state ${silent ? "busy" : ""}`, textContent: words, title });
   find("work").className = `state ${state.regressing || recording?.state === "preparing" ? "busy" : ""}`;
   find("work").textContent = !recording ? "" : recording.state === "preparing" ? `${recording.words}, ${Math.round(100 * recording.share)}%`
     : recording.state === "failed" ? `recording: ${recording.words}` : state.regressing ? `regressing ${state.regressing}` : "recording ready";
@@ -62,7 +64,13 @@ function listen() {
     emit("news");
     if (other || ended || told.modes.length !== modes) await refresh();
   });
+  source.addEventListener("open", () => {
+    silent = false;
+    news();
+  });
   source.addEventListener("error", () => {
+    silent = true; // the browser tries again
+    news();
     if (source.readyState === EventSource.CLOSED) trouble("The server has ended. What was decided is kept; start it again to go on.");
   });
 }
