@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from calcium_lightning import __version__
@@ -31,6 +32,7 @@ from calcium_lightning.core.decisions import (
     to_redo,
 )
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import reason
 from calcium_lightning.core.remade import Remade, decided
 from calcium_lightning.core.standing import Standing, check_next
 from calcium_lightning.curation.combine import combine
@@ -43,7 +45,7 @@ from calcium_lightning.io.curation_file import (
     write_remade,
 )
 from calcium_lightning.io.hdf5_output import create_file
-from calcium_lightning.io.journal import Journal
+from calcium_lightning.io.journal import Journal, journal_of
 from calcium_lightning.io.stored import open_stored
 
 #: the file is written anew at most this share of the time
@@ -78,6 +80,8 @@ class Ledger:
         How things stand.
     cells : StreamedCells
         The cells as they are now.
+    unwritten : str
+        Why what was decided could not be written into the cells file, and where it is; empty where it could.
     """
 
     def __init__(self, path: Path, original: Original, journal: Journal | None, who: str) -> None:
@@ -86,10 +90,11 @@ class Ledger:
         self._journal = journal
         self._log = list(original.log)
         self._remade = dict(original.remade)
-        self._lock = threading.RLock()
+        self._lock, self._folding = threading.RLock(), threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._replaced = 0
-        self.unfolded = len(original.log) > original.folded
+        self._folded: tuple[int, int] | None = self.stamp if len(original.log) <= original.folded else None
+        self.unwritten = ""
         self.standing = Standing.of(self.found.accepted, self._log)
         self.cells: StreamedCells = decided(self.found, self.standing, self._remade)
 
@@ -172,7 +177,6 @@ class Ledger:
                 cells = decided(self.found, standing, remade)
             self._journal.append(entries)
             self._log, self._remade, self.standing, self.cells = log, remade, standing, cells
-            self.unfolded = True
         self._tell()
         return entries
 
@@ -205,29 +209,71 @@ class Ledger:
         with self._lock:
             self._remade[number] = self._kept(number, part)
             self.cells = decided(self.found, self.standing, self._remade)
-            self.unfolded = True
             self._replaced += 1
         self._tell()
 
+    @property
+    def unfolded(self) -> bool:
+        """Whether something isn't in the cells file yet."""
+        return self._folded != self.stamp
+
+    @contextmanager
+    def _writing(self) -> Iterator[Original]:
+        """Within the block all of it is written into the cells file, or :attr:`unwritten` says why not."""
+        with self._folding:  # of two at a time, the one that began earlier might end last
+            with self._lock:
+                snapshot, stamp = Original(self.found, self.log, dict(self._remade), 0), self.stamp
+            try:
+                yield snapshot
+            except (InputError, OSError) as error:
+                self.unwritten = (
+                    f"{_why(self.path, error)}; what was decided is kept in {journal_of(self.path)}"
+                )
+                raise
+            else:
+                self._folded, self.unwritten = stamp, ""
+            finally:
+                self._tell()
+
     def fold(self) -> None:
-        """Write all of it into the cells file, now."""
-        with self._lock:
-            snapshot = Original(self.found, self.log, dict(self._remade), 0)
-            self.unfolded = False
-        try:
+        """Write all of it into the cells file, now.
+
+        Raises
+        ------
+        InputError, OSError
+            If it can't be written; :attr:`unwritten` says why.
+        """
+        with self._writing() as snapshot:
             fold(self.path, snapshot)
-        except BaseException:
-            self.unfolded = True
-            raise
-        self._tell()
+
+    def fold_elsewhere(self) -> None:
+        """The same in a process of its own: HDF5 lets one thread at a time of a process work."""
+        with self._writing():
+            if why := fold_in_process(self.path):
+                raise InputError(why)
+
+    def settle(self) -> str:
+        """Fold what isn't; :attr:`unwritten`, where it can't be."""
+        if self.is_kept and self.unfolded:
+            with contextlib.suppress(InputError, OSError):
+                self.fold()
+        return self.unwritten
 
     def close(self) -> None:
-        """Fold what isn't, and remove the journal."""
+        """Fold what isn't, and remove the journal.
+
+        Raises
+        ------
+        InputError, OSError
+            If it can't be folded; the journal stays.
+        """
         if self._journal is None:
             return
         try:
             if self.unfolded:
                 self.fold()
+        except InputError as error:
+            raise InputError(self.unwritten) from error
         finally:
             self._journal.close(empty=not self.unfolded)
 
@@ -326,21 +372,38 @@ class Folder:
             if self._ended or not self.ledger.unfolded:
                 continue
             begin = time.monotonic()
-            self.ledger.unfolded = False
-            if not fold_in_process(self.ledger.path):
-                self.ledger.unfolded = True
+            with contextlib.suppress(InputError, OSError):  # the ledger says so, and it is tried again
+                self.ledger.fold_elsewhere()
             rest = max(SETTLING_S, (time.monotonic() - begin) / FOLDING_SHARE)
 
 
-def fold_in_process(path: Path) -> bool:
-    """Fold a file's journal into it, elsewhere: HDF5 lets one thread at a time of a process work."""
-    process = multiprocessing.get_context("spawn").Process(target=fold_pending, args=(path,), daemon=True)
+def fold_in_process(path: Path) -> str:
+    """Fold a file's journal into it, elsewhere; in words why, where it can't be."""
+    context = multiprocessing.get_context("spawn")
+    told, telling = context.Pipe(duplex=False)
+    process = context.Process(target=fold_pending, args=(path, telling), daemon=True)
     process.start()
+    telling.close()  # so that its end is noticed
+    try:
+        why = str(told.recv())
+    except EOFError:
+        why = f"{path}: the process that writes it was ended"
     process.join()
-    return process.exitcode == 0
+    told.close()
+    return why
 
 
-def fold_pending(path: Path) -> None:
-    """Fold a file's journal into it."""
-    with contextlib.suppress(KeyboardInterrupt), open_original(path) as original:
-        fold(path, original)
+def fold_pending(path: Path, telling: Connection) -> None:
+    """Fold a file's journal into it, and tell why, where it can't be."""
+    why = ""
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):  # who asked may have been killed
+        try:
+            with open_original(path) as original:
+                fold(path, original)
+        except (InputError, OSError) as error:
+            why = _why(path, error)
+        telling.send(why)
+
+
+def _why(path: Path, error: InputError | OSError) -> str:
+    return str(error) if isinstance(error, InputError) else f"{path}: {reason(error)}"

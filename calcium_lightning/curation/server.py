@@ -253,9 +253,12 @@ class Answers:
         return JSONResponse(decisions_of(ledger.cells, ledger.log), headers=headers)
 
     async def finish(self, request: Request) -> Response:
-        """End the server; what was decided is folded in on the way."""
-        self.curator.ended()
-        return JSONResponse({"ended": True})
+        """Fold in what was decided, tell if that can't be, and end the server."""
+        try:
+            unwritten = await run_in_threadpool(self.curator.ledger.settle)
+        finally:
+            self.curator.ended()
+        return JSONResponse({"ended": True, "unwritten": unwritten})
 
     async def events(self, request: Request) -> Response:
         """News, as server-sent events: whoever holds another revision asks for how things stand."""

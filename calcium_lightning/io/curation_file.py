@@ -170,9 +170,7 @@ def fold(path: Path | str, original: Original) -> None:
     found, cells = original.cells, original.decided()
     with hdf5.open_file(path, FORMAT, VERSION) as source:
         if fingerprint(_original(source)[0]) != fingerprint(found):
-            raise InputError(
-                f"{path}: holds other cells now; from={path.name}.curation applies decisions anew"
-            )
+            raise InputError(f"{path}: holds other cells now; put the file back that was decided about")
         with atomic_path(path, overwrite=True) as temporary:
             with create_file(temporary) as file:
                 file.attrs.update(source.attrs)

@@ -125,8 +125,8 @@ class Journal:
             pending = read_journal(cells, fingerprint)
             if pending is None and (self.folder / LOG).exists():
                 raise InputError(
-                    f"{self.folder}: decisions about other cells than {cells.name} holds now; "
-                    f"from={self.folder.name} applies them, or move the folder away"
+                    f"{self.folder}: decisions about other cells than {cells.name} holds now; put the file "
+                    "back that they are about, or move the folder away"
                 )
             self._begin(fingerprint, pending)
         except BaseException:

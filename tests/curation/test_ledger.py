@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -290,6 +291,10 @@ def test_a_fold_that_is_broken_off_leaves_the_file_as_it_was(copied, monkeypatch
                 ledger.fold()
         assert copied.cells.read_bytes() == before
         assert ledger.unfolded
+        assert ledger.unwritten.startswith(f"{copied.cells}: the disk is full; ")
+        assert not ledger.settle()
+        assert not ledger.unfolded
+        ledger.decide(Verdict((0,), False))
     assert len(read_cells(copied.cells)) == 9
 
 
@@ -329,11 +334,29 @@ def test_decisions_about_other_cells_are_not_applied(copied, tmp_path):
 def test_folding_elsewhere_is_the_same(copied):
     with opened(copied.cells) as ledger:
         ledger.decide(Merge(copied.halves))
-        assert fold_in_process(copied.cells)
+        assert fold_in_process(copied.cells) == ""
         with h5py.File(copied.cells) as file:
             assert len(file["accepted"]) == 9
         ledger.decide(Undo())
     assert len(read_cells(copied.cells)) == 8
+
+
+def test_a_file_that_is_gone_is_told_and_no_decision_lost(copied, tmp_path):
+    elsewhere = tmp_path / "elsewhere.h5"
+    page = ExitStack()
+    ledger = page.enter_context(opened(copied.cells))
+    ledger.decide(Verdict((0,), False))
+    copied.cells.rename(elsewhere)
+    with pytest.raises(InputError, match="no such file"):
+        ledger.fold_elsewhere()
+    assert ledger.unfolded
+    with pytest.raises(InputError, match=r"cells\.h5: .* kept in .*cells\.h5\.curation$"):
+        page.close()
+    elsewhere.rename(copied.cells)
+    with opened(copied.cells) as ledger:
+        assert ledger.unfolded
+    assert not read_cells(copied.cells).accepted[0]
+    assert not journal_of(copied.cells).exists()
 
 
 def test_only_looking_leaves_the_file_alone(copied):

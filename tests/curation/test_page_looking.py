@@ -154,6 +154,27 @@ def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
     assert not journal_of(copied.cells).exists()
 
 
+def test_that_decisions_can_not_be_written_into_the_file_is_told(copied: Made, visit: Any) -> None:
+    elsewhere = copied.cells.with_name("moved.h5")
+    with serving(copied.cells.parent, "cells=cells.h5") as served:
+        page = visit(served.address)
+        copied.cells.rename(elsewhere)
+        keys(page, "a")
+        where = "what was decided is kept in cells.h5.curation"
+        page.wait_for_function(
+            "(words) => document.getElementById('alert').textContent.includes(words)", arg=where
+        )
+        assert page.locator("#saved").inner_text() == "on disk"
+        page.locator("#end").click()
+        page.wait_for_selector("#ended[open]")
+        assert where in page.locator("#ended").inner_text()
+        assert served.process.wait(60) == 2
+    assert where in served.errors
+    assert served.errors.count("\n") == 1
+    elsewhere.rename(copied.cells)
+    assert read_cells(copied.cells).curation.verdict[7] == 1
+
+
 def test_two_pages_do_not_overwrite_each_other(copied: Made, visit: Any) -> None:
     with serving(copied.cells.parent, "cells=cells.h5") as served:
         first, second = visit(served.address), visit(served.address)

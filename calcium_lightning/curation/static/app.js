@@ -7,7 +7,7 @@ import * as keys from "./keys.js";
 import * as list from "./list.js";
 import * as movie from "./movie.js";
 import * as plots from "./plots.js";
-import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, state, statusOf, trouble } from "./store.js";
+import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, settled, state, statusOf, trouble } from "./store.js";
 import * as tools from "./tools.js";
 import * as tracks from "./tracks.js";
 
@@ -43,9 +43,9 @@ function inWords(action) {
 function news() {
   const { recording } = state;
   const kept = state.folded ? ["in the file", "Every decision is in the cells file"]
-    : ["on disk", "Every decision is on disk beside the cells file, and is written into it in a moment"];
+    : ["on disk", state.unwritten || "Every decision is on disk beside the cells file, and is written into it in a moment"];
   const [words, title] = silent ? ["no server", "Nothing that is decided now is kept"] : state.writable ? kept : ["read only", "Nothing can be decided"];
-  Object.assign(find("saved"), { className: `state ${silent ? "busy" : ""}`, textContent: words, title });
+  Object.assign(find("saved"), { className: `state ${silent || state.unwritten ? "busy" : ""}`, textContent: words, title });
   find("work").className = `state ${state.regressing || recording?.state === "preparing" ? "busy" : ""}`;
   find("work").textContent = !recording ? "" : recording.state === "preparing" ? `${recording.words}, ${Math.round(100 * recording.share)}%`
     : recording.state === "failed" ? `recording: ${recording.words}` : state.regressing ? `regressing ${state.regressing}` : "recording ready";
@@ -58,8 +58,10 @@ function listen() {
     const told = JSON.parse(event.data), modes = state.modes.length, ended = state.busy !== null && told.busy !== state.busy;
     const other = told.revision > state.revision || told.links !== (state.tracks?.log ?? 0);
     const failed = told.failures.filter((number) => !state.failures.includes(number));
+    const unwritten = told.unwritten !== state.unwritten;
+    Object.assign(state, { failures: told.failures, folded: told.folded, unwritten: told.unwritten, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
+    if (unwritten) settled();
     if (failed.length) trouble("A cell that was made by hand can't be regressed on the recording: choose it to see why, or undo.");
-    Object.assign(state, { failures: told.failures, folded: told.folded, recording: told.recording, regressing: told.regressing, busy: told.busy, modes: told.modes });
     news();
     emit("news");
     if (other || ended || told.modes.length !== modes) await refresh();
@@ -90,8 +92,11 @@ async function begin() {
   find("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   find("who").addEventListener("change", (event) => { state.who = event.target.value; });
   find("end").addEventListener("click", async () => {
-    await postJson("end", {});
+    find("end").disabled = true;
+    find("saved").textContent = "being written";
+    const { unwritten } = await postJson("end", {}).finally(() => { find("end").disabled = false; });
     source?.close();
+    if (unwritten) find("ended-words").textContent = `Ended, but what was decided is not in the cells file: ${unwritten}. Once that is put right, start curate again, and it is written.`;
     find("ended").showModal();
   });
   on("said", (words) => { find("said").textContent = words; });
@@ -104,6 +109,7 @@ async function begin() {
     trouble(event.reason.message);
   });
   await load();
+  settled();
   document.title = `${state.file}: curate`;
   find("file").textContent = state.file;
   find("file").title = state.file;

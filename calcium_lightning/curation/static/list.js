@@ -1,6 +1,6 @@
 // The list of cells: filtered, sorted, only what is seen of it in the document. Knows cells and their numbers.
 
-import { choose, count, byHand, mark, on, emit, present, say, score, state, statusOf, trouble } from "./store.js";
+import { choose, count, byHand, mark, on, emit, present, say, score, settled, state, statusOf, trouble } from "./store.js";
 
 const HEIGHT = 26, find = (id) => document.getElementById(id);
 const FILTERS = {
@@ -120,7 +120,7 @@ export function start() {
   find("condition").addEventListener("change", (event) => {
     try {
       state.condition = parse(event.target.value);
-      trouble("");
+      settled();
     } catch (error) {
       trouble(error.message);
       return;

@@ -6,7 +6,7 @@ import { Refused, getJson, postJson } from "./api.js";
 export const state = {
   facts: null, file: "", meanings: {}, layers: [], modes: [], rows: null, standing: null, revision: 0, found: 0,
   chosen: null, marked: new Set(), neighbours: [], events: [], frame: 0, writable: true, undo: null, redo: null,
-  recording: null, regressing: 0, busy: null, remade: 0, folded: true, colour: "verdict", filter: "present", condition: [],
+  recording: null, regressing: 0, busy: null, remade: 0, folded: true, unwritten: "", colour: "verdict", filter: "present", condition: [],
   sort: "score", falling: true, order: [], tracks: null, failures: [],
 };
 const listeners = new Map();
@@ -22,6 +22,8 @@ export function emit(event, value) {
 
 export const say = (words) => emit("said", words);
 export const trouble = (words) => emit("trouble", words && `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`);
+// What is in the way of nothing any more isn't told any longer; that decisions can't be written is, until they are.
+export const settled = () => trouble(state.unwritten && `Not written into the cells file: ${state.unwritten}`);
 export const count = () => state.standing.accepted.length;
 export const present = (cell) => state.standing.replacedBy[cell] < 0;
 export const accepted = (cell) => state.standing.accepted[cell] === 1;
@@ -35,7 +37,7 @@ export function statusOf(cell) {
 
 function take(answer) {
   const kept = state.found;
-  for (const name of ["revision", "who", "writable", "undo", "redo", "standing", "modes", "recording", "regressing", "busy", "folded", "layers", "tracks"]) {
+  for (const name of ["revision", "who", "writable", "undo", "redo", "standing", "modes", "recording", "regressing", "busy", "folded", "unwritten", "layers", "tracks"]) {
     if (name in answer) state[name] = answer[name];
   }
   const { rows } = state, fresh = answer.made.cells.length !== rows.centers.length - kept || answer.remade !== state.remade;
@@ -112,7 +114,7 @@ async function send(actions) {
     trouble(error.message);
     return false;
   }
-  trouble("");
+  settled();
   const made = count() > before ? count() - 1 : null;
   if (actions.some((action) => ["merge", "split", "draw"].includes(action.do)) && made !== null) {
     state.marked.clear();
@@ -137,7 +139,7 @@ async function sendLink(action) {
     trouble(error.message);
     return false;
   }
-  trouble("");
+  settled();
   tell();
   return true;
 }
