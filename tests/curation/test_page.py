@@ -52,12 +52,20 @@ def test_verdicts_notes_and_labels_by_mouse(copied: Made, visit: Any) -> None:
         revision(page, 10)
         assert page.locator("img[src=x]").count() == 0
         assert "✓ accepted ✎ #place cell" in page.locator("#item-5").inner_text()
-        page.locator("#end").click()
+        unheard: list[Any] = []
+        page.route("**/api/decide", lambda route: unheard.append(route))
+        chosen(page, 4)
+        page.locator("#reject").click()
+        page.locator("#end").click()  # what isn't answered yet comes first
+        held(page, unheard)
+        page.wait_for_timeout(200)
+        assert not page.locator("#ended").is_visible()
+        unheard[0].continue_()
         page.wait_for_selector("#ended[open]")
         assert served.process.wait(60) == 0
     with h5py.File(copied.cells) as file:
-        assert file["curation/verdict"][:].tolist() == [-1, 0, 0, 0, 0, 1, 0, 0]
-        assert file["accepted"][[0, 5, 6]].tolist() == [False, True, True]
+        assert file["curation/verdict"][:].tolist() == [-1, 0, 0, 0, -1, 1, 0, 0]
+        assert file["accepted"][[0, 4, 5, 6]].tolist() == [False, False, True, True]
         assert file["curation/notes"].asstr()[5] == "dim <img src=x onerror=alert(1)>"
         assert json.loads(file["curation/labels"].asstr()[5]) == ["place cell"]
         assert file["curation/who"].asstr()[0] == "Ada"

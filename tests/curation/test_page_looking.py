@@ -127,15 +127,26 @@ def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
         page.locator("#advance").uncheck()
         keys(page, "r")
         revision(page, 1)
+        keys(page, "e")
+        page.keyboard.type("odd")
+        page.reload()  # the focus is still in the note
+        revision(page, 2)
+        chosen(page, 0)
+        page.locator("#note").press("End")
+        page.keyboard.type(" indeed")
+        page.close(run_before_unload=True)
+        page = visit(served.address)
+        revision(page, 3)
+        chosen(page, 0)
+        assert page.locator("#note").input_value() == "odd indeed"
         chosen(page, 1)
         keys(page, "1", "m")
-        revision(page, 2)
+        revision(page, 4)
         told = page.locator("#counts").inner_text()
         assert "2 by hand" in told
         assert served.end(signal.SIGKILL) == -9
         page.wait_for_function("() => document.getElementById('saved').textContent === 'no server'")
         page.locator("#item-5").click()
-        page.locator("#advance").check()
         with page.expect_event("requestfailed", lambda request: request.url.endswith("decide")):
             keys(page, "a")
         page.wait_for_function("() => !document.getElementById('alert').hidden")
@@ -146,9 +157,9 @@ def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
     assert cells.curation.replaced_by.tolist() == [-1, 8, 8, -1, -1, -1, -1, -1, -1]
     with serving(copied.cells.parent, "cells=cells.h5") as served:
         page = visit(served.address)
-        revision(page, 2)
+        revision(page, 4)
         keys(page, "z")
-        revision(page, 3)
+        revision(page, 5)
     assert len(read_cells(copied.cells)) == 8
     assert not read_cells(copied.cells).accepted[0]
     assert not journal_of(copied.cells).exists()

@@ -35,9 +35,12 @@ export function getJson(path, signal) {
   return ask(path, { signal }, json);
 }
 
-export function postJson(path, body) {
-  const headers = { "Content-Type": "application/json" };
-  return ask(path, { method: "POST", headers, body: JSON.stringify(body) }, json);
+// What is sent as the page is left arrives all the same (keepalive), if it is small: browsers take 64 KiB at a time so.
+const SMALL = 16000;
+
+export function postJson(path, value) {
+  const headers = { "Content-Type": "application/json" }, body = JSON.stringify(value);
+  return ask(path, { method: "POST", headers, body, keepalive: body.length < SMALL }, json);
 }
 
 // JSON and numbers in one answer: the length of the JSON, the JSON, the bytes.

@@ -7,7 +7,7 @@ import * as keys from "./keys.js";
 import * as list from "./list.js";
 import * as movie from "./movie.js";
 import * as plots from "./plots.js";
-import { byHand, choose, count, emit, load, nextUncertain, on, present, refresh, settled, state, statusOf, trouble } from "./store.js";
+import { answered, byHand, choose, count, emit, isAnswered, load, nextUncertain, on, present, refresh, settled, state, statusOf, trouble } from "./store.js";
 import * as tools from "./tools.js";
 import * as tracks from "./tracks.js";
 
@@ -94,11 +94,13 @@ async function begin() {
   find("end").addEventListener("click", async () => {
     find("end").disabled = true;
     find("saved").textContent = "being written";
+    await answered();
     const { unwritten } = await postJson("end", {}).finally(() => { find("end").disabled = false; });
     source?.close();
     if (unwritten) find("ended-words").textContent = `Ended, but what was decided is not in the cells file: ${unwritten}. Once that is put right, start curate again, and it is written.`;
     find("ended").showModal();
   });
+  addEventListener("beforeunload", (event) => !isAnswered() && event.preventDefault());
   on("said", (words) => { find("said").textContent = words; });
   on("trouble", (words) => { find("alert").textContent = words; find("alert").hidden = !words; });
   on("standing", () => { header(); news(); document.documentElement.dataset.revision = state.revision; });

@@ -8,6 +8,7 @@ import { aboutChosen, choose, count, decide, emit, mark, on, present, say, setFr
 const find = (id) => document.getElementById(id);
 const ask = aboutChosen(getJson), askPictures = aboutChosen(getPacked);
 let details = null, known = "";
+const drafts = new Map(); // cell -> { typed, underway }: a note that the server hasn't taken yet, or hasn't taken
 
 // What the server's words about a cell depend on.
 const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing.replacedBy[cell]}`;
@@ -42,7 +43,7 @@ function head() {
   for (const id of ["accept", "reject", "split", "cut"]) find(id).disabled = !there;
   find("reset").disabled = !there || verdict === 0;
   for (const id of ["note", "label"]) find(id).disabled = !state.writable;
-  if (document.activeElement !== find("note") || find("note").dataset.cell !== String(cell)) find("note").value = standing.notes[cell] || "";
+  if (document.activeElement !== find("note") || find("note").dataset.cell !== String(cell)) find("note").value = drafts.get(cell)?.typed ?? standing.notes[cell] ?? "";
   find("note").dataset.cell = cell;
   labels();
   marked();
@@ -173,13 +174,19 @@ export function toMerge() {
   return [...cells].sort((a, b) => a - b);
 }
 
-function keepNote() {
-  const cell = Number(find("note").dataset.cell), words_ = find("note").value;
-  if (cell < count() && words_ !== (state.standing.notes[cell] || "")) decide({ do: "note", cell, text: words_ });
+async function keepNote() {
+  const typed = find("note").value, cell = Number(find("note").dataset.cell), before = drafts.get(cell);
+  if (!(cell < count()) || typed === (before?.underway ? before.typed : state.standing.notes[cell] || "")) return;
+  const draft = { typed, underway: true };
+  drafts.set(cell, draft);
+  const taken = await decide({ do: "note", cell, text: typed });
+  draft.underway = false;
+  if (taken && drafts.get(cell) === draft) drafts.delete(cell);
 }
 
 export function start() {
-  find("note").addEventListener("change", keepNote);
+  find("note").addEventListener("blur", keepNote);
+  addEventListener("pagehide", keepNote);
   find("note").addEventListener("keydown", (event) => {
     if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)) {
       event.preventDefault();

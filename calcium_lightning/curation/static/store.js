@@ -95,11 +95,16 @@ export async function refresh() {
 // action changes nothing here but what is asked next: an answer to the one before doesn't know it, and it may be refused.
 let queue = Promise.resolve();
 const unanswered = new Set(), DECIDING = ["accept", "reject", "merge", "split"];
-export function decide(...actions) {
+
+function inTurn(does, actions = []) {
   unanswered.add(actions);
-  queue = queue.then(() => send(actions)).finally(() => unanswered.delete(actions));
+  queue = queue.catch(() => {}).then(does).finally(() => unanswered.delete(actions));
   return queue;
 }
+
+export const isAnswered = () => unanswered.size === 0;
+export const answered = () => queue.catch(() => {});
+export const decide = (...actions) => inTurn(() => send(actions), actions);
 
 const beingDecided = () => new Set([...unanswered].flat().filter((action) => DECIDING.includes(action.do)).flatMap((action) => action.cells ?? [action.cell]));
 
@@ -125,10 +130,7 @@ async function send(actions) {
 }
 
 // What a cell is on other days; the tracks file has a log of its own.
-export function decideLink(action) {
-  queue = queue.then(() => sendLink(action));
-  return queue;
-}
+export const decideLink = (action) => inTurn(() => sendLink(action));
 
 async function sendLink(action) {
   try {
@@ -146,14 +148,13 @@ async function sendLink(action) {
 
 // To a person there is one history: the server says which log undo and redo turn next, once all before it is done.
 export function turn(which) {
-  queue = queue.then(() => {
+  return inTurn(() => {
     const next = state[which];
     if (next?.of === "tracks") return sendLink({ do: which, known: state.tracks.log });
     if (next) return send([{ do: which }]);
     trouble(`nothing to ${which}`);
     return false;
   });
-  return queue;
 }
 
 export function choose(cell, { quiet = false } = {}) {
