@@ -29,7 +29,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-WRONG_TOKEN = "the address lacks its token, or was good once; open the one that was printed in the terminal"
+WRONG_TOKEN = (
+    "the address lacks its token, was good once, or is of an earlier start; open the one that was printed in "
+    "the terminal last"
+)
 #: bytes of a request's body at most
 LARGEST_BODY = 1 << 20
 

@@ -52,6 +52,7 @@ def test_without_the_token_nothing_is_told(client, path):
     answer = client.get(path)
     assert answer.status_code == 403
     assert "cells" not in answer.text
+    assert "of an earlier start; open the one that was printed" in answer.text
 
 
 def test_another_name_for_this_machine_is_refused(client):

@@ -150,6 +150,7 @@ def test_a_kill_in_the_middle_loses_nothing(copied: Made, visit: Any) -> None:
         with page.expect_event("requestfailed", lambda request: request.url.endswith("decide")):
             keys(page, "a")
         page.wait_for_function("() => !document.getElementById('alert').hidden")
+        assert "start it again, and open the address that it prints" in page.locator("#alert").inner_text()
         assert page.locator("#counts").inner_text() == told  # nor is it counted
         page.close()
     cells = read_cells(copied.cells)  # an export that comes now

@@ -17,7 +17,7 @@ async function ask(path, options, read) {
     body = response.ok ? await read(response) : await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(0, { error: "the server doesn't answer: start it again, and reload this page; what was decided is kept" });
+    throw new Refused(0, { error: "the server doesn't answer: start it again, and open the address that it prints; what was decided is kept" });
   }
   if (response.ok) return body;
   let told = {};

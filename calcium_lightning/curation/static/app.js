@@ -73,7 +73,7 @@ function listen() {
   source.addEventListener("error", () => {
     silent = true; // the browser tries again
     news();
-    if (source.readyState === EventSource.CLOSED) trouble("The server has ended. What was decided is kept; start it again to go on.");
+    if (source.readyState === EventSource.CLOSED) trouble("The server has ended. What was decided is kept; start it again, and open the address that it prints.");
   });
 }
 
