@@ -242,7 +242,14 @@ def test_a_missed_cell_is_drawn(copied: Made, visit: Any) -> None:
         keys(page, "d", *["Shift+ArrowDown"] * 6, *["ArrowLeft"] * 4, "+", "-", "Enter")
         revision(page, 3, chosen=8)
         ready(page)
-    by_mouse, _, by_keys = decided(copied)
+        # Where there is nothing, that is said of the cell without its being chosen anew.
+        keys(page, "d", *["Shift+ArrowDown"] * 3, *["Shift+ArrowLeft"] * 12, "Enter")
+        revision(page, 4, chosen=9)
+        page.wait_for_function(
+            "() => document.getElementById('words').textContent.includes('no measurement:')"
+        )
+        assert "can't be regressed" in page.locator("#alert").inner_text()
+    by_mouse, _, by_keys, _ = decided(copied)
     for action in (by_mouse, by_keys):
         outline = np.array(action.outline)
         assert np.abs(outline.mean(0) - (y, x)).max() < 1

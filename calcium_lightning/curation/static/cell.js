@@ -10,8 +10,9 @@ const ask = aboutChosen(getJson), askPictures = aboutChosen(getPacked);
 let details = null, known = "";
 const drafts = new Map(); // cell -> { typed, underway }: a note that the server hasn't taken yet, or hasn't taken
 
-// What the server's words about a cell depend on.
-const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing.replacedBy[cell]}`;
+// What the server's words about a cell depend on; for one that was made by hand, also on what became of its regression.
+const regression = (cell) => (state.standing.origin[cell] === "found" ? "" : `${state.failures} ${state.recording?.state}`);
+const fate = (cell) => `${cell} ${state.standing.verdict[cell]} ${state.standing.replacedBy[cell]} ${regression(cell)}`;
 
 async function load() {
   const cell = state.chosen;
@@ -208,5 +209,6 @@ export function start() {
     if (fate(state.chosen) === known) head();
     else load();
   });
+  on("news", () => state.chosen !== null && fate(state.chosen) !== known && load());
   on("marked", () => state.chosen !== null && marked());
 }
