@@ -87,13 +87,19 @@ def add_side_files(recording: Recording, folder: Path, candidates: tuple[Path, .
         except InputError as error:
             recording.clock_problem = str(error)
         return
+    others = []
     for table in candidates:
         try:
             _add_times(recording, table, nominal or header)
-        except InputError:
-            continue  # a table of something else
+        except InputError as error:
+            with suppress(InputError):  # a table of something else
+                if measured_rate(table, nominal or header):
+                    others.append(f"no times from {table.name} ({str(error).removeprefix(f'{table}: ')})")
+            continue
         recording.note(f"times from {table.name}")
         return
+    for text in others:
+        recording.note(text)
 
 
 def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:

@@ -228,24 +228,27 @@ def _places(
     """For each row the frame it belongs to, -1 for none, and what there is to say."""
     count = len(stamps)
     if numbers is None or not np.isfinite(numbers).any():
-        return _by_order(path, count, n_frames)
+        return _by_order(path, np.ones(count, bool), n_frames)
     whole = np.where(np.isfinite(numbers), numbers, -1).astype(np.int64)
     before = whole < 0  # a row before the first frame
-    again = np.flatnonzero(np.diff(whole[~before]) < 0)
+    kept = whole[~before]
+    if len(kept) == n_frames:  # numbers that jump count frames that never came to the video, either
+        return np.where(before, -1, np.cumsum(~before) - 1), ""
+    again = np.flatnonzero(np.diff(kept) < 0)
     if len(again):  # the numbers begin anew
-        if int((~before).sum()) == n_frames:
-            return np.where(before, -1, np.cumsum(~before) - 1), ""
         since = np.flatnonzero(~before)[again[-1] + 1]
         if count - since == n_frames:
             note = f"{since} rows of an earlier recording are left out"
             return np.where(np.arange(count) >= since, np.arange(count) - since, -1), note
-        return _by_order(path, count, n_frames)
-    kept = whole[~before]
+        return _by_order(path, ~(numbers < 0), n_frames)
     first, last = int(kept.min()), int(kept.max())
-    if last - first == n_frames - 1:
+    span = last - first + 1
+    if span == n_frames:
         base = first
     elif last in (n_frames - 1, n_frames):
         base = last - (n_frames - 1)
+    elif span > n_frames and abs(len(kept) - n_frames) < span - n_frames:
+        return _by_order(path, ~(numbers < 0), n_frames)
     else:
         base = first if first in (0, 1) else 0
     places = np.where(before, -1, whole - base)
@@ -255,10 +258,11 @@ def _places(
     return places, _too_many(excess)
 
 
-def _by_order(path: Path, count: int, n_frames: int) -> tuple[np.ndarray, str]:
-    """Rows without numbers are the frames in order."""
+def _by_order(path: Path, rows: np.ndarray, n_frames: int) -> tuple[np.ndarray, str]:
+    """Of a mask of rows, whatever their numbers, the frames in order."""
+    count = int(rows.sum())
     _few(path, abs(count - n_frames), count, n_frames)
-    places = np.arange(count)
+    places = np.where(rows, np.cumsum(rows) - 1, -1)
     places[places >= n_frames] = -1
     return places, _too_many(count - n_frames)
 

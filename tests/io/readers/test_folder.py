@@ -246,6 +246,8 @@ def test_a_video_with_a_table_of_dates(tmp_path):
     assert read.fps == pytest.approx(20)
     assert read.about["session_start_time"].startswith("2024-01-02T09:00:00")
     assert "times from scope.csv" in notes
+    (folder / "scope.csv").write_text("\n".join([*rows, *rows[:20]]))
+    assert "no times from scope.csv (50 time stamps for 30 frames)" in ingested(folder, tmp_path)[1]
 
 
 def test_a_few_other_pictures_among_frames_are_left_out(tmp_path):

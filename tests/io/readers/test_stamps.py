@@ -77,6 +77,19 @@ def test_many_too_many_or_too_few_are_refused(tmp_path, count):
         read(tmp_path, HEADER + rows("{i},{ms},0\n"), count)
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3, 20, 400])
+@pytest.mark.parametrize("begin", [0, 1, 7000])
+@pytest.mark.parametrize("more", [0, 1])
+def test_numbers_that_jump_where_frames_were_dropped(tmp_path, lost, begin, more):
+    """The video holds what arrived, a row for each."""
+    numbers = np.arange(N) + lost * (np.arange(N) >= N // 2)
+    text = HEADER + "".join(f"{begin + number},{17 + 50 * number},0\n" for number in numbers)
+    found = read(tmp_path, text, N - more)
+    np.testing.assert_allclose(found.times, (0.017 + 0.05 * numbers)[: N - more], atol=1e-9)
+    assert np.flatnonzero(found.after_gap).tolist() == [N // 2]
+    assert f"about {lost} frames' time is missing" in found.notes[-1]
+
+
 def test_rows_of_an_earlier_recording_are_left_out(tmp_path):
     text = HEADER + rows("{i},{ms},0\n", range(25)) + rows("{i},{ms},0\n")
     found = read(tmp_path, text)
