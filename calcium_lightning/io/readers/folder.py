@@ -39,7 +39,7 @@ from calcium_lightning.io.readers.miniscope import (
     read_metadata,
 )
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import natural, series_of
+from calcium_lightning.io.readers.series import natural, recordings_of, series_of
 
 ZARR = (".zgroup", ".zarray", "zarr.json")
 #: files of other formats that a folder may hold one recording in
@@ -102,7 +102,7 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
 
 def _open_others(path: Path, others: list[Path], options: Options) -> Recording:
     """A folder with a single file of another format, or with the parts of one recording."""
-    found = series_of(others)
+    found = recordings_of(others)
     if len(found) > 1:
         raise InputError(f"{path}: holds {len(found)} recordings ({names_of(found)}); give one as input=")
     series = found[0]

@@ -70,6 +70,7 @@ def open_pictures(
         looked = everything[:LOOKED]  # many names without a common pattern are single frames
         stacks = [series for series in looked if any(_is_stack(file) for file in series.files[:2])]
         stacks += [series for series in everything[LOOKED:] if stacks]
+        stacks = [one for series in stacks for one in series.recordings()]
         if stacks:
             if len(stacks) > 1:
                 raise InputError(

@@ -11,7 +11,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.miniscope import add_side_files
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, copies, series_of, to_join
+from calcium_lightning.io.readers.series import Series, copies, recordings_of, to_join
 from calcium_lightning.io.readers.video import VideoRecording
 
 #: how recorders name their videos: plain numbers, or the older software's
@@ -32,14 +32,18 @@ def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path
     found: list[Series] = []
     for ending in sorted({file.suffix.lower() for file in videos}):
         same = [file for file in videos if file.suffix.lower() == ending and file not in doubles]
-        found += series_of(same)
-    own = [series for series in found if all(_OWN.fullmatch(file.stem) for file in series.files)]
+        found += recordings_of(same)
+    own = [series for series in found if _is_own(series)]
     behind = [series for series in found if not _CAMERA.search(series.files[0].stem)]
     candidates = own or behind or found
     chosen = candidates[0] if len(candidates) == 1 else _original(path, candidates)
     chosen.check_gaps()
     left = [file for series in found if series is not chosen for file in series.files]
     return chosen, [*left, *doubles]
+
+
+def _is_own(series: Series) -> bool:
+    return all(_OWN.fullmatch(file.stem) for file in series.files)
 
 
 def _original(path: Path, candidates: Sequence[Series]) -> Series:
@@ -97,7 +101,9 @@ def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:
     )
     add_side_files(recording, path, tables)
     rate = "" if recording.fps is None else f" at {recording.fps:.4g} Hz"
-    said = f"{len(files)} video{'s' * (len(files) != 1)} of {path.name}, {recording.n_frames:,} frames{rate}"
+    which = f" ({files[0].name} to {files[-1].name})" if len(files) > 1 and not _is_own(series) else ""
+    count = f"{len(files)} video{'s' * (len(files) != 1)}"
+    said = f"{count} of {path.name}{which}, {recording.n_frames:,} frames{rate}"
     names = [item.name for item in left] + [f"{file.name} (empty)" for file in gone]
     if names:
         more = f" and {len(names) - 6} more" if len(names) > 6 else ""

@@ -22,6 +22,16 @@ _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8")
 _SPLIT = re.compile(r"(.+?)(?:[-_ .@]+\(?|\(|_X|(?<=\D))(\d{1,6})\)?")
 _COPY = re.compile(r"(.+?)(?: ?\(\d+\)| ?- ?copy(?: ?\(\d+\))?|[ _]copy(?:[ _]?\d+)?)", re.IGNORECASE)
 _POSITION = re.compile(r"(.*_MMStack_Pos[^_]*?)(?:_(\d+))?")
+#: words whose number says of whom, when or from where a recording is
+_WHOSE = re.compile(
+    r"(?:^|[^a-z])(?:mouse|mice|rat|animal|subject|subj|sub|day|session|sess|ses|cam|camera|fov)[-_ .#]*$",
+    re.IGNORECASE,
+)
+#: a day in full, with or without marks between, or as YYMMDD
+_DAY = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d([-_. ]?)(?:0[1-9]|1[0-2])\1|[123]\d(?:0[1-9]|1[0-2]))"
+    r"(?:0[1-9]|[12]\d|3[01])(?!\d)"
+)
 natural = natsort_keygen(key=lambda file: stem(file))
 #: a folder of more files than this holds single frames
 CROWD = 2000
@@ -43,11 +53,15 @@ class Series:
         Their numbers; -1 for the one without.
     name : str
         What the files' names have in common.
+    apart : bool
+        Whether its numbers are those of mice, days or cameras: if its files are recordings, and no single
+        frames, each is one for itself.
     """
 
     files: tuple[Path, ...]
     numbers: tuple[int, ...]
     name: str
+    apart: bool = False
 
     @property
     def split(self) -> bool:
@@ -60,6 +74,10 @@ class Series:
         first, *rest = self.numbers
         steps = {second - first for first, second in zip(self.numbers, rest, strict=False)}
         return steps <= {1} or (self.split and first == -1 and rest[0] in (0, 1, 2) and not self.gaps())
+
+    def recordings(self) -> list[Series]:
+        """Itself as one recording, or each of its files as one."""
+        return [_alone(file) for file in self.files] if self.apart else [self]
 
     def gaps(self) -> list[str]:
         """What is missing among the numbers, in words."""
@@ -151,10 +169,15 @@ def series_of(files: Iterable[Path]) -> list[Series]:
     return sorted(found, key=lambda series: natural(series.files[0]))
 
 
+def recordings_of(files: Iterable[Path]) -> list[Series]:
+    """Sort recordings, and parts of such, of one kind into those that follow each other."""
+    return [one for series in series_of(files) for one in series.recordings()]
+
+
 def others_of(file: Path) -> list[Path]:
     """The files that go on from a file by their names, where its folder holds nothing else of its kind."""
     beside = [item for item in file.parent.iterdir() if item.suffix == file.suffix and item.is_file()]
-    found = series_of(beside) if len(beside) <= CROWD else []
+    found = recordings_of(beside) if len(beside) <= CROWD else []
     if len(found) != 1 or not found[0].whole:
         return []
     return [item for item in found[0].files if item.name != file.name]
@@ -169,8 +192,20 @@ def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:
         ordered = sorted(zip((run[place] for run in runs), group, strict=True))
         if len({number for number, _ in ordered}) == len(ordered):
             name = "".join(pattern).strip(" -_.") or "the numbers"
-            return [Series(tuple(file for _, file in ordered), tuple(n for n, _ in ordered), name)]
-    return [Series((file,), (-1,), stem(file)) for file in group]
+            apart = bool(_WHOSE.search(pattern[place])) or all(_is_day(file, place) for file in group)
+            files, numbers = zip(*((file, number) for number, file in ordered), strict=True)
+            return [Series(files, numbers, name, apart)]
+    return [_alone(file) for file in group]
+
+
+def _alone(file: Path) -> Series:
+    return Series((file,), (-1,), stem(file))
+
+
+def _is_day(file: Path, place: int) -> bool:
+    """Whether the number at a place of a name is of a date."""
+    begin, end = list(re.finditer(r"\d+", stem(file)))[place].span()
+    return any(day.start() <= begin and end <= day.end() for day in _DAY.finditer(stem(file)))
 
 
 def _same(first: Path, second: Path) -> bool:

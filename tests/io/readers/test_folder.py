@@ -76,6 +76,28 @@ def test_stacks_of_several_recordings_are_not_mixed(tmp_path):
         open_recording(folder)
 
 
+def test_recordings_of_mice_and_days_are_asked_for(tmp_path):
+    tiffs(tmp_path / "mice", "mouse1.tif", "mouse2.tif")
+    days = device(tmp_path / "days", ("m7_20260304.avi", "m7_20260305.avi"))
+    array = tmp_path / "arrays"
+    array.mkdir()
+    for day in (1, 2):
+        np.save(array / f"day{day}.npy", FRAMES)
+    for folder, told in (
+        ("mice", r"holds 2 recordings \(mouse1.tif, mouse2.tif\)"),
+        ("days", r"which video\? m7_20260304.avi, m7_20260305.avi; give one .*join=true"),
+        ("arrays", r"holds 2 recordings \(day1.npy, day2.npy\)"),
+    ):
+        with pytest.raises(InputError, match=told):
+            open_recording(tmp_path / folder)
+    for file, part in zip(sorted(days.glob("*.avi")), (1, 2), strict=True):
+        file.rename(days / f"m7_20260304_part{part}.avi")
+    with open_recording(days) as recording:
+        assert recording.notes[0].startswith(
+            "2 videos of days (m7_20260304_part1.avi to m7_20260304_part2.avi)"
+        )
+
+
 def test_a_cut_part_counts_in_the_recordings_frames(tmp_path):
     folder = tiffs(tmp_path / "f", "X.tif", "X-001.tif", "X-002.tif")
     cut(folder / "X-001.tif", 0.5)

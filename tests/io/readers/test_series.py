@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.series import copies, others_of, series_of, stem
+from calcium_lightning.io.readers.series import copies, others_of, recordings_of, series_of, stem
 
 
 def names(tmp_path, *files):
@@ -42,6 +42,34 @@ def test_one_recording_in_order_however_the_folder_lists_it(tmp_path, files):
 )
 def test_several_recordings_stay_apart(tmp_path, files):
     assert sorted(names(tmp_path, *files)) == [[file] for file in files]
+
+
+@pytest.mark.parametrize(
+    ("files", "apart"),
+    [
+        (["mouse1.avi", "mouse2.avi"], True),
+        (["Rat-7_x.avi", "Rat-8_x.avi"], True),
+        (["m7_day1.tif", "m7_day2.tif", "m7_day5.tif"], True),
+        (["sub-01_rec.h5", "sub-02_rec.h5"], True),
+        (["cam0.avi", "cam1.avi"], True),
+        (["m7_20260304.avi", "m7_20260305.avi"], True),
+        (["260304 m7.avi", "260305 m7.avi"], True),
+        (["m7_2026-03-04_1.avi", "m7_2026-04-04_1.avi"], True),
+        (["rec_1.avi", "rec_2.avi"], False),
+        (["msCam1.avi", "msCam2.avi"], False),
+        (["behavCam1.avi", "behavCam2.avi"], False),
+        (["mouse7_1.avi", "mouse7_2.avi"], False),
+        (["20260304_1.avi", "20260304_2.avi"], False),
+        (["2026-03-04T14_30_12.avi", "2026-03-04T14_31_12.avi"], False),
+        (["frames_204817.avi", "frames_204818.avi"], False),
+        (["day1.avi", "day1_2.avi"], False),
+    ],
+    ids=str,
+)
+def test_mice_days_and_cameras_are_recordings(tmp_path, files, apart):
+    paths = [tmp_path / name for name in files]
+    assert len(recordings_of(paths)) == (len(files) if apart else 1)
+    assert len(series_of(paths)) == 1  # single frames of a camera may be named so
 
 
 def test_a_missing_part_is_named(tmp_path):
@@ -89,6 +117,7 @@ def test_the_stem_of_a_double_ending():
         (["t1.tif", "t2.tif", "t5.tif"], 0),
         (["0.avi", "1.avi", "other.avi"], 0),
         (["alone.tif"], 0),
+        (["day1.tif", "day2.tif"], 0),
     ],
     ids=str,
 )
