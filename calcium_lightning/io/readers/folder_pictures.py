@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.io.readers.array import chosen
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import TIFF_ENDINGS, Options
 from calcium_lightning.io.readers.images import ImageFolder
 from calcium_lightning.io.readers.inscopix import add_log
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, copies, natural, series_of, stem, to_join
+from calcium_lightning.io.readers.series import Series, channels_of, copies, natural, series_of, stem, to_join
 from calcium_lightning.io.readers.tiff import open_tiff
 
 _KIND = {
@@ -63,8 +66,10 @@ def open_pictures(
             f"{path}: holds frames of different formats ({found}); keep the recording's in a folder of their "
             "own"
         )
-    doubles = copies(pictures)
-    pictures = [file for file in pictures if file not in doubles]
+    left = copies(pictures)
+    pictures = [file for file in pictures if file not in left]
+    pictures, others, options = _of_channel(path, pictures, options)
+    left += others
     if "TIFF" in kinds:
         everything = series_of(pictures)
         looked = everything[:LOOKED]  # many names without a common pattern are single frames
@@ -77,18 +82,48 @@ def open_pictures(
                     f"{path}: holds {len(stacks)} recordings ({names_of(stacks)}); give one as input=, or "
                     f"{to_join(stacks)}"
                 )
-            left = [file for series in everything if series is not stacks[0] for file in series.files]
+            other = [file for series in everything if series is not stacks[0] for file in series.files]
             recording = _open_stack(path, stacks[0], options)
             add_log(recording, path, stem(stacks[0].files[0]))
-            return recording, [*left, *doubles]
+            return recording, [*other, *left]
     refuse_options(path, options)
-    ordered, left = _frames(pictures)
+    ordered, other = _frames(pictures)
     recording = ImageFolder(path, ordered)
     gaps = [gap for series in series_of(ordered) for gap in series.gaps()]
     if 0 < len(gaps) < FEW_GAPS * len(ordered):  # else they are numbered in steps
         more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
         recording.note(f"no pictures are numbered {', '.join(gaps[:5])}{more}")
-    return recording, [*left, *doubles]
+    return recording, [*other, *left]
+
+
+def _of_channel(path: Path, pictures: list[Path], options: Options) -> tuple[list[Path], list[Path], Options]:
+    """The pictures of one channel, those of the others, and what is left to say of the files themselves."""
+    channels = channels_of(pictures)
+    if len(channels) == 1 or (options.channel is None and _take_turns(channels)):
+        return pictures, [], options
+    if options.channel is None:
+        names = ", ".join(found[0].name for found in channels)
+        last = len(channels) - 1
+        raise InputError(
+            f"{path}: holds {len(channels)} channels, as {names} are named; choose one of channel=0 to "
+            f"channel={last}"
+        )
+    taken = channels[chosen(path, "channel", options.channel, len(channels))]
+    others = sorted(set(pictures).difference(taken), key=natural)
+    if taken[0].suffix.lower() in TIFF_ENDINGS:
+        first = open_tiff(taken[0], Options(channel=0, plane=0))
+        first.close()
+        if {file.resolve() for file in first.files} & {file.resolve() for file in others}:
+            return taken, others, options  # they name each other, and each knows of all channels
+    return taken, others, replace(options, channel=None)
+
+
+def _take_turns(channels: Sequence[Sequence[Path]]) -> bool:
+    """Whether names in their order alternate between channels: what takes turns is told by its frames."""
+    of_all = set.intersection(*map(set, channels))
+    which = {file: number for number, found in enumerate(channels) for file in found if file not in of_all}
+    ordered = [which[file] for file in sorted(which, key=natural)]
+    return len(ordered) > len(channels) and all(one != following for one, following in pairwise(ordered))
 
 
 def _is_stack(file: Path) -> bool:

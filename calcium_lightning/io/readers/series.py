@@ -27,6 +27,9 @@ _WHOSE = re.compile(
     r"(?:^|[^a-z])(?:mouse|mice|rat|animal|subject|subj|sub|day|session|sess|ses|cam|camera|fov)[-_ .#]*$",
     re.IGNORECASE,
 )
+#: what stands before a channel's number, how many channels there are at most, and numbers that none has
+_CHANNEL = re.compile(r"(?:^|[^a-z])(?:c|ch|chan|channel)[-_ ]?$", re.IGNORECASE)
+MOST_CHANNELS, NO_CHANNEL = 4, 10
 #: a day in full, with or without marks between, or as YYMMDD
 _DAY = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d([-_. ]?)(?:0[1-9]|1[0-2])\1|[123]\d(?:0[1-9]|1[0-2]))"
@@ -54,8 +57,8 @@ class Series:
     name : str
         What the files' names have in common.
     apart : bool
-        Whether its numbers are those of mice, days or cameras: if its files are recordings, and no single
-        frames, each is one for itself.
+        Whether its numbers are those of mice, days, cameras or channels: if its files are recordings, and
+        no single frames, each is one for itself.
     """
 
     files: tuple[Path, ...]
@@ -163,7 +166,7 @@ def series_of(files: Iterable[Path]) -> list[Series]:
             found.append(Series((head, *(file for _, file in rest)), numbers, stem(head)))
         else:
             place = _POSITION.fullmatch(stem(head))
-            alone[(place[1],) if place else tuple(re.split(r"\d+", stem(head)))].append(head)
+            alone[(place[1],) if place else _pattern(head)].append(head)
     for pattern, group in alone.items():
         found += _numbered(pattern, group)
     return sorted(found, key=lambda series: natural(series.files[0]))
@@ -172,6 +175,25 @@ def series_of(files: Iterable[Path]) -> list[Series]:
 def recordings_of(files: Iterable[Path]) -> list[Series]:
     """Sort recordings, and parts of such, of one kind into those that follow each other."""
     return [one for series in series_of(files) for one in series.recordings()]
+
+
+def channels_of(files: Sequence[Path]) -> list[list[Path]]:
+    """Files by the channel that their names number, in the order of these numbers; else all as one.
+
+    Names of another kind among them are with each channel.
+    """
+    alike: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for file in sorted(files, key=natural):
+        alike[_pattern(file)].append(file)
+    for pattern, group in alike.items():
+        for place, before in enumerate(pattern[:-1]):
+            channels: dict[int, list[Path]] = defaultdict(list)
+            for file in group:
+                channels[_runs(file)[place]].append(file)
+            if _is_channel(before, set(channels)):
+                others = [file for file in files if _pattern(file) != pattern]
+                return [[*channels[number], *others] for number in sorted(channels)]
+    return [list(files)]
 
 
 def others_of(file: Path) -> list[Path]:
@@ -185,17 +207,36 @@ def others_of(file: Path) -> list[Path]:
 
 def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:
     """Files whose names differ in one number, as one series; else each for itself."""
-    runs = [[int(run) for run in re.findall(r"\d+", stem(file))] for file in group]
+    runs = [_runs(file) for file in group]
     varying = [place for place in range(len(pattern) - 1) if len({run[place] for run in runs}) > 1]
     if len(group) > 1 and len(varying) == 1:
         place = varying[0]
         ordered = sorted(zip((run[place] for run in runs), group, strict=True))
         if len({number for number, _ in ordered}) == len(ordered):
             name = "".join(pattern).strip(" -_.") or "the numbers"
-            apart = bool(_WHOSE.search(pattern[place])) or all(_is_day(file, place) for file in group)
+            apart = (
+                bool(_WHOSE.search(pattern[place]))
+                or _is_channel(pattern[place], {number for number, _ in ordered})
+                or all(_is_day(file, place) for file in group)
+            )
             files, numbers = zip(*((file, number) for number, file in ordered), strict=True)
             return [Series(files, numbers, name, apart)]
     return [_alone(file) for file in group]
+
+
+def _pattern(file: Path) -> tuple[str, ...]:
+    """What stands around the numbers of a name."""
+    return tuple(re.split(r"\d+", stem(file)))
+
+
+def _runs(file: Path) -> list[int]:
+    return [int(run) for run in re.findall(r"\d+", stem(file))]
+
+
+def _is_channel(before: str, numbers: set[int]) -> bool:
+    """Whether the numbers behind some text are those of channels."""
+    few = 1 < len(numbers) <= MOST_CHANNELS and max(numbers) < NO_CHANNEL
+    return few and bool(_CHANNEL.search(before))
 
 
 def _alone(file: Path) -> Series:

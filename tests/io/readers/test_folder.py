@@ -98,6 +98,45 @@ def test_recordings_of_mice_and_days_are_asked_for(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TSeries-001_Cycle00001_Ch{c}_{t:06}.tif",
+        "img_channel{c:03}_position000_time{t:09}_z000.tif",
+        "{t:06}_c{c}.tif",
+        "C{c}-rec.tif",
+        "rec_ch{c}.tif",
+    ],
+)
+def test_channels_in_files_of_their_own(tmp_path, name):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    shown = (FRAMES, 255 - FRAMES)
+    for c, frames in enumerate(shown):
+        for t, part in enumerate(frames) if "{t" in name else [(0, frames)]:
+            tifffile.imwrite(folder / name.format(c=c, t=t), part, photometric="minisblack")
+    tifffile.imwrite(folder / "mask.tif", FRAMES[0])
+    for c, frames in enumerate(shown):
+        with open_recording(folder, channel=c) as recording:
+            assert np.array_equal(np.concatenate(list(recording.blocks(0, 30, 7))), frames)
+    with pytest.raises(InputError, match="channel=2: there are 2, from 0"):
+        open_recording(folder, channel=2)
+    (folder / "mask.tif").unlink()
+    if name.startswith("{t"):  # they take turns, which the frames tell
+        assert open_recording(folder).n_frames == 60
+    else:
+        with pytest.raises(InputError, match=r"holds 2 channels, as \S+0\S* \S+1\S* are named.*channel=0 to"):
+            open_recording(folder)
+
+
+def test_videos_of_channels_are_asked_for(tmp_path):
+    for channel in (0, 1):
+        write_video(tmp_path / f"rec_ch{channel}.avi", movie(3))
+    with pytest.raises(InputError, match=r"which video\? rec_ch0.avi, rec_ch1.avi"):
+        open_recording(tmp_path)
+    assert open_recording(tmp_path / "rec_ch1.avi").notes == ()
+
+
 def test_a_cut_part_counts_in_the_recordings_frames(tmp_path):
     folder = tiffs(tmp_path / "f", "X.tif", "X-001.tif", "X-002.tif")
     cut(folder / "X-001.tif", 0.5)

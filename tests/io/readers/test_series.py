@@ -55,6 +55,9 @@ def test_several_recordings_stay_apart(tmp_path, files):
         (["m7_20260304.avi", "m7_20260305.avi"], True),
         (["260304 m7.avi", "260305 m7.avi"], True),
         (["m7_2026-03-04_1.avi", "m7_2026-04-04_1.avi"], True),
+        (["rec_c1.h5", "rec_c2.h5", "rec_c3.h5"], True),
+        ([f"c{number}.avi" for number in range(1, 9)], False),
+        (["rec_c10.avi", "rec_c11.avi"], False),
         (["rec_1.avi", "rec_2.avi"], False),
         (["msCam1.avi", "msCam2.avi"], False),
         (["behavCam1.avi", "behavCam2.avi"], False),
@@ -66,7 +69,7 @@ def test_several_recordings_stay_apart(tmp_path, files):
     ],
     ids=str,
 )
-def test_mice_days_and_cameras_are_recordings(tmp_path, files, apart):
+def test_mice_days_cameras_and_channels_are_recordings(tmp_path, files, apart):
     paths = [tmp_path / name for name in files]
     assert len(recordings_of(paths)) == (len(files) if apart else 1)
     assert len(series_of(paths)) == 1  # single frames of a camera may be named so
