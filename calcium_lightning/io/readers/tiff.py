@@ -15,7 +15,7 @@ from calcium_lightning.io.readers.array import ArrayRecording, axes_by_look
 from calcium_lightning.io.readers.base import Break, FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
-from calcium_lightning.io.readers.tiff_layout import MINISWHITE, PALETTE, TiffLayout
+from calcium_lightning.io.readers.tiff_layout import MINISWHITE, PALETTE, TiffLayout, has_palette
 from calcium_lightning.io.readers.tiff_metadata import Facts, imagej_facts, micromanager_interval, ome_facts
 
 #: samples of a pixel that are a colour, at most; more of them are its course
@@ -140,9 +140,18 @@ class TiffRecording(Recording):
             self.dtype = np.dtype(np.int16)
         if self._layout.first.photometric == MINISWHITE and self.dtype.kind == "u":
             self.note("stored with 0 as white: turned round, so that bright is bright")
-        if self._layout.first.photometric == PALETTE:
+        if has_palette(self._layout.first):
             self.dtype = np.dtype(np.uint8)
+        elif self._layout.first.photometric == PALETTE and self._coloured():
+            self.note("shown in colours by ImageJ: the values are taken, not the colours")
         self._stored = self.dtype if not self._add else np.dtype(np.uint16)
+
+    def _coloured(self) -> bool:
+        """Whether a table of colours shows values otherwise than as grey that rises with them."""
+        table = self._layout.first.colormap
+        return table is not None and not (
+            np.array_equal(table, table[:1].repeat(3, 0)) and table[0, -1] > table[0, 0]
+        )
 
     def axes_by_look(self) -> str:
         """Axes of an array that was written as it lay: pages that aren't compressed are looked at."""
@@ -270,7 +279,7 @@ def page_grey(page: Any) -> np.ndarray:
     """Decode a page to grey (H, W): colours, palettes, and 0 as white are taken for what they show."""
     key = page.keyframe
     pixels = page.asarray()
-    if key.photometric == PALETTE and key.colormap is not None:
+    if has_palette(key):
         return to_grey(np.moveaxis(np.asarray(key.colormap), 0, -1) >> 8).astype(np.uint8)[pixels]
     if pixels.ndim == 3:
         pixels = to_grey(np.moveaxis(pixels, 0, -1) if key.planarconfig == 2 else pixels)

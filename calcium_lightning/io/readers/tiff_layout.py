@@ -79,7 +79,7 @@ class TiffLayout:
         ]
         count = int(np.prod([size for _, size in planes])) if planes else 1
         first = self.first
-        plain = first.compression == 1 and first.photometric not in (MINISWHITE, PALETTE)
+        plain = first.compression == 1 and first.photometric != MINISWHITE and not has_palette(first)
         # ImageJ stacks above 4 GB have one page and the frames behind it
         self.offset = series.dataoffset if plain and series.dtype == first.dtype else None
         self.files = self._files_of(self.pages)
@@ -257,3 +257,8 @@ class TiffLayout:
                 )
         frames = np.arange(count).reshape(sizes)[tuple(where)] if sizes else np.arange(count)
         return np.atleast_1d(frames).reshape(-1)
+
+
+def has_palette(page: Any) -> bool:
+    """Whether a page's values are entries of a palette; ImageJ's tables only colour the values."""
+    return page.photometric == PALETTE and page.colormap is not None and not page.parent.is_imagej

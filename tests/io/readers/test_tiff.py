@@ -200,6 +200,32 @@ def test_a_palette_is_taken_for_what_it_shows(tmp_path):
         assert np.array_equal(read_all(tmp_path / "a.tif"), shown)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_imagejs_tables_colour_the_values_which_are_taken(tmp_path, compression):
+    frames = movie(7)
+    ramp = np.arange(256, dtype=np.uint16) * 257
+    green, grey = np.stack([0 * ramp, ramp, 0 * ramp]), np.tile(ramp, (3, 1))
+    for name, colours in (("green", green), ("inverted", grey[:, ::-1]), ("grey", grey)):
+        folder = tmp_path / name
+        folder.mkdir()
+        with tifffile.TiffWriter(tmp_path / f"{name}.tif") as stack:
+            for index, frame in enumerate(frames):
+                told = "ImageJ=1.54f\nimages=7\nframes=7\nfinterval=0.05\n" if not index else None
+                form = {
+                    "photometric": "palette",
+                    "colormap": colours,
+                    "metadata": None,
+                    "compression": compression,
+                }
+                stack.write(frame, description=told, contiguous=False, **form)
+                alone = "ImageJ=1.54f\n"
+                tifffile.imwrite(folder / f"{index}.tif", frame, description=alone, **form)
+        with open_recording(tmp_path / f"{name}.tif") as recording:
+            assert np.array_equal(np.concatenate(list(recording.blocks(0, 7, 3))), frames)
+            assert any("the values are taken" in note for note in recording.notes) == (name != "grey")
+        assert np.array_equal(read_all(folder), frames)
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14])
 def test_packed_bits(tmp_path, bits):
     frames = movie(7, dtype="uint16") >> (16 - bits)
