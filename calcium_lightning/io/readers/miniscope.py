@@ -179,7 +179,7 @@ def _settings(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = [re.split(r"\t+", line.strip()) for line in lines[:2]]
+    rows = [line.split("\t") for line in lines[:2]]  # a field that was left blank is one, too
     if len(rows) < 2:
         return {}
     known = {name.strip().lower(): value.strip() for name, value in zip(*rows, strict=False)}

@@ -293,6 +293,8 @@ def test_the_older_software(tmp_path):
     read, notes = ingested(folder, tmp_path)
     assert np.array_equal(read.frames(), FRAMES)
     assert read.about == {"device": "Miniscope_V3", "subject_id": "m42"}
+    (folder / "settings_and_notes.dat").write_text("animal\texcitation\n\t10\n")
+    assert open_recording(folder).about == {"device": "Miniscope_V3"}
     assert notes[0].endswith("left out: behavCam1.avi")
 
 
