@@ -21,9 +21,11 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
-from calcium_lightning.io.readers.clock import Clock
+from calcium_lightning.io.readers.clock import Clock, rate_of
 from calcium_lightning.io.stored import MOST_FRAMES
 
+#: how far the nominal frame rate may lie from the measured one without a word, and without being replaced
+SAID, SAME = 0.01, 0.0005
 #: characters of a text about a recording
 LONGEST = 4096
 
@@ -169,6 +171,11 @@ class Recording(abc.ABC):
         """Number of frames T."""
         return self.shape[0]
 
+    @property
+    def promised(self) -> int:
+        """How many frames it had before some were lost, as far as that is known: what time stamps count."""
+        return self.n_frames + sum(gap.lost for gap in self.breaks)
+
     def note(self, text: str) -> None:
         """Add to what the user should know."""
         self.notes = (*self.notes, text)
@@ -184,6 +191,16 @@ class Recording(abc.ABC):
             with suppress(ValueError, OverflowError, OSError):  # ticks of some clock, and no date
                 began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
                 self.about = {"session_start_time": began, **self.about}
+
+    def use_rate(self, clock: Clock) -> None:
+        """Take the frame rate of the times of all frames, and say where it isn't the nominal one."""
+        measured, said = rate_of(clock.times), self.fps
+        if measured is None:
+            return
+        if said is not None and abs(said / measured - 1) > SAID:
+            self.note(f"{measured:.4g} Hz by the time stamps (nominal: {said:g} Hz)")
+        if said is None or abs(said / measured - 1) > SAME:
+            self.fps = round(measured, 6)
 
     def wrong_size(self, frame: int, found: tuple[int, ...]) -> InputError:
         """Give the error for a frame whose size is not the first one's."""

@@ -43,6 +43,8 @@ class DoricRecording(Hdf5Recording):
         parts = self.key.strip("/").split("/")
         if len(parts) > 2:
             self.about = {"device": parts[1]}
+
+    def _take_times(self) -> None:
         times = self._dataset.parent.get(TIMES)
         if isinstance(times, h5py.Dataset) and times.ndim == 1 and len(times) >= self.n_frames > 1:
             stamps = read(self._file, times.name, (None,), np.float64, finite=True)[: self.n_frames]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.hdf5 import open_any, text
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import FrameError, Recording
+from calcium_lightning.io.readers.beside import Times, names_times, take_times
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.stored import frames_stored, whole
 
@@ -102,6 +104,7 @@ class Hdf5Recording(ArrayRecording):
             dataset = self._file[self.key]
             axes = options.axes[::-1] if options.axes and reverse else options.axes
             self._use(dataset, axes or self._named(dataset), options)
+            self._take_times()
         except BaseException:
             self._file.close()
             raise
@@ -124,6 +127,25 @@ class Hdf5Recording(ArrayRecording):
         self.fps = self._number(RATE_NAMES)
         self.pixel_size_um = self._number(("pixel_size_um",))
         self._check_written()
+
+    def _take_times(self) -> None:
+        """Times that are stored with the dataset: as its coordinates (netCDF), or beside it."""
+        found = {} if self._dataset.ndim <= self._time else dict(self._dataset.dims[self._time].items())
+        for group in (self._dataset.parent, self._file):
+            found |= {
+                name: node for name in group if names_times(name) and (node := group.get(name)) is not None
+            }
+        arrays = {node.name: node for node in found.values() if isinstance(node, h5py.Dataset)}
+        take_times(
+            self,
+            [
+                Times(
+                    str(name).strip("/"), node.size, partial(whole, node), text(node.attrs.get("units", ""))
+                )
+                for name, node in arrays.items()
+                if node.dtype.kind in "fiu"
+            ],
+        )
 
     def _guess(self, dataset: h5py.Dataset) -> str | None:
         """Axes that nothing names."""

@@ -61,6 +61,7 @@ class FramesApart(Hdf5Recording):
             self.use(path, _Frames(self._file, ordered), "tyx", None, self.key)
             self.fps = self._number(RATE_NAMES)
             self.pixel_size_um = self._number(("pixel_size_um",))
+            self._take_times()
             self.note(
                 f"{len(ordered):,} frames, each in a dataset of its own ({ordered[0]} to {ordered[-1]})"
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io.readers.array import ArrayRecording
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.beside import Times, names_times, take_times
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, Hdf5Recording, _positive, datasets
 from calcium_lightning.io.sparse import checked
@@ -86,6 +89,14 @@ class MatlabRecording(ArrayRecording):
             name for rate in RATE_NAMES for name in (f"{beside}.{rate}", rate) if sizes.get(name) == (1, 1)
         ]
         self.fps = _positive(load_variable(path, rates[0])) if rates else None
+        take_times(
+            self,
+            [
+                Times(name, math.prod(shape), partial(load_variable, path, name))
+                for name, shape in sizes.items()
+                if name.rpartition(".")[0] in (beside, "") and names_times(name.rpartition(".")[2])
+            ],
+        )
 
     @staticmethod
     def _flat(path: Path, sizes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, int, int]]:

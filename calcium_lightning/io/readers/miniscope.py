@@ -21,7 +21,6 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
-from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.sequence import Sequenced
 from calcium_lightning.io.readers.stamps import count_stamps, measured_rate, read_stamps
 
@@ -29,8 +28,6 @@ METADATA = "metaData.json"
 SETTINGS = "settings_and_notes.dat"
 #: files of time stamps by their names; others are recognised by what is in them
 STAMPS = ("timeStamps.csv", "timestamps.csv", "timestamp.csv", "timestamp.dat", "timeStamp.csv")
-#: how far the nominal frame rate may lie from the measured one without a word, and without being replaced
-SAID, SAME = 0.01, 0.0005
 
 
 def is_scope(metadata: Mapping[str, Any], name: str) -> bool:
@@ -105,22 +102,10 @@ def add_side_files(recording: Recording, folder: Path, candidates: tuple[Path, .
 def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:
     if isinstance(recording, Sequenced):
         recording.expect(count_stamps(file))
-    promised = recording.promised if isinstance(recording, Sequenced) else _promised(recording)
-    clock = read_stamps(file, promised, nominal)
+    clock = read_stamps(file, recording.promised, nominal)
     places = recording.places if isinstance(recording, Sequenced) else np.arange(recording.n_frames)
     recording.use_clock(clock.at(places), file.name)
-    measured = rate_of(clock.times)
-    if measured is None:
-        return
-    said = recording.fps
-    if said is not None and abs(said / measured - 1) > SAID:
-        recording.note(f"{measured:.4g} Hz by the time stamps (nominal: {said:g} Hz)")
-    if said is None or abs(said / measured - 1) > SAME:
-        recording.fps = round(measured, 6)
-
-
-def _promised(recording: Recording) -> int:
-    return recording.n_frames + sum(gap.lost for gap in recording.breaks)
+    recording.use_rate(clock)
 
 
 def _frame_rate(metadata: Mapping[str, Any]) -> float | None:

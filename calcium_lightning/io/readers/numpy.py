@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -13,6 +14,7 @@ from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.io.npy import read_header
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.beside import Times, names_times, take_times
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, _positive
 
@@ -28,13 +30,13 @@ def open_numpy(path: Path, options: Options) -> Recording:
     recording = NumpyRecording()
     try:
         if path.suffix.lower() == ".npz":
-            array, name, fps = _of_archive(path, options.key)
-            recording.fps, promised = fps, len(array)
+            array, name, beside = _of_archive(path, options.key)
+            promised = len(array)
         else:
             if options.key:
                 raise InputError(f"{path}: key= means nothing to a file of one array; leave out")
             array, promised = _mapped(path)
-            name = ""
+            name, beside = "", {}
     except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
@@ -51,6 +53,10 @@ def open_numpy(path: Path, options: Options) -> Recording:
     recording.use(path, array, axes, options, name)
     if axes[0] == "t":
         recording.short(promised, recording.n_frames)
+    recording.fps = next((_positive(beside[rate]) for rate in RATE_NAMES if rate in beside), None)
+    take_times(
+        recording, [Times(other, array.size, partial(np.asarray, array)) for other, array in beside.items()]
+    )
     return recording
 
 
@@ -85,12 +91,13 @@ def _check_member(archive: ZipFile, name: str) -> None:
         raise ValueError(f"{name} promises {shape} values of {dtype}, and they aren't there")
 
 
-def _of_archive(path: Path, key: str | None) -> tuple[Any, str, float | None]:
+def _of_archive(path: Path, key: str | None) -> tuple[Any, str, dict[str, np.ndarray]]:
+    """An array, its name, and the small ones beside it that say its rate or times."""
     with np.load(path, allow_pickle=False) as archive:
         names = archive.files
         arrays = {}
         for name in names:
-            if key in (None, name) or name in RATE_NAMES:
+            if key in (None, name) or name in RATE_NAMES or names_times(name):
                 _check_member(archive.zip, f"{name}.npy")
                 if isinstance(array := archive[name], np.ndarray):  # others are no arrays at all
                     arrays[name] = array
@@ -101,5 +108,5 @@ def _of_archive(path: Path, key: str | None) -> tuple[Any, str, float | None]:
         found = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:8])
         which = "several arrays; choose with key=" if stacks else "no array of three dimensions"
         raise InputError(f"{path}: {which}; there are: {found or 'none'}")
-    rate = next((_positive(arrays[name]) for name in RATE_NAMES if name in arrays), None)
-    return arrays[stacks[0]], stacks[0], rate
+    beside = {name: array for name, array in arrays.items() if name in RATE_NAMES or names_times(name)}
+    return arrays[stacks[0]], stacks[0], beside

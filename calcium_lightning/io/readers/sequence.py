@@ -32,8 +32,6 @@ class Sequenced(Recording):
     places : ndarray
         For each frame its place in the recording as it was before anything was lost, int (T,): what time
         stamps count.
-    promised : int
-        How many frames that recording had, those of files that can't be opened not counted.
     """
 
     def __init__(self, path: Path, files: Sequence[Path], reader: Callable[[Path], Recording]) -> None:
@@ -42,7 +40,7 @@ class Sequenced(Recording):
         self._parts: list[tuple[Path, int]] = []
         self._first: Recording | None = None
         places: list[np.ndarray] = []
-        self.promised = count = 0
+        self._promised = count = 0
         self._unreadable: list[int] = []  # frames before which a file of unknown length is lost
         for file in files:
             try:
@@ -63,8 +61,8 @@ class Sequenced(Recording):
                 within = np.arange(part.n_frames)
                 for gap in part.breaks:
                     within[gap.frame :] += gap.lost
-                places.append(self.promised + within)
-                self.promised += part.n_frames + sum(gap.lost for gap in part.breaks)
+                places.append(self._promised + within)
+                self._promised += part.promised
                 self._parts.append((file, part.n_frames))
                 count += part.n_frames
         if self._first is None:
@@ -76,11 +74,16 @@ class Sequenced(Recording):
         self.fps, self.pixel_size_um = self._first.fps, self._first.pixel_size_um
         self.about, self.kind = self._first.about, self._first.kind
 
+    @property
+    def promised(self) -> int:
+        """How many frames it had; those of a file that can't be opened only as :meth:`expect` says."""
+        return self._promised
+
     def expect(self, total: int) -> None:
         """Give the frames of the one file that can't be opened their number: what is missing of ``total``."""
-        if len(self._unreadable) == 1 and total > self.promised:
-            self.places[self._unreadable[0] :] += total - self.promised
-            self.promised = total
+        if len(self._unreadable) == 1 and total > self._promised:
+            self.places[self._unreadable[0] :] += total - self._promised
+            self._promised = total
 
     def _check(self, part: Recording, file: Path) -> None:
         if self._first is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,40 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
     result = clock(times)
     said = (camera_note, *notes, unit_note, place_note, *result.notes)
     return Clock(result.times, tuple(note for note in said if note), result.after_gap, result.start)
+
+
+def stored_times(stamps: np.ndarray, name: str, seconds: float | None, nominal: float | None) -> Clock | None:
+    """The times of an array with one for each frame.
+
+    Parameters
+    ----------
+    stamps : ndarray
+        Any unit, (T,).
+    name : str
+        Of the array.
+    seconds : float, optional
+        Its unit, where that is known.
+    nominal : float, optional
+        The frame rate, Hz, as far as it is known otherwise.
+
+    Returns
+    -------
+    Clock or None
+        None where the values are no times, but fall, or count the frames.
+
+    Raises
+    ------
+    InputError
+        If they are in no unit that gives a frame rate.
+    """
+    named = any(re.search(pattern, name.lower()) for pattern, _ in _UNIT_NAMES)
+    if not _rises(stamps) or (seconds is None and not named and _counts(stamps)):
+        return None
+    note = ""
+    if seconds is None:
+        seconds, note = _scale(name, stamps, name.lower(), nominal)
+    result = clock(stamps * seconds)
+    return replace(result, notes=(*(note,) * bool(note), *result.notes))
 
 
 def read_rows(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -200,7 +235,7 @@ def _last_of_each(numbers: np.ndarray, stamps: np.ndarray) -> tuple[np.ndarray, 
     return frames, latest
 
 
-def _scale(path: Path, stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float, str]:
+def _scale(source: Path | str, stamps: np.ndarray, name: str, nominal: float | None) -> tuple[float, str]:
     """Seconds per unit of the stamps: as the header says, where that is a rate that a recording may have."""
     rate = rate_of(stamps)
     said = next((scale for pattern, scale in _UNIT_NAMES if re.search(pattern, name)), None)
@@ -218,7 +253,7 @@ def _scale(path: Path, stamps: np.ndarray, name: str, nominal: float | None) -> 
         return said, ""
     scale = next((scale for scale in UNITS if fits(scale)), said)
     if scale is None:
-        raise InputError(f"{path}: its times are in no unit that gives a frame rate")
+        raise InputError(f"{source}: its times are in no unit that gives a frame rate")
     return scale, f"its times are in units of {scale:g} s, not as its header says" if said else ""
 
 

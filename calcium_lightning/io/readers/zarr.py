@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -13,6 +14,7 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.array import ArrayRecording, guess_axes
 from calcium_lightning.io.readers.base import FrameError, Recording
+from calcium_lightning.io.readers.beside import Times, names_times, take_times
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, _positive, axes_of_names, nearest_name
 from calcium_lightning.io.readers.tiff_metadata import MICRONS, SECONDS
@@ -80,6 +82,18 @@ class ZarrRecording(ArrayRecording):
         )
         self._scales(ome, name, axes)
         self._check_written(array)
+        group = name.rpartition("/")[0]
+        along = str((_names(array) or [*axes])[axes.index("t")])  # the name of its coordinates
+        take_times(
+            self,
+            [
+                Times(other, node.size, partial(node.__getitem__, ...), str(node.attrs.get("units", "")))
+                for other, node in arrays.items()
+                if other.rpartition("/")[0] in (group, "")
+                and (names_times(other) or other.rpartition("/")[2] == along)
+                and node.dtype.kind in "fiumM"
+            ],
+        )
 
     def _choose(self, arrays: dict[str, Any], key: str | None, ome: dict[str, Any]) -> str:
         if key is not None:
@@ -166,5 +180,10 @@ def _axes(array: Any, ome: dict[str, Any], name: str) -> str | None:
     described = [axis.get("name") if isinstance(axis, dict) else axis for axis in ome.get("axes", [])]
     if described and len(described) == array.ndim:
         return axes_of_names([str(axis) for axis in described])
-    names = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
+    names = _names(array)
     return axes_of_names([str(axis) for axis in names]) if names else None
+
+
+def _names(array: Any) -> Any:
+    """The names of an array's dimensions, where it has some."""
+    return array.attrs.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
