@@ -5,9 +5,11 @@ Knows text and numbers; not what they mean.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,14 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import check_regular
+
+SPACE = r"\s+"
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+#: a time of day, behind a date whose day and month may be either
+_CLOCK = re.compile(
+    r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[T ]+)?(\d{1,2}):(\d\d):(\d\d(?:[.,]\d+)?)(?: ?([AP])M)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,7 @@ def read_table(path: Path) -> Table:
     if not lines:
         raise InputError(f"{path}: is empty")
     mark = _separator(lines)
-    cells = [[cell.strip().strip('"') for cell in re.split(mark, line)] for line in lines]
-    if mark == ";":  # whose users write decimal commas
-        cells = [[cell.replace(",", ".") for cell in row] for row in cells]
+    cells = [_cells(line, mark) for line in lines]
     header = not any(_as_number(cell) is not None for cell in cells[0])
     names = [name.lower() for name in cells[0]] if header else []
     body = cells[1:] if header else cells
@@ -71,26 +79,40 @@ def read_table(path: Path) -> Table:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """What separates columns: what splits most of the rows into the same number of several cells."""
+    """What separates columns: what splits most of the rows into as many cells, most of them numbers."""
     sample = lines[: 1 + min(len(lines), 200)]
 
-    def even(mark: str) -> tuple[int, int]:
-        counts = Counter(len(re.split(mark, line)) for line in sample)
-        width, rows = counts.most_common(1)[0]
-        return (rows if width > 1 else 0), -width
+    def even(mark: str) -> tuple[int, float, int]:
+        rows = [_cells(line, mark) for line in sample]
+        width, count = Counter(map(len, rows)).most_common(1)[0]
+        numbers = [_as_number(cell) is not None for row in rows[1:] for cell in row]
+        return (count if width > 1 else 0), sum(numbers) / max(1, len(numbers)), -width
 
-    return max((";", "\t", ",", r"\s+"), key=even)
+    return max((";", "\t", ",", SPACE), key=even)
+
+
+def _cells(line: str, mark: str) -> list[str]:
+    """The cells of a row; what is quoted may hold the mark."""
+    row = re.split(mark, line)
+    if '"' in line and mark != SPACE:
+        with suppress(csv.Error):  # text that isn't a table at all
+            row = next(csv.reader([line], delimiter=mark))
+    return [cell.strip().strip('"') for cell in row]
 
 
 def _as_number(cell: str) -> float | None:
-    """A cell as a number: a date and time as Unix seconds; None for text."""
-    try:
+    """A cell as a number: a date and time as Unix seconds, a time of day as its seconds; None for text."""
+    with suppress(ValueError):
         return float(cell)
-    except ValueError:
-        pass
-    if re.match(r"\d{4}-\d\d-\d\d[T ]\d", cell):
-        try:
-            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", cell)).timestamp()
-        except ValueError:
-            return None
+    if _DECIMAL_COMMA.fullmatch(cell):
+        return float(cell.replace(",", "."))
+    if re.match(r"\d{4}([-/])\d\d\1\d\d[T ]\d", cell):
+        day = cell.replace("/", "-").replace(",", ".")
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", day)).timestamp()
+        return None
+    if match := _CLOCK.fullmatch(cell):
+        hour, minute, second, half = match.groups()
+        hours = int(hour) if half is None else int(hour) % 12 + 12 * (half.upper() == "P")
+        return 3600 * hours + 60 * int(minute) + float(second.replace(",", "."))
     return float("nan") if cell.lower() in ("", "nan", "na", "n/a", "null") else None

@@ -25,6 +25,11 @@ def read(tmp_path, text, count=N, nominal=None):
         "Frame Number;Time Stamp (ms);Buffer Index\n" + rows("{i};{ms};0\n"),
         "Frame Number;Time Stamp (s)\n" + rows("{i};{s}\n").replace(".", ","),
         "frameNum\tsysClock\n" + rows("{i}\t{ms}\n"),
+        "Frame\tTime (s)\n" + rows("{i}\t{s}\n").replace(".", ","),
+        "Frame,Time (s)\n" + rows('{i},"{s}"\n').replace(".", ","),
+        rows('"{i}","{s}"\n').replace(".", ","),
+        rows("{i} {s}\n").replace(".", ","),
+        rows("{i};{s};0\n").replace(".", ","),
         "Frame Number,Time Stamp (ms)\n" + rows("{ms},{i}\n"),
         "time_s\n" + rows("{s}\n"),
         rows("{i} {ms}\n"),
@@ -50,6 +55,25 @@ def test_unix_milliseconds_and_dates(tmp_path):
         found = read(tmp_path, text)
         np.testing.assert_allclose(found.times, np.arange(N) * 0.05, atol=1e-5)
         assert found.start == pytest.approx(1663592608.635)
+
+
+@pytest.mark.parametrize("pattern", ["14:30:{s:09.6f}", "03/04/2026 14:30:{s:09.6f}", "2:30:{s:09.6f} PM"])
+@pytest.mark.parametrize(
+    "header", ["Frame Number,Time Stamp (ms),Buffer Index\n", "", "frame,clock,buffer\n"]
+)
+def test_times_of_day(tmp_path, pattern, header):
+    """Of a date whose month may be its day only the time counts."""
+    for comma in (False, True):
+        text = header + rows(f'{{i}},"{pattern}",0\n')
+        found = read(tmp_path, text.replace(".", ",") if comma else text)
+        np.testing.assert_allclose(np.diff(found.times), 0.05, atol=1e-6)
+        assert (found.times[0], found.start) == (pytest.approx(14.5 * 3600 + 0.017), None)
+
+
+def test_a_day_written_with_strokes(tmp_path):
+    found = read(tmp_path, rows("2026/03/04 14:30:{s:09.6f},{i}\n"))
+    np.testing.assert_allclose(found.times, np.arange(N) * 0.05, atol=1e-6)
+    assert found.start is not None
 
 
 @pytest.mark.parametrize("tail", ["39,19", "39,1967", "39", "39,,", "39,nan,0"])
@@ -112,9 +136,15 @@ def test_buffers_of_a_wireless_scope(tmp_path):
     np.testing.assert_allclose(found.times, np.arange(N) * 0.1, atol=1e-5)
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n5,1\n2,2\n9,0\n", "Frame Number,Time Stamp (ms)\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,b\n1,2\n5,1\n2,2\n9,0\n", "Frame Number,Time Stamp (ms)\n", f'"{"long" * 50000}\n{"x" * 9}\n'],
+    ids=len,
+)
 def test_what_holds_no_times_is_refused(tmp_path, text):
-    with pytest.raises(InputError, match=r"is empty|no rows|no column of rising times \(there are: a, b\)"):
+    with pytest.raises(
+        InputError, match=r"is empty|no rows|no column of rising times \(there are: (a, b|long)"
+    ):
         read(tmp_path, text)
 
 
