@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
-from calcium_lightning.io.readers.miniscope import add_side_files
+from calcium_lightning.io.readers.miniscope import add_side_files, tables_in
 from calcium_lightning.io.readers.sequence import Sequenced
 from calcium_lightning.io.readers.series import Series, copies, recordings_of, to_join
 from calcium_lightning.io.readers.video import VideoRecording
@@ -17,7 +17,6 @@ from calcium_lightning.io.readers.video import VideoRecording
 #: how recorders name their videos: plain numbers, or the older software's
 _OWN = re.compile(r"\d+|mscam\d+", re.IGNORECASE)
 _CAMERA = re.compile(r"behav|webcam|^cam\d|topcam|sidecam|face|eye", re.IGNORECASE)
-_TABLES = (".csv", ".tsv", ".txt")
 
 
 def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path]]:
@@ -92,14 +91,7 @@ def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:
     recording = _one_after_the_other(path, files) if len(files) > 1 else VideoRecording(files[0])
     recording.path = path
     notes, recording.notes = recording.notes, ()
-    tables = tuple(
-        sorted(
-            item
-            for item in path.iterdir()
-            if item.suffix.lower() in _TABLES and not item.name.startswith(".") and item.stat().st_size
-        )
-    )
-    add_side_files(recording, path, tables)
+    add_side_files(recording, path, tuple(tables_in(path)))
     rate = "" if recording.fps is None else f" at {recording.fps:.4g} Hz"
     which = f" ({files[0].name} to {files[-1].name})" if len(files) > 1 and not _is_own(series) else ""
     count = f"{len(files)} video{'s' * (len(files) != 1)}"

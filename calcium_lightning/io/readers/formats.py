@@ -121,7 +121,7 @@ FORMATS = (
         _ARRAY,
         (b"\x89HDF\r\n\x1a\n",),
     ),
-    Format("TIFF", "tiff:open_tiff", TIFF_ENDINGS, _ARRAY, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    Format("TIFF", "tiff:open_stack", TIFF_ENDINGS, _ARRAY, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     Format("raw numbers", "raw:open_raw", (".bin", ".raw", ".dat"), ("shape", "dtype", "channel")),
 )
 KNOWN = (

@@ -24,6 +24,8 @@ from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.sequence import Sequenced
 from calcium_lightning.io.readers.stamps import count_stamps, measured_rate, read_stamps
 
+#: endings of tables that may hold the times of a video
+TABLES = (".csv", ".tsv", ".txt")
 METADATA = "metaData.json"
 SETTINGS = "settings_and_notes.dat"
 #: files of time stamps by their names; others are recognised by what is in them
@@ -172,17 +174,27 @@ def _settings(folder: Path) -> dict[str, str]:
     return {**about, "subject_id": known["animal"]} if known.get("animal") else about
 
 
+def tables_in(folder: Path, name: str = "") -> list[Path]:
+    """Files of a folder that may be tables, whose names begin with a recording's."""
+    return sorted(
+        item
+        for item in folder.iterdir()
+        if item.suffix.lower() in TABLES
+        and item.name.startswith(name)
+        and not item.name.startswith(".")
+        and not (name[-1:].isdigit() and item.stem[len(name) :][:1].isdigit())  # of rec_10 beside rec_1
+        and item.is_file()
+        and item.stat().st_size
+    )
+
+
 def with_side_files(recording: Recording) -> Recording:
     """Give a single video what the folder that it lies in knows of its rate, and of whom it is."""
     folder = recording.path.parent
     metadata = read_metadata(folder)
     stamps = next((folder / name for name in STAMPS if (folder / name).is_file()), None)
     if not metadata and stamps is None:
-        stem = recording.path.stem
-        tables = sorted(
-            file for file in folder.glob("*.csv") if file.stem.startswith(stem) and file.stat().st_size
-        )
-        add_side_files(recording, folder, tuple(tables))
+        add_side_files(recording, folder, tuple(tables_in(folder, recording.path.stem)))
         return recording
     nominal = _frame_rate(metadata)
     measured = None

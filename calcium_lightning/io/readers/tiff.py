@@ -15,11 +15,20 @@ from calcium_lightning.io.readers.array import ArrayRecording, axes_by_look
 from calcium_lightning.io.readers.base import Break, FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
+from calcium_lightning.io.readers.inscopix import add_log
+from calcium_lightning.io.readers.series import stem
 from calcium_lightning.io.readers.tiff_layout import MINISWHITE, PALETTE, TiffLayout, has_palette
 from calcium_lightning.io.readers.tiff_metadata import Facts, imagej_facts, micromanager_interval, ome_facts
 
 #: samples of a pixel that are a colour, at most; more of them are its course
 COLOURS = 4
+
+
+def open_stack(path: Path, options: Options) -> Recording:
+    """Open a TIFF by itself: with the rate of a recorder's log, where one lies beside it."""
+    recording = open_tiff(path, options)
+    add_log(recording, path.parent, stem(path))
+    return recording
 
 
 def open_tiff(path: Path, options: Options) -> TiffRecording | TurnedTiff:

@@ -334,6 +334,8 @@ def test_an_inscopix_folder_with_its_log(tmp_path):
     assert np.array_equal(read.frames(), FRAMES)
     assert read.fps == 20
     assert read.about["session_start_time"] == "2016-06-13T10:58:08"
+    with open_recording(folder / f"{name}.tif") as recording:
+        assert (recording.fps, recording.about) == (20, read.about)
     (folder / f"{name}.xml").write_text("<broken")
     with pytest.raises(InputError, match="says no frame rate"):
         ingested(folder, tmp_path)
@@ -348,14 +350,16 @@ def test_stacks_with_the_recorders_side_files(tmp_path):
     assert read.fps == pytest.approx(1e3 / 34)
 
 
-def test_a_single_video_with_a_table_of_its_name(tmp_path):
-    write_video(tmp_path / "out.avi", FRAMES, rate=60)
-    (tmp_path / "out_metadata.csv").write_text(
-        "".join(f"{index},{0.05 * index:.3f}\n" for index in range(30))
-    )
-    read, notes = ingested(tmp_path / "out.avi", tmp_path)
+@pytest.mark.parametrize("ending", ["csv", "txt", "tsv"])
+def test_a_single_video_with_a_table_of_its_name(tmp_path, ending):
+    write_video(tmp_path / "out_1.avi", FRAMES, rate=60)
+    text = "".join(f"{index},{0.05 * index:.3f}\n" for index in range(30))
+    (tmp_path / f"out_1_metadata.{ending}").write_text(text.replace(",", "\t") if ending == "tsv" else text)
+    (tmp_path / "out_10_metadata.csv").write_text(text.replace(".", "7."))
+    read, notes = ingested(tmp_path / "out_1.avi", tmp_path)
     assert read.fps == pytest.approx(20)
-    assert "times from out_metadata.csv" in notes
+    assert f"times from out_1_metadata.{ending}" in notes
+    assert ingested(tmp_path, tmp_path)[0].fps == pytest.approx(20)
 
 
 def test_all_videos_of_a_recording_have_one_range_of_levels(tmp_path):
