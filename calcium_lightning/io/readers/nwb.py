@@ -6,7 +6,7 @@ NWB stores image series as (time, x, y); ours are (time, y, x).
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import h5py
@@ -40,20 +40,28 @@ def open_nwb(path: Path, options: Options) -> Recording:
     if not recording.external:
         return recording
     with recording:
-        missing = [name for name in recording.external if not (path.parent / name).is_file()]
+        found = [_beside(path.parent, name) for name in recording.external]
+        missing = [name for name, file in zip(recording.external, found, strict=True) if file is None]
         if missing:
             raise InputError(
                 f"{path}: {recording.key} holds no frames, they are in {', '.join(missing[:3])}; ingest "
                 "that, or put it beside this file"
             )
-        files = [path.parent / name for name in recording.external]
+        files = [file for file in found if file is not None]
         outer = Sequenced(path, files, lambda file: choose(file, Options()))
         outer.fps, outer.pixel_size_um = recording.fps or outer.fps, recording.pixel_size_um
         outer.about = recording.about
         if recording.timestamps is not None and len(recording.timestamps) == outer.n_frames:
             outer.timestamps = recording.timestamps
-        outer.note(f"{recording.key}: its frames are in {', '.join(recording.external)}")
+        outer.note(f"{recording.key}: its frames are in {', '.join(file.name for file in files)}")
         return outer
+
+
+def _beside(folder: Path, name: str) -> Path | None:
+    """An external file as it is named; or by its last part, whatever the system it was written on."""
+    windows = PureWindowsPath(name)
+    places = (folder / name, folder / windows.as_posix(), folder / windows.name)
+    return next((file for file in places if file.is_file()), None)
 
 
 class NwbRecording(Hdf5Recording):
@@ -95,6 +103,7 @@ class NwbRecording(Hdf5Recording):
                 self.key += "/data"
                 axes = options.axes or ("txyz" if data.ndim == 4 else "txy")
                 self._use(data, axes, options)
+                self._check_sides(group, data, options)
             self._times(group)
             self._plane(group)
             self._about(group)
@@ -129,6 +138,18 @@ class NwbRecording(Hdf5Recording):
             if chosen:
                 return self._file[chosen[0]]
         raise InputError(f"{self.path}: holds no OnePhotonSeries; image series: {', '.join(found) or 'none'}")
+
+    def _check_sides(self, group: h5py.Group, data: h5py.Dataset, options: Options) -> None:
+        """Say where the sizes (x, y) that the series gives are the other way round than its frames'."""
+        node = group.get("dimension")
+        if options.axes is not None or not isinstance(node, h5py.Dataset) or node.shape not in ((2,), (3,)):
+            return
+        sides = [int(side) for side in np.nan_to_num(np.asarray(whole(node), float))[:2]]
+        if sides != list(data.shape[1:3]) and sides == list(data.shape[2:0:-1]):
+            self.note(
+                f"its dimension is {sides} (x, y), its frames are {data.shape[1]} x {data.shape[2]}: read as "
+                "(time, x, y), the standard; if they lie on their side, axes=tyx"
+            )
 
     def _times(self, group: h5py.Group) -> None:
         if isinstance(stamps := group.get("timestamps"), h5py.Dataset) and stamps.shape and len(stamps) > 1:

@@ -2,13 +2,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from helpers.recordings import movie, read_all
+from helpers.recordings import movie, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
 
 
-def write(path, *names, external=False, spacing=(2.5e-6, 2.5e-6), **times):
+def write(path, *names, external="", spacing=(2.5e-6, 2.5e-6), dimension=None, **times):
     """An NWB file with one-photon series, stored (time, x, y) as the standard says."""
     from pynwb import NWBHDF5IO, NWBFile
     from pynwb.ophys import OnePhotonSeries, OpticalChannel
@@ -28,10 +28,11 @@ def write(path, *names, external=False, spacing=(2.5e-6, 2.5e-6), **times):
     )
     for name in names:
         data = (
-            {"external_file": ["0.avi"], "format": "external", "starting_frame": [0]}
+            {"external_file": [external], "format": "external", "starting_frame": [0]}
             if external
             else {"data": movie(11).transpose(0, 2, 1)}
         )
+        data |= {"dimension": dimension} if dimension else {}
         nwb.add_acquisition(
             OnePhotonSeries(name=name, imaging_plane=plane, unit="n.a.", **data, **(times or {"rate": 20.0}))
         )
@@ -79,7 +80,24 @@ def test_no_series(tmp_path):
 
 def test_frames_in_another_file(tmp_path):
     with pytest.raises(InputError, match=r"they are in 0.avi; ingest that"):
-        open_recording(write(tmp_path / "a.nwb", "s", external=True, timestamps=np.arange(11.0)))
+        open_recording(write(tmp_path / "a.nwb", "s", external="0.avi", timestamps=np.arange(11.0)))
+
+
+@pytest.mark.parametrize("name", ["0.avi", "/data/lab/0.avi", r"D:\lab\0.avi", r"sub\1.avi"])
+def test_another_file_is_found_beside_wherever_it_was(tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    write_video(tmp_path / "0.avi", movie(11))
+    write_video(tmp_path / "sub" / "1.avi", movie(11))
+    path = write(tmp_path / "a.nwb", "s", external=name, timestamps=np.arange(11.0))
+    assert np.array_equal(read_all(path), movie(11))
+
+
+def test_a_dimension_that_contradicts_the_frames_is_said(tmp_path):
+    for dimension, contradicts in (((38, 24), False), ((24, 38), True)):
+        with open_recording(write(tmp_path / "a.nwb", "s", dimension=dimension)) as recording:
+            assert recording.shape == (11, 24, 38)
+            assert any("its dimension is [24, 38]" in note for note in recording.notes) == contradicts
+    assert not open_recording(tmp_path / "a.nwb", axes="txy").notes
 
 
 def test_pixels_that_are_not_square_have_no_size(tmp_path):
