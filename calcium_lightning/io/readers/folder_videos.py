@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
-from calcium_lightning.io.readers.miniscope import add_side_files, tables_in
+from calcium_lightning.io.readers.miniscope import METADATA, STAMPS, add_side_files, tables_in
 from calcium_lightning.io.readers.sequence import Sequenced
 from calcium_lightning.io.readers.series import Series, copies, recordings_of, to_join
 from calcium_lightning.io.readers.video import VideoRecording
@@ -63,6 +63,22 @@ def _original(path: Path, candidates: Sequence[Series]) -> Series:
     )
 
 
+def _check_first(recording: Recording, first: Path) -> None:
+    """Say that a recorder's first video isn't there, unless time stamps tell that nothing is missing."""
+    daq = [name for name in (METADATA, *STAMPS) if (first.parent / name).is_file()]
+    match = re.fullmatch(r"(mscam|)(\d+)", first.stem, re.IGNORECASE)
+    if recording.timestamps is not None or match is None or not (match[1] or daq):
+        return
+    begins = 1 if match[1] else 0
+    if int(match[2]) <= begins:
+        return
+    text = f"begins with {first.name}; {match[1]}{begins}{first.suffix}, the recorder's first, isn't there"
+    if recording.clock_problem:
+        recording.clock_problem += f" ({text})"
+    else:
+        recording.note(text)
+
+
 def _lossless(series: Series) -> bool:
     return VideoRecording(series.files[0]).lossless  # holds nothing open
 
@@ -92,6 +108,7 @@ def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:
     recording.path = path
     notes, recording.notes = recording.notes, ()
     add_side_files(recording, path, tuple(tables_in(path)))
+    _check_first(recording, files[0])
     rate = "" if recording.fps is None else f" at {recording.fps:.4g} Hz"
     which = f" ({files[0].name} to {files[-1].name})" if len(files) > 1 and not _is_own(series) else ""
     count = f"{len(files)} video{'s' * (len(files) != 1)}"

@@ -261,6 +261,24 @@ def test_times_that_do_not_fit_can_be_left_out_as_advised(tmp_path):
     assert np.array_equal(ingested(folder, tmp_path, timestamps=False)[0].frames(), FRAMES[:20])
 
 
+def test_a_first_video_that_is_missing_is_said(tmp_path):
+    folder = device(tmp_path / "d")
+    (folder / "0.avi").unlink()
+    said = "begins with 1.avi; 0.avi, the recorder's first, isn't there"
+    with pytest.raises(InputError, match=rf"30 time stamps for 20 frames \({said}\); timestamps=false"):
+        ingested(folder, tmp_path)
+    (folder / "timeStamps.csv").unlink()
+    assert said in ingested(folder, tmp_path)[1]
+    whole = device(
+        tmp_path / "e", ("1.avi", "2.avi")
+    )  # somebody's own numbers: there is a time for each frame
+    assert not any("isn't there" in note for note in ingested(whole, tmp_path)[1])
+    (tmp_path / "v3").mkdir()
+    for part in (2, 3):
+        write_video(tmp_path / "v3" / f"msCam{part}.avi", FRAMES)
+    assert any("msCam1.avi, the recorder's first" in note for note in ingested(tmp_path / "v3", tmp_path)[1])
+
+
 def test_a_gap_in_the_times_is_counted_and_marked(tmp_path):
     folder = device(tmp_path / "d")
     lines = (folder / "timeStamps.csv").read_text().splitlines()
