@@ -2,7 +2,8 @@
 
 A session that is extracted anew has other cells in another order. What was decided is therefore kept with
 where the cells lie, and applied to those that lie there now: a verdict to the cell, a merger to the cells
-that its parts were, a drawn cell where none was found again. Knows cells and actions; must not know pages.
+that its parts were, a drawn cell where none was found that wasn't there when it was drawn. Knows cells and
+actions; must not know pages.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from calcium_lightning.io.journal import FORMAT, VERSION
 from calcium_lightning.metrics.matching import match_points
 
 Place = tuple[float, float]
+#: shares of half a cell's diameter within which cells are the same: near ones first, so that a cell that is
+#: gone doesn't push its neighbours on
+REACHES = (0.25, 1.0)
 
 
 @dataclass
@@ -90,10 +94,10 @@ def decisions_of(cells: CellTable, log: Iterable[Entry]) -> dict[str, Any]:
             items.append(
                 {
                     "cell": row,
-                    "center": [round(float(place), 2) for place in cells.centers[row]],
+                    "center": _place(cells.centers[row]),
                     "verdict": int(standing.verdict[row]),
                     "origin": ORIGINS[standing.origin[row]],
-                    "parents": [[round(float(x), 2) for x in cells.centers[parent]] for parent in parents],
+                    "parents": [_place(cells.centers[parent]) for parent in parents],
                     "line": [list(point) for point in made.line] if isinstance(made, Split) else [],
                     "outline": [list(pair) for pair in zip(longest[::2], longest[1::2], strict=True)],
                     "note": standing.notes[row],
@@ -109,8 +113,15 @@ def decisions_of(cells: CellTable, log: Iterable[Entry]) -> dict[str, Any]:
         "session_sha256": cells.session_sha256,
         "frame_shape": list(cells.frame_shape),
         "cells": items,
+        "found": [
+            _place(center) for center in cells.centers[: len(cells) if standing is None else standing.found]
+        ],
         "log": [entry.as_json() for entry in log],
     }
+
+
+def _place(center: np.ndarray) -> list[float]:
+    return [round(float(x), 2) for x in center]
 
 
 def read_decisions(path: Path) -> dict[str, Any]:
@@ -158,27 +169,62 @@ def transfer(decisions: Mapping[str, Any], cells: CellTable, draw: bool = True) 
                 f"decisions about a field of {tuple(decisions['frame_shape'])} pixels, the cells' is "
                 f"{cells.frame_shape}"
             )
-        return _Matching(cells, draw).run(decisions["cells"])
+        items = decisions["cells"]
+        # Files of versions before have no "found": there, only what was decided on is known to have been.
+        said = [place for item in items for place in (*item["parents"], *_centers([item], "found"))]
+        there = [*decisions.get("found", ()), *said]
+        return _Matching(cells, draw, there, _centers(items, "drawn")).run(items)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"decisions: damaged ({type(error).__name__}: {error})") from error
 
 
-class _Matching:
-    """Matches one set of decisions; new cells are numbered as they will be."""
+def _centers(items: Sequence[Mapping[str, Any]], origin: str) -> list[Any]:
+    return [item["center"] for item in items if item["origin"] == origin]
 
-    def __init__(self, cells: CellTable, draw: bool) -> None:
-        self.cells, self.draw = cells, draw
+
+class _Matching:
+    """Matches one set of decisions; new cells are numbered as they will be.
+
+    Parameters
+    ----------
+    cells : CellTable
+        Those that the decisions shall be about.
+    draw : bool
+        Whether cells can be drawn again.
+    there, drawn : sequence of (y, x)
+        Places of all cells that were there when it was decided, replaced ones included; of those drawn since.
+    """
+
+    def __init__(
+        self,
+        cells: CellTable,
+        draw: bool,
+        there: Sequence[Sequence[float]],
+        drawn: Sequence[Sequence[float]],
+    ) -> None:
+        self.draw = draw
         self.radius = diameter_of(cells) / 2
         self.count = len(cells)
-        self.taken: set[int] = set()
-        present = np.ones(len(cells), bool) if cells.curation is None else cells.curation.present
+        standing = cells.curation
+        present = np.ones(len(cells), bool) if standing is None else standing.present
+        rejected = [] if standing is None else np.flatnonzero(standing.verdict < 0).tolist()
         self.places = np.where(present[:, None], cells.centers.astype(float), np.nan)
+        #: the row of each cell that was there: it is that cell, and no other's decision may be about it
+        self.rows: dict[Place, int] = {}
+        #: the row of each cell that was drawn, where it was found since
+        self.drawn: dict[Place, int] = {}
+        for reach in REACHES:
+            self._find(there, self.rows, self.drawn.values(), reach)
+            self._find(drawn, self.drawn, (*self.rows.values(), *rejected), reach)
+        self.taken = set(self.drawn.values())
         self.result = Transfer()
 
     def run(self, items: Sequence[Mapping[str, Any]]) -> Transfer:
-        """Verdicts first, all matched at once; then what is made, whose parts have their own places."""
-        found = [item for item in items if item["origin"] == "found"]
-        for item, row in zip(found, self._match([item["center"] for item in found]), strict=True):
+        """Verdicts first; then what is made, whose parts have their own places."""
+        for item in items:
+            if item["origin"] != "found":
+                continue
+            row = self._row(item["center"])
             if row is None:
                 if item["verdict"] >= 0:
                     self._lose(item, "was decided on")
@@ -192,15 +238,31 @@ class _Matching:
         self._splits([item for item in items if item["origin"] == "split"])
         return self.result
 
-    def _match(self, places: Sequence[Sequence[float]]) -> list[int | None]:
-        """One to one; cells that are replaced already are out."""
+    def _find(
+        self, places: Sequence[Sequence[float]], rows: dict[Place, int], but: Iterable[int], reach: float
+    ) -> None:
+        """Add the rows of places that have none yet."""
+        left = [place for place in dict.fromkeys((y, x) for y, x in places) if place not in rows]
+        for place, row in zip(left, self._match(left, {*rows.values(), *but}, reach), strict=True):
+            if row is not None:
+                rows[place] = row
+
+    def _match(
+        self, places: Sequence[Sequence[float]], but: Iterable[int], reach: float = 1.0
+    ) -> list[int | None]:
+        """One to one, with some rows left out."""
         free = self.places.copy()
-        free[list(self.taken)] = np.nan
-        pairs = match_points(np.array(places, float).reshape(-1, 2), free, self.radius)
+        free[list(but)] = np.nan
+        pairs = match_points(np.array(places, float).reshape(-1, 2), free, reach * self.radius)
         rows: list[int | None] = [None] * len(places)
         for first, second in zip(pairs.first, pairs.second, strict=True):
             rows[int(first)] = int(second)
         return rows
+
+    def _row(self, place: Sequence[float]) -> int | None:
+        """Of a cell that was there, unless something was made of it since."""
+        row = self.rows.get((place[0], place[1]))
+        return None if row in self.taken else row
 
     def _decide(self, item: Mapping[str, Any], row: int, accepted: bool | None) -> None:
         self.result.matched += 1
@@ -222,7 +284,7 @@ class _Matching:
             self.count += 1
 
     def _merge(self, item: Mapping[str, Any]) -> None:
-        rows = [row for row in self._match(item["parents"]) if row is not None]
+        rows = [row for row in map(self._row, item["parents"]) if row is not None]
         if len(rows) > 1:
             self._make(Merge(tuple(rows)), [item])
         elif rows:
@@ -231,7 +293,8 @@ class _Matching:
             self._lose(item, "was merged")
 
     def _drawn(self, item: Mapping[str, Any]) -> None:
-        (row,) = self._match([item["center"]])
+        y, x = item["center"]
+        row = self.drawn.get((y, x))
         if row is not None:
             self._decide(item, row, bool(item["verdict"] >= 0))
         elif self.draw and len(item["outline"]) > 2:
@@ -247,13 +310,15 @@ class _Matching:
             (parent,) = item["parents"]
             families.setdefault((parent[0], parent[1]), []).append(item)
         for parent, parts in families.items():
-            rows = self._match([part["center"] for part in parts])
+            whole = self._row(parent)
+            others = (set(self.rows.values()) | self.taken) - {whole}
+            rows = self._match([part["center"] for part in parts], others)
             known = [row for row in rows if row is not None]
             if len(known) == len(parts):
+                self.taken |= set(known)
                 for part, row in zip(parts, known, strict=True):
                     self._decide(part, row, bool(part["verdict"] >= 0))
                 continue
-            (whole,) = self._match([parent])
             if whole is None or len(parts) != 2:
                 self._lose(parts[0], "was split")
                 continue

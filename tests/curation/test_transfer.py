@@ -11,7 +11,8 @@ import pytest
 from helpers.curated import Made
 from helpers.example_cells import take
 
-from calcium_lightning.core.decisions import Draw, Label, Merge, Note, Split, Undo, Verdict
+from calcium_lightning.core.decisions import Draw, Entry, Label, Merge, Note, Split, Undo, Verdict
+from calcium_lightning.core.standing import ORIGINS, Standing
 from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.transfer import decisions_of, read_decisions, transfer
 from calcium_lightning.io.cells_file import read_cells, write_cells
@@ -66,6 +67,59 @@ def test_a_merger_whose_cells_are_one_now_accepts_it(copied):
     result = transfer(read_decisions(copied.cells), replace(found, curation=None))
     # Its parts lie within half a cell of it.
     assert result.actions == [Verdict((0,), True)]
+
+
+def beside(cell: int, copied: Made) -> Draw:
+    """An outline whose centre lies a third of a diameter from a found cell's."""
+    y, x = read_cells(copied.cells).centers[cell]
+    return Draw(tuple((float(y) + dy + 3, float(x) + dx) for dy, dx in ((-3, -3), (-3, 3), (3, 3), (3, -3))))
+
+
+def test_what_was_drawn_beside_a_cell_never_becomes_that_cell(copied):
+    """Whether that was rejected by hand, left to the tests, split, merged, or rejected by hand since."""
+    decide(
+        copied,
+        Verdict((0,), False), beside(0, copied), Label((8,), "better"), beside(5, copied), beside(3, copied),
+        Note(10, "mine"), Split(3, ((30, 20.5), (50, 20.5))), beside(1, copied), Merge((1, 2)),
+    )  # fmt: skip
+    path = anew(copied)
+    with open_ledger(path, "Grace", background=False) as ledger:
+        found = transfer(read_decisions(copied.cells), ledger.cells)
+        ledger.decide_all(found.actions)
+        standing = ledger.standing
+    assert (found.matched, found.lost) == (8, [])
+    assert [ORIGINS[origin] for origin in standing.origin[8:]] == [
+        "drawn", "drawn", "drawn", "drawn", "merged", "split", "split"
+    ]  # fmt: skip
+    assert standing.verdict[row(0)] == -1
+    assert np.flatnonzero(standing.verdict).tolist() == [row(0)]
+    assert [(at, note) for at, note in enumerate(standing.notes) if note] == [(10, "mine")]
+    assert [(at, labels) for at, labels in enumerate(standing.labels) if labels] == [(8, ("better",))]
+    assert set(np.flatnonzero(~standing.present)) == {row(1), row(2), row(3)}
+
+
+def test_what_was_drawn_is_what_was_found_there_since(copied):
+    """But not if that was rejected by hand meanwhile; and then it is told, where it can't be drawn again."""
+    decide(copied, beside(7, copied))
+    cells = replace(take(read_cells(copied.cells), np.array([*range(7), 8])), curation=None)
+    decisions = read_decisions(copied.cells)
+    assert transfer(decisions, cells).actions == [Verdict((7,), True)]
+    standing = Standing.of(cells.accepted, [Entry(1, "Grace", "", "", Verdict((7,), False))])
+    told = transfer(decisions, replace(cells, curation=standing), draw=False)
+    assert (told.actions, len(told.lost)) == ([], 1)
+
+
+def test_a_cell_that_is_gone_pushes_no_neighbour_on(copied):
+    """As many pairs as possible would be two, with both decisions about the wrong cells."""
+    before = read_cells(copied.cells)
+    centers, moved = before.centers.copy(), before.centers.copy()
+    centers[[0, 6]] = (22, 20), (22, 24)
+    moved[[0, 6]] = (22, 24.1), (22, 28)
+    write_cells(copied.cells, replace(before, centers=centers), overwrite=True)
+    decide(copied, Verdict((0,), True), Verdict((6,), False))
+    told = transfer(read_decisions(copied.cells), replace(before, centers=moved))
+    assert told.actions == [Verdict((0,), False)]
+    assert len(told.lost) == 1
 
 
 def test_what_finds_no_cell_is_told(copied, run_command):
