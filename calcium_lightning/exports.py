@@ -79,7 +79,7 @@ def export(
     source = None if isinstance(cells, Cells) else Path(cells)
     whole = cells if isinstance(cells, Cells) else read_cells(cells, fps, pixel_size_um)
     if tracks is not None:
-        from calcium_lightning.io.tracks_file import with_tracks
+        from calcium_lightning.io.tracked import with_tracks
 
         if source is None:
             raise InputError("tracks=: are of cells files; give the file in place of its cells")

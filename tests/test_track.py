@@ -16,8 +16,11 @@ from helpers.html_page import Page
 from scipy.io import savemat
 
 from calcium_lightning.core.cells import footprint_centers
+from calcium_lightning.core.decisions import Draw, Merge, Undo, Verdict
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
+from calcium_lightning.curation.ledger import open_ledger
+from calcium_lightning.curation.links import Links
 from calcium_lightning.io.cells_file import read_cells, write_cells
 from calcium_lightning.io.footprints import read_footprints
 from calcium_lightning.io.tracks_file import read_tracks, write_tracks
@@ -246,6 +249,43 @@ def test_export_knows_the_track_of_each_cell(run, files, tmp_path) -> None:
         file.attrs["reference"] = np.zeros(0)
     with pytest.raises(InputError, match="reference is none of its"):
         read_tracks(tmp_path / "t.h5")
+
+
+def test_rows_keep_their_tracks_whatever_is_decided_by_hand(run, files, tmp_path) -> None:
+    """In the file or still in its journal, moved or not; what was made since was never looked at."""
+    from calcium_lightning.exports import export
+
+    days = [Path(shutil.copy(file, tmp_path / file.name)) for file in files]
+    outline = ((5.0, 5.0), (5.0, 12.0), (12.0, 12.0), (12.0, 5.0))
+    further = tuple((y + 30, x) for y, x in outline)
+    with open_ledger(days[1], "Ada", background=False) as ledger:
+        ledger.decide_all([Verdict((2,), False), Draw(outline)])
+        count = len(ledger.cells)
+    assert run(listed(days), f"output={tmp_path}/t.h5")[0] == 0
+    tracks = read_tracks(tmp_path / "t.h5")
+    before = tracks.of(1)[0].tolist()
+    assert len(before) == count
+    assert before[-1] >= 0
+
+    def exported(cells: Path) -> list[int]:
+        export(cells, tmp_path / "c.csv", tracks=tmp_path / "t.h5", rejected=True, overwrite=True)
+        with (tmp_path / "c.csv").open() as stream:
+            return [int(float(line["track"])) for line in csv.DictReader(stream)]
+
+    with open_ledger(days[1], "Ada", background=False) as ledger:
+        ledger.decide_all([Verdict((3,), False), Merge((0, 1)), Draw(further)])
+        assert exported(days[1]) == [*before, -1, -1]
+    moved = days[1].rename(tmp_path / "moved.h5")
+    assert exported(moved) == [*before, -1, -1]
+    assert Links(tmp_path / "t.h5", moved).session == 1
+    with open_ledger(
+        moved, "Ada", background=False
+    ) as ledger:  # the cell that was tracked is another one now
+        ledger.decide_all([Undo()] * 4 + [Draw(further)])
+    assert exported(moved) == [*before[:-1], -1]
+    others = write_day(days[1], draw(days=1, seed=77).fields[0])
+    with pytest.raises(InputError, match="track again"):  # in the place of those that were tracked
+        Links(tmp_path / "t.h5", others)
 
 
 def test_nwb_has_a_column_of_tracks(run, files, tmp_path) -> None:

@@ -32,6 +32,9 @@ class FootprintSet:
         What messages and pages call the session.
     path, sha256 : str
         Its file; empty where there is none.
+    found, log : str
+        What is known of the file whatever is decided about its cells: which were found, and what was decided
+        so far (:func:`~calcium_lightning.io.curation_file.marks_of`); empty for other programs' files.
     pixel_size_um : float or None
         Micrometres per pixel.
     total : int
@@ -48,6 +51,8 @@ class FootprintSet:
     name: str = ""
     path: str = ""
     sha256: str = ""
+    found: str = ""
+    log: str = ""
     pixel_size_um: float | None = None
     total: int = 0
     mean_image: np.ndarray | None = None

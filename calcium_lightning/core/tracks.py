@@ -22,6 +22,9 @@ class TrackedSession:
     ----------
     name, path, sha256 : str
         What it is called, and its cells file.
+    found, log : str
+        What that file's rows are known by once somebody has decided about its cells; empty for other
+        programs' files.
     frame_shape : (int, int)
         (H, W).
     cells : int
@@ -61,6 +64,8 @@ class TrackedSession:
     pictures: float = 0.0
     closure_px: float = float("nan")
     doubted: bool = False
+    found: str = ""
+    log: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -15,11 +15,10 @@ import numpy as np
 from calcium_lightning.core.decisions import Redo, Undo
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
-from calcium_lightning.core.hashing import sha256_of
 from calcium_lightning.core.links import Link, LinkedTracks, LinkEntry
-from calcium_lightning.core.plain import is_place
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.io.footprints import read_footprints
+from calcium_lightning.io.tracked import session_of
 from calcium_lightning.io.tracks_file import read_linked, write_linked
 
 #: tracks that a cell may be joined to lie within so many cell diameters, at most so many are offered
@@ -46,7 +45,7 @@ class Links:
         self.path = path
         self._lock = threading.Lock()
         self._linked = read_linked(path)
-        self.session = _session_of(self.tracks, cells, path)
+        self.session, _ = session_of(self.tracks, cells, path)
         self._fields: dict[int, FootprintSet | None] = {}
 
     @property
@@ -206,13 +205,3 @@ def _place(tracks: Tracks, field: FootprintSet, session: int, cell: int) -> np.n
         return None
     place: np.ndarray = transform.apply(field.centers[at])[0]
     return place
-
-
-def _session_of(tracks: Tracks, cells: Path, path: Path) -> int:
-    """Which of the sessions a cells file is: by its content, or by its path once it was curated."""
-    content = sha256_of(cells)
-    for row, session in enumerate(tracks.sessions):
-        if session.sha256 == content or is_place(session.path, cells):
-            return row
-    names = ", ".join(session.name for session in tracks.sessions)
-    raise InputError(f"{path}: tracks of {names}, and not of {cells}; track again")

@@ -143,10 +143,45 @@ def check_undecided(path: Path) -> None:
 
 def fingerprint(found: StreamedCells) -> str:
     """Which cells decisions are about, whatever was decided: SHA-256 of places, verdicts and session."""
-    digest = hashlib.sha256(f"{found.session_sha256} {found.traces.shape}".encode())
-    digest.update(np.ascontiguousarray(found.centers, np.float32).tobytes())
-    digest.update(np.ascontiguousarray(found.accepted, bool).tobytes())
+    return _fingerprint(found.session_sha256, found.n_frames, found.centers, found.accepted)
+
+
+def _fingerprint(session: str, length: int, centers: np.ndarray, accepted: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{session} {(len(centers), length)}".encode())
+    digest.update(np.ascontiguousarray(centers, np.float32).tobytes())
+    digest.update(np.ascontiguousarray(accepted, bool).tobytes())
     return digest.hexdigest()
+
+
+def marks_of(file: h5py.File) -> tuple[str, str]:
+    """What rows of an open file stay known by, whatever is decided later.
+
+    Returns
+    -------
+    found : str
+        :func:`fingerprint` of what was found in it.
+    log : str
+        The last of :func:`digests` of what was decided by then; empty where nothing was.
+    """
+    centers = hdf5.read(file, "centers", (None, 2), np.float32)
+    group, accepted, found = file.get(CURATION), "accepted", len(centers)
+    log: tuple[Entry, ...] = ()
+    if isinstance(group, h5py.Group):
+        found, accepted = int(hdf5.number(group.attrs.get("found", found))), f"{CURATION}/automatic"
+        log = _read_log(group, f"{file.filename}: /{CURATION}")
+    verdict = hdf5.read(file, accepted, (len(centers),), bool)
+    length = hdf5.dataset(file, "traces", 2).shape[1]
+    session = hdf5.text(file.attrs.get("session_sha256", ""))
+    return _fingerprint(session, length, centers[:found], verdict[:found]), ["", *digests(log)][-1]
+
+
+def digests(log: Sequence[Entry]) -> list[str]:
+    """SHA-256 of a log's entries, up to each of them."""
+    digest, found = hashlib.sha256(), []
+    for entry in log:
+        digest.update(json.dumps(entry.as_json()).encode())
+        found.append(digest.hexdigest())
+    return found
 
 
 def fold(path: Path | str, original: Original) -> None:

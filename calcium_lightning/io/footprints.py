@@ -18,6 +18,7 @@ from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, VERSION
+from calcium_lightning.io.curation_file import marks_of
 from calcium_lightning.io.kind import is_cells
 from calcium_lightning.io.results.build import Footprints
 from calcium_lightning.io.results.table import find_program
@@ -112,6 +113,7 @@ def _ours(path: Path, rejected: bool) -> FootprintSet:
         accepted = hdf5.read(file, "accepted", (footprints.shape[0],), bool)
         mean = hdf5.read(file, "images/mean", frame_shape, np.float32)
         field = hdf5.read(file, "field", frame_shape, bool) if "field" in file else None
+        found, log = marks_of(file)
         pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
     rows = np.arange(len(accepted)) if rejected else np.flatnonzero(accepted)
     return FootprintSet(
@@ -121,6 +123,8 @@ def _ours(path: Path, rejected: bool) -> FootprintSet:
         name=readable(path.name.removesuffix(".cells.h5") if path.name.endswith(".cells.h5") else path.stem),
         path=str(path),
         sha256=sha256_of(path),
+        found=found,
+        log=log,
         pixel_size_um=pixel_size if np.isfinite(pixel_size) and pixel_size > 0 else None,
         total=len(accepted),
         mean_image=mean,

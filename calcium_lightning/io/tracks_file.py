@@ -15,15 +15,12 @@ import h5py
 import numpy as np
 
 from calcium_lightning.core.atomic import atomic_path
-from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.field_transform import FieldTransform
 from calcium_lightning.core.links import LinkedTracks, link_entries_of
-from calcium_lightning.core.plain import is_place
 from calcium_lightning.core.reading import VALUES, reading
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.io import hdf5
-from calcium_lightning.io.footprints import content_of
 from calcium_lightning.io.hdf5_output import create_file
 from calcium_lightning.io.stored import open_stored, whole
 
@@ -35,6 +32,8 @@ MEMBERS = {"cell": np.int32, "probability": np.float32, "searched": bool, "decid
 OPTIONAL = ("searched", "decided")
 #: arrays of a transform -> their shapes
 ARRAYS = {"matrix": (2, 3), "stretch": (2, 3), "knots": (None, 2), "weights": (None, 2)}
+#: texts of each session; those that older files lack
+TEXTS, MARKS = ("path", "sha256", "name"), ("found", "log")
 #: numbers of a session that stand beside its transform
 NUMBERS = ("residual_px", "agreement", "chance", "pictures", "closure_px")
 #: numbers of all tracks
@@ -75,7 +74,7 @@ def write_linked(path: Path | str, linked: LinkedTracks, overwrite: bool = False
             _write_members(automatic, linked.found)
             lines = [json.dumps(entry.as_json()) for entry in linked.log]
             file.create_dataset(f"{CURATION}/log", data=lines, dtype=text)
-        for name in ("path", "sha256", "name"):
+        for name in (*TEXTS, *MARKS):
             values = [getattr(session, name) for session in tracks.sessions]
             file.create_dataset(f"sessions/{name}", data=[os.fsencode(value) for value in values], dtype=text)
         for name in ("cells", "used"):
@@ -142,7 +141,11 @@ def read_linked(path: Path | str) -> LinkedTracks:
         members = _read_members(file, "")
         cell = members["cell"]
         count = cell.shape[1]
-        texts = {name: _texts(file, f"sessions/{name}", count) for name in ("path", "sha256", "name")}
+        texts = {name: _texts(file, f"sessions/{name}", count) for name in TEXTS}
+        marks = {
+            name: _texts(file, f"sessions/{name}", count) if f"sessions/{name}" in file else [""] * count
+            for name in MARKS
+        }
         counts = {name: hdf5.read(file, f"sessions/{name}", (count,), np.int64) for name in ("cells", "used")}
         shape = hdf5.read(file, "sessions/shape", (count, 2), np.int64)
         sizes = hdf5.read(file, "sessions/pixel_size_um", (count,), np.float64)
@@ -163,6 +166,8 @@ def read_linked(path: Path | str) -> LinkedTracks:
                     name=texts["name"][row],
                     path=texts["path"][row],
                     sha256=texts["sha256"][row],
+                    found=marks["found"][row],
+                    log=marks["log"][row],
                     cells=int(counts["cells"][row]),
                     used=int(counts["used"][row]),
                     **{key: hdf5.number(group.attrs.get(key)) for key in NUMBERS},
@@ -213,35 +218,6 @@ def _read_members(file: h5py.File, prefix: str) -> dict[str, Any]:
         else:
             found[name] = hdf5.read(file, f"{prefix}{name}", cell.shape, dtype)
     return found
-
-
-def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
-    """Cells with two more qualities: ``track``, -1 for none, and ``track_probability``.
-
-    Parameters
-    ----------
-    cells : Cells
-        Of one of the sessions.
-    source : Path
-        Their file, by whose content the session is known; a folder of many files, by its path.
-    path : path-like
-        The tracks file.
-
-    Raises
-    ------
-    InputError
-        If the tracks are of other cells.
-    """
-    tracks = read_tracks(path)
-    content = content_of(source)
-    for row, session in enumerate(tracks.sessions):
-        here = not content and is_place(session.path, source)
-        if session.sha256 == content if content else here:
-            track, probability = tracks.of(row)
-            added = {"track": track.astype(np.float32), "track_probability": probability}
-            return replace(cells, quality={**cells.quality, **added})
-    names = ", ".join(session.name for session in tracks.sessions)
-    raise InputError(f"{path}: tracks of {names}, and not of {source} as it is now; track again")
 
 
 def _texts(file: h5py.File, name: str, count: int) -> list[str]:

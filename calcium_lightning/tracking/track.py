@@ -218,6 +218,8 @@ def _session(
         name=field.name,
         path=field.path,
         sha256=field.sha256,
+        found=field.found,
+        log=field.log,
         frame_shape=field.frame_shape,
         cells=field.total,
         used=len(kept[row]),

@@ -1,0 +1,107 @@
+"""Which session of a tracks file a file of cells is, and which of its rows are those that were tracked.
+
+Decisions by hand change a cells file, and leave what was found in its rows: a row keeps its track, whatever
+is said of its cell, and cells that were made since are in none. Knows both files; must not know how tracks
+are found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.decisions import Entry
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.plain import is_place
+from calcium_lightning.core.standing import Standing
+from calcium_lightning.core.tracks import TrackedSession, Tracks
+from calcium_lightning.io.curation_file import digests, fingerprint, open_original
+from calcium_lightning.io.footprints import content_of
+from calcium_lightning.io.kind import is_cells
+from calcium_lightning.io.tracks_file import read_tracks
+
+
+def with_tracks(cells: Cells, source: Path, path: Path | str) -> Cells:
+    """Cells with two more qualities: ``track``, -1 for none, and ``track_probability``.
+
+    Parameters
+    ----------
+    cells : Cells
+        Of one of the sessions, as they are now.
+    source : Path
+        Their file.
+    path : path-like
+        The tracks file.
+
+    Raises
+    ------
+    InputError
+        If the tracks are of other cells.
+    """
+    tracks = read_tracks(path)
+    row, same = session_of(tracks, source, path)
+    if len(same) and same[-1] >= len(cells):
+        raise InputError(
+            f"{path}: has {len(same)} cells of {source}, which has {len(cells)} now; track again"
+        )
+    known, share = tracks.of(row)
+    track, probability = np.full(len(cells), -1, np.float32), np.full(len(cells), np.nan, np.float32)
+    track[same], probability[same] = known[same], share[same]
+    return replace(cells, quality={**cells.quality, "track": track, "track_probability": probability})
+
+
+def session_of(tracks: Tracks, source: Path, path: Path | str) -> tuple[int, np.ndarray]:
+    """The session that a file of cells is, and which of its rows were tracked.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        As they stand.
+    source : Path
+        The file: known by what was found in it, another program's by its content, and a folder of many files
+        by its place.
+    path : path-like
+        The tracks file, for the message.
+
+    Returns
+    -------
+    session : int
+        Its number.
+    rows : ndarray of int
+        Ascending.
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+    """
+    content, mark = content_of(source), ""
+    found, log = np.zeros(0, bool), tuple[Entry, ...]()
+    if is_cells(source):
+        with open_original(source) as original:
+            mark, found, log = fingerprint(original.cells), original.cells.accepted, original.log
+
+    def known_by(session: TrackedSession) -> int:
+        """How well a session is told to be these cells; 0 for not at all."""
+        here = is_place(session.path, source)
+        if content and session.sha256 == content:
+            return 4 + here
+        if mark and session.found == mark:  # copies of one file differ in what was decided
+            return 2 + here
+        # A folder of many files; and tracks files of versions before don't tell what was found.
+        return int(here and (not content or (not session.found and session.cells == len(found))))
+
+    sessions = tracks.sessions
+    row = max(range(len(sessions)), key=lambda row: known_by(sessions[row]))
+    if not known_by(sessions[row]):
+        names = ", ".join(session.name for session in sessions)
+        raise InputError(f"{path}: tracks of {names}, and not of {source} as it is now; track again")
+    if not (mark and sessions[row].found):
+        return row, np.arange(sessions[row].cells)
+    before = next((n for n, digest in enumerate(["", *digests(log)]) if digest == sessions[row].log), 0)
+    then, now = (Standing.of(found, part).made_by for part in (log[:before], log))
+    count = min(len(then), len(now))
+    return row, np.flatnonzero(then[:count] == now[:count])
