@@ -101,6 +101,7 @@ def export(
 
 def _movie(cells: Cells, session: Path | str | None, opened: ExitStack) -> Movie:
     """The recording of cells, corrected; open until the stack ends."""
+    from calcium_lightning.io.same_recording import check_recording
     from calcium_lightning.io.session import Session
     from calcium_lightning.preprocess.motion.corrected import CorrectedMovie
 
@@ -108,9 +109,7 @@ def _movie(cells: Cells, session: Path | str | None, opened: ExitStack) -> Movie
     if not path.is_file():
         raise InputError(f"{path}: the cells' recording isn't there; session= says where it is")
     recording = opened.enter_context(Session(path))
-    wanted = (cells.n_frames, *cells.frame_shape)
-    if recording.shape != wanted:
-        raise InputError(f"{path}: {recording.shape} frames; the cells are of {wanted}")
+    check_recording(recording, cells)
     return CorrectedMovie(recording, cells.shifts)
 
 

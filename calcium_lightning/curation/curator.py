@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from calcium_lightning.core.decisions import Entry, action_as_json
-from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.links import LinkEntry
 from calcium_lightning.curation import views
 from calcium_lightning.curation.frames import RawMovie
@@ -24,6 +23,7 @@ from calcium_lightning.curation.links import Links
 from calcium_lightning.curation.regressor import Regressor
 from calcium_lightning.curation.worker import News, Worker
 from calcium_lightning.io.base_session import BaseSession
+from calcium_lightning.io.same_recording import check_recording
 
 #: seconds after which a silent stream of news says that it is still there
 ALIVE_S = 15.0
@@ -57,9 +57,7 @@ class Curator:
         self.worker: Worker | None = None
         self.regressor: Regressor | None = None
         if session is not None:
-            shape = (ledger.found.n_frames, *ledger.found.frame_shape)
-            if session.shape != shape:
-                raise InputError(f"{session.path}: has frames {session.shape}, the cells are of {shape}")
+            check_recording(session, ledger.found)
             self.raw = RawMovie(session)
             self.worker = Worker(ledger.path, session.path)
             self.regressor = Regressor(ledger, self.worker, self.changed)

@@ -28,6 +28,7 @@ from calcium_lightning.core.remade import Remade
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.curation_file import Original, fold, open_original
+from calcium_lightning.io.same_recording import check_recording
 from calcium_lightning.io.session import Session
 from calcium_lightning.localize.own_test import judge_more
 from calcium_lightning.localize.ready import Ready
@@ -215,11 +216,7 @@ def _search_one(cells_path: Path, recording: Path, lacking: Wanted, target: Path
     """Look through one session; whether a cells file was written that holds what was found."""
     with open_original(cells_path) as original, Session(recording) as session:
         before = original.decided()
-        if session.shape != (before.n_frames, *before.frame_shape):
-            raise InputError(
-                f"{recording}: has frames {session.shape}, {cells_path} is of "
-                f"{(before.n_frames, *before.frame_shape)}"
-            )
+        check_recording(session, before)
         ready = Ready.of(session, before)
         diameter = ready.prepared.cell_diameter
         # What failed the tests at such a place is what is looked for.

@@ -13,6 +13,7 @@ from helpers.example_cells import make_example
 from scipy.ndimage import gaussian_filter, shift
 
 from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 
 FRAMES, SIZE = 150, (60, 84)
@@ -28,7 +29,8 @@ def made(tmp_path):
     with SessionWriter(tmp_path / "s.h5", *SIZE, "uint8", 20.0) as writer:
         writer.append(np.clip(np.rint(frames), 0, 255).astype(np.uint8))
     cells = make_example(length=FRAMES)[0]
-    cells = replace(cells, shifts=moved, session=str(tmp_path / "s.h5"))
+    with Session(tmp_path / "s.h5") as session:
+        cells = replace(cells, shifts=moved, session=str(session.path), session_sha256=session.sha256())
     write_cells(tmp_path / "cells.h5", cells)
     return still, cells
 
@@ -80,11 +82,13 @@ def test_what_makes_no_movie_is_one_line(made, tmp_path, run_command):
     _, cells = made
     (tmp_path / "precious.zarr").mkdir()
     write_cells(tmp_path / "lost.h5", replace(cells, session="gone.h5"))
+    write_cells(tmp_path / "strange.h5", replace(cells, session_sha256="0" * 64))
     other = make_example(length=FRAMES - 1)[0]
     write_cells(tmp_path / "other.h5", replace(other, session=cells.session))
     for overrides, complaint in (
         (["cells=lost.h5", "output=m.mp4"], "session="),
         (["cells=other.h5", "output=m.mp4"], "the cells are of"),
+        (["cells=strange.h5", "output=m.tif", "session=s.h5"], "isn't the recording of these cells"),
         (["cells=cells.h5", "output=m.tif", "outlines=true"], "outlines=true"),
         (["cells=cells.h5", "output=m.nwb", "outlines=true"], "for movies"),
         (["cells=cells.h5", "output=precious.zarr", "overwrite=true"], "no zarr array"),
