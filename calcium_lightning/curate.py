@@ -48,7 +48,8 @@ def main(cfg: DictConfig) -> None:
         decisions = None if given is None else read_decisions(given)
         ledger = stack.enter_context(open_ledger(path, cfg.who or _user()))
         if not ledger.is_kept:
-            print(f"{path}: can't be written beside; to look at, nothing can be decided", file=sys.stderr)
+            words = "can't be written, or not beside it; to look at, nothing can be decided"
+            print(f"{path}: {words}", file=sys.stderr)
         session = None
         if cfg.session is not None:
             session = stack.enter_context(Session(one_path("session", cfg.session)))

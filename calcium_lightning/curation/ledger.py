@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -154,7 +155,7 @@ class Ledger:
     ) -> list[Entry]:
         """Take several actions, all of them or none."""
         if self._journal is None:
-            raise InputError(f"{self.path}: can't be written beside; nothing can be decided")
+            raise InputError(f"{self.path}: can't be written, or not beside it; nothing can be decided")
         with self._lock:
             if revision is not None and revision != self.revision:
                 raise Stale
@@ -320,11 +321,12 @@ def open_ledger(path: Path, who: str, background: bool = True) -> Iterator[Ledge
     with open_original(path) as looked:
         mark = fingerprint(looked.cells)
     journal: Journal | None = None
-    try:
-        journal = Journal(path, mark)
-    except OSError as error:
-        if error.errno not in LOCKED:
-            raise
+    if os.access(path, os.W_OK):  # one that is protected could be replaced all the same
+        try:
+            journal = Journal(path, mark)
+        except OSError as error:
+            if error.errno not in LOCKED:
+                raise
     with open_original(path) as original:  # under the lock, another's last words included
         ledger = Ledger(path, original, journal, who)
         folder = Folder(ledger) if background and journal is not None else None

@@ -6,6 +6,7 @@ done. Knows tracks and footprints; must not know pages, nor what is decided abou
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,8 @@ class Links:
             self._keep(linked.decide(action, who))
 
     def _keep(self, linked: LinkedTracks) -> None:
+        if not os.access(self.path, os.W_OK):  # it could be replaced all the same
+            raise InputError(f"{self.path}: can't be written; nothing can be decided about tracks")
         write_linked(self.path, linked, overwrite=True)
         self._linked = linked
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -220,6 +221,7 @@ def fold(path: Path | str, original: Original) -> None:
                 if cells.false_discovery is not None:
                     file["accepted"].attrs.update(asdict(cells.false_discovery))
                 _write_curation(file.create_group(CURATION), original)
+            shutil.copymode(path, temporary)
             sync(temporary)
     sync(path.resolve().parent)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def write_linked(path: Path | str, linked: LinkedTracks, overwrite: bool = False
     """
     tracks = linked.tracks
     with atomic_path(path, overwrite) as temporary, create_file(temporary) as file:
+        if Path(path).exists():
+            shutil.copymode(path, temporary)
         file.attrs.update(
             format=FORMAT, version=VERSION, config=tracks.config, package_version=tracks.package_version
         )

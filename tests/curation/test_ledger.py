@@ -367,6 +367,24 @@ def test_only_looking_leaves_the_file_alone(copied):
     assert sorted(path.name for path in copied.cells.parent.iterdir()) == ["cells.h5", "session.h5"]
 
 
+def test_a_protected_file_is_to_look_at_and_rights_stay(copied, monkeypatch):
+    """Its folder would let it be replaced. Root may write anything, so the question is answered by the mode."""
+    monkeypatch.setattr("os.access", lambda path, how: bool(Path(path).stat().st_mode & 0o200))
+    copied.cells.chmod(0o440)
+    before = copied.cells.read_bytes()
+    with opened(copied.cells) as ledger:
+        assert not ledger.is_kept
+        with pytest.raises(InputError, match="can't be written"):
+            ledger.decide(Verdict((0,), False))
+        assert not journal_of(copied.cells).exists()
+    assert copied.cells.read_bytes() == before
+    copied.cells.chmod(0o660)
+    with opened(copied.cells) as ledger:
+        ledger.decide(Verdict((0,), False))
+    assert copied.cells.read_bytes() != before
+    assert copied.cells.stat().st_mode & 0o777 == 0o660
+
+
 def test_a_cell_is_split_by_what_its_localisations_tell(copied: Made) -> None:
     """At once, without the recording: where the two lie, and which of them is lit when."""
     with open_ledger(copied.cells, "Ada", background=False) as ledger:

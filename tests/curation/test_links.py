@@ -55,8 +55,10 @@ def pairs(path: Path) -> list[tuple[int, ...]]:
 
 def test_links_are_confirmed_cut_and_joined(copied: Made) -> None:
     path = with_tracks(copied)
+    path.chmod(0o660)
     links = Links(path, copied.cells)
     links.decide("confirm", 1)
+    assert path.stat().st_mode & 0o777 == 0o660
     tracks = read_tracks(path)
     row = int(np.flatnonzero(tracks.cell[:, 0] == 1)[0])
     assert tracks.probability[row, 0] == 1
@@ -76,7 +78,9 @@ def test_links_are_confirmed_cut_and_joined(copied: Made) -> None:
     ]  # nobody is lost or twice
 
 
-def test_what_can_not_be_is_refused_and_nothing_is_written(copied: Made) -> None:
+def test_what_can_not_be_is_refused_and_nothing_is_written(
+    copied: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = with_tracks(copied)
     links, before = Links(path, copied.cells), path.read_bytes()
     for arguments, words in (
@@ -89,6 +93,10 @@ def test_what_can_not_be_is_refused_and_nothing_is_written(copied: Made) -> None
     ):
         with pytest.raises(InputError, match=words):
             links.decide(*arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda *_: False)
+        with pytest.raises(InputError, match="can't be written"):
+            links.decide("confirm", 1)
     assert path.read_bytes() == before
     with pytest.raises(InputError, match="track again"):
         Links(path, copied.session)
