@@ -109,29 +109,37 @@ def started_by_others() -> RankEnvironment | None:
 
 
 def rank_count(trainer: DictConfig) -> int:
-    """How many processes a trainer's config asks for on this machine.
+    """How many processes a trainer's config asks for on this machine, whatever its strategy.
 
     Raises
     ------
     InputError
         If it asks for what isn't there.
     """
+    if _number(trainer, "num_nodes", 1) > 1:
+        raise InputError("trainer.num_nodes: several machines need torchrun or srun to start the processes")
     devices, accelerator = trainer.get("devices", 1), trainer.get("accelerator", "auto")
-    if not str(trainer.get("strategy", "auto")).startswith("ddp"):
-        return 1
     if OmegaConf.is_list(devices):
         return len(devices)
-    if str(devices) in ("auto", "-1"):
+    if str(devices) not in ("auto", "-1"):
+        return _number(trainer, "devices", 1)
+    count = 0
+    if accelerator in ("gpu", "cuda", "auto"):
         import torch
 
-        count = torch.cuda.device_count() if accelerator in ("gpu", "cuda", "auto") else 0
-        if not count:
-            raise InputError(
-                f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, "
-                "trainer.devices=2 says how many processes"
-            )
-        return count
+        count = torch.cuda.device_count()
+    if not count and str(trainer.get("strategy", "auto")).startswith("ddp"):
+        raise InputError(
+            f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, "
+            "trainer.devices=2 says how many processes"
+        )
+    return count or 1
+
+
+def _number(trainer: DictConfig, key: str, default: int) -> int:
+    value = trainer.get(key, default)
     try:
-        return int(devices)
-    except ValueError as error:
-        raise InputError(f"trainer.devices={devices}: a number, a list or auto") from error
+        return int(value)
+    except (TypeError, ValueError) as error:
+        wanted = "a number, a list or auto" if key == "devices" else "a whole number"
+        raise InputError(f"trainer.{key}={value}: {wanted}") from error

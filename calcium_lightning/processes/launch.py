@@ -18,7 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.core.errors import InputError, ProcessFailed
+from calcium_lightning.core.errors import ProcessFailed
 from calcium_lightning.processes.environment import RankEnvironment
 from calcium_lightning.processes.process import LocalMember, Member, loopback
 from calcium_lightning.processes.rendezvous import Leader
@@ -66,8 +66,6 @@ def launch(
     if leader is not None:
         config.trainer.devices = leader.environment.local_size
         config.trainer.num_nodes = leader.environment.size // leader.environment.local_size
-    elif int(config.trainer.get("num_nodes", 1)) > 1:
-        raise InputError("trainer.num_nodes: several machines need torchrun or srun to start the processes")
     order = {
         "config": OmegaConf.to_yaml(config),
         "folder": str(folder),

@@ -201,9 +201,9 @@ def test_a_process_that_is_killed_ends_the_run(session, tmp_path):
 
 
 def test_processes_stop_before_the_same_step_and_go_on(session, alone, tmp_path):
-    """SIGTERM to one of them is enough, and workers that read ahead are no hindrance."""
+    """SIGTERM to one of them is enough, and workers that read ahead are no hindrance; no strategy is named."""
     command = (*TINY, *stop_at(4, "SIGTERM"), "+callbacks.stop.rank=1", "seed=3", sessions(session))
-    command = (*command, "data.workers=1", "trainer=ddp_cpu", "hydra.run.dir=run")
+    command = (*command, "data.workers=1", "trainer.devices=2", "hydra.run.dir=run")
     stopped = real(*command, cwd=tmp_path)
     assert stopped.returncode == 143, stopped.stderr
     assert processes_in(tmp_path) == []

@@ -75,7 +75,9 @@ def test_what_is_in_the_folder_is_kept_unless_asked(tmp_path):
     ("trainer", "count"),
     [
         ({"devices": 1}, 1),
-        ({"devices": 4}, 1),
+        ({"devices": 4}, 4),  # Lightning would start the command anew for each
+        ({"devices": 2, "strategy": "auto"}, 2),
+        ({"devices": "auto", "accelerator": "cpu"}, 1),
         ({"devices": 4, "strategy": "ddp"}, 4),
         ({"devices": "2", "strategy": "ddp_find_unused_parameters_true"}, 2),
         ({"devices": [0, 3], "strategy": "ddp"}, 2),
@@ -83,6 +85,19 @@ def test_what_is_in_the_folder_is_kept_unless_asked(tmp_path):
 )
 def test_processes_that_a_trainer_wants(trainer, count):
     assert environment.rank_count(OmegaConf.create(trainer)) == count
+
+
+@pytest.mark.parametrize(
+    ("trainer", "line"),
+    [
+        ({"devices": 1, "num_nodes": 2}, "several machines need torchrun or srun"),
+        ({"num_nodes": "two"}, "trainer.num_nodes=two: a whole number"),
+        ({"devices": None, "strategy": "auto"}, "trainer.devices=None: a number, a list or auto"),
+    ],
+)
+def test_processes_that_no_trainer_can_have(trainer, line):
+    with pytest.raises(InputError, match=line):
+        environment.rank_count(OmegaConf.create(trainer))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
