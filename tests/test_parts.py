@@ -214,6 +214,7 @@ WRONG = [
     ("encoder", "layers(windows)", "layers(windows)[..., :-1]", "gives a tensor (2, 8, 27, 34)"),
     ("encoder", "windows, extent=None", "windows", "forward takes (windows); forward(windows, extent=None)"),
     ("encoder", "layers(windows)", "layers(window)", "NameError: name 'window' is not defined; "),
+    ("encoder", "Conv2d(in_channels, ", "LazyConv2d(", "layers.0.weight has no shape before the first batch"),
     ("encoder", "from torch import nn", "from torch import nm", "can't be imported"),
     ("encoder", "padding=2),", "padding=2)", "invalid syntax"),
     ("head", "CoordinateMaps(self.layers(features), self.ranges)", "features", "CoordinateMaps of that size"),

@@ -72,7 +72,7 @@ def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]
     ):
         raise InputError(f"{where}: a checkpoint, but not of calcium_lightning.train")
     _check_version(checkpoint.get("format_version", 0), where)
-    _check_contents(checkpoint["state_dict"], checkpoint["architecture"], checkpoint["window"], where)
+    check_contents(checkpoint["state_dict"], checkpoint["architecture"], checkpoint["window"], where)
     checkpoint["architecture"] = current_architecture(checkpoint["architecture"])
     return checkpoint
 
@@ -86,8 +86,26 @@ def _check_sums(path: Path) -> None:
             raise BadZipFile(f"{bad} is not what was written")
 
 
-def _check_contents(state: Any, architecture: Any, window: Any, where: str) -> None:
+def check_contents(
+    state: Any,
+    architecture: Any,
+    window: Any,
+    where: str,
+    because: str = "its training diverged, or it is damaged",
+) -> None:
     """Refuse weights that are none, and settings that declare more than is stored.
+
+    An own part, which only the user makes known, may hold infinite constants (a mask), and what its numbers
+    mean is its own business.
+
+    Parameters
+    ----------
+    state, architecture, window : mapping
+        A network's, or what a file has in their places.
+    where : str
+        What they are of, for the message.
+    because : str
+        Why a weight is none.
 
     Raises
     ------
@@ -109,29 +127,36 @@ def _check_contents(state: Any, architecture: Any, window: Any, where: str) -> N
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
             raise InputError(f"{where}: damaged: {name} is no tensor")
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise InputError(
-                f"{where}: {name} holds NaN or infinite weights: its training diverged, or it is damaged"
-            )
+        settings = architecture.get(name.removeprefix(NETWORK).partition(".")[0])
+        own = settings is None or not all(map(_is_ours, targets_of(settings)))
+        if value.is_floating_point() and not (~value.isnan() if own else value.isfinite()).all():
+            raise InputError(f"{where}: {name} holds NaN or infinite weights: {because}")
     widest = max([LEAST_WIDTH, *(size for value in state.values() for size in value.shape)])
     for name, number in _numbers(architecture):
         if not -widest <= number <= widest:
             raise InputError(f"{where}: its architecture says {name}={number}, its weights are {widest} wide")
 
 
-def _numbers(node: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
-    """All numbers in settings, and the lengths of lists, by their names."""
+def _numbers(node: Any, prefix: str = "", depth: int = 0, ours: bool = True) -> Iterator[tuple[str, float]]:
+    """All numbers in settings of the package's and Torch's parts, and lengths of lists, by their names."""
     if depth > DEEPEST:
         raise InputError(f"{prefix[:80]}: an architecture that is nested too deeply")
     if isinstance(node, Mapping):
+        ours = _is_ours(node["_target_"]) if isinstance(node.get("_target_"), str) else ours
         for key, value in node.items():
-            yield from _numbers(value, f"{prefix}.{key}".lstrip("."), depth + 1)
+            yield from _numbers(value, f"{prefix}.{key}".lstrip("."), depth + 1, ours)
     elif isinstance(node, list | tuple):
-        yield f"{prefix} (its length)", 10 * len(node)
+        if ours:
+            yield f"{prefix} (its length)", 10 * len(node)
         for value in node:
-            yield from _numbers(value, prefix, depth + 1)
-    elif isinstance(node, int | float):
+            yield from _numbers(value, prefix, depth + 1, ours)
+    elif isinstance(node, int | float) and ours:
         yield prefix, node
+
+
+def _is_ours(target: str) -> bool:
+    """Whether a part is one that anybody's file may name, or Torch's, rather than the user's own."""
+    return target.partition(".")[0] in (PACKAGE, "torch")
 
 
 @dataclass(frozen=True)
@@ -304,7 +329,7 @@ def _read_safetensors(path: Path, key: str) -> Weights:
         if missing := [name for name in ("architecture", "window") if name not in described]:
             raise InputError(f"{where}: not a weights file, or damaged ({missing[0]} is missing)")
         architecture, window = json.loads(described["architecture"]), json.loads(described["window"])
-    _check_contents(state, architecture, window, where)
+    check_contents(state, architecture, window, where)
     return Weights(state, current_architecture(architecture), window)
 
 

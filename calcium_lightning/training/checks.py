@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.parts import describe
+from calcium_lightning.nn.checkpoint import check_contents
 from calcium_lightning.nn.coordinates import CoordinateMaps, Coordinates, top_coordinates
 from calcium_lightning.nn.network import PARTS, LocalizationNetwork, Prediction
 from calcium_lightning.nn.windows import Labels, WindowBatch, WindowSettings
@@ -77,6 +78,7 @@ def check_model(
     with torch.random.fork_rng(devices=[]):  # the training's own random numbers stay as they are
         torch.manual_seed(0)
         fresh = _rebuilt(network)
+        _check_loadable(fresh, loss, window)
         batch = _batch(window.taps, labels)
         prediction = check_network(fresh, batch)
         terms = check_loss(loss, fresh, prediction, batch)
@@ -96,6 +98,12 @@ def _rebuilt(network: LocalizationNetwork) -> LocalizationNetwork:
         raise InputError(str(error).replace("the checkpoint's ", "")) from error
     except Exception as error:  # whatever a stranger's code raises
         raise InputError(f"its settings don't build the network again ({describe(error)})") from error
+    for name, value in network.state_dict().items():
+        if nn.parameter.is_lazy(value):
+            raise InputError(
+                f"{name.partition('.')[0]}: {name} has no shape before the first batch, so a checkpoint "
+                "couldn't be loaded; give a module its sizes (nn.Conv2d, not nn.LazyConv2d)"
+            )
     ours, theirs = ({name: value.shape for name, value in n.state_dict().items()} for n in (network, fresh))
     wrong = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
     if wrong:
@@ -104,6 +112,18 @@ def _rebuilt(network: LocalizationNetwork) -> LocalizationNetwork:
             f"couldn't be loaded ({len(wrong)} tensors differ, the first is {wrong[0]})"
         )
     return fresh
+
+
+def _check_loadable(network: LocalizationNetwork, loss: nn.Module, window: WindowSettings) -> None:
+    """Refuse now what would be refused of every checkpoint of the training."""
+    state = {**network.state_dict(), **{f"loss.{name}": value for name, value in loss.state_dict().items()}}
+    check_contents(
+        state,
+        network.architecture,
+        asdict(window),
+        "no checkpoint of this could be loaded",
+        "a constant is kept out of checkpoints by register_buffer(..., persistent=False)",
+    )
 
 
 def check_network(network: LocalizationNetwork, batch: WindowBatch) -> Prediction:

@@ -10,15 +10,21 @@ import pickle
 import pytest
 import torch
 from helpers.tiny_network import ARCHITECTURE, make_network
+from helpers.tiny_training import same
 from safetensors.torch import save_file
+from torch import nn
 
+from calcium_lightning.core import parts as core_parts
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.scale import BACKGROUND_DIAMETERS
 from calcium_lightning.nn import checkpoint as weights
 from calcium_lightning.nn.checkpoint import load_network, read_checkpoint, save_network
+from calcium_lightning.nn.network import LocalizationNetwork
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.training.checkpoints import check_resumable, load_weights
+from calcium_lightning.training.checks import check_model
 from calcium_lightning.training.localization import LocalizationModel
+from calcium_lightning.training.losses import EvidenceLoss
 
 WINDOW = WindowSettings(taps=5, seconds=0.5)
 
@@ -231,3 +237,55 @@ def test_the_weights_in_the_package_load_where_they_ship():
     assert taps == window.taps
     found = network.localize(torch.zeros(1, taps, 48, 64))
     assert not found.valid.any()  # nothing in nothing
+
+
+class Scaled(nn.Conv2d):
+    """A part of the user's own: it holds an infinite constant, and a number that is no size."""
+
+    def __init__(self, in_channels: int, out_channels: int, scale: float) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.register_buffer("mask", torch.full((4, 4), -torch.inf).triu(1))
+        self.scale = scale
+
+    def forward(self, windows, extent=None):
+        return super().forward(windows) * self.scale / 5000
+
+
+OWN = {"_target_": f"{__name__}.Scaled", "in_channels": 5, "out_channels": 8, "scale": 5000.0}
+
+
+def test_an_own_part_may_hold_infinite_constants_and_large_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(core_parts, "_modules", {**core_parts._modules, __name__: None})
+    architecture = {**ARCHITECTURE, "encoder": OWN}
+    network = LocalizationNetwork.from_architecture(architecture)
+    check_model(network, EvidenceLoss(splats=16), WINDOW)
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save(checkpoint(state_dict=state, architecture=architecture), tmp_path / "a.ckpt")
+    loaded, _ = load_network(tmp_path / "a.ckpt")
+    assert same(loaded.state_dict(), network.state_dict())
+    save_network(tmp_path / "a.safetensors", network, WINDOW)
+    assert same(load_network(tmp_path / "a.safetensors")[0].state_dict(), network.state_dict())
+    # Not NaN, nor what the package's own parts would make of such numbers, nor those around it.
+    network.encoder.weight.data.fill_(torch.nan)
+    with pytest.raises(InputError, match=r"encoder\.weight holds NaN .*: its training diverged"):
+        saved(tmp_path, network)
+    network = LocalizationNetwork.from_architecture(architecture)
+    network.head.output.weight.data.fill_(torch.inf)
+    with pytest.raises(InputError, match=r"head\.\S* holds NaN or infinite weights"):
+        saved(tmp_path, network)
+
+
+def saved(folder, network) -> None:
+    """Write a network, and read it."""
+    save_network(folder / "w.safetensors", network, WINDOW, overwrite=True)
+    load_network(folder / "w.safetensors")
+
+
+def test_what_no_checkpoint_could_be_loaded_of_is_not_trained():
+    bright = {**ARCHITECTURE, "head": {**ARCHITECTURE["head"], "initial_amplitude": 5000.0}}
+    with pytest.raises(InputError, match=r"could be loaded: .* head.initial_amplitude=5000\.0"):
+        check_model(LocalizationNetwork.from_architecture(bright), EvidenceLoss(splats=16), WINDOW)
+    loss = EvidenceLoss(splats=16)
+    loss.register_buffer("level", torch.tensor(torch.nan))
+    with pytest.raises(InputError, match=r"could be loaded: loss\.level holds NaN .* persistent=False"):
+        check_model(make_network(), loss, WINDOW)
