@@ -12,6 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.core.errors import InputError
 
+#: strategies of Lightning's that start processes by Python's multiprocessing, each of ours again
+STARTING = ("ddp_spawn", "ddp_fork", "ddp_notebook")
+
 
 @dataclass(frozen=True)
 class RankEnvironment:
@@ -119,6 +122,9 @@ def rank_count(trainer: DictConfig) -> int:
     if _number(trainer, "num_nodes", 1) > 1:
         raise InputError("trainer.num_nodes: several machines need torchrun or srun to start the processes")
     devices, accelerator = trainer.get("devices", 1), trainer.get("accelerator", "auto")
+    strategy = str(trainer.get("strategy", "auto"))
+    if strategy.startswith(STARTING):
+        raise InputError(f"trainer.strategy={strategy}: starts processes of its own; ddp is wanted")
     if OmegaConf.is_list(devices):
         return len(devices)
     if str(devices) not in ("auto", "-1"):
@@ -128,7 +134,7 @@ def rank_count(trainer: DictConfig) -> int:
         import torch
 
         count = torch.cuda.device_count()
-    if not count and str(trainer.get("strategy", "auto")).startswith("ddp"):
+    if not count and strategy.startswith("ddp"):
         raise InputError(
             f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, "
             "trainer.devices=2 says how many processes"

@@ -92,6 +92,7 @@ def test_processes_that_a_trainer_wants(trainer, count):
     [
         ({"devices": 1, "num_nodes": 2}, "several machines need torchrun or srun"),
         ({"num_nodes": "two"}, "trainer.num_nodes=two: a whole number"),
+        ({"devices": 2, "strategy": "ddp_spawn"}, "trainer.strategy=ddp_spawn: .* ddp is wanted"),
         ({"devices": None, "strategy": "auto"}, "trainer.devices=None: a number, a list or auto"),
     ],
 )
