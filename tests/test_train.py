@@ -213,6 +213,25 @@ def test_a_run_is_not_overwritten_unasked(run_command, session, trained, tmp_pat
         (["optimizer.lr=nan"], "optimizer.lr=nan: a finite number is wanted"),
         (["data.fps=inf"], "data.fps=inf: a finite number is wanted"),
         (["optimizer.lr=-1"], "Invalid learning rate: -1"),
+        (["optimizer.lr=abc"], "error: optimizer.lr=abc: a number is wanted\n"),
+        (
+            ["optimizer.lr=null"],
+            "not supported between instances of 'float' and 'NoneType'; it was given lr=None",
+        ),
+        (
+            ["optimizer.lr='0.01'"],
+            "optimizer.lr=0.01: a number is wanted; this is text, of which ${oc.decode:",
+        ),
+        (["+optimizer.betas=[0.9]"], "optimizer.betas=[0.9]: a list of 2 numbers is wanted"),
+        (["+optimizer.foo=1"], "error: optimizer.foo: torch.optim.AdamW has no such setting"),
+        (["trainer.max_epochs=abc"], "trainer.max_epochs=abc: a whole number or null is wanted"),
+        (
+            ["trainer.log_every_n_steps=1.5"],
+            "trainer.log_every_n_steps=1.5: a whole number or null is wanted",
+        ),
+        (["seed=-1"], "seed=-1: a whole number from 0 to 4294967295"),
+        (["data.steps_per_epoch=-1"], "data.steps_per_epoch=-1: 1 or more, or null"),
+        (["data.validation_steps=0"], "data.validation_steps=0: 1 or more, or null"),
         (["scheduler.warmup=1e400"], "scheduler.warmup=inf: a finite number is wanted"),
         (["scheduler._partial_=0"], "_partial_ flag must be a bool"),
         (["cell_diameter=null", "cell_diameter_um=10"], "pixel_size_um="),
@@ -232,7 +251,7 @@ def test_bad_input_is_one_clear_line(run_command, session, overrides, message):
     assert outcome.status == 2, outcome.stderr
     lines = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
     assert len(lines) == 1
-    assert message in lines[0]
+    assert message in f"{lines[0]}\n"
     assert "Traceback" not in outcome.stderr
 
 

@@ -5,6 +5,7 @@ Knows configs, and nothing of commands or of what their keys mean.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -17,9 +18,12 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.command.schemas import SCHEMAS
-from calcium_lightning.command.value_types import described, fits, hints
+from calcium_lightning.command.value_types import described, fits, fits_library, hints
 from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.parts import describe
+from calcium_lightning.core.parts import PACKAGE, describe
+
+#: libraries whose components' signatures tell what they take
+TYPED = ("lightning.", "torch.optim.")
 
 
 def conf_dir() -> Path:
@@ -196,13 +200,15 @@ def check_targets(node: Any, path: str = "") -> None:
         except Exception as error:  # whatever a stranger's module raises
             raise InputError(f"{path}._target_: {target} can't be imported ({describe(error)})") from error
         parameters = inspect.signature(component).parameters
-        types = hints(component) if module.split(".")[0] == __package__.split(".")[0] else {}
+        ours = module.partition(".")[0] == PACKAGE
+        types = hints(component) if ours or f"{module}.".startswith(TYPED) else {}
+        takes = fits if ours else fits_library
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             for key in map(str, node):
                 if key not in parameters and not key.startswith("_"):
                     raise InputError(f"{path}.{key}: {target} has no such setting{nearest(key, parameters)}")
         for key in map(str, node):
-            if key in types and not OmegaConf.is_missing(node, key) and not fits(node[key], types[key]):
+            if key in types and not OmegaConf.is_missing(node, key) and not takes(node[key], types[key]):
                 if node[key] == {}:  # a group of which none was chosen
                     raise InputError(
                         f"{path}.{key}: left out, but {attribute} needs it; choose one, or another {path}="
@@ -210,7 +216,16 @@ def check_targets(node: Any, path: str = "") -> None:
                 wanted = described(types[key])
                 raise InputError(
                     f"{path}.{key}={'null' if node[key] is None else node[key]}: {wanted} is wanted"
+                    f"{_as_number(node[key], types[key])}"
                 )
-    for key in map(str, node):
-        if not OmegaConf.is_missing(node, key):
+    for key in map(str, node):  # what is taken from another place is looked at there, and told by its name
+        if not (OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key)):
             check_targets(node[key], f"{path}.{key}" if path else str(key))
+
+
+def _as_number(value: Any, hint: Any) -> str:
+    """What to do about text that reads as a number: an environment's variable is text."""
+    with contextlib.suppress(ValueError):
+        if isinstance(value, str) and fits_library(float(value), hint):
+            return "; this is text, of which ${oc.decode:...} makes a number"
+    return ""

@@ -55,7 +55,7 @@ class Parts:
 
 
 #: libraries that make a config of arguments; what they can't, they say in errors of every kind
-COMPOSERS = ("hydra", "omegaconf", "antlr4")
+COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")
 #: command -> what it brings along
 COMMANDS: dict[str, Parts] = {}
 
@@ -285,7 +285,8 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     except Exception as error:  # a job's own come as JobFailed; told apart by where it was raised
         if raised_in(error) == "logging.config" and isinstance(error.__cause__, OSError):
             raise error.__cause__ from error  # the job's log file can't be made
-        if raised_in(error).partition(".")[0] not in COMPOSERS or isinstance(error, HydraException):
+        composing = raised_in(error).partition(".")[0] in COMPOSERS or isinstance(error, UnicodeDecodeError)
+        if not composing or isinstance(error, HydraException):
             raise
         raise InputError(f"{name}: its arguments make no config ({reason(error)})") from error
     finally:

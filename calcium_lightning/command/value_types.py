@@ -59,11 +59,18 @@ def fits(value: Any, hint: Any) -> bool:
     return True
 
 
+def fits_library(value: Any, hint: Any) -> bool:
+    """The same of a library's component: its hints don't tell where null will do; 1e3 is a whole number."""
+    whole = isinstance(value, float) and value.is_integer()
+    return value is None or fits(value, hint) or (whole and fits(int(value), hint))
+
+
 def described(hint: Any) -> str:
     """What is asked for, in words."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(described(part) for part in arguments))
+        written = [part for part in arguments if getattr(part, "__module__", "") != "torch"]  # no tensors
+        return " or ".join(dict.fromkeys(described(part) for part in written))
     if origin in (tuple, list, Sequence):
         length = "" if origin is not tuple or Ellipsis in arguments else f"{len(arguments)} "
         return f"a list of {length}{described(arguments[0]).removeprefix('a ')}s"

@@ -156,8 +156,10 @@ class SessionData(ResumableData):
         }.items():
             if getattr(self, name) < least:
                 raise InputError(f"data.{name}={getattr(self, name)}: {least} or more")
-        if workers is not None and workers < 0:
-            raise InputError(f"data.workers={workers}: 0 or more")
+        for name, least in {"workers": 0, "steps_per_epoch": 1, "validation_steps": 1}.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"data.{name}={value}: {least} or more, or null")
         if not self.paths:
             raise InputError("data.sessions=[]: no session to learn from; data.sessions=[A.h5,B.h5]")
 

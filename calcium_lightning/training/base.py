@@ -13,6 +13,8 @@ import lightning as L
 import torch
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.parts import describe
+from calcium_lightning.core.reading import VALUES
 from calcium_lightning.nn.checkpoint import FORMAT, VERSION
 from calcium_lightning.nn.windows import WindowSettings
 
@@ -43,8 +45,9 @@ class BaseModel(L.LightningModule):
 
 
 def _made(name: str, make: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-    """What is made, or in one line why Torch refuses a setting."""
+    """What is made, or in one line why it can't be of its settings."""
     try:
         return make(*arguments, **settings)
-    except (ValueError, ArithmeticError) as error:
-        raise InputError(f"{name}: {error}") from error
+    except VALUES as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in getattr(make, "keywords", {}).items())
+        raise InputError(f"{name}: {describe(error)}; it was given {given or 'no settings'}") from error

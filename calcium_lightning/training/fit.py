@@ -172,6 +172,8 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
         After Ctrl-C; ``checkpoints/last.ckpt`` is there then, if a step was taken.
     """
     _be_quiet()
+    if not 0 <= cfg.seed < 2**32:  # as NumPy takes them
+        raise InputError(f"seed={cfg.seed}: a whole number from 0 to {2**32 - 1}")
     L.seed_everything(int(cfg.seed), workers=True, verbose=False)
     run = RunFolder(folder)
     know_parts(cfg)

@@ -197,6 +197,24 @@ def test_a_mistake_in_the_command_is_2_and_one_line(run_command, tmp_path, comma
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"a: b: c\n", 'mapping values are not allowed here in "{file}", line 1'),
+        ("a: é\n".encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
+    ],
+)
+def test_a_config_file_that_is_none_is_2_and_one_line(run_command, tmp_path, text, line):
+    file = tmp_path / "lab/encoder/mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text)
+    outcome = run_command("train", "--config-dir", "lab", "encoder=mine", "data.sessions=[a.h5]")
+    assert outcome.status == 2
+    assert outcome.stderr.startswith("error: train: its arguments make no config (")
+    assert line.format(file=file) in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_lists_the_keys_and_choices(run_command, command):
     import dataclasses

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from helpers.tiny_session import make_session
 from omegaconf import OmegaConf
+from torch.optim import AdamW
 
-from calcium_lightning.command.value_types import described, fits, hints
+from calcium_lightning.command.value_types import described, fits, fits_library, hints
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,13 @@ def test_types_are_told_in_words():
     assert described(float | None) == "a number or null"
     assert described(tuple[float, float]) == "a list of 2 numbers"
     assert described(tuple[int, ...]) == "a list of whole numbers"
+
+
+def test_libraries_tell_less():
+    assert all(fits_library(value, int) for value in (3, 1e3, None))
+    assert not any(fits_library(value, int) for value in (1.5, "3", True, [1]))
+    assert described(hints(AdamW)["lr"]) == "a number"
+    assert described(hints(AdamW)["betas"]) == "a list of 2 numbers"
 
 
 def test_what_cannot_be_told_is_not_asked_for():

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from calcium_lightning.core.errors import InputError
 from calcium_lightning.nn.windows import WindowSettings
 from calcium_lightning.replications.teng2021.painter import DeCoordConv
 from calcium_lightning.training.base import BaseModel
@@ -59,6 +60,8 @@ class RandomCoordinates(L.LightningDataModule):
         super().__init__()
         self.size, self.margin, self.batch_size, self.seed = size, margin, batch_size, seed
         self.steps = (steps_per_epoch, validation_steps)
+        if min(batch_size, *self.steps) < 1:
+            raise InputError("data.batch_size=, data.steps_per_epoch= and data.validation_steps=: 1 or more")
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """New coordinates in every epoch."""
