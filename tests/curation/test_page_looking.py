@@ -52,6 +52,14 @@ def test_a_click_in_one_place_is_seen_in_all(copied: Made, visit: Any) -> None:
         assert page.locator("#events").inner_text().startswith(f"{len(peaks)} events, ")
         assert "rejected" in page.locator("#field").get_attribute("aria-label")
         assert barriers(page) == []
+        for width, height in ((500, 500), (1010, 700)):  # beside another window
+            page.set_viewport_size({"width": width, "height": height})
+            cut = page.evaluate(
+                "() => ['html', '#counts', '#stage .tools', '#movie'].filter((name) => {"
+                " const node = document.querySelector(name); return node.scrollWidth > node.clientWidth; })"
+            )
+            assert cut == [], width
+            assert page.locator("#list").bounding_box()["height"] > 100
 
 
 def test_the_movie_plays_in_all_its_forms(copied: Made, visit: Any) -> None:
