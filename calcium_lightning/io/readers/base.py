@@ -21,7 +21,7 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
-from calcium_lightning.io.readers.clock import Clock, rate_of
+from calcium_lightning.io.readers.clock import Clock
 from calcium_lightning.io.stored import MOST_FRAMES
 
 #: how far the nominal frame rate may lie from the measured one without a word, and without being replaced
@@ -192,9 +192,9 @@ class Recording(abc.ABC):
                 began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
                 self.about = {"session_start_time": began, **self.about}
 
-    def use_rate(self, clock: Clock) -> None:
-        """Take the frame rate of the times of all frames, and say where it isn't the nominal one."""
-        measured, said = rate_of(clock.times), self.fps
+    def use_rate(self, measured: float | None) -> None:
+        """Take the frame rate, Hz, that time stamps have, and say where it isn't the nominal one."""
+        said = self.fps
         if measured is None:
             return
         if said is not None and abs(said / measured - 1) > SAID:

@@ -14,6 +14,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.stamps import FEW, stored_times
 from calcium_lightning.io.readers.tiff_metadata import SECONDS
 
@@ -84,7 +85,7 @@ def take_times(recording: Recording, arrays: Iterable[Times]) -> None:
             continue
         recording.note(f"times from {times.name}")
         recording.use_clock(clock.at(np.arange(recording.n_frames)), times.name)
-        recording.use_rate(clock)
+        recording.use_rate(rate_of(clock.times))
         return
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
+from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.sequence import Sequenced
 from calcium_lightning.io.readers.stamps import count_stamps, measured_rate, read_stamps
 
@@ -85,6 +86,8 @@ def add_side_files(recording: Recording, folder: Path, candidates: tuple[Path, .
             _add_times(recording, named, nominal or header)
         except InputError as error:
             recording.clock_problem = str(error)
+            with suppress(InputError):  # the rate is theirs all the same
+                recording.use_rate(measured_rate(named, nominal or header))
         return
     others = []
     for table in candidates:
@@ -107,7 +110,7 @@ def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:
     clock = read_stamps(file, recording.promised, nominal)
     places = recording.places if isinstance(recording, Sequenced) else np.arange(recording.n_frames)
     recording.use_clock(clock.at(places), file.name)
-    recording.use_rate(clock)
+    recording.use_rate(rate_of(clock.times))
 
 
 def _frame_rate(metadata: Mapping[str, Any]) -> float | None:

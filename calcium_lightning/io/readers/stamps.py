@@ -9,7 +9,6 @@ numbers, the header only helps.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +34,8 @@ PLAUSIBLE = (0.5, 500.0)
 WIDE, CLOSE = 10.0, 1.6
 #: rows too many, or frames without one, that are mended and said: so many, or this share
 FEW, FEW_SHARE = 5, 0.005
+#: by what factor the rates of two cameras may differ that run alike
+ALIKE = 1.02
 
 
 def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Clock:
@@ -55,7 +56,7 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
         If the file holds no times for these frames.
     """
     table = read_table(path)
-    rows, camera_note = _one_camera(path, table, n_frames)
+    rows = _one_camera(path, table, n_frames)
     number, time, notes = _columns(path, table, rows)
     stamps = rows[:, time]
     numbers = None if number is None else rows[:, number]
@@ -70,7 +71,7 @@ def read_stamps(path: Path, n_frames: int, nominal: float | None = None) -> Cloc
     if np.isfinite(times).sum() < max(2, n_frames / 2) and n_frames > 1:
         raise InputError(f"{path}: times for {int(np.isfinite(times).sum())} of {n_frames} frames")
     result = clock(times)
-    said = (camera_note, *notes, unit_note, place_note, *result.notes)
+    said = (*notes, unit_note, place_note, *result.notes)
     return Clock(result.times, tuple(note for note in said if note), result.after_gap, result.start)
 
 
@@ -154,9 +155,13 @@ def measured_rate(path: Path, nominal: float | None = None) -> float | None:
         If the file holds no times.
     """
     table = read_table(path)
-    if "camnum" in table.names:
-        return None  # which camera's isn't known without the number of frames
-    rows = table.values
+    rates = [_rate(path, table, rows, nominal) for rows in _cameras(table).values()]
+    known = [rate for rate in rates if rate]
+    # which camera's it is isn't known without the number of frames
+    return known[0] if len(known) == len(rates) and max(known) < ALIKE * min(known) else None
+
+
+def _rate(path: Path, table: Table, rows: np.ndarray, nominal: float | None) -> float | None:
     number, time, _ = _columns(path, table, rows)
     stamps = rows[:, time]
     if number is not None and "reconstructed_frame_index" in table.names:
@@ -165,13 +170,18 @@ def measured_rate(path: Path, nominal: float | None = None) -> float | None:
     return rate and rate / _scale(path, stamps, table.names[time] if table.names else "", nominal)[0]
 
 
-def _one_camera(path: Path, table: Table, n_frames: int) -> tuple[np.ndarray, str]:
-    """Of all cameras' rows the scope's, told by their number: which camera is which isn't written down."""
+def _cameras(table: Table) -> dict[int, np.ndarray]:
+    """Rows by the camera that they are of; all rows as one's where none is named."""
     names = [re.sub(r"\W|_", "", name) for name in table.names]
-    if "camnum" not in names:
-        return table.values, ""
-    cameras = table.values[:, names.index("camnum")]
-    counts = Counter(cameras[np.isfinite(cameras)].astype(int).tolist())
+    cameras = table.values[:, names.index("camnum")] if "camnum" in names else np.array([])
+    numbers = np.unique(cameras[np.isfinite(cameras)])
+    return {int(number): table.values[cameras == number] for number in numbers} or {0: table.values}
+
+
+def _one_camera(path: Path, table: Table, n_frames: int) -> np.ndarray:
+    """Of all cameras' rows the scope's, told by their number: which camera is which isn't written down."""
+    cameras = _cameras(table)
+    counts = {camera: len(rows) for camera, rows in cameras.items()}
     fitting = [camera for camera, count in counts.items() if count == n_frames]
     if len(counts) > 1 and len(fitting) != 1:
         near = [camera for camera, count in counts.items() if abs(count - n_frames) <= FEW]
@@ -179,8 +189,7 @@ def _one_camera(path: Path, table: Table, n_frames: int) -> tuple[np.ndarray, st
             found = ", ".join(f"camera {camera} has {count}" for camera, count in sorted(counts.items()))
             raise InputError(f"{path}: whose times are the scope's {n_frames} frames? {found}")
         fitting = near
-    camera = fitting[0] if fitting else next(iter(counts))
-    return table.values[cameras == camera], ""
+    return cameras[fitting[0] if fitting else next(iter(cameras))]
 
 
 def _steps(values: np.ndarray) -> np.ndarray:

@@ -60,7 +60,8 @@ def read_table(path: Path) -> Table:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error})") from error
-    lines = [line.strip() for line in text.replace("\0", "").splitlines() if line.strip(" \t,;")]
+    # a tab in front is a first cell that is empty
+    lines = [line.rstrip().lstrip(" ") for line in text.replace("\0", "").splitlines() if line.strip(" \t,;")]
     if not lines:
         raise InputError(f"{path}: is empty")
     mark = _separator(lines)
@@ -93,7 +94,7 @@ def _separator(lines: Sequence[str]) -> str:
 
 def _cells(line: str, mark: str) -> list[str]:
     """The cells of a row; what is quoted may hold the mark."""
-    row = re.split(mark, line)
+    row = re.split(mark, line.strip() if mark == SPACE else line)
     if '"' in line and mark != SPACE:
         with suppress(csv.Error):  # text that isn't a table at all
             row = next(csv.reader([line], delimiter=mark))

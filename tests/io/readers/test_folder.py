@@ -316,6 +316,20 @@ def test_the_older_software(tmp_path):
     assert notes[0].endswith("left out: behavCam1.avi")
 
 
+def test_two_cameras_with_as_many_frames_tell_the_rate(tmp_path):
+    for name in ("msCam1.avi", "behavCam1.avi"):
+        write_video(tmp_path / name, FRAMES, rate=60)
+    rows = "".join(f"0\t{n + 1}\t{50 * n + 7}\t1\n1\t{n + 1}\t{50 * n}\t1\n" for n in range(30))
+    (tmp_path / "timestamp.dat").write_text(f"camNum\tframeNum\tsysClock\tbuffer\n{rows}")
+    with pytest.raises(InputError, match=r"whose times .*camera 0 has 30, camera 1 has 30; timestamps=false"):
+        ingested(tmp_path, tmp_path)
+    read, notes = ingested(tmp_path, tmp_path, timestamps=False)
+    assert read.fps == pytest.approx(20)
+    assert "20 Hz by the time stamps (nominal: 60 Hz)" in notes
+    (tmp_path / "timestamp.dat").write_text(f"camNum\tframeNum\tsysClock\tbuffer\n{rows}0\t31\t1507\t1\n")
+    assert ingested(tmp_path, tmp_path)[0].timestamps[0] == 0
+
+
 def test_a_video_with_a_table_of_dates(tmp_path):
     folder = tmp_path / "bonsai"
     folder.mkdir()

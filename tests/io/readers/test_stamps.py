@@ -26,6 +26,8 @@ def read(tmp_path, text, count=N, nominal=None):
         "Frame Number;Time Stamp (s)\n" + rows("{i};{s}\n").replace(".", ","),
         "frameNum\tsysClock\n" + rows("{i}\t{ms}\n"),
         "Frame\tTime (s)\n" + rows("{i}\t{s}\n").replace(".", ","),
+        "\ttime\tstamp\n" + rows("{i}\t{s}\t{i}\n"),
+        " time\n" + rows("  {i}  {s}\n"),
         "Frame,Time (s)\n" + rows('{i},"{s}"\n').replace(".", ","),
         rows('"{i}","{s}"\n').replace(".", ","),
         rows("{i} {s}\n").replace(".", ","),
@@ -151,6 +153,19 @@ def test_what_holds_no_times_is_refused(tmp_path, text):
 def test_the_rate_of_a_whole_file(tmp_path):
     (tmp_path / "t.csv").write_text(HEADER + rows("{i},{ms},0\n", milliseconds=lambda i: 34 * i))
     assert measured_rate(tmp_path / "t.csv") == pytest.approx(1e3 / 34)
+
+
+def test_the_rate_of_cameras_that_run_alike(tmp_path):
+    for second, rate in ((50, 20), (33, None)):
+        lines = [
+            f"{camera}\t{i}\t{period * i}\n" for i in range(N) for camera, period in enumerate((50, second))
+        ]
+        (tmp_path / "t.dat").write_text("camNum\tframeNum\tsysClock\n" + "".join(lines))
+        assert measured_rate(tmp_path / "t.dat") == rate
+    (tmp_path / "t.dat").write_text(
+        "camNum\tframeNum\tsysClock\n" + "".join(f"\t{i}\t{50 * i}\n" for i in range(N))
+    )
+    assert measured_rate(tmp_path / "t.dat") == 20
 
 
 def test_counts_of_an_oscillator_are_no_times(tmp_path):
