@@ -63,7 +63,7 @@ class VideoRecording(Recording):
             context = stream.codec_context
             size = (int(context.height), int(context.width))
             self._bits = _bits(stream)
-            index = read_index(container, stream, path.stat().st_size)
+            index = read_index(container, stream, path)
             self.lossless = context.name in LOSSLESS
         finally:
             container.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 INDEXED = ("avi", "mov")
 #: bytes behind the last frame of a complete file that an index and such may take, and those per frame
 SLACK, SLACK_PER_FRAME = 256, 24
+#: bytes of 0 at a frame's end that are none of its own
+BLANK = 16
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,19 @@ class VideoIndex:
     times: np.ndarray | None
 
 
-def read_index(container: Any, stream: Any, size: int) -> VideoIndex:
+def read_index(container: Any, stream: Any, path: Path) -> VideoIndex:
     """List the frames of an open container.
 
     Parameters
     ----------
     container, stream
         PyAV's.
-    size : int
-        Of the file, bytes.
+    path : Path
+        Its file.
     """
-    ticks = _listed(container, stream, size)
+    ticks = _listed(container, stream, path.stat().st_size)
     if ticks is None:
-        ticks, clean = _demuxed(container, stream)
+        ticks, clean = _demuxed(container, stream, path)
     else:
         clean = True
     count = len(ticks)
@@ -114,14 +117,26 @@ def _listed(container: Any, stream: Any, size: int) -> np.ndarray | None:
     return np.array([entry.timestamp for entry in entries], float)
 
 
-def _demuxed(container: Any, stream: Any) -> tuple[np.ndarray, bool]:
+def _demuxed(container: Any, stream: Any, path: Path) -> tuple[np.ndarray, bool]:
     """Times of the frames from their packets, and whether the last one is whole."""
     ticks: list[float] = []
-    clean = True
+    clean, tail = True, b""
     for packet in container.demux(stream):
         if packet.is_corrupt:
             clean = False
             break
         if packet.size and not packet.is_discard:
             ticks.append(float("nan") if packet.pts is None else packet.pts)
+            tail = bytes(packet)[-BLANK:]
+    # numbers that aren't compressed may be 0
+    may_be_black = stream.codec_context.name == "rawvideo" and len(ticks) >= stream.frames
+    if ticks and not may_be_black and not any(tail) and _ends_blank(path):
+        ticks.pop()  # a copy was broken off within it, in a file that had its size from the beginning
+        clean = False
     return np.array(ticks), clean
+
+
+def _ends_blank(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-min(SLACK, file.seek(0, 2)), 2)
+        return not any(file.read())

@@ -208,6 +208,24 @@ def test_frames_are_counted_whatever_header_and_index_say(tmp_path, codec, promi
             read_all(path)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "ffv1"), ("a.avi", "rawvideo"), ("a.mkv", "ffv1")])
+@pytest.mark.parametrize("within", [0.0, 0.5, 1.0])
+def test_a_copy_whose_tail_is_blank_ends_before_the_frame_that_is_not_whole(tmp_path, name, codec, within):
+    frames = movie(30)
+    path = write_video(tmp_path / name, frames, codec)
+    with av.open(str(path)) as container:
+        stored = [bytes(packet) for packet in container.demux(container.streams.video[0])]
+    content = path.read_bytes()
+    end = content.find(stored[17]) + int(within * len(stored[17]))
+    path.write_bytes(content[:end] + bytes(len(content) - end))
+    whole = 18 if within == 1 else 17
+    with pytest.raises(InputError, match=rf"promises \d+ frames and {whole} are there|cut off") as error:
+        read_all(path)
+    assert f"stop={whole} takes" in str(error.value)
+    with open_recording(path) as recording:
+        assert np.array_equal(np.concatenate(list(recording.blocks(0, whole, 7))), frames[:whole])
+
+
 @pytest.mark.parametrize("codec", ["ffv1", "mpeg4"])
 @pytest.mark.parametrize("ticks", [2, 3])
 def test_empty_chunks_are_no_frames(tmp_path, codec, ticks):
