@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calcium_lightning.core.atomic import MACHINES, USERS
-from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.errors import InputError, nearest
 
 PACKAGE = __name__.partition(".")[0]
 #: characters of a library's own words that are passed on
@@ -65,6 +65,14 @@ def reading(path: Path | str, part: str = "", advice: str = ADVICE, parsing: boo
         if not (parsing and isinstance(error, VALUES)):
             raise
         raise _unreadable(path, part, advice, f"{type(error).__name__}: {reason(error)}") from error
+
+
+def not_there(path: Path, noun: str = "file or folder") -> str:
+    """Why there is nothing at a path, in words: a link that leads nowhere, or a name like that of others."""
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which isn't there"
+    siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"no such {noun}{nearest(path.name, siblings)}"
 
 
 def check_regular(path: Path | str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.reading import NO_ARRAY, check_regular
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import NO_ARRAY, check_regular, not_there
 from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.readers.images import read_picture
 
@@ -30,8 +30,7 @@ def read_mask(path: Path | str) -> np.ndarray:
     path = Path(path)
     check_regular(path)
     if not path.is_file():
-        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"field={path}: no such file{nearest(path.name, siblings)}")
+        raise InputError(f"field={path}: {not_there(path, 'file')}")
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"field={path}: expected a mask as {', '.join(ENDINGS)}")
     if path.suffix.lower() == ".npy":

@@ -39,7 +39,7 @@ from calcium_lightning.io.readers.miniscope import (
     read_metadata,
 )
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import natural, recordings_of, series_of
+from calcium_lightning.io.readers.series import is_hidden, natural, recordings_of, series_of
 
 ZARR = (".zgroup", ".zarray", "zarr.json")
 #: files of other formats that a folder may hold one recording in
@@ -69,7 +69,7 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
         from calcium_lightning.io.readers.suite2p import open_binary
 
         return open_binary(path / "data.bin", options)
-    files = [item for item in path.iterdir() if item.is_file() and not item.name.startswith((".", "~"))]
+    files = [item for item in path.iterdir() if item.is_file() and not is_hidden(item)]
     session = read_metadata(path)
     if session and "deviceType" not in session and (scopes := _scopes(path, session)):
         return _open_scope(path, scopes, files, options, depth)
@@ -138,7 +138,8 @@ def _folders(path: Path) -> list[Path]:
 
 def _holds_something(folder: Path) -> bool:
     return any(
-        item.suffix.lower() in (*VIDEO_ENDINGS, *PICTURE_ENDINGS, *OTHER) or item.name in (*ZARR, "data.bin")
+        (item.suffix.lower() in (*VIDEO_ENDINGS, *PICTURE_ENDINGS, *OTHER) and not is_hidden(item))
+        or item.name in (*ZARR, "data.bin")
         for item in folder.iterdir()
     )
 

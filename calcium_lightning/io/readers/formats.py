@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 
-from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.reading import check_no_pipe, reading
+from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.reading import check_no_pipe, not_there, reading
 from calcium_lightning.io.readers.base import Recording, check_facts
 from calcium_lightning.io.readers.foreign import advice_for
 from calcium_lightning.io.readers.own import own_recording
@@ -162,8 +162,7 @@ def open_recording(
     """
     path = Path(path)
     if not path.exists():
-        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
+        raise InputError(f"{path}: {not_there(path)}")
     own = own_recording(path)
     if own is not None:
         return PacketsInOrder.of(own)

@@ -23,6 +23,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.clock import rate_of
 from calcium_lightning.io.readers.sequence import Sequenced
+from calcium_lightning.io.readers.series import is_hidden
 from calcium_lightning.io.readers.stamps import count_stamps, measured_rate, read_stamps
 
 #: endings of tables that may hold the times of a video
@@ -184,7 +185,7 @@ def tables_in(folder: Path, name: str = "") -> list[Path]:
         for item in folder.iterdir()
         if item.suffix.lower() in TABLES
         and item.name.startswith(name)
-        and not item.name.startswith(".")
+        and not is_hidden(item)
         and not (name[-1:].isdigit() and item.stem[len(name) :][:1].isdigit())  # of rec_10 beside rec_1
         and item.is_file()
         and item.stat().st_size

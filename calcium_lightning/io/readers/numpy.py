@@ -18,6 +18,11 @@ from calcium_lightning.io.readers.beside import Times, names_times, take_times
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.hdf5 import RATE_NAMES, _positive
 
+OBJECTS = (
+    "Python objects, which may hold code and are never loaded; save the frames as one array of numbers, such "
+    "as numpy.stack makes"
+)
+
 
 def open_numpy(path: Path, options: Options) -> Recording:
     """Open an array of a file.
@@ -68,27 +73,32 @@ def _mapped(path: Path) -> tuple[np.ndarray, int]:
     """An array in its file, and how long its header says it is: of one that was cut off what is there."""
     with path.open("rb") as stream:
         shape, fortran, dtype, start = read_header(stream)
+    if dtype.hasobject:
+        raise InputError(f"{path}: {OBJECTS}")
     each = math.prod(shape[1:]) * dtype.itemsize
     there = (path.stat().st_size - start) // each if shape and each else 0
-    if fortran or not shape or there >= shape[0] or dtype.hasobject:
+    if fortran or not shape or there >= shape[0]:
         return np.load(path, mmap_mode="r", allow_pickle=False), shape[0] if shape else 0
     if not there:
         raise ValueError("nothing behind its header")
     return np.memmap(path, dtype, "r", start, (there, *shape[1:])), shape[0]
 
 
-def _check_member(archive: ZipFile, name: str) -> None:
-    """Refuse an array that promises more than its archive holds, before any memory is taken for it."""
+def _is_plain(archive: ZipFile, name: str) -> bool:
+    """Whether a member is no objects; one that promises more than its archive holds is refused unread."""
     if name not in archive.namelist():
-        return
+        return True
     with archive.open(name) as stream:
         start = stream.read(8)
         if not start.startswith(b"\x93NUMPY"):
-            return
+            return True
         stream.seek(0)
         shape, _, dtype, _ = read_header(stream)
+    if dtype.hasobject:
+        return False
     if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
         raise ValueError(f"{name} promises {shape} values of {dtype}, and they aren't there")
+    return True
 
 
 def _of_archive(path: Path, key: str | None) -> tuple[Any, str, dict[str, np.ndarray]]:
@@ -98,7 +108,10 @@ def _of_archive(path: Path, key: str | None) -> tuple[Any, str, dict[str, np.nda
         arrays = {}
         for name in names:
             if key in (None, name) or name in RATE_NAMES or names_times(name):
-                _check_member(archive.zip, f"{name}.npy")
+                if not _is_plain(archive.zip, f"{name}.npy"):
+                    if name == key:
+                        raise InputError(f"{path}: {name}: {OBJECTS}")
+                    continue
                 if isinstance(array := archive[name], np.ndarray):  # others are no arrays at all
                     arrays[name] = array
     if key is not None and key not in arrays:

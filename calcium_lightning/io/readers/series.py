@@ -125,6 +125,11 @@ def to_join(found: Sequence[Series]) -> str:
     return f"join them with input=[{files}] join=true"
 
 
+def is_hidden(file: Path) -> bool:
+    """Whether a file is a system's, or an editor's, own: ``._0.avi`` of a Mac, ``~$table``."""
+    return file.name.startswith((".", "~"))
+
+
 def stem(file: Path) -> str:
     """A file's name without its ending, both parts of ``.ome.tif``."""
     for ending in _DOUBLE:
@@ -198,7 +203,11 @@ def channels_of(files: Sequence[Path]) -> list[list[Path]]:
 
 def others_of(file: Path) -> list[Path]:
     """The files that go on from a file by their names, where its folder holds nothing else of its kind."""
-    beside = [item for item in file.parent.iterdir() if item.suffix == file.suffix and item.is_file()]
+    beside = [
+        item
+        for item in file.parent.iterdir()
+        if item.suffix == file.suffix and not is_hidden(item) and item.is_file()
+    ]
     found = recordings_of(beside) if len(beside) <= CROWD else []
     if len(found) != 1 or not found[0].whole:
         return []

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from calcium_lightning.core.cells import Cells
-from calcium_lightning.core.errors import InputError, nearest, positive
-from calcium_lightning.core.reading import check_no_pipe, reading
+from calcium_lightning.core.errors import InputError, positive
+from calcium_lightning.core.reading import check_no_pipe, not_there, reading
 from calcium_lightning.io import cells_file
 from calcium_lightning.io.kind import is_cells
 from calcium_lightning.io.results.build import UNTIMED, Footprints
@@ -117,8 +117,7 @@ def is_foreign(path: Path) -> bool:
 def find_program(path: Path) -> Program | None:
     """Whose results they are; None for a cells file of ours, or what could only be a damaged one."""
     if not path.exists():
-        siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file or folder{nearest(path.name, siblings)}")
+        raise InputError(f"{path}: {not_there(path)}")
     if path.is_file() and is_cells(path):
         return None
     program = _suiting(path)

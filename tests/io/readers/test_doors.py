@@ -51,8 +51,18 @@ def test_npz(tmp_path):
 
 def test_objects_in_npy_are_not_unpickled(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="not a NumPy file that can be read"):
+    with pytest.raises(InputError, match=r"a.npy: Python objects.*never loaded; save .* numbers"):
         open_recording(tmp_path / "a.npy")
+    np.savez(tmp_path / "a.npz", mov=FRAMES, about=np.array([{"a": 1}], dtype=object))
+    assert np.array_equal(read_all(tmp_path / "a.npz"), FRAMES)
+    with pytest.raises(InputError, match=r"about: Python objects"):
+        open_recording(tmp_path / "a.npz", key="about")
+
+
+def test_a_link_that_leads_nowhere(tmp_path):
+    (tmp_path / "broken.tif").symlink_to("gone/rec.tif")
+    with pytest.raises(InputError, match=r"broken.tif: a link to gone/rec.tif, which isn't there"):
+        open_recording(tmp_path / "broken.tif")
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -194,6 +194,17 @@ def test_a_session_is_found_below_the_days_folder(tmp_path):
         open_recording(tmp_path / "a1" / "2022_09_19")
 
 
+def test_what_a_mac_puts_into_archives_is_no_recording(tmp_path):
+    session(tmp_path / "zip" / "2026" / "a")
+    shadow = tmp_path / "zip" / "__MACOSX" / "2026" / "a" / "My_V4_Miniscope"
+    shadow.mkdir(parents=True)
+    scope = tmp_path / "zip" / "2026" / "a" / "My_V4_Miniscope"
+    for file in (shadow / "._0.avi", shadow / "._metaData.json", scope / "._0.avi"):
+        file.write_bytes(b"\0\5\x16\7")
+    assert np.array_equal(ingested(tmp_path / "zip", tmp_path)[0].frames(), FRAMES)
+    assert any("one of 3 files" in note for note in open_recording(scope / "1.avi").notes)
+
+
 def test_how_to_choose_one_of_several_scopes_works(tmp_path):
     folder = session(tmp_path / "s")
     device(folder / "Second_Scope", kind="Miniscope_V3")
