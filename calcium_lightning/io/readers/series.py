@@ -192,6 +192,8 @@ def channels_of(files: Sequence[Path]) -> list[list[Path]]:
         alike[_pattern(file)].append(file)
     for pattern, group in alike.items():
         for place, before in enumerate(pattern[:-1]):
+            if not _CHANNEL.search(before):
+                continue
             channels: dict[int, list[Path]] = defaultdict(list)
             for file in group:
                 channels[_runs(file)[place]].append(file)
