@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.callable_module import call_as
 from calcium_lightning.command.failures import EXIT_INPUT, BatchFailed
-from calcium_lightning.command.inputs import as_paths, find_inputs, one_path
+from calcium_lightning.command.inputs import as_paths, find_inputs, one_file
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.metrics.table import CELLS
@@ -39,7 +39,7 @@ def main(cfg: DictConfig) -> None:
     from calcium_lightning.metrics.evaluation import evaluate
 
     cells = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
-    output = None if cfg.output is None else one_path("output", cfg.output)
+    output = None if cfg.output is None else one_file("output", cfg.output)
     if output is not None:
         check_output(output, cfg.overwrite)
     failures: dict[str, str] = {}

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.batch import Row, run_batch
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.inputs import as_paths, find_inputs, one_path, output_paths
+from calcium_lightning.command.inputs import as_paths, find_inputs, names_folder, one_path, output_paths
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -42,7 +42,7 @@ def main(cfg: DictConfig) -> None:
     )
     one = target if len(inputs) == 1 else None
     writer = writer_of(one, cfg.format)
-    if one is not None and (writer.folder or not one.is_dir()):
+    if one is not None and (writer.folder or not names_folder(cfg.output)):
         targets = [one]
     else:
         targets = output_paths(inputs, cfg.output, writer.suffix)

@@ -66,13 +66,13 @@ def export(
     InputError
         If a file can't be read, the target exists or the format is unknown.
     """
-    target = Path(target)
+    is_folder, target = str(target).endswith("/"), Path(target)
     writer = choose_writer(target) if format is None else find_writer(format)
     if behavior and writer.format != "nwb":
         raise InputError(f"behavior=: goes into NWB; format {writer.format} has no place for it")
     if not writer.movie and (outlines or session is not None):
         raise InputError(f"session= and outlines= are for movies, not for {writer.format}")
-    if target.is_dir() and not writer.folder:
+    if (is_folder or target.is_dir()) and not writer.folder:
         raise InputError(f"{target}: is a folder; an export of format {writer.format} is a file")
     if not target.is_dir():
         check_output(target, overwrite)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.inputs import one_path, run_folder
+from calcium_lightning.command.inputs import names_folder, one_path, run_folder
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.plugins import register
@@ -90,7 +90,7 @@ def main(cfg: DictConfig) -> None:
             _told(path, scene)
         return
     output = Path(run_folder() / "session.h5") if cfg.output is None else one_path("output", cfg.output)
-    if output.is_dir():
+    if cfg.output is not None and names_folder(cfg.output):
         output = output / "session.h5"
 
     from calcium_lightning.simulation import write_session

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from calcium_lightning.command.callable_module import call_as
-from calcium_lightning.command.inputs import as_paths, find_inputs, one_path
+from calcium_lightning.command.inputs import as_paths, find_inputs, one_file, one_path
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.sweeps.plugins import register
 
@@ -33,7 +33,7 @@ def main(cfg: DictConfig) -> None:
 
     inputs = [item.path for item in find_inputs("cells", cfg.cells, may_be_cells, whole=is_foreign)]
     outputs = {
-        key: one_path(key, cfg[key]) for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
+        key: one_file(key, cfg[key]) for key in ("output", "page", "csv", "cellreg") if cfg[key] is not None
     }
     outputs.setdefault("output", Path("tracks.h5"))
     check_outputs(outputs, cfg.overwrite)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from omegaconf import DictConfig, OmegaConf
 
-from calcium_lightning.command.inputs import one_path
+from calcium_lightning.command.inputs import one_file, one_path
 from calcium_lightning.command.start import entry_point
 from calcium_lightning.core.errors import positive
 from calcium_lightning.sweeps.plugins import register
@@ -25,7 +25,7 @@ def main(cfg: DictConfig) -> None:
     """
     fps = positive("fps", cfg.fps)
     source = one_path("input", cfg.input)
-    output = one_path("output", cfg.output)
+    output = one_file("output", cfg.output)
 
     from calcium_lightning.core.atomic import check_output
     from calcium_lightning.io.curation_file import check_undecided

@@ -41,6 +41,8 @@ def test_a_session_goes_to_a_folder_or_to_where_the_user_stands(run_command, tmp
     (tmp_path / "folder").mkdir()
     assert run_command("simulate", "output=folder", *TINY).status == 0
     assert (tmp_path / "folder" / "session.h5").is_file()
+    assert run_command("simulate", "output=folder/new/", *TINY).status == 0
+    assert (tmp_path / "folder" / "new" / "session.h5").is_file()
     assert run_command("simulate", *TINY).status == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "session.h5"]
 

@@ -85,6 +85,27 @@ def one_path(key: str, value: Any) -> Path:
     return paths[0]
 
 
+def names_folder(value: Any) -> bool:
+    """Whether what a key holds is one folder: there is one, or a slash at the end says that one is wanted."""
+    paths = as_paths(value)
+    text = str(value[0] if isinstance(value, list | tuple | ListConfig) else value)
+    return len(paths) == 1 and (text.endswith("/") or paths[0].is_dir())
+
+
+def one_file(key: str, value: Any) -> Path:
+    """The one file that a key names, to be written.
+
+    Raises
+    ------
+    InputError
+        As :func:`one_path`, and for a folder.
+    """
+    path = one_path(key, value)
+    if names_folder(value):
+        raise InputError(f"{key}={path}: is a folder; a file is to be written")
+    return path
+
+
 def find_inputs(
     key: str,
     value: Any,
@@ -270,7 +291,7 @@ def output_paths(inputs: Sequence[Input], output: Any, suffix: str) -> list[Path
     several = len(inputs) > 1
     folder = run_folder() if output is None else one_path("output", output)
     ending = Path(f"x{suffix}").suffix
-    is_file = output is not None and not several and not folder.is_dir() and not str(output).endswith("/")
+    is_file = output is not None and not several and not names_folder(output)
     if is_file and (not inputs[0].found or folder.suffix == ending):
         return [folder]
     if folder.exists() and not folder.is_dir():

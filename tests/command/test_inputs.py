@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from calcium_lightning.command.inputs import Input, find_inputs, one_path, output_paths
+from calcium_lightning.command.inputs import (
+    Input,
+    find_inputs,
+    names_folder,
+    one_file,
+    one_path,
+    output_paths,
+)
 from calcium_lightning.core.atomic import check_output, guarding
 from calcium_lightning.core.errors import InputError
 
@@ -115,3 +122,14 @@ def test_where_one_path_is_wanted_no_other_number_is_taken(value, told):
     with pytest.raises(InputError, match=told):
         one_path("metrics", value)
     assert one_path("metrics", ["a.json"]) == one_path("metrics", "a.json") == Path("a.json")
+
+
+def test_a_slash_at_the_end_means_a_folder_that_is_there_or_not(tree):
+    for value in ("data", "new/", ["new/"]):
+        assert names_folder(value)
+        with pytest.raises(InputError, match=r"output=.*: is a folder; a file is to be written"):
+            one_file("output", value)
+    assert not names_folder("new")
+    assert one_file("output", "new") == Path("new")
+    one = [Input.named(Path("a.h5"))]
+    assert output_paths(one, "new/", ".nwb") == output_paths(one, ["new/"], ".nwb") == [Path("new/a.nwb")]

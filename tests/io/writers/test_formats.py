@@ -16,6 +16,7 @@ from pymatreader import read_mat
 from scipy.sparse import csc_matrix, csr_matrix
 
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.exports import export
 from calcium_lightning.io.cells_file import write_cells
 from calcium_lightning.io.writers.table import WRITERS, Export, chosen_cells, find_writer
 
@@ -255,6 +256,13 @@ def test_the_command_writes_each(cells, tmp_path, run_command, format):
     over = run_command("export", "cells=cells.h5", f"output={target}", f"format={format}", "overwrite=true")
     assert over.status == 0, over.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["cells.h5", target])
+    if format not in ENDING:
+        return
+    into = run_command("export", "cells=cells.h5", "output=new/folder/", f"format={format}")
+    assert into.status == 0, into.stderr
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [f"cells{ENDING[format]}"]
+    with pytest.raises(InputError, match="is a folder"):
+        export(cells, f"{tmp_path}/another/", format)
 
 
 @pytest.mark.parametrize("format", FORMATS)
