@@ -80,6 +80,8 @@ class ZarrRecording(ArrayRecording):
         self.fps = next(
             (v for h in holders for n in RATE_NAMES if (v := _positive(h.get(n))) is not None), None
         )
+        sizes = (_positive(holder.get("pixel_size_um")) for holder in holders)
+        self.pixel_size_um = next((size for size in sizes if size is not None), None)
         self._scales(ome, name, axes)
         self._check_written(array)
         group = name.rpartition("/")[0]

@@ -5,6 +5,7 @@ Streams: memory is bounded by a few chunks. Knows cells and a movie; nothing of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
@@ -21,6 +22,8 @@ from calcium_lightning.core.progress import progress
 from calcium_lightning.io.writers.measures import patch_of
 from calcium_lightning.io.writers.table import Export, Movie
 
+#: bytes of a TIFF that needn't be a BigTIFF, which fewer programs open, and of what stands beside a frame
+MOST_BYTES, PAGE_BYTES = (1 << 32) - (1 << 20), 512
 #: frames in a chunk of zarr, and that are looked at for the brightness of an MP4
 CHUNK, SAMPLE = 64, 60
 #: shares of all pixels that an MP4 shows as black, and as white
@@ -51,14 +54,15 @@ def write_mp4(cells: Cells, target: Path, export: Export) -> None:
 
 
 def write_tiff(cells: Cells, target: Path, export: Export) -> None:
-    """A stack of the session's number type, with all of its levels.
+    """A stack of the session's number type, with all of its levels; ImageJ knows its frame rate and scale.
 
     Raises
     ------
     InputError
         If the target exists, or outlines are asked for.
     """
-    _write_levels("tiff", target, export, _tiff)
+    size = cells.pixel_size_um
+    _write_levels("tiff", target, export, lambda path, movie: _tiff(path, movie, size))
 
 
 def write_zarr(cells: Cells, target: Path, export: Export) -> None:
@@ -71,7 +75,8 @@ def write_zarr(cells: Cells, target: Path, export: Export) -> None:
     """
     if target.is_dir() and not (target / ".zarray").is_file():
         raise InputError(f"{target}: is a folder, and no zarr array that could be replaced")
-    _write_levels("zarr", target, export, _zarr, folder=True)
+    size = cells.pixel_size_um
+    _write_levels("zarr", target, export, lambda path, movie: _zarr(path, movie, size), folder=True)
 
 
 def _write_levels(
@@ -114,32 +119,47 @@ def _in_type(frames: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 @contextmanager
-def _tiff(path: Path, movie: Movie) -> Iterator[Sink]:
-    """A stack of ImageJ's axes, big where it must be."""
+def _tiff(path: Path, movie: Movie, pixel_size_um: float | None) -> Iterator[Sink]:
+    """A stack as ImageJ describes one, big where it must be."""
     import tifffile
 
-    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+    about: dict[str, Any] = {"finterval": 1 / movie.fps, "tunit": "sec"}
+    resolution = None
+    if pixel_size_um is not None:
+        about["unit"], resolution = "um", (1 / pixel_size_um, 1 / pixel_size_um)
+    described = tifffile.imagej_description(movie.shape, axes="TYX", rgb=False, **about)
+    big = movie.shape[0] * (math.prod(movie.shape[1:]) * movie.dtype.itemsize + PAGE_BYTES) > MOST_BYTES
+    with tifffile.TiffWriter(path, bigtiff=big) as writer:
 
         def sink(frames: np.ndarray) -> None:
             for frame in _in_type(frames, movie.dtype):
-                writer.write(frame, contiguous=True, photometric="minisblack", metadata={"axes": "TYX"})
+                writer.write(
+                    frame,
+                    contiguous=True,
+                    photometric="minisblack",
+                    description=described,
+                    metadata=None,
+                    resolution=resolution,
+                    resolutionunit="NONE",
+                )
 
         yield sink
 
 
 @contextmanager
-def _zarr(path: Path, movie: Movie) -> Iterator[Sink]:
+def _zarr(path: Path, movie: Movie, pixel_size_um: float | None) -> Iterator[Sink]:
     """One array (time, y, x), chunked along time."""
     import zarr
 
     count = min(CHUNK, movie.shape[0])
+    scale = {} if pixel_size_um is None else {"pixel_size_um": float(pixel_size_um)}
     array = zarr.create_array(
         str(path),
         shape=movie.shape,
         chunks=(count, *movie.shape[1:]),
         dtype=movie.dtype,
         zarr_format=2,
-        attributes={"_ARRAY_DIMENSIONS": ["time", "y", "x"], "fps": float(movie.fps)},
+        attributes={"_ARRAY_DIMENSIONS": ["time", "y", "x"], "fps": float(movie.fps), **scale},
     )
     written = 0
 

@@ -12,7 +12,9 @@ import zarr
 from helpers.example_cells import make_example
 from scipy.ndimage import gaussian_filter, shift
 
+from calcium_lightning.exports import export
 from calcium_lightning.io.cells_file import write_cells
+from calcium_lightning.io.readers.formats import open_recording
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 
@@ -54,6 +56,23 @@ def test_levels_are_kept_and_motion_is_undone(made, tmp_path, run_command, endin
     assert (again.status, "overwrite=true" in again.stderr) == (2, True)
     assert run_command("export", "cells=cells.h5", f"output=m.{ending}", "overwrite=true").status == 0
     assert sorted(item.name for item in tmp_path.iterdir()) == ["cells.h5", f"m.{ending}", "s.h5"]
+
+
+@pytest.mark.parametrize(("size", "most"), [(None, 1 << 32), (1.6, 1 << 32), (0.7, 0)])
+def test_frame_rate_and_scale_go_along(made, tmp_path, monkeypatch, size, most):
+    """ImageJ shows them, and a recording that is read again has them; a file above 4 GB is a BigTIFF."""
+    monkeypatch.setattr("calcium_lightning.io.writers.movie.MOST_BYTES", most)
+    cells = replace(made[1], pixel_size_um=size)
+    for ending in ("tif", "zarr"):
+        export(cells, tmp_path / f"m.{ending}")
+        with open_recording(tmp_path / f"m.{ending}") as recording:
+            assert recording.fps == pytest.approx(20)
+            assert recording.pixel_size_um == (None if size is None else pytest.approx(size))
+            assert recording.shape == (FRAMES, *SIZE)
+    with tifffile.TiffFile(tmp_path / "m.tif") as file:
+        assert file.is_bigtiff == (most == 0)
+        assert file.imagej_metadata["frames"] == FRAMES
+        assert file.imagej_metadata["finterval"] == pytest.approx(0.05)
 
 
 def test_an_mp4_with_outlines(made, tmp_path, run_command):
