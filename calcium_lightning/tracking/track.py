@@ -5,6 +5,8 @@ Puts the room together: fields onto each other, pairs of cells, tracks. Reads ce
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 from calcium_lightning.core.cells import CellTable
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.footprint_set import FootprintSet
+from calcium_lightning.core.plain import readable
 from calcium_lightning.core.tracks import TrackedSession, Tracks
 from calcium_lightning.core.version import __version__
 from calcium_lightning.io.footprints import read_footprints
@@ -125,8 +128,22 @@ def read_fields(cells: Sequence[Trackable], rejected: bool = False) -> list[Foot
             fields.append(FootprintSet.of(item, item.session or f"session {number + 1}", rejected))
         else:
             fields += read_footprints(item, rejected)
+    fields = _told_apart(fields)
     check_fields(fields)
     return fields
+
+
+def _told_apart(fields: Sequence[FootprintSet]) -> list[FootprintSet]:
+    """Give sessions of one name the folders that tell them apart: m1/cells.h5 and m2/cells.h5 are common."""
+    told = list(fields)
+    counts = Counter(field.name for field in fields if field.path)
+    for name in (name for name, count in counts.items() if count > 1):
+        alike = [row for row, field in enumerate(fields) if field.path and field.name == name]
+        parents = [Path(os.path.abspath(fields[row].path)).parent for row in alike]
+        root = os.path.commonpath(parents)
+        for row, parent in zip(alike, parents, strict=True):
+            told[row] = replace(fields[row], name=readable((parent.relative_to(root) / name).as_posix()))
+    return told
 
 
 def check_fields(fields: Sequence[FootprintSet]) -> None:
