@@ -172,8 +172,16 @@ def check_fields(fields: Sequence[FootprintSet]) -> None:
         if abs(field.pixel_size_um / first.pixel_size_um - 1) > PIXEL_SIZES:
             raise InputError(
                 f"{field.name}: {field.pixel_size_um:g} µm per pixel, and {first.name} has "
-                f"{first.pixel_size_um:g}; bring them to one pixel size first (ingest bin=)"
+                f"{first.pixel_size_um:g}; {_to_one_size(field.pixel_size_um, first.pixel_size_um)}"
             )
+
+
+def _to_one_size(one: float, other: float) -> str:
+    """What to do about two pixel sizes."""
+    ratio = max(one, other) / min(one, other)
+    if round(ratio) > 1 and abs(ratio / round(ratio) - 1) <= PIXEL_SIZES:
+        return f"bring them to one pixel size first (ingest bin={round(ratio)} of what has the smaller)"
+    return "leave one out; or if one of them is wrong, extract it with the right pixel_size_um="
 
 
 def track_fields(fields: Sequence[FootprintSet], *, p: float = 0.5, config: str = "") -> Tracks:

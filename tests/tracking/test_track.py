@@ -96,7 +96,11 @@ def test_a_higher_p_gives_surer_tracks(animal: Drawn, tracks: Tracks) -> None:
     [
         (lambda a, b: [a], "one session"),
         (lambda a, b: [a, a], "the same cells as"),
-        (lambda a, b: [replace(a, pixel_size_um=1.0), replace(b, pixel_size_um=2.0)], "µm per pixel"),
+        (
+            lambda a, b: [replace(a, pixel_size_um=1.0), replace(b, pixel_size_um=2.0)],
+            "µm per pixel.* bin=2 ",
+        ),
+        (lambda a, b: [replace(a, pixel_size_um=1.6), replace(b, pixel_size_um=1.65)], "leave one out"),
         (lambda a, b: [a, _without(b)], "no cells"),
         (lambda a, b: [_first(a, 4), _first(b, 4)], "are needed"),
     ],
