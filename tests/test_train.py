@@ -157,6 +157,19 @@ def test_tensorboard(run_command, session, tmp_path):
     assert (tmp_path / "run/metrics.csv").is_file()
 
 
+def test_several_loggers_each_under_its_name(run_command, session, tmp_path):
+    board = "+logger.{}._target_=calcium_lightning.loggers.make.tensorboard_logger"
+    plain = ("+logger.table._target_=lightning.pytorch.loggers.CSVLogger", "+logger.table.name=table")
+    told = (board.format("board"), *plain, "hydra.run.dir=run", "trainer.max_epochs=1")
+    outcome = run_command("train", *TINY, sessions(session), *told)
+    assert outcome.status == 0, outcome.stderr
+    assert list((tmp_path / "run/tensorboard").iterdir())
+    assert list((tmp_path / "run/table").rglob("metrics.csv"))
+    refused = run_command("train", *TINY, sessions(session), "+logger.project=mine", "hydra.run.dir=other")
+    assert (refused.status, refused.stderr.count("\n")) == (2, 1)
+    assert "logger.project: a logger is wanted, with its _target_" in refused.stderr
+
+
 def test_labels_of_simulated_sessions_give_scores(run_command, session, tmp_path):
     labelled = ("loss=labels", "data.labels=true", "trainer.max_epochs=1")
     outcome = run_command("train", *TINY, *labelled, sessions(session), "hydra.run.dir=run")

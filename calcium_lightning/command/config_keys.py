@@ -152,6 +152,29 @@ def _typed(cfg: DictConfig, schema: Any, prefix: str = "") -> Iterator[tuple[str
             yield from _typed(cfg[field.name], inner, f"{prefix}{field.name}.")
 
 
+def check_choices(cfg: DictConfig, typed: Sequence[str]) -> None:
+    """Refuse several choices of a group that is one component: they would be mixed into one.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A job's config.
+    typed : sequence of str
+        What was typed.
+
+    Raises
+    ------
+    InputError
+        Naming the group.
+    """
+    for override in typed:
+        group, _, choice = override.partition("=")
+        node = cfg.get(group) if choice.startswith("[") else None
+        if isinstance(node, DictConfig) and "_target_" in node:
+            there = " | ".join(choices_of(group))
+            raise InputError(f"{override}: one choice is wanted: {there}, or a file of your own")
+
+
 def check_complete(cfg: DictConfig) -> None:
     """Refuse a config with mandatory values missing, naming them."""
     missing = sorted(OmegaConf.missing_keys(cfg))

@@ -17,7 +17,13 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.command import own
-from calcium_lightning.command.config_keys import check_complete, check_keys, check_numbers, check_targets
+from calcium_lightning.command.config_keys import (
+    check_choices,
+    check_complete,
+    check_keys,
+    check_numbers,
+    check_targets,
+)
 from calcium_lightning.command.failures import EXIT_INPUT, diagnose, report
 from calcium_lightning.command.interrupts import held_back
 from calcium_lightning.command.paths import path_keys
@@ -77,6 +83,7 @@ class Task:
             check_keys(cfg, self.name)
             hydra = HydraConfig.get()
             own.find_from_job(hydra)
+            check_choices(cfg, hydra.overrides.task)
             own.own_modules(cfg)
             own.check_features(cfg)
             own.show(own.leave_out(cfg, hydra))

@@ -21,7 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.command.config_keys import conf_dir, default_choice, known_keys, search_in
+from calcium_lightning.command.config_keys import (
+    choices_of,
+    conf_dir,
+    default_choice,
+    groups_of,
+    known_keys,
+    search_in,
+)
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import ELSEWHERE, JobFailed, Main, Task
@@ -221,6 +228,8 @@ def flags_first(arguments: Sequence[str], command: str) -> list[str]:
         if not argument.startswith("-"):
             if not equals and not argument.startswith("~"):
                 raise InputError(_without_key(argument, rest, command))
+            if value == "null" and name in groups_of(command):
+                raise InputError(f"{argument}: no such choice; there are {', '.join(choices_of(name))}")
             overrides.append(argument)
             continue
         if name not in known:

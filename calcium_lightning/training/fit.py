@@ -251,12 +251,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
         Diverged(),
         RichProgressBar(leave=False, console_kwargs={"stderr": True}) if terminal else EpochLines(),
     ]
-    loggers: list[Any] = [MetricsTable(run.metrics)]
-    if cfg.logger and "_target_" in cfg.logger:
-        logger = instantiate(cfg.logger, save_dir=run.path, _convert_="all")
-        if not isinstance(logger, Logger):
-            raise InputError(f"logger: makes a {type(logger).__name__}; a Lightning Logger is wanted")
-        loggers.append(logger)
+    loggers = [MetricsTable(run.metrics), *_loggers(cfg.logger, run)]
     trainer = instantiate(
         cfg.trainer,
         default_root_dir=str(run.path),
@@ -271,6 +266,23 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
         _convert_="all",
     )
     return expect("trainer", trainer, L.Trainer, "a Lightning Trainer", cfg.trainer.get("_target_"))
+
+
+def _loggers(given: DictConfig, run: RunFolder) -> list[Logger]:
+    """The logger that a config names, or several, each under a name of its own."""
+    single = "_target_" in given
+    named = {"logger": given} if single else {f"logger.{name}": given[name] for name in map(str, given)}
+    made: list[Logger] = []
+    for name, part in named.items():
+        if part is None:
+            continue
+        if not isinstance(part, DictConfig) or "_target_" not in part:
+            raise InputError(f"{name}: a logger is wanted, with its _target_")
+        logger = instantiate(part, save_dir=run.path, _convert_="all")
+        if not isinstance(logger, Logger):
+            raise InputError(f"{name}: makes a {type(logger).__name__}; a Lightning Logger is wanted")
+        made.append(logger)
+    return made
 
 
 def _summarize(trainer: L.Trainer, run: RunFolder) -> dict[str, Any]:

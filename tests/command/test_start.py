@@ -164,6 +164,16 @@ def test_a_failure_of_ours_is_1_with_the_traceback(capsys):
             ["trainer=cpux", "data.sessions=[a.h5]"],
             "trainer=cpux: no such choice; there are cpu, ddp, ddp_cpu, gpu; nearest: cpu",
         ),
+        (
+            "train",
+            ["logger=null", "data.sessions=[a.h5]"],
+            "logger=null: no such choice; there are csv, tensor",
+        ),
+        (
+            "train",
+            ["logger=[wandb,tensorboard]", "data.sessions=[a.h5]"],
+            "logger=[wandb,tensorboard]: one choice is wanted: csv | tensorboard | wandb, or a file",
+        ),
         ("train", ["+experimen=demo", "data.sessions=[a.h5]"], "experimen: no such key; nearest: experiment"),
         ("train", ["+experiment=dmo", "data.sessions=[a.h5]"], "experiment=dmo: no such choice"),
         (
