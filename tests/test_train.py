@@ -13,6 +13,12 @@ from helpers.tiny_training import PICTURED, TINY, held_out, real, same, sessions
 from calcium_lightning.loggers.metrics_table import read_table
 
 
+def schedule(name: str, *settings: str) -> tuple[str, ...]:
+    """Overrides for one of Torch's own schedules."""
+    target = f"scheduler._target_=torch.optim.lr_scheduler.{name}"
+    return (target, "~scheduler.warmup", "~scheduler.final", *(f"+scheduler.{item}" for item in settings))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
@@ -157,6 +163,20 @@ def test_tensorboard(run_command, session, tmp_path):
     assert (tmp_path / "run/metrics.csv").is_file()
 
 
+@pytest.mark.parametrize(
+    ("given", "last"),
+    [(schedule("StepLR", "step_size=2", "gamma=0.1"), 2e-4), (schedule("OneCycleLR", "max_lr=0.01"), None)],
+)
+def test_schedules_of_torch_go_by_steps(run_command, session, tmp_path, given, last):
+    told = ("trainer.max_epochs=1", "hydra.run.dir=run")
+    outcome = run_command("train", *TINY, *given, *told, sessions(session))
+    assert outcome.status == 0, outcome.stderr
+    state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["lr_schedulers"][0]
+    assert state["last_epoch"] == 3
+    assert last is None or state["_last_lr"] == [pytest.approx(last)]
+    assert last is not None or state["total_steps"] == 3
+
+
 def test_several_loggers_each_under_its_name(run_command, session, tmp_path):
     board = "+logger.{}._target_=calcium_lightning.loggers.make.tensorboard_logger"
     plain = ("+logger.table._target_=lightning.pytorch.loggers.CSVLogger", "+logger.table.name=table")
@@ -242,6 +262,11 @@ def test_a_run_is_not_overwritten_unasked(run_command, session, trained, tmp_pat
             ["trainer.log_every_n_steps=1.5"],
             "trainer.log_every_n_steps=1.5: a whole number or null is wanted",
         ),
+        (["+trainer.overfit_batches=1"], "trainer.overfit_batches: puts a sampler in the place"),
+        (["trainer.limit_val_batches=0"], "=0: callbacks.best.monitor needs held-out frames"),
+        (["trainer.max_epochs=-1", "trainer.max_time='00:00:00:02'"], "must know how many steps"),
+        ([*schedule("ReduceLROnPlateau")], "scheduler: ReduceLROnPlateau goes by a figure"),
+        (["optimizer._target_=torch.optim.LBFGS", "~optimizer.weight_decay"], "optimizer: LBFGS wants all"),
         (["seed=-1"], "seed=-1: a whole number from 0 to 4294967295"),
         (["data.steps_per_epoch=-1"], "data.steps_per_epoch=-1: 1 or more, or null"),
         (["data.validation_steps=0"], "data.validation_steps=0: 1 or more, or null"),

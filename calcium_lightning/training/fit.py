@@ -102,6 +102,9 @@ def check_parts(cfg: DictConfig, model: L.LightningModule) -> None:
     }
     if any(_is_foreign(value.get("_target_", "")) for value in callbacks.values()):
         monitors = {}  # it may log whatever it likes
+    held_out = [key for key, monitor in monitors.items() if monitor.startswith("val/")]
+    if held_out and settings["trainer"].get("limit_val_batches") == 0:
+        raise InputError(f"trainer.limit_val_batches=0: {held_out[0]} needs held-out frames; 1 is the least")
     labels = bool(settings["data"].get("labels", False))
     others = LABEL_FIGURES if labels or _is_foreign(settings["data"]["_target_"]) else ()
     with torch.random.fork_rng(devices=[]):
@@ -252,6 +255,11 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
         RichProgressBar(leave=False, console_kwargs={"stderr": True}) if terminal else EpochLines(),
     ]
     loggers = [MetricsTable(run.metrics), *_loggers(cfg.logger, run)]
+    if shares and cfg.trainer.get("overfit_batches"):
+        raise InputError(
+            "trainer.overfit_batches: puts a sampler in the place of the package's; "
+            "trainer.limit_train_batches= has few batches in an epoch"
+        )
     trainer = instantiate(
         cfg.trainer,
         default_root_dir=str(run.path),

@@ -33,7 +33,8 @@ class LocalizationModel(BaseModel):
     optimizer : callable
         Gives an optimizer for parameters.
     scheduler : callable, optional
-        Gives a learning-rate schedule, per step, for an optimizer (``total_steps=`` is handed to it).
+        Gives a learning-rate schedule, per step, for an optimizer; ``total_steps=`` is handed to one that
+        takes it.
     window : WindowSettings
         How the windows were made; kept with the weights.
     threshold : float
