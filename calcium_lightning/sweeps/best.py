@@ -7,6 +7,7 @@ again.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from optuna.study import Study
@@ -67,7 +68,19 @@ def _write_config(folder: Path, command: str, config: Path) -> str | None:
         return None
     again = f"python -m calcium_lightning.{command} -cd '{folder.resolve()}' -cn best fresh=true"
     head = f"# The best trial. To run it again:\n#   {again}\n"
-    defaults = OmegaConf.create({"defaults": [f"{command}_schema", {"run": "folder"}, "_self_"]})
+    first: dict[str, Any] = {"defaults": [f"{command}_schema", {"run": "folder"}, "_self_"]}
+    if folders := _own_folders(config.with_name("hydra.yaml")):
+        first["hydra"] = {"searchpath": [f"file://{path}" for path in folders]}
+    defaults = OmegaConf.create(first)
     with atomic_path(folder / BEST, overwrite=True) as temporary:
         temporary.write_text(f"{head}{OmegaConf.to_yaml(defaults)}\n{config.read_text()}")
     return again
+
+
+def _own_folders(hydra: Path) -> list[str]:
+    """Where a job had its user's own files and modules from (``--config-dir``, ``hydra.searchpath``)."""
+    sources = (
+        OmegaConf.select(OmegaConf.load(hydra), "hydra.runtime.config_sources") if hydra.is_file() else []
+    )
+    own = ("command-line", "hydra.searchpath")
+    return [item.path for item in sources or [] if item.schema == "file" and item.provider.startswith(own)]

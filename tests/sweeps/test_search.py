@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from calcium_lightning.command import start as cli
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.sweeps.plugins import register
 from calcium_lightning.sweeps.pruning import TrialAddress
 
 OPTUNA = ("-m", "sweep=optuna", "hydra.sweeper.study_name=s")
@@ -46,6 +47,7 @@ def search(main, *arguments: str) -> int:
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
+    register()  # as train does
     conf = [
         "hydra.sweeper.direction=max",
         "hydra.sweep.dir=many",
@@ -94,6 +96,33 @@ def test_two_processes_search_together_and_the_best_can_be_run_again(run_command
     assert json.loads((tmp_path / "again/summary.json").read_text())["value"] == pytest.approx(
         best.value, rel=1e-5
     )
+
+
+def test_the_best_is_run_again_with_parts_of_ones_own(tmp_path, monkeypatch):
+    for name, text in (
+        ("lab_best.py", "class Mine: pass\n"),
+        ("detector/mine.yaml", "_target_: lab_best.Mine\n"),
+    ):
+        path = tmp_path / "my lab" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before, seen = [*sys.path], []
+
+    def main(cfg):
+        seen.append((cfg.seed, cfg.detector._target_))
+        return float(cfg.seed)
+
+    monkeypatch.setattr(sys, "path", [*before])
+    own = ("--config-dir", "my lab", "detector=mine")
+    assert search(main, *own, "seed=5,6", "hydra.sweeper.n_trials=2") == 0
+    # As in a new process, in another folder.
+    sys.path[:] = before
+    del sys.modules["lab_best"]
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert cli.run("extract", main, ["-cd", str(tmp_path / "many"), "-cn", "best"]) == 0
+    assert seen[-1] == (6, "lab_best.Mine")
+    del sys.modules["lab_best"]
 
 
 def test_failures_are_trials_too(tmp_path, capfd):
