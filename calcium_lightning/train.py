@@ -91,7 +91,8 @@ def show(result: dict[str, Any]) -> None:
             f"{f' ({meaning})' if meaning else ''}, after {result['epochs']} epochs"
         )
     for name in ("checkpoint", "metrics", "figures"):
-        print(f"{name:<20} {result[name]}")
+        if result[name] is not None and Path(result[name]).exists():  # without callbacks.pictures no figures
+            print(f"{name:<20} {result[name]}")
 
 
 def command() -> None:

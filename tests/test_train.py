@@ -185,6 +185,7 @@ def test_several_loggers_each_under_its_name(run_command, session, tmp_path):
     assert outcome.status == 0, outcome.stderr
     assert list((tmp_path / "run/tensorboard").iterdir())
     assert list((tmp_path / "run/table").rglob("metrics.csv"))
+    assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["best", "checkpoint", "metrics"]
     refused = run_command("train", *TINY, sessions(session), "+logger.project=mine", "hydra.run.dir=other")
     assert (refused.status, refused.stderr.count("\n")) == (2, 1)
     assert "logger.project: a logger is wanted, with its _target_" in refused.stderr
@@ -267,6 +268,10 @@ def test_a_run_is_not_overwritten_unasked(run_command, session, trained, tmp_pat
         (["trainer.max_epochs=-1", "trainer.max_time='00:00:00:02'"], "must know how many steps"),
         ([*schedule("ReduceLROnPlateau")], "scheduler: ReduceLROnPlateau goes by a figure"),
         (["optimizer._target_=torch.optim.LBFGS", "~optimizer.weight_decay"], "optimizer: LBFGS wants all"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0: no step would be taken; 1 is the least"),
+        (["trainer.max_steps=0"], "trainer.max_steps=0: no step would be taken"),
+        (["trainer.limit_train_batches=0"], "trainer.limit_train_batches=0: no step would be taken"),
+        (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run: leaves no checkpoint"),
         (["seed=-1"], "seed=-1: a whole number from 0 to 4294967295"),
         (["data.steps_per_epoch=-1"], "data.steps_per_epoch=-1: 1 or more, or null"),
         (["data.validation_steps=0"], "data.validation_steps=0: 1 or more, or null"),

@@ -179,6 +179,7 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
         raise InputError(f"seed={cfg.seed}: a whole number from 0 to {2**32 - 1}")
     L.seed_everything(int(cfg.seed), workers=True, verbose=False)
     run = RunFolder(folder)
+    _check_length(cfg.trainer)
     know_parts(cfg)
     data = build_data(cfg)
     model = build_model(cfg)
@@ -212,6 +213,18 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
             raise InputError(f"ckpt_path={resume}: can't be gone on with ({reason(error)})") from error
         raise
     return _summarize(trainer, run)
+
+
+def _check_length(trainer: DictConfig) -> None:
+    """Refuse a training that takes no step, or leaves nothing: it would count as finished."""
+    for name in ("max_epochs", "max_steps", "limit_train_batches"):
+        if trainer.get(name) == 0:
+            raise InputError(f"trainer.{name}=0: no step would be taken; 1 is the least")
+    if trainer.get("fast_dev_run"):
+        raise InputError(
+            "trainer.fast_dev_run: leaves no checkpoint; trainer.max_epochs=1 and data.steps_per_epoch=1 "
+            "are a short training"
+        )
 
 
 def _restoring(error: BaseException) -> bool:
