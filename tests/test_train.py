@@ -318,6 +318,18 @@ def test_a_checkpoint_of_another_architecture_is_refused(run_command, session, t
     assert message in outcome.stderr
 
 
+def test_a_checkpoint_keeps_its_optimizer(run_command, session, trained, tmp_path):
+    given = (*TINY, sessions(session), f"ckpt_path={trained}/checkpoints/last.ckpt", "trainer.max_epochs=3")
+    sgd = ("optimizer._target_=torch.optim.SGD", "+optimizer.momentum=0.9", "hydra.run.dir=other")
+    refused = run_command("train", *given, *sgd)
+    assert (refused.status, refused.stderr.count("\n")) == (2, 1)
+    assert "of another optimizer than SGD (it has no momentum)" in refused.stderr
+    faster = run_command("train", *given, "optimizer.lr=0.5", "hydra.run.dir=run")
+    assert faster.status == 0, faster.stderr
+    assert "goes on as it began, with optimizer.lr=0.002, not 0.5; weights= starts" in faster.stderr
+    assert "weight_decay" not in faster.stderr
+
+
 def test_what_is_no_checkpoint_is_refused(run_command, session, tmp_path):
     (tmp_path / "x.ckpt").write_bytes(b"not a checkpoint")
     torch.save({"state_dict": {}}, tmp_path / "y.ckpt")

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.output_file import output_file
+from calcium_lightning.core.reading import VALUES
 from calcium_lightning.nn.checkpoint import DEFAULT, read_weights
 from calcium_lightning.nn.windows import WindowSettings
 
@@ -111,6 +112,51 @@ def check_resumable(checkpoint: Mapping[str, Any], model: Any, path: Path | str)
     for name in ("epoch", "global_step"):
         if type(checkpoint.get(name)) is not int or checkpoint[name] < 0:
             raise InputError(f"ckpt_path={path}: damaged: its {name} is no number")
+
+
+def check_optimizer(checkpoint: Mapping[str, Any], model: Any, path: Path | str) -> str | None:
+    """Refuse to go on with another optimizer, and tell settings that the checkpoint's take the place of.
+
+    Returns
+    -------
+    str or None
+        A line for the user.
+
+    Raises
+    ------
+    InputError
+        Naming a setting that the checkpoint's optimizer hasn't.
+    """
+    make, states = getattr(model, "make_optimizer", None), checkpoint.get("optimizer_states")
+    if not callable(make) or not isinstance(states, list) or len(states) != 1:
+        return None
+    groups = states[0].get("param_groups") if isinstance(states[0], Mapping) else None
+    if not isinstance(groups, list) or not groups or not isinstance(groups[0], Mapping):
+        return None  # damaged: told where it is taken over
+    theirs = dict(groups[0])
+    theirs["lr"] = theirs.get("initial_lr", theirs.get("lr"))  # a schedule keeps what it began with
+    try:
+        ours = make([torch.nn.Parameter(torch.zeros(1))])
+    except VALUES:
+        return None  # told where the model's own is made
+    numbers = [name for name, value in ours.defaults.items() if type(value) in (int, float, tuple)]
+    if missing := [name for name in numbers if name not in theirs]:
+        raise InputError(
+            f"ckpt_path={path}: of another optimizer than {type(ours).__name__} (it has no {missing[0]}); "
+            "weights= starts a new training"
+        )
+    other = [
+        f"optimizer.{name}={theirs[name]}, not {value}"
+        for name, value in ours.defaults.items()
+        if name in numbers and _plain(theirs[name]) != _plain(value)
+    ]
+    if not other:
+        return None
+    return f"goes on as it began, with {'; '.join(other)}; weights= starts a training with other settings"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def load_weights(model: Any, path: Path | str) -> None:

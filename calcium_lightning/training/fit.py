@@ -33,7 +33,7 @@ from calcium_lightning.runs.jobs import Job, write_job
 from calcium_lightning.training.callbacks.diverged import Diverged
 from calcium_lightning.training.callbacks.lines import EpochLines
 from calcium_lightning.training.callbacks.stop import OrderlyStop
-from calcium_lightning.training.checkpoints import WholeFiles, check_resumable, load_weights
+from calcium_lightning.training.checkpoints import WholeFiles, check_optimizer, check_resumable, load_weights
 from calcium_lightning.training.checks import check_model
 from calcium_lightning.training.localization import LocalizationModel
 
@@ -246,6 +246,9 @@ def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int
     path = Path(str(cfg.ckpt_path)).expanduser()
     checkpoint = read_checkpoint(path, "ckpt_path")
     check_resumable(checkpoint, model, path)
+    line = check_optimizer(checkpoint, model, path)
+    if line and os.environ.get("RANK", "0") == "0":
+        print(f"ckpt_path={path}: {line}", file=sys.stderr)
     progress = mapping(checkpoint, "loops", "fit_loop", "epoch_progress", "current")
     done, wanted = progress.get("processed", checkpoint["epoch"]), cfg.trainer.get("max_epochs")
     if isinstance(wanted, int) and isinstance(done, int) and 0 <= wanted < done:
