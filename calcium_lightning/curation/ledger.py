@@ -91,7 +91,7 @@ class Ledger:
         self._journal = journal
         self._log = list(original.log)
         self._remade = dict(original.remade)
-        self._lock, self._folding = threading.RLock(), threading.Lock()
+        self._lock, self._folding = threading.RLock(), threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self._replaced = 0
         self._folded: tuple[int, int] | None = self.stamp if len(original.log) <= original.folded else None
@@ -255,8 +255,8 @@ class Ledger:
 
     def settle(self) -> str:
         """Fold what isn't; :attr:`unwritten`, where it can't be."""
-        if self.is_kept and self.unfolded:
-            with contextlib.suppress(InputError, OSError):
+        with self._folding, contextlib.suppress(InputError, OSError):
+            if self.is_kept and self.unfolded:
                 self.fold()
         return self.unwritten
 
