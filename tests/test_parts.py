@@ -215,6 +215,12 @@ WRONG = [
     ("encoder", "windows, extent=None", "windows", "forward takes (windows); forward(windows, extent=None)"),
     ("encoder", "layers(windows)", "layers(window)", "NameError: name 'window' is not defined; "),
     ("encoder", "Conv2d(in_channels, ", "LazyConv2d(", "layers.0.weight has no shape before the first batch"),
+    (
+        "encoder",
+        "class Plain(nn.Module)",
+        "class Plain",
+        "encoder 'lab_encoder.Plain' is no class of an nn.Module",
+    ),
     ("encoder", "from torch import nn", "from torch import nm", "can't be imported"),
     ("encoder", "padding=2),", "padding=2)", "invalid syntax"),
     ("head", "CoordinateMaps(self.layers(features), self.ranges)", "features", "CoordinateMaps of that size"),

@@ -7,13 +7,14 @@ Must not know: files, or what a part does. What is known is :mod:`calcium_lightn
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from calcium_lightning.core.errors import InputError, nearest
-from calcium_lightning.core.parts import PACKAGE, current_name, find_class, known_classes
+from calcium_lightning.core.parts import PACKAGE, current_name, find_class, known_classes, known_modules
 
 #: where the package's own parts are
 ROOMS = (__name__.rpartition(".")[0],)
@@ -51,10 +52,14 @@ def find_part(part: str, target: str, rooms: Sequence[str] = ROOMS) -> type[nn.M
     found = find_class(target, nn.Module, rooms)
     if found is not None:
         return found
-    module = current_name(target, rooms).rpartition(".")[0]
+    module, _, name = current_name(target, rooms).rpartition(".")
     if not module or module.partition(".")[0] == PACKAGE:
         raise InputError(
             f"{part} {target!r} is unknown here{nearest(target, known_classes(nn.Module, rooms))}"
+        )
+    if module in known_modules() and hasattr(sys.modules.get(module), name):
+        raise InputError(
+            f"{part} {target!r} is no class of an nn.Module: a checkpoint's network is built of nothing else"
         )
     raise InputError(
         f"{part} {target!r} is unknown here: a checkpoint never chooses what is imported. "
@@ -82,6 +87,11 @@ def build_part(part: str, settings: Any, rooms: Sequence[str] = ROOMS) -> nn.Mod
     plain = dict(settings or {})
     target = str(plain.pop("_target_", ""))
     kind = find_part(part, target, rooms)
+    if "_partial_" in plain:
+        raise InputError(
+            f"{part} {target}: _partial_ can't be built of a checkpoint; take its settings, and make it in "
+            "the part"
+        )
     plain = {name: value for name, value in plain.items() if name not in ("_convert_", "_recursive_")}
     check_settings(part, kind, plain)
     return kind(**{name: _built(part, value, rooms) for name, value in plain.items()})

@@ -151,6 +151,7 @@ def changed(part: str, **settings) -> dict:
         ({"architecture": [1, 2]}, "are no mappings"),
         (changed("encoder", features=[8, 14]), "its weights don't fit its architecture"),
         (changed("encoder", colour="red"), "settings that .*UShapeEncoder doesn't take: colour"),
+        (changed("encoder", _partial_=True), "UShapeEncoder: _partial_ can't be built of a checkpoint"),
         (changed("head", in_channels="many"), "don't fit its architecture"),
         ({"window": {"taps": 4}}, "window.taps=4"),
         ({"window": {"frames": 5}}, "frames"),
