@@ -65,8 +65,10 @@ class Diverged(Callback):
                 self._refuse(trainer, f"{name} after step {trainer.global_step}", pl_module)
 
     def _refuse(self, trainer: Trainer, what: str, pl_module: LightningModule) -> None:
-        rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        rate = f" (now {max(rates):.3g})" if rates else ""
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        # What was typed, where a schedule has changed it.
+        rates = [group.get("initial_lr", group["lr"]) for group in groups]
+        rate = f" (it is {max(rates):.3g})" if rates else ""
         raise InputError(
             f"{trainer.default_root_dir}: diverged: {what} (epoch {trainer.current_epoch + 1}) is NaN or "
             f"infinite; try a smaller optimizer.lr={rate}, and trainer.gradient_clip_val=1"
