@@ -30,7 +30,8 @@ install: .venv/installed ## make .venv and install tested versions into it; the 
 demo: .venv/installed ## simulate a recording, train, extract, evaluate, report (about 4 minutes)
 	@mkdir -p $(DEMO)
 	$(RUN) -m calcium_lightning.simulate output=$(DEMO)/session.h5 simulation=demo seed=1 overwrite=true
-	$(RUN) -m calcium_lightning.train +experiment=demo hydra.run.dir=$(DEMO)/train overwrite=true
+	$(RUN) -m calcium_lightning.train +experiment=demo 'data.sessions=["$(DEMO)/session.h5"]' \
+		hydra.run.dir=$(DEMO)/train overwrite=true
 	$(RUN) -m calcium_lightning.extract session=$(DEMO)/session.h5 output=$(DEMO)/cells.h5 \
 		checkpoint=$(DEMO)/train/checkpoints/best.ckpt overwrite=true
 	$(RUN) -m calcium_lightning.evaluate cells=$(DEMO)/cells.h5 truth=$(DEMO)/session.h5 \

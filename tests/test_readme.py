@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 from helpers.typed import PREFIX, typed_lines
@@ -32,6 +33,16 @@ def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"\bmake (\w+)", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_demo_goes_where_it_is_told() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "demo", "DEMO=elsewhere"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    simulated, trained = (
+        re.findall(pattern, told) for pattern in (r"output=(\S+\.h5)", r'sessions=\["(.+?)"')
+    )
+    assert trained == simulated[:1] == ["elsewhere/session.h5"]
 
 
 def test_links_lead_somewhere() -> None:

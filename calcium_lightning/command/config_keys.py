@@ -140,7 +140,11 @@ def check_keys(cfg: DictConfig, name: str) -> None:
 
 def no_such_key(key: str, name: str) -> str:
     """What is said of a key that the command ``name`` does not know: what resembles it, or where all are."""
-    return f"{key}: no such key{nearest(key, known_keys(name)) or '; --help lists them'}"
+    known = known_keys(name)
+    if key in known:  # of the command as it comes, but not of what was typed
+        part = key.rpartition(".")[0] or key
+        return f"{key}: no such key where {part} is switched off or another; leave one of the two out"
+    return f"{key}: no such key{nearest(key, known) or '; --help lists them'}"
 
 
 def _typed(cfg: DictConfig, schema: Any, prefix: str = "") -> Iterator[tuple[str, Any, DictConfig]]:

@@ -182,6 +182,11 @@ def test_a_failure_of_ours_is_1_with_the_traceback(capsys):
             "encoder.featurs: no such key; nearest: encoder.features",
         ),
         (
+            "train",
+            ["callbacks.pictures=null", "callbacks.pictures.samples=2", "data.sessions=[a.h5]"],
+            "callbacks.pictures.samples: no such key where callbacks.pictures is switched off or another",
+        ),
+        (
             "simulate",
             ["simulation.brightnes=1"],
             "simulation.brightnes: no such key; nearest: simulation.brightness",

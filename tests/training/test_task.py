@@ -37,3 +37,13 @@ def test_each_process_checks_what_components_take(tmp_path: Path) -> None:
     cfg = composed("train", *TINY, "data.sessions=[a.h5]", "+loss.evidence.foo=1")
     with pytest.raises(InputError, match=r"loss\.evidence\.foo: .* has no such setting"):
         train_job(cfg, tmp_path, {}, ranked=True)
+
+
+@pytest.mark.parametrize("typed", ["callbacks.best=null", "~callbacks.best"])
+def test_who_keeps_no_best_weights_can_train(typed: str) -> None:
+    cfg = composed("train", *TINY, "data.sessions=[a.h5]", typed)
+    assert cfg.callbacks.prune.monitor == "val/reconstruction"
+    assert (
+        composed("train", *TINY, "callbacks.best.monitor=val/evidence").callbacks.prune.monitor
+        == "val/evidence"
+    )
