@@ -123,7 +123,8 @@ QUALITIES = {
     "edge": QualityWord(
         "distance from the lens's edge, cell diameters",
         "Of its place in half of the frames at least, where the recording shows a lens: nearer than half a "
-        "diameter the lens's shade cuts footprints off and moves against the tissue.",
+        "diameter the lens's shade cuts footprints off and moves against the tissue. An edge that leaves the "
+        "frames for a while goes on just beyond them.",
     ),
     "border": QualityWord(
         "share of the activity in frames whose border cuts the cell",

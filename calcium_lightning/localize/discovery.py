@@ -23,6 +23,9 @@ TAIL, LEAST_TAIL = 0.25, 5
 FOLDS, ROUNDS = 5, 5
 #: rate at which a target is taken for an example of a cell while the score is learned
 TEACHING_RATE = 0.1
+#: a learned score must tell no fewer targets at this rate, either: with a crowd of doubtful ones it may tell
+#: more of them at that rate, and none that is beyond doubt
+SURE_RATE = 0.025
 #: examples of each kind that learning takes at least
 LEAST_EXAMPLES = 30
 #: logarithm of how many true targets there are for a false one, at most and at least, where scores are usual
@@ -134,8 +137,12 @@ def discover(
         taught = learn(targets, decoys, reach, seed)
         if taught is not None:
             result = _competed(targets, decoys, reach, *taught)
-            # The better score tells more of them apart, at a rate that nobody asked for.
-            if (result[0] <= TEACHING_RATE).sum() > (best[0] <= TEACHING_RATE).sum():
+            # The better score tells more of them apart, at rates that nobody asked for.
+            more, sure = (
+                int((result[0] <= rate).sum()) - int((best[0] <= rate).sum())
+                for rate in (TEACHING_RATE, SURE_RATE)
+            )
+            if more > 0 and sure >= 0:
                 best, learned = result, True
     return Discovery(*best, learned, len(targets), len(decoys), targets.groups)
 

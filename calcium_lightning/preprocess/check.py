@@ -42,6 +42,8 @@ SLACK, REACHING, CLIPPED = 0.02, 0.95, 0.002
 ALONE = 0.2
 #: an edge that stands still matters where the tissue moves by so much, pixels
 MOVING = 0.3
+#: motion that differs over the field and was left is worth a try at following it from so many cell diameters
+WORTH_A_TRY = 0.05
 #: below so many Hz no calcium indicator is followed
 SLOW_HZ = 0.5
 
@@ -298,11 +300,16 @@ def rate_line(fps: float) -> str:
 
 
 def motion_line(
-    shifts: np.ndarray, nonrigid: float | None, edge: float | None = None, told: bool = True
+    shifts: np.ndarray,
+    nonrigid: float | None,
+    edge: float | None = None,
+    told: bool = True,
+    left_in: float | None = None,
 ) -> str:
     """What to know of the motion that was removed, (T, 2) pixels, or why none was.
 
     ``edge``: how many cell diameters from a lens's edge cells must lie; None where no lens shows.
+    ``left_in``: where what differs over the field was left, the cell diameter of the picture that it moves.
     """
     if not told:
         return (
@@ -316,6 +323,8 @@ def motion_line(
     text = f"motion of {removed:.2f} px (largest {length.max():.1f}) removed"
     if nonrigid is not None:
         text += f", {nonrigid:.2f} px differ over the field"
+        if left_in is not None and nonrigid > WORTH_A_TRY * left_in:
+            text += " and were left (if the picture still moves, try 'preprocess.motion.patches=[2,2]')"
     if edge is not None and removed > MOVING:
         text += "; the lens's edge stands still"
         if edge > 0:

@@ -123,7 +123,9 @@ def glance(frames: np.ndarray) -> Glance:
     some = frames[:, :: max(1, height // LINE_PIXELS)]
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     # An empty border ends at a line that is half empty.
-    border = binary_dilation(_empty_border(lines.min(2) == lines.max(2)), [[1, 1, 1]])
+    border = _empty_border((lines.min(2) == lines.max(2)) | _at_least(lines))
+    # Where a line is empty in many frames, a mean that was taken off since fits none of the others.
+    border = binary_dilation(border | (border.mean(0) >= MOVED), [[1, 1, 1]])
     jumps = [np.where(border[:, 1:] | border[:, :-1], 0, jump) for jump in _jumps(lines, rows)]
     own = _lines_of_their_own(jumps[0])
     jumps = [jump[:, own] for jump in jumps]
@@ -225,6 +227,15 @@ def _jumps(lines: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return absolute, without
 
 
+def _at_least(lines: np.ndarray) -> np.ndarray:
+    """Which lines of frames (n, H, W') are the least that they are in any, (n, H): they hold nothing.
+
+    Empty ones are of one value, but for what was taken off since, as the mean of all frames.
+    """
+    least: np.ndarray = (lines == lines.min(0)).all(2)
+    return least
+
+
 def _empty_border(empty: np.ndarray) -> np.ndarray:
     """Which of the empty lines (n, H) are the border that registration leaves where it moves frames."""
     widest = int(BORDER * empty.shape[1])
@@ -302,7 +313,7 @@ def _roughness(frames: np.ndarray) -> np.ndarray:
     for start, stop in spans(count, CACHED):
         bend = _bends(frames[start:stop], step)
         row[start:stop] = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel is no rough row
-    usually, border = np.median(row, 0), _empty_border(row == 0)
+    usually, border = np.median(row, 0), _empty_border((row == 0) | _at_least(frames[:, :, ::step]))
     hidden = (border.mean(0) >= 0.5) & ~border.all(0)  # which says nothing of what is usual there
     usually[hidden] = np.nanmedian(np.where(border, np.nan, row)[:, hidden], axis=0)
     floor = 0.25 * np.median(row) + 1e-12

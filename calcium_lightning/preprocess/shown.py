@@ -15,6 +15,8 @@ from calcium_lightning.preprocess.prepared import Prepared
 
 #: share of the frames in which a cell must be clear of what shows no tissue
 SHOWN = 0.8
+#: a lens's edge that goes on beyond the frames' border is no farther from it, cell diameters
+NEAR_EDGE = 0.5
 #: frames that are looked at, spread evenly
 FRAMES = 512
 #: a cell that lies nearer to the border of what a frame shows is cut by it, cell diameters; and by so much it
@@ -45,8 +47,32 @@ def from_edge(prepared: Prepared, points: np.ndarray) -> np.ndarray | None:
     view = getattr(prepared.session, "view", None)
     if view is None or not view.outside.any():
         return None
-    distance = distance_transform_edt(~view.outside) / prepared.cell_diameter
+    outside = _going_on(view.outside, NEAR_EDGE * prepared.cell_diameter)
+    distance = distance_transform_edt(~outside)[1:-1, 1:-1] / prepared.cell_diameter
     return np.median(distance[_pixels_of(prepared, points)], 0)
+
+
+def _going_on(outside: np.ndarray, near: float) -> np.ndarray:
+    """What lies outside a lens, bool (H, W), and where it goes on just beyond the frames, (H + 2, W + 2).
+
+    A round lens about as large as the frames leaves them for a while, and is no farther beyond than ``near``.
+    """
+    wide = np.pad(outside, 1, mode="edge")
+    bottom, right = np.array(wide.shape) - 1
+    down, along = np.arange(bottom), np.arange(right)
+    around = (  # once, from the upper left corner
+        np.concatenate([0 * along, down, 0 * along + bottom, bottom - down]),
+        np.concatenate([along, 0 * down + right, right - along, 0 * down]),
+    )
+    shown = np.flatnonzero(wide[around])
+    if len(shown):
+        # The chord of a circle as wide as the frames at that depth.
+        chord = 2 * np.sqrt(min(outside.shape) * near)
+        steps = np.diff(shown, append=shown[0] + len(around[0]))
+        for begin, step in zip(shown[steps <= chord], steps[steps <= chord], strict=True):
+            gap = np.arange(begin, begin + step) % len(around[0])
+            wide[around[0][gap], around[1][gap]] = True
+    return wide
 
 
 def _pixels_of(prepared: Prepared, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,18 @@ def test_learning_from_the_recording_finds_more_than_one_property_does() -> None
     assert (found.rate[:150] <= 0.05).sum() > 1.3 * (alone[:150] <= 0.05).sum()
 
 
+def test_what_is_beyond_doubt_is_not_given_up_for_a_crowd_that_is_not() -> None:
+    """What is false stands out of the twin by a property of which a few decoys have even more."""
+    random = np.random.default_rng(2)
+    targets, decoys = candidates(random, 30, 110), candidates(random, 0, 70)
+    targets.score[:30] += 8
+    targets.properties[30:, 3] += 3
+    decoys.properties[:5, 3] += 6
+    found = discover(targets, decoys, REACH)
+    assert (found.rate[:30] <= 0.05).all()
+    assert (found.rate[30:] <= 0.05).sum() <= 3
+
+
 @pytest.mark.parametrize("count", [8, 40, 400])
 def test_nothing_is_accepted_where_there_is_nothing(count: int) -> None:
     number = []

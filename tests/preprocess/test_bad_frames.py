@@ -268,18 +268,24 @@ def test_torn_frames_are_found_many_as_they_are(kind, share):
     assert not found.usual
 
 
+@pytest.mark.parametrize("taken_off", ["", "mean", "relative"])
 @pytest.mark.parametrize("still", [0.0, 0.7])
-def test_empty_borders_that_registration_leaves_are_not_torn(still):
+def test_empty_borders_that_registration_leaves_are_not_torn(still, taken_off):
     """In most of the frames, and in some; along both axes, and as wide as the tissue moved."""
     made = artefacts.make(27)
     random = np.random.default_rng(5)
     walk = gaussian_filter(random.normal(size=(len(made.frames), 2)), (12, 0))
-    moved = np.rint(2.5 * walk / walk.std()).astype(int)
+    moved = np.rint((1.0 if taken_off else 2.5) * walk / walk.std()).astype(int)
     moved[random.random(len(moved)) < still] = 0
+    moved += bool(taken_off)  # so that the outermost lines show something now and then only
     for frame, (down, right) in zip(made.frames, moved, strict=True):
         frame[: max(down, 0)] = frame[len(frame) + min(down, 0) :] = 0
         frame[:, : max(right, 0)] = frame[:, frame.shape[1] + min(right, 0) :] = 0
-    assert not bad_of(made).bad.any()
+    if taken_off:
+        mean = made.frames.mean(0)
+        made.frames[:] = made.frames - mean if taken_off == "mean" else made.frames / np.maximum(mean, 1) - 1
+    survey = artefacts.look(made.frames if taken_off else made.stored())
+    assert not find_bad_frames(survey, raw=not taken_off).bad.any()
 
 
 @pytest.mark.parametrize("count", [1, 4, 12])

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calcium_lightning.io.array_session import ArraySession
 from calcium_lightning.io.session import Session
 from calcium_lightning.io.session_writer import SessionWriter
 from calcium_lightning.preprocess.prepare import PreprocessSettings, prepare
 from calcium_lightning.preprocess.prepared import Prepared
-from calcium_lightning.preprocess.shown import PassingBorder
+from calcium_lightning.preprocess.shown import PassingBorder, from_edge
 
 COUNT, SIDE, DIAMETER = 160, 64, 8.0
 
@@ -73,3 +74,21 @@ def test_a_lens_is_such_a_border(moved):
     border = PassingBorder.of(moved(-12.0, outside=rows < 16))
     assert cut_by(border, 29, 30) == [False, True]
     assert cut_by(border, 45, 30) == [False, False]
+
+
+def test_a_lens_whose_edge_leaves_the_frames_goes_on_close_beyond_them():
+    y, x = np.mgrid[:SIDE, :SIDE]
+    random = np.random.default_rng(0)
+
+    def made(column: float) -> Prepared:
+        inside = 1 / (1 + np.exp(np.hypot(y - SIDE / 2, x - column) - 0.45 * SIDE))
+        frames = 10 + 90 * inside + random.normal(0, 1, (40, SIDE, SIDE))
+        return prepare(
+            ArraySession(frames.astype(np.float32), 10.0), DIAMETER, PreprocessSettings(motion=None)
+        )
+
+    points = np.array([[SIDE / 2, 2], [SIDE / 2, SIDE / 2]])
+    touched, middle = from_edge(made(0.45 * SIDE), points)
+    assert touched < 0.5 < 2 < middle
+    cut, _ = from_edge(made(0.1 * SIDE), points)  # whose edge is far beyond
+    assert cut > 2
