@@ -6,6 +6,7 @@ are of, and the writer that the target's ending tells (``io.writers``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -66,7 +67,7 @@ def export(
     InputError
         If a file can't be read, the target exists or the format is unknown.
     """
-    is_folder, target = str(target).endswith("/"), Path(target)
+    is_folder, target = str(target).endswith(("/", os.sep)), Path(target)
     writer = choose_writer(target) if format is None else find_writer(format)
     if behavior and writer.format != "nwb":
         raise InputError(f"behavior=: goes into NWB; format {writer.format} has no place for it")

@@ -189,7 +189,7 @@ def test_every_declared_dependency_is_imported_and_constrained() -> None:
 def imported(path: Path) -> set[str]:
     """Top-level names of the modules that a file imports, lazily or not."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

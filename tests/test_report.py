@@ -221,11 +221,11 @@ def test_several_cells_files_make_a_folder_and_one_page_of_them_all(cells, tmp_p
 def test_bad_input_is_one_clear_line(cells, tmp_path, run_command, overrides, complaint):
     write_cells(tmp_path / "cells.h5", cells)
     about = {"format": "calcium-lightning-metrics", "version": 1}
-    Path(tmp_path / "text.json").write_text("figures")
-    Path(tmp_path / "other.json").write_text("[1]")
-    Path(tmp_path / "newer.json").write_text(json.dumps(about | {"version": 9}))
+    Path(tmp_path / "text.json").write_text("figures", encoding="utf-8")
+    Path(tmp_path / "other.json").write_text("[1]", encoding="utf-8")
+    Path(tmp_path / "newer.json").write_text(json.dumps(about | {"version": 9}), encoding="utf-8")
     two = {"recordings": [{"cells": "a.h5", "figures": {}}, {"cells": "b.h5", "figures": {}}]}
-    Path(tmp_path / "two.json").write_text(json.dumps(about | two))
+    Path(tmp_path / "two.json").write_text(json.dumps(about | two), encoding="utf-8")
     if not overrides[0].startswith("cells="):
         overrides = ["cells=cells.h5", *overrides]
     result = run_command("report", *overrides, "output=page.html")

@@ -294,7 +294,7 @@ def test_days_in_folders_of_their_own_are_told_apart(run, files, tmp_path, monke
         shutil.copy(file, tmp_path / f"m{day}" / "cells.h5")
     monkeypatch.chdir(tmp_path)
     assert run("cells=m*/cells.h5", "output=t.h5", "csv=t.csv")[0] == 0
-    header = Path("t.csv").read_text().splitlines()[0]
+    header = Path("t.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == "track,sessions,m1/cells,m1/cells probability,m2/cells,m2/cells probability"
     shutil.copy("m1/cells.h5", "m2/cells.h5")
     assert "m2/cells: the same cells as m1/cells;" in run("cells=m*/cells.h5", "output=u.h5")[2]

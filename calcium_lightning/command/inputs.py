@@ -89,7 +89,7 @@ def names_folder(value: Any) -> bool:
     """Whether what a key holds is one folder: there is one, or a slash at the end says that one is wanted."""
     paths = as_paths(value)
     text = str(value[0] if isinstance(value, list | tuple | ListConfig) else value)
-    return len(paths) == 1 and (text.endswith("/") or paths[0].is_dir())
+    return len(paths) == 1 and (text.endswith(("/", os.sep)) or paths[0].is_dir())
 
 
 def one_file(key: str, value: Any) -> Path:

@@ -74,7 +74,7 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
         else:
             hook(dropped)
             return
-        timer = threading.Timer(AGAIN_S, signal.pthread_kill, (threading.main_thread().ident, number))
+        timer = threading.Timer(AGAIN_S, _give, (number,))
         timer.daemon = True
         timers.append(timer)
         timer.start()
@@ -88,6 +88,14 @@ def heard(ending: Iterable[signal.Signals] = ENDING) -> Iterator[list[int]]:
             timer.cancel()
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _give(number: signal.Signals) -> None:
+    """Give the main thread a signal; where threads have none of their own (Windows), the process."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 @contextlib.contextmanager

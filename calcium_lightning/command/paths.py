@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from calcium_lightning.command.schemas import SCHEMAS
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 
 #: Hydra's own keys that are paths
@@ -174,7 +175,8 @@ def _name(text: str, at: int, end: str) -> tuple[str, int]:
     kept = 0  # of the text so far, what isn't space that may be cut off
     whole = re.compile(r"\$\{[^{}]+\}|\[[^\[\],]*\]|\([^(),]*\)")
     while at < len(text) and text[at] != "," and text[at] != end:
-        if text[at] == "\\" and at + 1 < len(text) and text[at + 1] in ESCAPED:
+        # On Windows it divides folders.
+        if not system.WINDOWS and text[at] == "\\" and at + 1 < len(text) and text[at + 1] in ESCAPED:
             pieces.append(text[at + 1])
             at += 2
             kept = len(pieces)

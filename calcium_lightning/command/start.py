@@ -195,6 +195,8 @@ def tell(text: str) -> None:
 
 def leave_quietly() -> bool:
     """If nobody reads stdout any more, send the rest nowhere: Python would complain at its end."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
     with contextlib.suppress(io.UnsupportedOperation, ValueError):
         output = sys.stdout.fileno()
         poll = select.poll()

@@ -275,15 +275,6 @@ def _of_machine(error: OSError, temporary: Path) -> int | None:
     return error.errno if error.errno in MACHINES and unknown else None
 
 
-def sync(path: Path) -> None:
-    """Bring a file, or a folder's list of files, down to the disk: a machine that fails keeps it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
     if temporary.is_dir():
         if overwrite and target.is_dir():

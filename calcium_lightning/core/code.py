@@ -214,7 +214,7 @@ class _Scanner:
         self.new = False
         # Without its notes it reads the files again.
         with contextlib.suppress(OSError, ValueError):
-            noted = json.loads(note.read_text())
+            noted = json.loads(note.read_text(encoding="utf-8"))
             if isinstance(noted, dict) and noted.get("version") == VERSION:
                 self.known = noted["files"]
 

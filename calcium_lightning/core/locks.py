@@ -11,6 +11,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 
 
@@ -30,7 +31,7 @@ def own_folder(name: str) -> Path:
         with contextlib.suppress(OSError):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             state = place.lstat()
-            if stat.S_ISDIR(state.st_mode) and state.st_uid == user and os.access(place, os.W_OK):
+            if stat.S_ISDIR(state.st_mode) and system.is_own(state) and os.access(place, os.W_OK):
                 return place
     raise InputError(f"{places[0]}: belongs to somebody else; set TMPDIR to a folder of your own")
 
@@ -46,7 +47,7 @@ def shared_folder(name: str) -> Path:
     place = Path(tempfile.gettempdir()) / name
     try:
         place.mkdir(exist_ok=True)
-        if place.lstat().st_uid == os.getuid():
+        if system.is_own(place.lstat()):
             place.chmod(0o1777)
     except OSError as error:
         raise InputError(f"{place}: {error.strerror}; set TMPDIR to another folder") from error
@@ -66,9 +67,10 @@ def open_shared(path: Path) -> int:
     try:
         for flags in (os.O_RDWR, os.O_RDONLY):
             with contextlib.suppress(FileNotFoundError, PermissionError):
-                return os.open(path, flags | os.O_NOFOLLOW)
-        made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        os.fchmod(made, 0o666)  # whatever the umask says
+                return os.open(path, flags | system.NO_LINK)
+        made = os.open(path, os.O_RDWR | os.O_CREAT | system.NO_LINK, 0o666)
+        if hasattr(os, "fchmod"):
+            os.fchmod(made, 0o666)  # whatever the umask says
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; set TMPDIR to another folder") from error
     return made

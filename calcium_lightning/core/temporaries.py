@@ -17,6 +17,8 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+from calcium_lightning.core import system
+
 #: another machine's is taken for dead when nothing was written to it for so many seconds
 FOREIGN_S = 24 * 3600.0
 #: bytes of a file's name, on most file systems
@@ -54,13 +56,7 @@ def _dead(path: Path, host: str | None, process: int) -> bool:
         return time.time() - written > FOREIGN_S
     if process == os.getpid():
         return written < _STARTED  # of an earlier process with our number: in containers they begin at 1
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # it is somebody else's
-        return False
-    return False
+    return not system.lives(process)
 
 
 def _stem(target: Path) -> str:

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 
 #: where Linux has it
@@ -35,7 +36,7 @@ def check_batch(setting: str, batch_bytes: int) -> None:
     InputError
         Saying how much there is.
     """
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = system.memory()
     if batch_bytes > memory / 2:
         raise InputError(
             f"{setting}: a batch has {batch_bytes / 1e9:.3g} GB, this machine {memory / 1e9:.3g} GB of memory"
@@ -56,7 +57,7 @@ def workers_that_fit(workers: int | None, device: str, batch_bytes: int) -> int:
     """
     if workers is None:
         workers = min(GPU_WORKERS, (os.cpu_count() or 1) - 1) if device == "cuda" else 0
-    if not workers or not PLACE.is_dir():
+    if not workers or not hasattr(os, "statvfs") or not PLACE.is_dir():
         return workers
     state = os.statvfs(PLACE)
     free, needed = state.f_bavail * state.f_frsize, workers * AHEAD * batch_bytes

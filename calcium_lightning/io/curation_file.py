@@ -20,7 +20,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from calcium_lightning.core.atomic import atomic_path, sync
+from calcium_lightning.core import system
+from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.cells import TRACES, Rows, StreamedCells
 from calcium_lightning.core.decisions import MAKING, Entry, Split, check_order, entry_of, in_force, to_redo
 from calcium_lightning.core.errors import InputError
@@ -222,8 +223,8 @@ def fold(path: Path | str, original: Original) -> None:
                     file["accepted"].attrs.update(asdict(cells.false_discovery))
                 _write_curation(file.create_group(CURATION), original)
             shutil.copymode(path, temporary)
-            sync(temporary)
-    sync(path.resolve().parent)
+            system.sync(temporary)
+    system.sync(path.resolve().parent)
 
 
 def _write_rows(file: h5py.File, cells: StreamedCells) -> None:

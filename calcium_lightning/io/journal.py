@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from calcium_lightning.core.atomic import sync
+from calcium_lightning.core import system
 from calcium_lightning.core.decisions import Entry, entry_of
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.reading import VALUES, check_regular
@@ -144,7 +144,7 @@ class Journal:
         else:
             content = path.read_bytes()
             os.truncate(path, content.rindex(b"\n") + 1)
-        self._log = os.open(path, os.O_WRONLY | os.O_APPEND)
+        self._log = os.open(path, os.O_WRONLY | os.O_APPEND | system.BINARY)
 
     def announce(self, address: str) -> None:
         """Tell others that come where the page is."""
@@ -176,9 +176,9 @@ class Journal:
         temporary = target.with_suffix(".tmp")
         try:
             yield temporary
-            sync(temporary)
+            system.sync(temporary)
             os.replace(temporary, target)
-            sync(self.folder)
+            system.sync(self.folder)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -198,6 +198,6 @@ class Journal:
     def _replace(self, path: Path, content: bytes) -> None:
         temporary = path.with_suffix(".tmp")
         temporary.write_bytes(content)
-        sync(temporary)
+        system.sync(temporary)
         os.replace(temporary, path)
-        sync(self.folder)
+        system.sync(self.folder)

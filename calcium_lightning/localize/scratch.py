@@ -7,7 +7,6 @@ through a buffer and never mapped: mapped pages would count as this process's me
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calcium_lightning.core import system
 from calcium_lightning.core.pieces import in_order
 
 
@@ -58,7 +58,7 @@ class ScratchFile:
         view = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
         try:
             while len(view):
-                count = os.pwrite(self._file.fileno(), view, position)
+                count = system.write_at(self._file.fileno(), view, position)
                 view, position = view[count:], position + count
         except OSError as error:  # full: it isn't the output's folder that is
             error.filename = str(self._folder)
@@ -68,7 +68,7 @@ class ScratchFile:
         """Fill a contiguous array from a position in the file."""
         view = values.reshape(-1).view(np.uint8).data
         while len(view):
-            count = os.preadv(self._file.fileno(), [view], position)
+            count = system.read_at(self._file.fileno(), view, position)
             if not count:
                 raise OSError("the scratch file is shorter than what was written to it")
             view, position = view[count:], position + count

@@ -74,7 +74,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a metrics file; empty where there is none."""
     if not path.is_file():
         return [], []
-    with path.open(newline="") as stream:
+    with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         return list(reader.fieldnames or []), list(reader)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig, OmegaConf
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 
 #: strategies of Lightning's that start processes by Python's multiprocessing, each of ours again
@@ -69,7 +70,7 @@ def started_by_others() -> RankEnvironment | None:
     """
     environment = os.environ
     if "RANK" in environment and int(environment.get("WORLD_SIZE", 1)) > 1:
-        size = int(environment["WORLD_SIZE"])
+        size = _possible(int(environment["WORLD_SIZE"]))
         return RankEnvironment(
             size=size,
             local_size=int(environment.get("LOCAL_WORLD_SIZE", size)),
@@ -126,9 +127,9 @@ def rank_count(trainer: DictConfig) -> int:
     if strategy.startswith(STARTING):
         raise InputError(f"trainer.strategy={strategy}: starts processes of its own; ddp is wanted")
     if OmegaConf.is_list(devices):
-        return len(devices)
+        return _possible(len(devices))
     if str(devices) not in ("auto", "-1"):
-        return _number(trainer, "devices", 1)
+        return _possible(_number(trainer, "devices", 1))
     count = 0
     if accelerator in ("gpu", "cuda", "auto"):
         import torch
@@ -139,7 +140,15 @@ def rank_count(trainer: DictConfig) -> int:
             f"trainer.devices={devices}: no GPU here; trainer=ddp_cpu runs on the CPU, "
             "trainer.devices=2 says how many processes"
         )
-    return count or 1
+    return _possible(count or 1)
+
+
+def _possible(count: int) -> int:
+    if count > 1 and system.WINDOWS:  # nothing hands a socket on, or ends a process with those it started
+        raise InputError(
+            f"{count} processes: one run has one process on Windows; trainer.devices=1, or WSL 2 for several"
+        )
+    return count
 
 
 def _number(trainer: DictConfig, key: str, default: int) -> int:

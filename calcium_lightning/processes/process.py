@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from calcium_lightning.core import system
 from calcium_lightning.processes.environment import RankEnvironment
 from calcium_lightning.processes.failure import Failure
 
@@ -103,12 +104,15 @@ class LocalMember:
     def failure(self) -> Failure | None:
         """What it told before it ended."""
         size = os.fstat(self._told.fileno()).st_size
-        return Failure.read(os.pread(self._told.fileno(), size, 0))
+        data = bytearray(size)
+        system.read_at(self._told.fileno(), memoryview(data), 0)
+        return Failure.read(bytes(data))
 
     def close(self) -> None:
         """End it, and whatever it has started (workers that read ahead)."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if sys.platform != "win32":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):

@@ -13,6 +13,7 @@ import os
 import secrets
 from pathlib import Path
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 
 VARIABLE = "CALCIUM_LIGHTNING_SECRET"
@@ -34,7 +35,7 @@ def secret() -> bytes:
         if not file.exists():
             _make(file)
         known = file.stat()
-        if known.st_uid != os.getuid() or known.st_mode & 0o077:
+        if not system.is_own(known) or (not system.WINDOWS and known.st_mode & 0o077):
             raise InputError(f"{file}: others may read or change it; delete it, and a new one is made")
         return file.read_bytes()
     except OSError as error:
@@ -47,7 +48,7 @@ def _make(file: Path) -> None:
     """Write a new secret, whole at once: processes that start together all read the first one's."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     own = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.BINARY, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(secrets.token_hex(32).encode())

@@ -73,7 +73,7 @@ def _write_config(folder: Path, command: str, config: Path) -> str | None:
         first["hydra"] = {"searchpath": [f"file://{path}" for path in folders]}
     defaults = OmegaConf.create(first)
     with atomic_path(folder / BEST, overwrite=True) as temporary:
-        temporary.write_text(f"{head}{OmegaConf.to_yaml(defaults)}\n{config.read_text()}")
+        temporary.write_text(f"{head}{OmegaConf.to_yaml(defaults)}\n{config.read_text(encoding='utf-8')}")
     return again
 
 

@@ -6,7 +6,6 @@ Knows devices by their ids, and nothing of what runs on them.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from calcium_lightning.core import system
 from calcium_lightning.core.locks import open_shared, shared_folder
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -64,7 +64,7 @@ def claim(devices: Sequence[str], count: int = 1) -> list[str]:
     while True:
         taken: dict[str, int] = {}
         with os.fdopen(open_shared(folder / "choosing")) as choosing:
-            fcntl.flock(choosing, fcntl.LOCK_EX)
+            system.lock(choosing.fileno())
             for device in devices:
                 if len(taken) < count and (lock := _try(folder / device.replace("/", "_"))) is not None:
                     taken[device] = lock
@@ -81,12 +81,10 @@ def claim(devices: Sequence[str], count: int = 1) -> list[str]:
 
 def _try(path: Path) -> int | None:
     lock = open_shared(path)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        return None
-    return lock
+    if system.lock(lock, wait=False):
+        return lock
+    os.close(lock)
+    return None
 
 
 class DevicePerJob(Callback):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def turn(url: str) -> Iterator[None]:
     if parsed.get_backend_name() == "sqlite":
         path = Path(f"{parsed.database}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with path.open("ab") as lock:
+            system.lock(lock.fileno())
             yield
         return
     key = int.from_bytes(hashlib.sha256(b"calcium-lightning").digest()[:7], "big")

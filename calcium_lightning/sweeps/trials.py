@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from calcium_lightning.command.failures import Failure
 from calcium_lightning.command.job import Stopped
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.sweeps.storage import absolute, open_storage, turn
 
@@ -189,10 +190,4 @@ def _lives(owner: dict[str, Any] | None) -> bool:
         return False
     if owner["host"] != socket.gethostname():
         return True
-    try:
-        os.kill(int(owner["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True
+    return system.lives(int(owner["pid"]))

@@ -115,7 +115,7 @@ def make_cells(path: Path, count: int, frames: int, side: int) -> None:
 
 def memory(process: int) -> tuple[float, float]:
     """Resident set, and its peak, MB."""
-    text = Path(f"/proc/{process}/status").read_text()
+    text = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     now, peak = (int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1024 for name in ("VmRSS", "VmHWM"))
     return now, peak
 

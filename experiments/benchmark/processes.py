@@ -74,7 +74,7 @@ def _start(report: Path, command: Sequence[str]) -> int:
         # Linux counts in kilobytes, macOS in bytes.
         "peak_mb": max(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), together[0]),
     }
-    report.write_text(json.dumps(took))
+    report.write_text(json.dumps(took), encoding="utf-8")
     return os.waitstatus_to_exitcode(status)
 
 

@@ -90,7 +90,7 @@ def figures(cells: Path, session: Path) -> dict[str, float | None]:
 def read(path: Path) -> Row | None:
     """A score, where there is one that can be read."""
     try:
-        row = json.loads(path.read_text())
+        row = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return row if isinstance(row, dict) else None

@@ -63,5 +63,5 @@ def write_json(target: Path, values: object) -> None:
 def _read(beside: Path) -> Run | None:
     if not beside.is_file():
         return None
-    known = json.loads(beside.read_text())
+    known = json.loads(beside.read_text(encoding="utf-8"))
     return Run(**{part.name: known[part.name] for part in fields(Run)})

@@ -74,7 +74,7 @@ class Decider:
 
 def address(said: Path) -> str:
     """The address that a page has printed; empty as long as it hasn't."""
-    found = re.search(r"http://\S+/", said.read_text()) if said.is_file() else None
+    found = re.search(r"http://\S+/", said.read_text(encoding="utf-8")) if said.is_file() else None
     return found[0] if found else ""
 
 

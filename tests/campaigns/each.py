@@ -86,7 +86,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 def changes_of(path: Path) -> Iterator[tuple[str, Callable[[Path], object]]]:
     """All that is done to a file."""
     if path.suffix == ".json":
-        for label, tree in every.of_tree(json.loads(path.read_text())):
+        for label, tree in every.of_tree(json.loads(path.read_text(encoding="utf-8"))):
             yield label, lambda place, tree=tree: place.write_text(dumps(tree))
         return
     import h5py
@@ -152,7 +152,7 @@ def _read_from(
     """The work of a fork, which never comes back."""
     os.chdir(place.parent)
     resource.setrlimit(resource.RLIMIT_AS, (12 << 30,) * 2)
-    with told.open("a") as file:
+    with told.open("a", encoding="utf-8") as file:
         for _, change in changes[begin:]:
             fuzz.remove(place) if os.path.lexists(place) else None
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, place)

@@ -52,7 +52,7 @@ def digest(path: Path) -> str:
     if path.name == "metrics.csv":
         return _digest_metrics(path)
     if path.suffix in (".json", ".html", ".csv"):
-        text = VOLATILE.sub("", path.read_text(errors="replace"))
+        text = VOLATILE.sub("", path.read_text(encoding="utf-8", errors="replace"))
         if path.suffix == ".html":
             text = re.sub(r"[\d.]+ s\b", "", text)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -84,7 +84,7 @@ def _digest_video(path: Path) -> str:
 
 def _digest_metrics(path: Path) -> str:
     """A run's figures but those of training, which are means over what was left of a resumed epoch."""
-    with path.open(newline="") as stream:
+    with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     kept = [{name: value for name, value in row.items() if not name.startswith("train/")} for row in rows]
     return hashlib.sha256(json.dumps([row for row in kept if any(row.values())]).encode()).hexdigest()

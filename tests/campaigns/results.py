@@ -57,7 +57,7 @@ def _tracks(path: Path) -> None:
 
 def _text(path: Path) -> None:
     if path.suffix == ".json":
-        json.loads(path.read_text(), parse_constant=_no_constant)
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> None:

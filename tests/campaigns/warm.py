@@ -213,7 +213,9 @@ def _redirect(folder: Path) -> None:
 
 
 def _limit() -> None:
-    used = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
+    used = (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) if sys.platform == "linux" else 0
+    )
     pages = used * resource.getpagesize()
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (max(pages, 16 << 30) + ADDRESSES,) * 2)

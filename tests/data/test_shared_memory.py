@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.data import shared_memory
 from calcium_lightning.data.shared_memory import AHEAD, check_batch, workers_that_fit
@@ -26,7 +27,7 @@ def test_workers_go_where_shared_memory_has_no_room_for_what_they_hold(monkeypat
 
 
 def test_a_batch_of_which_memory_holds_no_two_is_refused(monkeypatch):
-    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    monkeypatch.setattr(system, "memory", lambda: 1000 * 4096)
     check_batch("data.batch_size=8", 2_048_000)
     with pytest.raises(InputError, match=r"data\.batch_size=9: a batch has 0\.00205 GB"):
         check_batch("data.batch_size=9", 2_048_001)

@@ -15,7 +15,7 @@ TUTORIALS = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
 def run(path: Path) -> dict[str, Any]:
     """What the cells of a notebook leave behind, with a figure for each that draws."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    for number, cell in enumerate(json.loads(path.read_text())["cells"]):
+    for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
         if cell["cell_type"] == "code":
             assert not cell["outputs"], f"{path.name}: outputs are not kept"
             exec(compile("".join(cell["source"]), f"{path.name}, cell {number}", "exec"), names)

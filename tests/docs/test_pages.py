@@ -65,7 +65,7 @@ def test_every_block_runs(
     for number, step in enumerate(steps(PAGES[name])):
         if step.kind == "file":
             Path(step.path).parent.mkdir(parents=True, exist_ok=True)
-            Path(step.path).write_text(step.text)
+            Path(step.path).write_text(step.text, encoding="utf-8")
         elif step.kind == "python":
             names: dict = {}
             exec(compile(step.text, f"{name}, step {number}", "exec"), names)

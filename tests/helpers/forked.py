@@ -146,8 +146,8 @@ def fork_commands(descriptor: int) -> None:
         os.dup2(number, stream)
         os.close(number)
     # Those of the parent remember where they were in another kind of file.
-    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     module, arguments, folder, environment = json.loads(order)
     os.chdir(folder)
     os.environ.clear()

@@ -109,7 +109,10 @@ def _wait_for_end(process: int, seconds: float = 10.0) -> None:
     """Wait until a process is gone, or only its exit status is left."""
     limit = time.monotonic() + seconds
     with contextlib.suppress(OSError):
-        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+        while (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            not in "ZX"
+        ):
             if time.monotonic() > limit:
                 return
             time.sleep(0.01)

@@ -62,7 +62,7 @@ def labels(cells: Cells, numbers: np.ndarray) -> np.ndarray:
 
 
 def _write_outlines(path: Path, cells: Cells) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["index", "shape-type", "vertex-index", "axis-0", "axis-1"])
         for shape, places in enumerate(filter(len, (outline(cells, row) for row in range(len(cells))))):
@@ -72,7 +72,7 @@ def _write_outlines(path: Path, cells: Cells) -> None:
 
 def _write_centers(path: Path, cells: Cells, numbers: np.ndarray) -> None:
     said = decisions(cells)
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         names = [*cells.quality]
         heads = ["index", "axis-0", "axis-1", "cell", "accepted", *names, *said]

@@ -24,9 +24,9 @@ def replaced(path: Path, rng: random.Random) -> str:
     elif what == "fifo":
         os.mkfifo(path)
     elif what == "text":
-        path.write_text("this is no such file\n")
+        path.write_text("this is no such file\n", encoding="utf-8")
     elif what == "html":
-        path.write_text("<!DOCTYPE html><html><body>404</body></html>")
+        path.write_text("<!DOCTYPE html><html><body>404</body></html>", encoding="utf-8")
     return f"{path.name}: {what}"
 
 

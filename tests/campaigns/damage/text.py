@@ -69,14 +69,14 @@ def dumps(tree: Any) -> str:
 
 
 def damaged_json(path: Path, rng: random.Random) -> str:
-    tree, done = change(json.loads(path.read_text()), rng)
-    path.write_text(dumps(tree))
+    tree, done = change(json.loads(path.read_text(encoding="utf-8")), rng)
+    path.write_text(dumps(tree), encoding="utf-8")
     return done
 
 
 def damaged_lines(path: Path, rng: random.Random) -> str:
     """JSON line by line."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     row = rng.randrange(len(lines))
     what = rng.choice(("tree", "tree", "tree", "gone", "twice", "order", "blank"))
     if what == "tree":
@@ -90,18 +90,18 @@ def damaged_lines(path: Path, rng: random.Random) -> str:
         lines.reverse()
     else:
         lines[row:row] = [""]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return f"{what} in line {row}"
 
 
 def damaged_yaml(path: Path, rng: random.Random) -> str:
     import yaml
 
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     what = rng.choice(("tree", "tree", "tree", "aliases", "object", "tabs", "merge", "twice"))
     if what == "tree":
         tree, done = change(yaml.safe_load(text), rng)
-        path.write_text(dumps(tree).replace("\\ud", "\\\\ud"))  # JSON is YAML
+        path.write_text(dumps(tree).replace("\\ud", "\\\\ud"), encoding="utf-8")  # JSON is YAML
         return done
     if what == "aliases":
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
@@ -115,12 +115,12 @@ def damaged_yaml(path: Path, rng: random.Random) -> str:
         text += "\nm: &m {<<: *m}\n"
     else:
         text += text
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return what
 
 
 def damaged_csv(path: Path, rng: random.Random) -> str:
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     row = rng.randrange(len(lines))
     what = rng.choice(("cell", "cell", "drop", "twice", "header", "long", "null", "quote", "order", "mark"))
     if what == "cell":
@@ -143,5 +143,5 @@ def damaged_csv(path: Path, rng: random.Random) -> str:
         lines = [lines[0], *reversed(lines[1:])]
     else:
         lines = [line.replace(",", rng.choice((";", "\t", "|"))) for line in lines]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return f"{what} in row {row}"
