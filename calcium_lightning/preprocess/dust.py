@@ -102,8 +102,9 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
     if min(np.sqrt((part**2).sum(1).mean()) for part in moved) < LEAST_MOTION:
         return Dust.none()
     # Next to what shows no tissue, and to the border, motion mixes both.
-    known = surrounded(usable, float(max(np.abs(part).max() for part in moved)) + diameter)
-    if not known.any():
+    margin = float(max(np.abs(part).max() for part in moved)) + diameter
+    known, inner = surrounded(usable, margin), surrounded(usable, margin + diameter / 2)
+    if not inner.any():
         return Dust.none()
 
     def detail_in(index: np.ndarray) -> np.ndarray:
@@ -123,8 +124,12 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
     parts, count = label(size > max(REACH, 3 * usual), np.ones((3, 3)))
     if not count:
         return Dust.none()
-    peak = np.asarray(greatest(size * alike, parts, np.arange(count + 1)))
-    dusty = peak > max(LEAST, SCORE * usual)
+    peak, foot = (
+        np.asarray(greatest(values, parts, np.arange(count + 1)))
+        for values in (size * alike * inner, size * ~inner)
+    )
+    # What is strongest at the margin is the foot of what stands beyond it, as a lens's rim does.
+    dusty = (peak > max(LEAST, SCORE * usual)) & (peak > foot)
     dusty[0] = False
     spots = dusty[parts]
     if not spots.any() or spots.mean() > MOST:

@@ -157,11 +157,11 @@ def clock(made: Made) -> np.ndarray:
     return hit
 
 
-def rim(made: Made) -> np.ndarray:
-    """A lens whose rim shines; its inside, bool (H, W)."""
+def rim(made: Made, radius: float = 0.4) -> np.ndarray:
+    """A lens whose rim shines, of some radius over the field's side; its inside, bool (H, W)."""
     height, width = made.size
     y, x = np.mgrid[:height, :width]
-    distance = np.hypot(y - height / 2, x - width / 2) - 0.4 * min(height, width)
+    distance = np.hypot(y - height / 2, x - width / 2) - radius * min(height, width)
     made.frames[:] = 12 + made.frames / (1 + np.exp(distance / 1.25))
     made.frames += 60 * np.exp(-(((distance - 4) / 2) ** 2))
     made.frames += made.random.normal(size=made.frames.shape).astype(np.float32) * 1.5

@@ -58,6 +58,13 @@ def test_a_cell_that_is_lit_while_the_field_lies_elsewhere_is_no_dust(seed: int)
         assert not dust_of(replace(made, frames=frames)), start
 
 
+@pytest.mark.parametrize("seed", [41, 42, 43])
+def test_the_foot_of_a_rim_that_shines_is_no_dust(seed: int) -> None:
+    made = artefacts.make(seed)
+    artefacts.rim(made, 0.48)  # so large that the frames cut it
+    assert not dust_of(made)
+
+
 def test_what_does_not_move_cannot_be_told_from_dust() -> None:
     made = artefacts.make(41, motion=0.05)
     artefacts.dust(made)
