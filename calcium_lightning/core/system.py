@@ -1,8 +1,8 @@
-"""What operating systems differ in, so that nobody else asks which one this is.
+"""What operating systems differ in, for all who would do the same about it.
 
-For: reading and writing at a place in a file, locks that end with the process, whether a process lives, what
-is brought down to the disk. Windows has no ``pread``, ``flock`` or signal 0, and opens no folder.
-Must not know: what files and processes are for.
+For: reading and writing at a place in a file, locks of files that are open, whether a process lives, how much
+memory and how many cores there are, what is brought down to the disk. Windows has no ``pread``, ``flock`` or
+signal 0, and opens no folder. Must not know: what files and processes are for.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def read_at(descriptor: int, buffer: memoryview, position: int) -> int:
 def lock(descriptor: int, wait: bool = True) -> bool:
     """Lock an open file until it is closed, or its process ends; whether that could be done.
 
+    For files that others own, which may be opened for reading only; filelock does it for one's own.
+
     Parameters
     ----------
     descriptor : int
@@ -85,6 +87,11 @@ def lives(process: int) -> bool:
 def is_own(state: os.stat_result) -> bool:
     """Whether a file is this user's; Windows doesn't tell, and keeps each user's folders apart."""
     return not hasattr(os, "getuid") or state.st_uid == os.getuid()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> int:

@@ -73,7 +73,7 @@ class LocalMember:
         elif name := interface_to(environment.address):  # and not wherever the machine's own name leads
             variables = {**dict.fromkeys(INTERFACES, name), **variables}
         descriptor = None if listening is None else listening.fileno()
-        variables.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // environment.local_size)))
+        variables.setdefault("OMP_NUM_THREADS", str(max(1, system.cores() // environment.local_size)))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "calcium_lightning.processes.rank"],
             stdin=subprocess.PIPE,
@@ -104,15 +104,12 @@ class LocalMember:
     def failure(self) -> Failure | None:
         """What it told before it ended."""
         size = os.fstat(self._told.fileno()).st_size
-        data = bytearray(size)
-        system.read_at(self._told.fileno(), memoryview(data), 0)
-        return Failure.read(bytes(data))
+        return Failure.read(os.pread(self._told.fileno(), size, 0))
 
     def close(self) -> None:
         """End it, and whatever it has started (workers that read ahead)."""
-        if sys.platform != "win32":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
@@ -140,7 +137,3 @@ def interface_to(address: str) -> str:
             if any(item.address == own for item in addresses):
                 return name
     return ""
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

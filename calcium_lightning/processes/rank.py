@@ -88,7 +88,7 @@ def watch_parent() -> None:
     def wait() -> None:
         while os.read(0, 4096):
             pass
-        if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)
 

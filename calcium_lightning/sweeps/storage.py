@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcium_lightning.core import system
+from filelock import FileLock
+
 from calcium_lightning.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def turn(url: str) -> Iterator[None]:
     if parsed.get_backend_name() == "sqlite":
         path = Path(f"{parsed.database}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as lock:
-            system.lock(lock.fileno())
+        with FileLock(path):
             yield
         return
     key = int.from_bytes(hashlib.sha256(b"calcium-lightning").digest()[:7], "big")

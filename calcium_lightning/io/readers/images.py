@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from calcium_lightning.core import system
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.npy import read_array
 from calcium_lightning.io.readers.base import FrameError, Recording
@@ -87,9 +87,7 @@ class ImageFolder(Recording):
     def __init__(self, path: Path, files: Sequence[Path], threads: int | None = None) -> None:
         self.path = path
         self._files = list(files)
-        self._threads = threads or min(
-            8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        self._threads = threads or min(8, system.cores())
         first = self._frame(0)
         self.shape = (len(self._files), *first.shape)
         self.dtype = first.dtype
