@@ -64,14 +64,12 @@ def _going_on(outside: np.ndarray, near: float) -> np.ndarray:
         np.concatenate([0 * along, down, 0 * along + bottom, bottom - down]),
         np.concatenate([along, 0 * down + right, right - along, 0 * down]),
     )
-    shown = np.flatnonzero(wide[around])
-    if len(shown):
+    seen = np.flatnonzero(wide[around])
+    if len(seen):
         # The chord of a circle as wide as the frames at that depth.
         chord = 2 * np.sqrt(min(outside.shape) * near)
-        steps = np.diff(shown, append=shown[0] + len(around[0]))
-        for begin, step in zip(shown[steps <= chord], steps[steps <= chord], strict=True):
-            gap = np.arange(begin, begin + step) % len(around[0])
-            wide[around[0][gap], around[1][gap]] = True
+        steps = np.diff(seen, append=seen[0] + len(around[0]))
+        wide[around] |= np.roll(np.repeat(steps <= chord, steps), seen[0])
     return wide
 
 
