@@ -321,8 +321,8 @@ def _notes(prepared: Prepared, cells: StreamedCells, settings: LocalizeSettings)
     if not isinstance(session, RepairedSession):
         return (rate,) if rate else ()
     edge = settings.quality.edge if session.view.outside.any() else None
-    left_in = prepared.cell_diameter if prepared.patches is None else None
-    motion = motion_line(cells.shifts, cells.nonrigid, edge, prepared.motion_told, left_in)
+    left = prepared.cell_diameter if prepared.patches is None else None
+    motion = motion_line(cells.shifts, cells.nonrigid, edge, prepared.motion_told, left)
     wanders = wandering(cells.denoised, cells.accepted, cells.centers, prepared.cell_diameter, prepared.fps)
     told = (rate, wandering_line(wanders), *session.findings.lines(), motion)
     return tuple(line for line in told if line)

@@ -304,12 +304,12 @@ def motion_line(
     nonrigid: float | None,
     edge: float | None = None,
     told: bool = True,
-    left_in: float | None = None,
+    diameter: float | None = None,
 ) -> str:
     """What to know of the motion that was removed, (T, 2) pixels, or why none was.
 
     ``edge``: how many cell diameters from a lens's edge cells must lie; None where no lens shows.
-    ``left_in``: where what differs over the field was left, the cell diameter of the picture that it moves.
+    ``diameter``: of a cell, pixels, where what differs over the field was left; None where it was followed.
     """
     if not told:
         return (
@@ -323,7 +323,7 @@ def motion_line(
     text = f"motion of {removed:.2f} px (largest {length.max():.1f}) removed"
     if nonrigid is not None:
         text += f", {nonrigid:.2f} px differ over the field"
-        if left_in is not None and nonrigid > WORTH_A_TRY * left_in:
+        if diameter is not None and nonrigid > WORTH_A_TRY * diameter:
             text += " and were left (if the picture still moves, try 'preprocess.motion.patches=[2,2]')"
     if edge is not None and removed > MOVING:
         text += "; the lens's edge stands still"

@@ -123,7 +123,7 @@ def glance(frames: np.ndarray) -> Glance:
     some = frames[:, :: max(1, height // LINE_PIXELS)]
     rows, columns = lines.mean(2, dtype=np.float32), some.mean(1, dtype=np.float32)
     # An empty border ends at a line that is half empty.
-    border = _empty_border((lines.min(2) == lines.max(2)) | _at_least(lines))
+    border = _empty_border((lines.min(2) == lines.max(2)) | _at_their_least(lines))
     # Where a line is empty in many frames, a mean that was taken off since fits none of the others.
     border = binary_dilation(border | (border.mean(0) >= MOVED), [[1, 1, 1]])
     jumps = [np.where(border[:, 1:] | border[:, :-1], 0, jump) for jump in _jumps(lines, rows)]
@@ -227,8 +227,8 @@ def _jumps(lines: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return absolute, without
 
 
-def _at_least(lines: np.ndarray) -> np.ndarray:
-    """Which lines of frames (n, H, W') are the least that they are in any, (n, H): they hold nothing.
+def _at_their_least(lines: np.ndarray) -> np.ndarray:
+    """Which lines of frames (n, H, W') are all along as dark as they ever are, (n, H): they hold nothing.
 
     Empty ones are of one value, but for what was taken off since, as the mean of all frames.
     """
@@ -313,7 +313,7 @@ def _roughness(frames: np.ndarray) -> np.ndarray:
     for start, stop in spans(count, CACHED):
         bend = _bends(frames[start:stop], step)
         row[start:stop] = np.minimum(bend, CLIP * usual, out=bend).mean(2)  # one bright pixel is no rough row
-    usually, border = np.median(row, 0), _empty_border((row == 0) | _at_least(frames[:, :, ::step]))
+    usually, border = np.median(row, 0), _empty_border((row == 0) | _at_their_least(frames[:, :, ::step]))
     hidden = (border.mean(0) >= 0.5) & ~border.all(0)  # which says nothing of what is usual there
     usually[hidden] = np.nanmedian(np.where(border, np.nan, row)[:, hidden], axis=0)
     floor = 0.25 * np.median(row) + 1e-12

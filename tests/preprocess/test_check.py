@@ -145,8 +145,8 @@ def test_motion_is_said_with_what_is_left_of_it():
     assert "lens's edge stands still: cells within 0.5 diameters of it are not accepted" in line
     assert motion_line(shifts, 0.2, edge=0.0).endswith("lens's edge stands still")
     assert "lens" not in motion_line(shifts, 0.2)
-    assert "patches=[2,2]" in motion_line(shifts, 0.7, left_in=10)
-    assert "patches" not in motion_line(shifts, 0.4, left_in=10) + motion_line(shifts, 0.7)
+    assert "patches=[2,2]" in motion_line(shifts, 0.7, diameter=10)
+    assert "patches" not in motion_line(shifts, 0.4, diameter=10) + motion_line(shifts, 0.7)
     assert "no motion removed" in motion_line(np.zeros((5, 2)), None, told=False)
 
 
