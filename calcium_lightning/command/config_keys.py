@@ -141,8 +141,8 @@ def check_keys(cfg: DictConfig, name: str) -> None:
 def no_such_key(key: str, name: str) -> str:
     """What is said of a key that the command ``name`` does not know: what resembles it, or where all are."""
     known = known_keys(name)
-    if key in known:  # of the command as it comes, but not of what was typed
-        part = key.rpartition(".")[0] or key
+    part = key.rpartition(".")[0]
+    if part and key in known:  # of the command as it comes, but not of what was typed
         return f"{key}: no such key where {part} is switched off or another; leave one of the two out"
     return f"{key}: no such key{nearest(key, known) or '; --help lists them'}"
 
