@@ -145,9 +145,8 @@ def fork_commands(descriptor: int) -> None:
     for number, stream in ((out, 1), (err, 2)):
         os.dup2(number, stream)
         os.close(number)
-    # Those of the parent remember where they were in another kind of file.
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _anew(sys.stdout, -1)
+    sys.stderr = sys.__stderr__ = _anew(sys.stderr, 1)
     module, arguments, folder, environment = json.loads(order)
     os.chdir(folder)
     os.environ.clear()
@@ -155,3 +154,10 @@ def fork_commands(descriptor: int) -> None:
     sys.path[:] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *usual]
     sys.argv[1:] = arguments
     runpy._run_module_as_main(module)  # type: ignore[attr-defined]
+
+
+def _anew(stream: TextIO, buffering: int) -> TextIO:
+    """A stream as Python opened it: that of the parent remembers where it was in another kind of file."""
+    return open(
+        stream.fileno(), "w", buffering, encoding=stream.encoding, errors=stream.errors, closefd=False
+    )

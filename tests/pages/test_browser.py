@@ -57,7 +57,7 @@ def visit(file) -> Iterator[Any]:
         pytest.skip(reason)
     said: list[str] = []
     with browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1600})
+        page = chromium.new_context(viewport={"width": 1280, "height": 1600}).new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(file.as_uri())
@@ -170,10 +170,11 @@ def test_it_fits_and_its_pictures_are_whole(visit):
     assert visit.locator('#table th button[title*="noise"]').count() >= 1
 
 
-def test_it_is_drawn(visit, tmp_path):
-    visit.reload()
-    visit.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
-    shown = drawn(visit, tmp_path / "page.png")
+def test_it_is_drawn(visit, file, tmp_path):
+    page = visit.context.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
+    shown = drawn(page, tmp_path / "page.png")
     assert shown.shape == (1600, 1280, 3)
     assert shown[5, 640].max() < 0.3  # the dark header spans the page
     blue = (np.abs(shown - np.array([86, 180, 233]) / 255) < 0.12).all(-1)
@@ -184,8 +185,12 @@ def test_a_comparison_is_drawn_and_needs_nothing(visit, tmp_path):
     file = tmp_path / "page.html"
     runs = read_runs([make_sweep(tmp_path / "sweep", 12)])
     file.write_text(comparison.render(compare_runs(runs), "sweep"), encoding="utf-8")
-    visit.goto(file.as_uri())  # whatever it says on the console fails the visit
-    shown = drawn(visit, tmp_path / "page.png")
+    page, said = visit.context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(file.as_uri())
+    shown = drawn(page, tmp_path / "page.png")
+    assert said == []
     assert shown[5, 640].max() < 0.3  # the dark header spans the page
     turquoise = (np.abs(shown - np.array([15, 157, 138]) / 255) < 0.05).all(-1)
     assert turquoise.sum() > 150  # the best run's marks
