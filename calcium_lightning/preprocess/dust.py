@@ -145,6 +145,7 @@ def standing_detail(
     diameter: float,
     noise: float,
     prior: float = PRIOR,
+    doubt: float = 0.0,
 ) -> np.ndarray:
     """Logarithm of what stands still and is no larger than a cell, (H, W).
 
@@ -160,6 +161,9 @@ def standing_detail(
         Of those means, as a share of the brightness.
     prior : float
         Size of what stands still, standard deviation, as a share of the brightness.
+    doubt : float
+        What else these means are off by, as a share of the brightness: motion isn't known to the last. Waves
+        across whose crests the tissue hardly moves may be either's; by it they are nobody's.
     """
     pad = int(np.ceil(2 * diameter))
     waves = []
@@ -169,9 +173,11 @@ def standing_detail(
     rows = np.exp(-2j * np.pi * np.fft.fftfreq(size[0])[:, None] * shifts[:, 0])
     columns = np.exp(-2j * np.pi * np.fft.rfftfreq(size[1])[:, None] * shifts[:, 1])
     blur = rows @ columns.T / len(shifts)  # by which motion blurs the tissue
-    detail = np.fft.irfft2(
-        (waves[0] - blur * waves[1]) / (1 - np.abs(blur) ** 2 + (noise / prior) ** 2), size
-    )
+    # The frames' noise is in both means: where motion blurs little, little of it is in their difference. The
+    # doubt is there as it is elsewhere.
+    told = 1 - np.abs(blur) ** 2
+    share = told / np.maximum(told * (told + (noise / prior) ** 2) + (doubt / prior) ** 2, 1e-12)
+    detail = np.fft.irfft2(share * (waves[0] - blur * waves[1]), size)
     detail = detail[pad:-pad, pad:-pad]
     result: np.ndarray = detail - gaussian_filter(detail, diameter, mode="nearest")
     return result

@@ -40,6 +40,8 @@ PLACES, FEWEST, RUN, VALUES = 60, 6, 4, 240 * 100**2
 PRIORS = {0.03: 0.0, 0.08: 0.03}
 #: how far off means are at least, as a share of the brightness: motion isn't known to the last
 LEAST_NOISE = 0.004
+#: ... and by how much both means are off as one, where the motion that is known is not quite the true one
+DOUBT = 0.001
 #: how often single frames are registered anew
 ROUNDS = 2
 #: less than this share of what the motion as it seems leaves is left over of another one, found roughly: of
@@ -207,7 +209,7 @@ class PatternSearch:
         """What the light is multiplied by (h, w), if the tissue moves so."""
         pair = self.frames.mean(0).numpy(), _moved_back(self.frames, shifts).mean(0).numpy()
         cell, noise = self.correlate.cell_diameter, max(self.noise / self.side, LEAST_NOISE)
-        return _gain(standing_detail(*pair, shifts.numpy(), cell, noise, prior))
+        return _gain(standing_detail(*pair, shifts.numpy(), cell, noise, prior, DOUBT))
 
     def _left(self, frames: Tensor, shifts: Tensor, other: Tensor) -> float:
         """Variance over time of a typical pixel of the registered frames, in the band of cells.
@@ -237,7 +239,7 @@ class PatternSearch:
         shifts[self.index] = sampled = moved.numpy() * self.side
         still, registered = means(self.session, self.index, shifts)
         noise = max(self.noise, LEAST_NOISE)
-        detail = standing_detail(still, registered, sampled, self.diameter, noise, prior)
+        detail = standing_detail(still, registered, sampled, self.diameter, noise, prior, DOUBT)
         if not self.usable.all():  # next to what shows no tissue, motion mixes both
             detail[distance_transform_edt(self.usable) <= np.abs(sampled).max() + self.diameter] = 0
         strong = np.abs(gaussian_filter(detail, self.diameter / 6)) > STRONG

@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from scipy.ndimage import gaussian_filter
 
 from calcium_lightning.io.array_session import ArraySession
-from calcium_lightning.preprocess.dust import Dust, find_dust
+from calcium_lightning.preprocess.dust import Dust, find_dust, means, standing_detail
+from calcium_lightning.preprocess.fixed_pattern import DOUBT
+from calcium_lightning.preprocess.motion.registration import shift_frames
 from calcium_lightning.preprocess.repaired import RepairedSession
 
 from . import artefacts
@@ -88,3 +92,28 @@ def test_a_recording_is_prepared_without_its_dust() -> None:
     assert len(cleared.dust) == 4
     assert "4 spots of dust" in " ".join(cleared.findings.warnings())
     assert cleared.frames(0, 40).mean() > session.frames(0, 40).mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_motion_along_one_line_leaves_open_stays_with_the_tissue(seed: int) -> None:
+    """Else streaks along the line stand still, and others come into the tissue, that cancel them."""
+    random, count, size = np.random.default_rng(seed), 200, (96, 104)
+    along = gaussian_filter(random.normal(size=count), 2)
+    moved = np.outer(along / along.std(), (1, -0.6)).astype(np.float32)
+    tissue = gaussian_filter(random.normal(size=size), 3)
+    light = torch.from_numpy(80 * np.exp(tissue * 0.1 / tissue.std())).float().expand(count, *size)
+    pattern = random.normal(size=size) * 0.1
+    frames = shift_frames(light, torch.from_numpy(-moved)).numpy() * np.exp(pattern)
+    frames += random.normal(size=frames.shape) * 2
+    known = moved + random.normal(size=moved.shape).astype(np.float32) * 0.2
+    pair = means(ArraySession(frames.astype(np.float32), 20.0), np.arange(count), known)
+    inner = (slice(10, -10), slice(10, -10))
+
+    def off(doubt: float) -> tuple[float, float]:
+        wrong = standing_detail(*pair, known, 8.0, 0.004, 0.08, doubt) - pattern
+        return float(wrong[inner].std()), float(gaussian_filter(wrong, 2)[inner].std())
+
+    pixels, cells = off(DOUBT)
+    assert pixels < 0.045
+    assert cells < 0.03
+    assert cells < off(0.0)[1] / 2
