@@ -27,6 +27,8 @@ FEWEST, SHORTEST_S = 20, 20.0
 QUANTILE = 0.8
 #: ... more than this is no tissue's: cells of real recordings, and of simulated ones, have .2 at most
 WANDERS = 0.3
+#: ... and not in two neighbouring pieces of so many seconds only, as where a part of the field flares up once
+PIECE_S = 5.0
 #: traces that are binned at a time, and bins that are looked at: half an hour, however long the recording is
 AT_ONCE, MOST_BINS = 64, 9000
 
@@ -51,8 +53,8 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
     -------
     float
         Sum of the correlations with all of them, where one of five cells has more, beyond that at other
-        times: about 0 for cells, .3 and more where something wanders. 0 where they are over by then, or too
-        little is known.
+        times: about 0 for cells, .3 and more where something wanders, whichever few seconds are left out. 0
+        where they are over by then, or too little is known.
     """
     accepted = accepted & np.isfinite(centers).all(1)
     index = np.flatnonzero(accepted)
@@ -79,19 +81,37 @@ def wandering(traces: Rows, accepted: np.ndarray, centers: np.ndarray, diameter:
     around = beside @ active
     around -= np.asarray(beside.sum(1)) * active.mean(0)
 
-    def together(lag: int) -> float:
-        """The correlation with those around, before and after, that one of five cells exceeds."""
-        past = np.einsum("kt,kt->k", active[:, lag:], around[:, : bins - lag])
-        future = np.einsum("kt,kt->k", active[:, : bins - lag], around[:, lag:])
-        return float(np.quantile(0.5 * (past + future) / (bins - lag), QUANTILE))
+    pieces = np.arange(0, bins, max(1, round(PIECE_S * fps / size)))
+
+    def together(lag: int) -> np.ndarray:
+        """The correlation with those around, before and after, that one of five cells exceeds.
+
+        First with two neighbouring pieces of time left out, one pair after the other, then of all.
+        """
+        shared = 0.5 * (_shared(active, around, pieces, lag) + _shared(around, active, pieces, lag))
+        whole = shared.sum(1, keepdims=True)
+        parts = np.hstack([whole - shared[:, :-1] - shared[:, 1:], whole])
+        result: np.ndarray = np.quantile(parts, QUANTILE, axis=0) / (bins - lag)
+        return result
 
     chance, at_once = together(bins // 2), together(0)
     found = 0.0
     for seconds, least in LASTS.items():
         later = together(max(1, round(seconds * fps / size))) - chance
-        if later > least * (at_once - chance):
-            found = max(found, later)
+        if later[-1] > least * (at_once - chance)[-1]:
+            found = max(found, float(later.min()))
     return found
+
+
+def _shared(earlier: np.ndarray, later: np.ndarray, pieces: np.ndarray, lag: int) -> np.ndarray:
+    """Sums of the products of two sets of traces (K, T), one of them so many bins later, of pieces of time.
+
+    Where pieces (P,) begin; the result is (K, P).
+    """
+    length = earlier.shape[1] - lag
+    bounds = zip(pieces.clip(max=length), [*pieces[1:].clip(max=length), length], strict=True)
+    parts = [np.einsum("kt,kt->k", earlier[:, a:b], later[:, a + lag : b + lag]) for a, b in bounds]
+    return np.stack(parts, 1)
 
 
 def _binned(traces: np.ndarray, size: int, bins: int) -> np.ndarray:

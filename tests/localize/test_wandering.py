@@ -73,3 +73,13 @@ def test_nothing_is_told_of_too_little() -> None:
         places = np.random.default_rng(0).uniform(0, SIDE, (shape[0], 2))
         assert told(places, np.ones(shape, np.float32)) == 0
     assert told(1000.0 * np.arange(60).reshape(30, 2), np.eye(30, 900, dtype=np.float32)) == 0
+
+
+def test_a_part_of_the_field_that_flares_up_once_is_no_wandering(field) -> None:
+    """Cell after cell within some seconds, then never again."""
+    random, places, traces = field
+    for lasting in (6, 15):
+        onsets = 700 + places[:, 1] + random.normal(0, 2, len(places))
+        since = (np.arange(traces.shape[1]) - onsets[:, None]) / lasting
+        flare = np.exp(-(since**2)) * (places[:, 0] < 70)[:, None]
+        assert told(places, traces + 8 * flare) < 0.5 * WANDERS
