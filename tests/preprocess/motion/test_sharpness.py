@@ -60,6 +60,14 @@ def test_frames_must_not_fit_worse() -> None:
     )
 
 
+def test_frames_may_fit_worse_where_the_picture_is_much_sharper() -> None:
+    """As where the field turns: no two places move the same way."""
+    rigid = motion(picture(0.5), misfit=1.2)
+    assert sharper(motion(picture(0.3), memory=6, misfit=1.2 * 1.07), rigid, INSIDE)
+    assert not sharper(motion(picture(0.3), memory=6, misfit=1.2 * 1.09), rigid, INSIDE)
+    assert not sharper(motion(picture(0.3), memory=0, misfit=1.2 * 1.07), rigid, INSIDE)
+
+
 def test_only_what_frames_show_tells() -> None:
     """A sharp edge at the border of what is seen says nothing."""
     torn = picture(0.5)
