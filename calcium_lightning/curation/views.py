@@ -15,6 +15,7 @@ from calcium_lightning.core.cells import TRACES, CellTable, Rows, StreamedCells
 from calcium_lightning.core.events import find_events, rates_per_minute
 from calcium_lightning.core.remade import Columns, OverlaidRows
 from calcium_lightning.core.standing import ORIGINS, Standing
+from calcium_lightning.core.unix_time import to_show
 from calcium_lightning.curation.words import as_json, in_words, tests_of
 from calcium_lightning.localize.own_test import settings_of
 from calcium_lightning.localize.quality import QualitySettings
@@ -177,7 +178,7 @@ def traces(
         start + pictures.bins(length, most // 2 if length > most else length) if length else np.zeros(0, int)
     )
     paired = length > most
-    times = np.asarray(cells.timestamps, np.float64)
+    times = to_show(cells.timestamps)
     if paired:
         middles = (edges + np.append(edges[1:], stop)) // 2
         lines = [np.stack([times[edges], times[np.minimum(middles, stop - 1)]], 1).ravel()]
@@ -276,7 +277,7 @@ def packed(about: dict[str, Any], data: bytes) -> bytes:
 
 def facts(cells: CellTable) -> dict[str, Any]:
     """Of the whole file."""
-    settings = settings_of(cells)
+    settings, times = settings_of(cells), to_show(cells.timestamps)
     return {
         "height": cells.frame_shape[0],
         "width": cells.frame_shape[1],
@@ -285,8 +286,8 @@ def facts(cells: CellTable) -> dict[str, Any]:
         "pixelSize": cells.pixel_size_um,
         "kind": cells.kind,
         "diameter": round(diameter_of(cells), 2),
-        "start": float(cells.timestamps[0]) if cells.n_frames else 0.0,
-        "end": float(cells.timestamps[-1]) if cells.n_frames else 0.0,
+        "start": float(times[0]) if cells.n_frames else 0.0,
+        "end": float(times[-1]) if cells.n_frames else 0.0,
         "notes": list(cells.notes),
         "thresholds": {"score": settings.score, "fdr": settings.fdr},
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
@@ -17,12 +16,12 @@ import numpy as np
 
 from calcium_lightning.core.behavior import Behavior, distinct
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.unix_time import UNIX
 from calcium_lightning.io import hdf5
+from calcium_lightning.io.readers.clock import unix_of
 from calcium_lightning.io.readers.miniscope import STAMPS
 from calcium_lightning.io.readers.stamps import read_rows
 
-#: seconds beyond this are counted from 1970
-UNIX = 1e8
 #: where our files keep it
 GROUP = "behavior"
 
@@ -60,12 +59,11 @@ def read_behavior(path: Path, began: str = "") -> Behavior:
 def _start(path: Path, began: str) -> float:
     """Unix time of the recording's second 0."""
     try:
-        moment = datetime.fromisoformat(began)
+        return unix_of(began)
     except ValueError as error:
         raise InputError(
             f"{path}: Unix times, and when the recording began isn't known; nwb.session_start_time= says it"
         ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def write_group(file: h5py.File, found: Iterable[Behavior]) -> None:

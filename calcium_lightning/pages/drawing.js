@@ -201,6 +201,9 @@ export function pointers(canvas, view, heard) {
 
 export const number = (value) => (value === 0 ? "0" : Math.abs(value) >= 1e4 || Math.abs(value) < 1e-2 ? value.toExponential(1) : String(Number(value.toPrecision(3))));
 
+// A time on an axis, which may begin late: as many digits before the point as there are.
+const moment = (value) => String(Number(value.toFixed(2)));
+
 // Options of a uPlot of one cell's time course: time, trace, denoised, spikes, and the traces of others by name.
 // about: width, height, seconds (the recording's length), baseline (F0, for an axis of ΔF/F; 0: none), others: [name].
 export function courseOptions(about, hooks = {}) {
@@ -216,7 +219,7 @@ export function courseOptions(about, hooks = {}) {
       ...about.others.map((name, i) => ({ label: name, stroke: NEIGHBOURS[i % NEIGHBOURS.length], width: 1.2, dash: [6, 3], points: none })),
     ],
     axes: [
-      { ...line, size: 28, values: (_, ticks) => ticks.map((value) => (minutes ? `${number(value / 60)} min` : `${number(value)} s`)) },
+      { ...line, size: 28, values: (_, ticks) => ticks.map((value) => (minutes ? `${moment(value / 60)} min` : `${moment(value)} s`)) },
       { ...line, size: 54, values: (_, ticks) => ticks.map(number) },
       { ...line, scale: "y", side: 1, size: 54, grid: none, show: about.baseline > 0, values: (_, ticks) => ticks.map((value) => `${number((100 * value) / about.baseline)}%`) },
     ],

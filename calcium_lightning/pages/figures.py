@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calcium_lightning.core.cells import Cells
+from calcium_lightning.core.unix_time import to_show
 from calcium_lightning.pages import pictures
 from calcium_lightning.pages.drawing import BAD, GOOD, new_figure, styled, svg
 
@@ -160,7 +161,7 @@ def quality_names(cells: Cells) -> list[str]:
 def _clock(cells: Cells) -> tuple[np.ndarray, np.ndarray, int]:
     """Seconds and indices of the frames that begin each stretch shown, and the number of frames."""
     starts = pictures.bins(cells.n_frames, POINTS)
-    return np.asarray(cells.timestamps, float)[starts], starts, cells.n_frames
+    return to_show(cells.timestamps)[starts], starts, cells.n_frames
 
 
 def _unit(seconds: np.ndarray) -> tuple[str, float]:

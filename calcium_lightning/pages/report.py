@@ -19,6 +19,7 @@ from calcium_lightning.core.gaps import without_gaps
 from calcium_lightning.core.glossary import described
 from calcium_lightning.core.motion_summary import MotionSummary
 from calcium_lightning.core.standing import ORIGINS
+from calcium_lightning.core.unix_time import to_show
 from calcium_lightning.io.results.table import read_cells
 from calcium_lightning.metrics.evaluation import read_figures
 from calcium_lightning.pages import field, figures, pictures, report_facts
@@ -224,7 +225,7 @@ def _courses(cells: Cells) -> dict[str, Any]:
     """What the script draws when a cell is chosen."""
     most = int(np.clip(COURSE_BYTES // (4 * max(len(cells), 1)), *COURSE_POINTS))
     values, low, high = pictures.courses(cells.traces, cells.denoised, cells.spikes, most)
-    times = np.asarray(cells.timestamps, float)
+    times = to_show(cells.timestamps)
     return {
         "count": len(cells),
         "points": values.shape[2],

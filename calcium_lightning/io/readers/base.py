@@ -21,7 +21,8 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
-from calcium_lightning.io.readers.clock import Clock
+from calcium_lightning.core.unix_time import UNIX
+from calcium_lightning.io.readers.clock import Clock, since_beginning
 from calcium_lightning.io.stored import MOST_FRAMES
 
 #: how far the nominal frame rate may lie from the measured one without a word, and without being replaced
@@ -188,9 +189,13 @@ class Recording(abc.ABC):
         for text in clock.notes:
             self.note(f"{name}: {text}" if name else text)
         if clock.start is not None:
-            with suppress(ValueError, OverflowError, OSError):  # ticks of some clock, and no date
-                began = datetime.fromtimestamp(clock.start, tz=UTC).isoformat(timespec="milliseconds")
-                self.about = {"session_start_time": began, **self.about}
+            self.began(clock.start)
+
+    def began(self, moment: float) -> None:
+        """Take a Unix time for second 0, unless the file says when that was."""
+        with suppress(ValueError, OverflowError, OSError):  # ticks of some clock, and no date
+            text = datetime.fromtimestamp(moment, tz=UTC).isoformat(timespec="milliseconds")
+            self.about = {"session_start_time": text, **self.about}
 
     def use_rate(self, measured: float | None) -> None:
         """Take the frame rate, Hz, that time stamps have, and say where it isn't the nominal one."""
@@ -268,6 +273,10 @@ def check_facts(recording: Recording) -> None:
             None,
             f"{recording.path}: its time stamps are no numbers",
         )
+    elif times is not None and len(times) and times[0] > UNIX:
+        said = recording.about.get("session_start_time", "")
+        recording.timestamps, zero = since_beginning(times, said)
+        recording.began(zero)
     recording.about = {name: plain(text) for name, text in recording.about.items()}
 
 

@@ -7,13 +7,18 @@ Knows numbers: rows in, seconds out. Which file they come from and how it is lai
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
+
+from calcium_lightning.core.unix_time import UNIX
 
 #: an interval longer than this many usual ones is a pause or a loss
 LONG = 1.75
 #: frames beside a gap whose stamps must agree that time was lost, not that one frame came late
 NEIGHBOURS = 5
+#: a recording begins so many seconds at most behind what its file says of when
+DAY = 86400.0
 #: clocks that count in 32 bits of milliseconds begin again
 WRAP = 2.0**32
 
@@ -139,6 +144,38 @@ def fill(times: np.ndarray) -> np.ndarray:
     return filled
 
 
+def unix_of(moment: str) -> float:
+    """Unix time of an ISO 8601 date and time, which is UTC where it doesn't say.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    found = datetime.fromisoformat(moment)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def since_beginning(times: np.ndarray, began: str) -> tuple[np.ndarray, float]:
+    """Unix times as seconds from when the recording began, and that moment's Unix time.
+
+    Parameters
+    ----------
+    times : ndarray
+        Unix times, float64 (T,).
+    began : str
+        When the file says that it began, ISO 8601; where that can't be, the first frame is second 0.
+    """
+    zero = float(times[0])
+    try:
+        said = unix_of(began)
+    except (ValueError, OverflowError):
+        said = zero
+    if 0 <= zero - said < DAY:
+        zero = said
+    return times - zero, zero
+
+
 def clock(times: np.ndarray, missing: str = "") -> Clock:
     """The time of each frame from its stamp.
 
@@ -164,7 +201,7 @@ def clock(times: np.ndarray, missing: str = "") -> Clock:
     whole[known] = mended
     whole = fill(whole)
     start = None
-    if whole[0] > 1e8:  # Unix time, which a session's seconds can't hold as finely
+    if whole[0] > UNIX:  # which a session's seconds can't hold as finely
         start = float(whole[0])
         whole = whole - start
     after = gaps(whole)

@@ -57,6 +57,21 @@ def test_time_stamps(tmp_path):
         assert np.allclose(recording.timestamps, times)
 
 
+@pytest.mark.parametrize("began", [0.0, 7.5])
+def test_unix_times_are_counted_from_when_the_session_began(tmp_path, began):
+    """Of stamps and of a starting time; the standard wants seconds from there in the first place."""
+    unix = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + began
+    times = np.arange(11) * 0.1
+    for name, given in {
+        "a": {"timestamps": unix + times},
+        "b": {"rate": 10.0, "starting_time": unix},
+    }.items():
+        with open_recording(write(tmp_path / f"{name}.nwb", "OnePhotonSeries", **given)) as recording:
+            assert recording.fps == pytest.approx(10)
+            assert np.allclose(recording.timestamps, began + times, atol=1e-5)
+            assert recording.about["session_start_time"].startswith("2026-01-01T00:00:00")
+
+
 def test_files_that_break_the_standard(tmp_path):
     assert np.array_equal(read_all(write(tmp_path / "a.nwb", "s"), axes="tyx"), movie(11).transpose(0, 2, 1))
 
