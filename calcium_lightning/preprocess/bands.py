@@ -17,6 +17,9 @@ from calcium_lightning.preprocess.survey import Survey
 
 #: lines in one direction vary by so many times as much as in the other, and as their noise explains
 RATIO, NOISES = 3.0, 4.0
+#: ... in this share of the frames at least: interference comes and goes, or lies outside of the frame; jumps
+#: of the tissue look like it in .03 of some recordings
+SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Bands:
     axis : int
         0: rows are banded, 1: columns.
     strength : float
-        Standard deviation of the bands, units of the frames.
+        Standard deviation of the bands, where there are any, units of the frames.
     expected : Expected
         What frames show without them.
     usable : ndarray, bool (H, W)
@@ -60,12 +63,23 @@ def _medians(values: np.ndarray, axis: int) -> np.ndarray:
     return np.nanmedian(filled, axis)
 
 
-def find_bands(survey: Survey, usable: np.ndarray) -> Bands | None:
-    """Bands that can be taken off a recording, if there are any."""
-    rows, columns = (float(part) for part in np.median(survey.bands, 0))
+def find_bands(survey: Survey, usable: np.ndarray, kept: np.ndarray) -> Bands | None:
+    """Bands that can be taken off a recording, if there are any.
+
+    Parameters
+    ----------
+    survey : Survey
+        Of its frames.
+    usable : ndarray, bool (H, W)
+        Pixels that show tissue.
+    kept : ndarray of int or bool
+        Frames that hold a picture.
+    """
+    rows, columns = survey.bands[kept].T
     height, width = survey.mean.shape
     noise = float(np.median(survey.noise[usable])) if usable.any() else 0.0
     for axis, (here, there, length) in enumerate(((rows, columns, width), (columns, rows, height))):
-        if here > RATIO * there and here > NOISES * noise / length**0.5:
-            return Bands(axis, here, Expected(survey.mean), usable)
+        banded = (here > RATIO * there) & (here > NOISES * noise / length**0.5)
+        if len(banded) and banded.mean() >= SHARE:
+            return Bands(axis, float(np.median(here[banded])), Expected(survey.mean), usable)
     return None

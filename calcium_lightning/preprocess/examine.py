@@ -53,7 +53,7 @@ class Examiner:
         sensor = raw and not said.motion_corrected
         field = None if known.field.all() else known.field
         view = find_field(survey, sensor, field, lens=not known.given)
-        bands = find_bands(survey, view.field) if raw else None
+        bands = find_bands(survey, view.field, ~bad.bad) if raw else None
         lines = Findings(survey, "raw" if raw else "dff", view, bad, bands=bands).warnings()
         self.lines = (taken, *lines) if taken else lines
         return Verdict(view.field, bad.bad, kind, corrected)

@@ -111,7 +111,7 @@ class RepairedSession(DerivedSession):
         self.usable = self._fill.usable
         if raw:
             levels = find_levels(self.survey.brightness[self.kept], self.frames, self.usable)
-            bands = find_bands(self.survey, self.usable)
+            bands = find_bands(self.survey, self.usable, self.kept)
             if len(levels) or bands is not None:
                 self.levels, self.bands = levels, bands
                 self.dtype = np.dtype(np.float32)

@@ -19,9 +19,9 @@ from . import artefacts
 
 def warnings(frames: np.ndarray, kind: str = "raw", **more) -> str:
     survey = artefacts.look(frames)
-    view = find_field(survey, True)
-    bands = find_bands(survey, view.field)
-    found = Findings(survey, kind, view, find_bad_frames(survey, True), bands=bands, **more)
+    view, bad = find_field(survey, True), find_bad_frames(survey, True)
+    bands = find_bands(survey, view.field, ~bad.bad)
+    found = Findings(survey, kind, view, bad, bands=bands, **more)
     return "\n".join(found.warnings())
 
 

@@ -126,6 +126,29 @@ def test_moving_bands_are_taken_off(tmp_path, axis):
     assert known < 0.08 * before
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("share", "strength"), [(0.2, 1.0), (0.45, 2.0)])
+def test_a_band_that_crosses_some_frames_is_taken_off_those(tmp_path, axis, share, strength):
+    """As interference does: a dark stripe with a bright line behind it, now here, now there, often nowhere."""
+    made = artefacts.make(38)
+    truth, length = made.frames.copy(), made.size[axis]
+    hit = np.flatnonzero(made.random.random(len(truth)) < share)
+    stripe = np.zeros((len(truth), length), np.float32)
+    for t, line in zip(hit, made.random.integers(0, length - 12, len(hit)), strict=True):
+        stripe[t, line : line + 10], stripe[t, line + 10 : line + 12] = -4 * strength, 8 * strength
+    made.frames += stripe[:, :, None] if axis == 0 else stripe[:, None, :]
+    repaired = RepairedSession.of(session(tmp_path, made))
+    assert repaired.bands is not None
+    assert repaired.bands.axis == axis
+    kept = repaired.kept
+    cleared = repaired.knowing_motion(made.shifts[kept].astype(np.float32), 8.0).frames()
+    rest = np.median(cleared - truth[kept], 2 - axis)
+    crossed = np.isin(kept, hit)
+    assert crossed.sum() > 0.8 * len(hit)  # some are taken for torn
+    for part in (rest[crossed], rest[~crossed]):
+        assert (part - part.mean(1, keepdims=True)).std() < 0.5  # of a noise of 2
+
+
 def test_a_mask_of_another_size_is_refused(tmp_path):
     with pytest.raises(InputError, match="field= has 5 x 6 pixels, the frames 96 x 104"):
         RepairedSession.of(session(tmp_path, artefacts.make(31)), np.ones((5, 6), bool))
