@@ -24,8 +24,9 @@ from calcium_lightning.preprocess.motion.registration import shift_frames
 PLACES, RUN = 8, 8
 #: tissue that moves less than this (root mean square, pixels) can't be told from dust, nor does dust harm it
 LEAST_MOTION = 0.4
-#: prior size of what stands still, standard deviation, as a share of the brightness
-PRIOR = 0.02
+#: prior size of what stands still, standard deviation, as a share of the brightness; and by how much both
+#: means are off as one, where the motion that is known is not quite the true one
+PRIOR, DOUBT = 0.02, 0.0003
 #: noise of a mean is at least this share of the brightness: where frames were squeezed, it can be 0
 LEAST_NOISE = 1e-4
 #: a spot dims or brightens by this share somewhere, and by so many times what is usual; and reaches as far as
@@ -37,6 +38,8 @@ LIKELY = 0.7
 DARKEST = 0.2
 #: more than this share of the field isn't dust
 MOST = 0.1
+#: where less than this share of the usual light arrives, no share of it can be told
+DIMMEST = 0.2
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,11 @@ def find_dust(session: Frames, shifts: np.ndarray, usable: np.ndarray, diameter:
 
     def detail_in(index: np.ndarray) -> np.ndarray:
         still, registered = means(session, index, shifts)
-        noise = noise_of_mean(session, index) / max(float(np.median(still[usable])), 1e-9)
-        return standing_detail(still, registered, shifts[index], diameter, max(noise, LEAST_NOISE))
+        light = float(np.median(still[usable]))
+        noise = max(noise_of_mean(session, index) / max(light, 1e-9), LEAST_NOISE)
+        detail = standing_detail(still, registered, shifts[index], diameter, noise, PRIOR, DOUBT)
+        detail[gaussian_filter(still, diameter, mode="nearest") < DIMMEST * light] = 0
+        return detail
 
     first = detail_in(halves[0])
     if np.abs(first[known]).max() < LIKELY * LEAST:

@@ -117,3 +117,22 @@ def test_what_motion_along_one_line_leaves_open_stays_with_the_tissue(seed: int)
     assert pixels < 0.045
     assert cells < 0.03
     assert cells < off(0.0)[1] / 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+@pytest.mark.parametrize("off", [0.0, 0.3])
+def test_bright_cells_that_move_along_one_line_are_no_dust(seed: int, off: float) -> None:
+    """Though nearly all of what they show is there whether they move or stand still."""
+    random, count, size = np.random.default_rng(seed), 200, (96, 104)
+    along = gaussian_filter(random.normal(size=count), 2)
+    moved = np.outer(along / along.std(), (1, -0.6)).astype(np.float32)
+    y, x = np.mgrid[: size[0], : size[1]]
+    tissue = np.zeros(size)
+    for cy, cx in random.uniform(12, 84, (10, 2)):
+        tissue += random.uniform(0.2, 0.6) * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * 3.0**2))
+    light = torch.from_numpy(80 * np.exp(tissue)).float().expand(count, *size)
+    frames = shift_frames(light, torch.from_numpy(-moved)).numpy()
+    frames += random.normal(size=frames.shape) * 2
+    known = moved * (1 - off / 2) + random.normal(size=moved.shape) * off / 2
+    session = ArraySession(frames.astype(np.float32), 20.0)
+    assert not find_dust(session, known.astype(np.float32), np.ones(size, bool), 8.0)
