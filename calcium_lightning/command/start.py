@@ -33,6 +33,7 @@ from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, rep
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import ELSEWHERE, JobFailed, Main, Task
 from calcium_lightning.command.mode import mode_of
+from calcium_lightning.command.new_folder import new_folders
 from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed, path_keys
 from calcium_lightning.command.schemas import SCHEMAS
@@ -174,6 +175,11 @@ def is_sweep(arguments: Sequence[str]) -> bool:
     return any(item in ("-m", "--multirun", "hydra.mode=MULTIRUN") for item in arguments)
 
 
+def _is_shown(arguments: Sequence[str]) -> bool:
+    """Whether arguments ask for the config, and not for what it describes."""
+    return any(item.partition("=")[0] in ("--cfg", "-c", "--info", "-i") for item in arguments)
+
+
 def config_dirs(arguments: Sequence[str]) -> list[Path]:
     """The folders of config files that the user brings along (``--config-dir``)."""
     found: list[Path] = []
@@ -283,7 +289,7 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report
     failed: JobFailed | None = None
     try:
-        with mode_of(arguments):
+        with new_folders(only_shown=_is_shown(arguments)), mode_of(arguments):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except JobFailed as failure:
         failed = failure

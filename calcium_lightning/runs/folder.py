@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calcium_lightning.command.composed import keep
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import mapping, read_json
@@ -67,7 +68,8 @@ class RunFolder:
     def claim(self, overwrite: bool = False, resume: Path | None = None) -> None:
         """Make the folder this run's.
 
-        A run that resumes another's checkpoint takes its metrics, figures and best checkpoint along.
+        What Hydra has written of its settings counts from here on. A run that resumes another's checkpoint
+        takes its metrics, figures and best checkpoint along.
 
         Raises
         ------
@@ -77,6 +79,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         source = RunFolder(resume.resolve().parent.parent) if resume is not None else None
         if source is not None and source.path == self.path.resolve():
+            keep(self.path)
             self.summary.unlink(missing_ok=True)  # it goes on: it isn't finished
             return
         held = self.held()
@@ -90,6 +93,7 @@ class RunFolder:
                 shutil.rmtree(part)
             else:
                 part.unlink()
+        keep(self.path)
         if (
             source is not None
             and resume is not None

@@ -8,6 +8,8 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.loggers.make import wandb_mode
 from calcium_lightning.processes import environment
 from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.jobs import Job, read_job
+from calcium_lightning.runs.run import run_job
 from calcium_lightning.training.schedule import warmup_cosine
 
 
@@ -139,3 +141,24 @@ def test_a_key_in_netrc_counts(monkeypatch, tmp_path):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(InputError, match=r"logger\.mode=ofline"):
         wandb_mode("ofline")
+
+
+def test_two_jobs_dont_write_into_one_folder_at_the_same_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = OmegaConf.create({"fresh": True, "overwrite": False, "ckpt_path": None, "trainer": {"devices": 1}})
+    ran = []
+
+    def other(folder: str) -> None:
+        run_job(lambda *_: ran.append(folder) or {}, cfg, tmp_path / folder, Job("b", "b"), [])
+
+    def task(*_):
+        with pytest.raises(
+            InputError, match=r"here: another training writes into it now; .*hydra\.run\.dir="
+        ):
+            other("here")
+        other("there")
+        return {}
+
+    run_job(task, cfg, tmp_path / "here", Job("a", "a"), [])
+    assert ran == ["there"]
+    assert read_job(tmp_path / "here").hash == "a"
