@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.loggers.make import wandb_mode
@@ -29,6 +30,42 @@ def test_the_learning_rate_rises_and_falls(steps):
         assert rates[top] == pytest.approx(0.5)
         assert rates[55] == pytest.approx(0.005 + 0.495 * (1 + math.cos(math.pi * 45 / 90)) / 2)
         assert rates[-1] == pytest.approx(0.005, rel=0.1)
+
+
+def rates_of(schedule, optimizer, steps: int) -> list[float]:
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def torchs_own(optimizer, steps: int) -> SequentialLR:
+    """What version 0.1.0 had."""
+    parts = [
+        LinearLR(optimizer, start_factor=1 / 2, total_iters=1),
+        CosineAnnealingLR(optimizer, T_max=steps - 1, eta_min=0.01 * 0.5),
+    ]
+    return SequentialLR(optimizer, parts, milestones=[1])
+
+
+@pytest.mark.parametrize("make", [warmup_cosine, torchs_own])
+def test_a_training_that_is_made_longer_follows_the_longer_schedule(make):
+    def optimizer():
+        return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+
+    unbroken = optimizer()
+    wanted = rates_of(warmup_cosine(unbroken, 40), unbroken, 40)
+    begun = optimizer()
+    schedule = make(begun, 20)
+    rates_of(schedule, begun, 20)
+    longer = optimizer()
+    longer.load_state_dict(begun.state_dict())
+    again = warmup_cosine(longer, 40)
+    again.load_state_dict(schedule.state_dict())
+    assert rates_of(again, longer, 20) == pytest.approx(wanted[20:])
+    assert wanted[20:] == sorted(wanted[20:], reverse=True)
 
 
 def test_a_schedule_is_saved_in_plain_containers(tmp_path):

@@ -22,7 +22,8 @@ class EpochLines(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print them."""
         line = epoch_line({name: float(value) for name, value in trainer.callback_metrics.items()})
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {line}", file=sys.stderr, flush=True)
+        of = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"  # as long as it is let
+        print(f"epoch {trainer.current_epoch + 1}{of}  {line}", file=sys.stderr, flush=True)
 
 
 def epoch_line(values: Mapping[str, float]) -> str:
