@@ -170,7 +170,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, changes, line):
 def test_what_is_no_checkpoint_is_told_without_torchs_advice_to_run_it(tmp_path, content):
     path = tmp_path / "model.ckpt"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.ckpt: not a checkpoint, or damaged") as caught:
+    with pytest.raises(InputError, match="not a checkpoint, or damaged") as caught:
         read_checkpoint(path)
     assert "weights_only" not in str(caught.value)
 
