@@ -144,6 +144,10 @@ def no_such_key(key: str, name: str) -> str:
     part = key.rpartition(".")[0]
     if part and key in known:  # of the command as it comes, but not of what was typed
         return f"{key}: no such key where {part} is switched off or another; leave one of the two out"
+    if key in known:  # a group of files that set what others have
+        return (
+            f"{key}: what its file sets reaches nothing outside it; let its first line be # @package _global_"
+        )
     return f"{key}: no such key{nearest(key, known) or '; --help lists them'}"
 
 

@@ -39,6 +39,7 @@ from calcium_lightning.command.paths import as_typed, path_keys
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import raised_in, reason
+from calcium_lightning.core.version import __version__
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -147,6 +148,9 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
         from calcium_lightning.command.help import help_text
 
         tell(help_text(name, main.__doc__ or ""))
+        return
+    if "--version" in arguments:  # Hydra would tell its own
+        tell(__version__)
         return
     if "-sc" in arguments or "--shell-completion" in arguments:
         from calcium_lightning.command.completion import answer

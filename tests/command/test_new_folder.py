@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from calcium_lightning.command import start as cli
 from calcium_lightning.command.new_folder import new_folder, new_folders
 from calcium_lightning.core.errors import InputError
+from calcium_lightning.core.version import __version__
 from calcium_lightning.runs.folder import RunFolder
 
 
@@ -93,3 +94,15 @@ def test_a_run_that_is_refused_leaves_the_settings_of_what_is_there(train, tmp_p
     assert train(claim, "hydra.run.dir=there", "seed=3", "overwrite=true") == 0
     assert "seed=3" in settings(tmp_path / "there")
     assert {path.name for path in (tmp_path / "there").iterdir()} == files
+
+
+def test_an_experiment_without_its_first_line_is_said_to_lack_it(train, tmp_path, capsys):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/x.yaml").write_text("optimizer:\n  lr: 1e-3\n", encoding="utf-8")
+    assert train(leave_something, "--config-dir", "mine", "+experiment=x") == 2
+    assert "first line be # @package _global_" in capsys.readouterr().err
+
+
+def test_the_version_is_the_packages_own(train, capsys):
+    assert train(leave_something, "--version") == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
