@@ -27,6 +27,7 @@ from calcium_lightning.command.config_keys import (
     default_choice,
     groups_of,
     known_keys,
+    refuse_hidden,
     search_in,
 )
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
@@ -157,6 +158,7 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
 
         tell(answer([name, *arguments]))
         return
+    refuse_hidden()
     arguments = flags_first(arguments, name)
     sweeping = is_sweep(arguments)
     arguments = as_typed(name, arguments, sweeping)

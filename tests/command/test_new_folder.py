@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 from pathlib import Path
 
 import hydra.core.utils
@@ -11,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from calcium_lightning.command import start as cli
+from calcium_lightning.command.config_keys import conf_dir
 from calcium_lightning.command.new_folder import new_folder, new_folders
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.version import __version__
@@ -101,6 +103,23 @@ def test_an_experiment_without_its_first_line_is_said_to_lack_it(train, tmp_path
     (tmp_path / "mine/experiment/x.yaml").write_text("optimizer:\n  lr: 1e-3\n", encoding="utf-8")
     assert train(leave_something, "--config-dir", "mine", "+experiment=x") == 2
     assert "first line be # @package _global_" in capsys.readouterr().err
+
+
+def test_an_own_file_that_the_packages_hides_is_refused_and_a_mere_copy_is_not(train, tmp_path, capsys):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    own = tmp_path / "mine/experiment/unsupervised.yaml"
+    shutil.copy(conf_dir() / "experiment/unsupervised.yaml", own)
+    assert train(leave_something, "--config-dir", "mine", "+experiment=unsupervised") == 0
+    own.write_text(own.read_text(encoding="utf-8").replace("40", "7"), encoding="utf-8")
+    capsys.readouterr()
+    assert train(leave_something, "--config-dir", "mine", "+experiment=unsupervised") == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {own}: never read")
+    assert "experiment/my_unsupervised.yaml" in line
+    own.rename(own.with_stem("my_unsupervised"))
+    seen = []
+    assert train(seen.append, "--config-dir", "mine", "+experiment=my_unsupervised") == 0
+    assert seen[0].trainer.max_epochs == 7
 
 
 def test_the_version_is_the_packages_own(train, capsys):
