@@ -110,6 +110,21 @@ def test_what_is_in_the_folder_is_kept_unless_asked(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("name", ["figures/paper.png", "checkpoints/resnet.pt", "figures/2026/a.png"])
+def test_what_is_of_no_training_is_never_overwritten(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    for overwrite in (False, True):
+        with pytest.raises(
+            InputError, match=rf"{name[:7]}.*: is there already, and of no training; .*run\.dir="
+        ):
+            RunFolder(tmp_path).claim(overwrite=overwrite)
+    assert (tmp_path / name).exists()
+    (tmp_path / "job.json").touch()  # a run's callbacks write what they like
+    RunFolder(tmp_path).claim(overwrite=True)
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize(
     ("trainer", "count"),
     [
