@@ -6,6 +6,7 @@ and they change places once the folder is the job's. This module must import not
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ def beside(folder: Path, written: str | None) -> Iterator[None]:
     os.environ[VARIABLE] = written
     try:
         if not (folder / KEPT).exists():
-            (folder / written).rename(folder / KEPT)
+            with contextlib.suppress(OSError):  # another process was first
+                (folder / written).rename(folder / KEPT)
         yield
     finally:
         os.environ.pop(VARIABLE, None)
