@@ -57,10 +57,23 @@ def test_a_run_goes_on_without_the_weights_that_its_experiment_begins_with():
     assert _without_weights(OmegaConf.create({**cfg, "ckpt_path": None}), begun).weights == "default"
 
 
+def epoch(number: int, most: int, every: int) -> SimpleNamespace:
+    figures = {f"{stage}/reconstruction": torch.tensor(1.5) for stage in ("train", "val")}
+    return SimpleNamespace(
+        current_epoch=number - 1, max_epochs=most, check_val_every_n_epoch=every, callback_metrics=figures
+    )
+
+
+def test_figures_of_a_validation_before_arent_told_again(capsys):
+    for number in (2, 3):
+        EpochLines().on_train_epoch_end(epoch(number, 3, every=2), None)
+    validated, not_validated = capsys.readouterr().err.splitlines()
+    assert validated == "epoch 2/3  train/reconstruction 1.5  val/reconstruction 1.5"
+    assert not_validated == "epoch 3/3  train/reconstruction 1.5"
+
+
 @pytest.mark.parametrize(("most", "told"), [(3, "epoch 1/3  "), (-1, "epoch 1  ")])
 def test_epochs_without_a_last_one_are_counted_alone(most, told, capsys):
-    trainer = SimpleNamespace(
-        current_epoch=0, max_epochs=most, callback_metrics={"val/reconstruction": torch.tensor(1.5)}
-    )
+    trainer = epoch(1, most, every=1)
     EpochLines().on_train_epoch_end(trainer, None)
     assert capsys.readouterr().err.startswith(told)
