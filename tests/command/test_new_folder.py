@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Noon(datetime.datetime):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Run ``train`` with another ``main``, always at noon, without loading its parts; its exit status."""
+    importlib.import_module("calcium_lightning.train")  # which says that its parts are loaded elsewhere
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hydra.core.utils, "datetime", Noon)
 
