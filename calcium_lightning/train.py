@@ -73,9 +73,9 @@ def job_place(folder: Path) -> dict[str, Any]:
 
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
-    root = os.path.relpath(hydra.sweep.dir)
+    root = os.path.relpath(hydra.sweep.dir) if sweep else None
     return {
-        "sweep": (root if not root.startswith("..") else str(hydra.sweep.dir)) if sweep else None,
+        "sweep": str(hydra.sweep.dir) if root and root.startswith("..") else root,
         "number": int(hydra.job.num) if sweep else None,
         "overrides": list(hydra.overrides.task),
     }

@@ -42,6 +42,24 @@ def search_in(folders: Sequence[Path]) -> None:
     _OWN[:] = [folder.resolve() for folder in folders]
 
 
+def refuse_hidden() -> None:
+    """Refuse files of the user's own that are never read: Hydra takes the package's of the same name.
+
+    Raises
+    ------
+    InputError
+        Naming the first of them. Copies in which nothing was changed do no harm.
+    """
+    for ours in sorted(conf_dir().rglob("*.yaml")):
+        name = ours.relative_to(conf_dir())
+        for own in (folder / name for folder in _OWN):
+            if own.is_file() and own.read_bytes() != ours.read_bytes():
+                raise InputError(
+                    f"{own}: never read, since the package has a file of this name; call it otherwise, as in "
+                    f"{name.with_stem(f'my_{name.stem}')}"
+                )
+
+
 def config_folders() -> list[Path]:
     """Where config files are: the user's own folders, then ours."""
     return [*_OWN, conf_dir()]
@@ -144,6 +162,10 @@ def no_such_key(key: str, name: str) -> str:
     part = key.rpartition(".")[0]
     if part and key in known:  # of the command as it comes, but not of what was typed
         return f"{key}: no such key where {part} is switched off or another; leave one of the two out"
+    if key in known:  # a group of files that set what others have
+        return (
+            f"{key}: what its file sets reaches nothing outside it; let its first line be # @package _global_"
+        )
     return f"{key}: no such key{nearest(key, known) or '; --help lists them'}"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from calcium_lightning.command import own
+from calcium_lightning.command import composed, new_folder, own
 from calcium_lightning.command.config_keys import (
     check_choices,
     check_complete,
@@ -34,6 +34,8 @@ from calcium_lightning.core.garbage import loading
 Main = Callable[[DictConfig], Any]
 #: where Hydra believes our plugins to be; it refuses plugins from elsewhere
 PLUGINS = "hydra_plugins.calcium_lightning"
+new_folder.register()
+composed.register()
 
 
 #: command -> whether other processes do a job's work: they load its components, and check what they take
@@ -78,21 +80,10 @@ class Task:
         """
         from hydra.core.hydra_config import HydraConfig
 
+        hydra = HydraConfig.get()
         try:
-            logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
-            check_keys(cfg, self.name)
-            hydra = HydraConfig.get()
-            own.find_from_job(hydra)
-            check_choices(cfg, hydra.overrides.task)
-            own.own_modules(cfg)
-            own.check_features(cfg)
-            own.show(own.leave_out(cfg, hydra))
-            check_complete(cfg)
-            check_numbers(cfg)
-            if self.name not in ELSEWHERE or not ELSEWHERE[self.name](cfg):
-                check_components(cfg)
-            with guarding(_inputs(cfg, self.name)):
-                return self.main(cfg)
+            with composed.beside(Path(hydra.runtime.output_dir), hydra.output_subdir):
+                return self._run(cfg)
         except Pruned:
             return Stopped()
         except Exception as error:
@@ -102,6 +93,25 @@ class Task:
                 raise JobFailed from error
             report(self.name, error)
             return diagnose(self.name, error)
+
+    def _run(self, cfg: DictConfig) -> Any:
+        """Check the config, then do the work."""
+        from hydra.core.hydra_config import HydraConfig
+
+        logging.captureWarnings(True)  # to the job's log file; stderr is for the user's one line
+        check_keys(cfg, self.name)
+        hydra = HydraConfig.get()
+        own.find_from_job(hydra)
+        check_choices(cfg, hydra.overrides.task)
+        own.own_modules(cfg)
+        own.check_features(cfg)
+        own.show(own.leave_out(cfg, hydra))
+        check_complete(cfg)
+        check_numbers(cfg)
+        if self.name not in ELSEWHERE or not ELSEWHERE[self.name](cfg):
+            check_components(cfg)
+        with guarding(_inputs(cfg, self.name)):
+            return self.main(cfg)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By name where the command is one of ours, though it was run as ``__main__``: no code is sent."""
@@ -135,7 +145,8 @@ def _forget() -> None:
     folder = Path(cfg.runtime.output_dir)
     if cfg.mode == RunMode.MULTIRUN or cfg.output_subdir is None or not folder.is_dir():
         return
-    if {path.name for path in folder.iterdir()} <= {str(cfg.output_subdir), f"{cfg.job.name}.log"}:
+    hydras = {composed.KEPT, str(cfg.output_subdir), f"{cfg.job.name}.log"}
+    if {path.name for path in folder.iterdir()} <= hydras:
         shutil.rmtree(folder)
         with contextlib.suppress(OSError):  # it holds other runs
             for above in folder.parents:

@@ -27,17 +27,20 @@ from calcium_lightning.command.config_keys import (
     default_choice,
     groups_of,
     known_keys,
+    refuse_hidden,
     search_in,
 )
 from calcium_lightning.command.failures import EXIT_FAILURE, EXIT_INTERRUPT, report
 from calcium_lightning.command.interrupts import Terminated, heard
 from calcium_lightning.command.job import ELSEWHERE, JobFailed, Main, Task
 from calcium_lightning.command.mode import mode_of
+from calcium_lightning.command.new_folder import new_folders
 from calcium_lightning.command.own import find_from
 from calcium_lightning.command.paths import as_typed, path_keys
 from calcium_lightning.command.schemas import SCHEMAS
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.reading import raised_in, reason
+from calcium_lightning.core.version import __version__
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -147,11 +150,15 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
 
         tell(help_text(name, main.__doc__ or ""))
         return
+    if "--version" in arguments:  # Hydra would tell its own
+        tell(__version__)
+        return
     if "-sc" in arguments or "--shell-completion" in arguments:
         from calcium_lightning.command.completion import answer
 
         tell(answer([name, *arguments]))
         return
+    refuse_hidden()
     arguments = flags_first(arguments, name)
     sweeping = is_sweep(arguments)
     arguments = as_typed(name, arguments, sweeping)
@@ -172,6 +179,11 @@ def _dispatch(name: str, main: Main, arguments: Sequence[str]) -> None:
 def is_sweep(arguments: Sequence[str]) -> bool:
     """Whether arguments ask for several jobs."""
     return any(item in ("-m", "--multirun", "hydra.mode=MULTIRUN") for item in arguments)
+
+
+def _is_shown(arguments: Sequence[str]) -> bool:
+    """Whether arguments ask for the config, and not for what it describes."""
+    return any(item.partition("=")[0] in ("--cfg", "-c", "--info", "-i") for item in arguments)
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:
@@ -283,7 +295,7 @@ def _hydra(name: str, main: Main, arguments: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us instead of Hydra's own report
     failed: JobFailed | None = None
     try:
-        with mode_of(arguments):
+        with new_folders(only_shown=_is_shown(arguments)), mode_of(arguments):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
     except JobFailed as failure:
         failed = failure

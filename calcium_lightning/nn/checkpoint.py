@@ -7,6 +7,7 @@ nothing but numbers and text. Knows the network, and nothing of trainings.
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -62,9 +63,8 @@ def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]
         try:
             _check_sums(path)
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, BadZipFile, UnpicklingError) as error:
-            said = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())
-            raise InputError(f"{where}: not a checkpoint, or damaged ({said[:120]})") from error
+        except (OSError, RuntimeError, LookupError, BadZipFile, UnpicklingError) as error:
+            raise InputError(f"{where}: not a checkpoint, or damaged ({_said(error)})") from error
     if (
         not isinstance(checkpoint, dict)
         or checkpoint.get("format") != FORMAT
@@ -75,6 +75,15 @@ def read_checkpoint(path: Path | str, key: str = "checkpoint") -> dict[str, Any]
     check_contents(checkpoint["state_dict"], checkpoint["architecture"], checkpoint["window"], where)
     checkpoint["architecture"] = current_architecture(checkpoint["architecture"])
     return checkpoint
+
+
+def _said(error: Exception) -> str:
+    """What Torch says of a file, without its advice to load whatever is in it."""
+    if found := re.search(r"GLOBAL (\S+) was not an allowed global", str(error)):
+        return f"it holds Python objects, {found[1]}; none is loaded"
+    if isinstance(error, UnpicklingError | LookupError):
+        return "no archive of tensors"
+    return " ".join((str(error).splitlines() or [type(error).__name__])[0].split())[:120]
 
 
 def _check_sums(path: Path) -> None:

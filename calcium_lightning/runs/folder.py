@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calcium_lightning.command.composed import keep
 from calcium_lightning.core.atomic import atomic_path
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.core.plain import mapping, read_json
+from calcium_lightning.runs.jobs import NAME
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,28 @@ class RunFolder:
     def claim(self, overwrite: bool = False, resume: Path | None = None) -> None:
         """Make the folder this run's.
 
-        A run that resumes another's checkpoint takes its metrics, figures and best checkpoint along.
+        What Hydra has written of its settings counts from here on. A run that resumes another's checkpoint
+        takes its metrics, figures and best checkpoint along.
 
         Raises
         ------
         InputError
-            If the folder holds a run already, which is neither overwritten nor resumed.
+            If the folder holds a run already, which is neither overwritten nor resumed; or what is called
+            like parts of a run and is none, which isn't overwritten either.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         source = RunFolder(resume.resolve().parent.parent) if resume is not None else None
         if source is not None and source.path == self.path.resolve():
+            keep(self.path)
             self.summary.unlink(missing_ok=True)  # it goes on: it isn't finished
             return
         held = self.held()
+        foreign = [part for part in held if part.is_dir()] if not (self.path / NAME).is_file() else []
+        foreign = [part for part in foreign if any(not is_ours(item) for item in part.iterdir())]
+        if foreign:
+            raise InputError(
+                f"{foreign[0]}: is there already, and of no training; give another hydra.run.dir="
+            )
         if held and not overwrite:
             raise InputError(
                 f"{self.path}: holds a run already; overwrite=true replaces it, ckpt_path={self.last} "
@@ -90,6 +101,7 @@ class RunFolder:
                 shutil.rmtree(part)
             else:
                 part.unlink()
+        keep(self.path)
         if (
             source is not None
             and resume is not None
@@ -130,3 +142,8 @@ class RunFolder:
         """Write what came out as JSON."""
         with atomic_path(self.summary, overwrite=True) as temporary:
             temporary.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a training writes files of such a name into its ``checkpoints`` or ``figures``."""
+    return path.match("epoch_*.png") or path.name in ("best.ckpt", "last.ckpt")

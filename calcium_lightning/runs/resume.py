@@ -6,6 +6,8 @@ made, and nothing is lost: :mod:`~calcium_lightning.runs.run` knows jobs by thei
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,4 +107,6 @@ def _identify(name: str, overrides: Sequence[str]) -> Job:
     with open_dict(cfg):
         del cfg["hydra"]
     leave_out(cfg, hydra)
-    return identify(cfg, training_sessions(cfg))
+    with contextlib.redirect_stderr(io.StringIO()):  # the command itself says it
+        sessions = training_sessions(cfg)
+    return identify(cfg, sessions)

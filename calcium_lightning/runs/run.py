@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from omegaconf import DictConfig
 
@@ -29,6 +29,9 @@ from calcium_lightning.processes.rendezvous import Leader
 from calcium_lightning.runs.folder import RunFolder
 from calcium_lightning.runs.identity import origin
 from calcium_lightning.runs.jobs import Job, find_jobs, read_job, remove_job, write_job
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 #: called as ``task(cfg, folder, job)``, and in one of several processes with ``ranked=True``
 Task = Callable[..., dict[str, Any]]
@@ -69,10 +72,12 @@ def run_job(
 
     Raises
     ------
+    InputError
+        If another job writes into the folder.
     Exception
         Whatever the training raises; ``job.json`` tells it too.
     """
-    with _alone(job.hash), _terminated_as_exit():
+    with _alone(job.hash), _own(folder), _terminated_as_exit():
         past = [] if cfg.fresh or cfg.overwrite else find_jobs([folder, *roots], job.hash)
         past.sort(key=lambda item: item[0] != folder.resolve())  # this folder's own first
         for place, known in past:
@@ -161,10 +166,9 @@ def _recorded(folder: Path, job: Job) -> Iterator[None]:
 @contextmanager
 def _alone(digest: str) -> Iterator[None]:
     """Keep other processes of this machine, started in the same folder, from running the same job."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    key = hashlib.sha256(os.fsencode(f"{Path.cwd()}\0{digest}")).hexdigest()[:24]
-    lock = FileLock(own_folder("calcium-lightning") / f"{key}.lock")
+    lock = _lock(f"{Path.cwd()}\0{digest}")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -174,6 +178,38 @@ def _alone(digest: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """Keep other jobs of this machine out of the folder while this one writes into it.
+
+    Raises
+    ------
+    InputError
+        If another one does.
+    """
+    from filelock import Timeout
+
+    lock = _lock(f"{folder.resolve()}\0folder")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"{folder}: another training writes into it now; give each a folder of its own (hydra.run.dir=, "
+            "hydra.sweep.dir=)"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(what: str) -> FileLock:
+    from filelock import FileLock
+
+    key = hashlib.sha256(os.fsencode(what)).hexdigest()[:24]
+    return FileLock(own_folder("calcium-lightning") / f"{key}.lock")
 
 
 @contextmanager

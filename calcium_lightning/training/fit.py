@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from calcium_lightning.core.errors import InputError, ProcessFailed, expect
@@ -36,6 +36,7 @@ from calcium_lightning.training.callbacks.stop import OrderlyStop
 from calcium_lightning.training.checkpoints import WholeFiles, check_optimizer, check_resumable, load_weights
 from calcium_lightning.training.checks import check_model
 from calcium_lightning.training.localization import LocalizationModel
+from calcium_lightning.training.trainer import check_length, make_trainer
 
 #: config groups that are parts of a model's network
 PARTS = ("encoder", "head", "painter", "decoder", "background")
@@ -179,11 +180,12 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
         raise InputError(f"seed={cfg.seed}: a whole number from 0 to {2**32 - 1}")
     L.seed_everything(int(cfg.seed), workers=True, verbose=False)
     run = RunFolder(folder)
-    _check_length(cfg.trainer)
+    check_length(cfg.trainer)
     know_parts(cfg)
     data = build_data(cfg)
     model = build_model(cfg)
     check_parts(cfg, model)
+    cfg = _without_weights(cfg, job)
     resume, steps = _resume(cfg, model)
     if cfg.weights is not None:
         load_weights(model, cfg.weights)
@@ -200,6 +202,8 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
         trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
     except SIGTERMException as error:
         raise SystemExit(128 + signal.SIGTERM) from error
+    except MisconfigurationException as error:  # of shares of batches that come to none, and the like
+        raise InputError(f"trainer: {reason(error)}") from error
     except SystemExit as error:  # Lightning's way out after Ctrl-C
         if trainer.interrupted and error.code == 1:
             raise KeyboardInterrupt from None
@@ -215,18 +219,6 @@ def train(cfg: DictConfig, folder: Path, job: Job | None = None, ranked: bool = 
     return _summarize(trainer, run)
 
 
-def _check_length(trainer: DictConfig) -> None:
-    """Refuse a training that takes no step, or leaves nothing: it would count as finished."""
-    for name in ("max_epochs", "max_steps", "limit_train_batches"):
-        if trainer.get(name) == 0:
-            raise InputError(f"trainer.{name}=0: no step would be taken; 1 is the least")
-    if trainer.get("fast_dev_run"):
-        raise InputError(
-            "trainer.fast_dev_run: leaves no checkpoint; trainer.max_epochs=1 and data.steps_per_epoch=1 "
-            "are a short training"
-        )
-
-
 def _restoring(error: BaseException) -> bool:
     """Whether an error came while Lightning took over what a checkpoint holds beside the weights."""
     trace = error.__traceback__
@@ -237,12 +229,21 @@ def _restoring(error: BaseException) -> bool:
     return False
 
 
+def _without_weights(cfg: DictConfig, job: Job | None) -> DictConfig:
+    """The config without the weights that its experiment begins with, where a run is gone on with."""
+    if cfg.ckpt_path is None or cfg.weights is None:
+        return cfg
+    if job is None or any(item.lstrip("+").startswith("weights=") for item in job.overrides):
+        raise InputError("ckpt_path= goes on with a run, weights= starts a new one: give one of them")
+    cfg = cfg.copy()
+    cfg.weights = None
+    return cfg
+
+
 def _resume(cfg: DictConfig, model: L.LightningModule) -> tuple[Path | None, int]:
     """The checkpoint to go on from, and how many steps it has behind it."""
     if cfg.ckpt_path is None:
         return None, 0
-    if cfg.weights is not None:
-        raise InputError("ckpt_path= goes on with a run, weights= starts a new one: give one of them")
     path = Path(str(cfg.ckpt_path)).expanduser()
     checkpoint = read_checkpoint(path, "ckpt_path")
     check_resumable(checkpoint, model, path)
@@ -276,7 +277,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, ranked: bool, shares: bool) -> L.T
             "trainer.overfit_batches: puts a sampler in the place of the package's; "
             "trainer.limit_train_batches= has few batches in an epoch"
         )
-    trainer = instantiate(
+    trainer = make_trainer(
         cfg.trainer,
         default_root_dir=str(run.path),
         callbacks=callbacks,

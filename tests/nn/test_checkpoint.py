@@ -166,6 +166,15 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, changes, line):
     assert str(caught.value).startswith(f"checkpoint={tmp_path / 'a.ckpt'}: ")
 
 
+@pytest.mark.parametrize("content", [b"hello", b"\x89HDF\r\n\x1a\n" + bytes(64), b""])
+def test_what_is_no_checkpoint_is_told_without_torchs_advice_to_run_it(tmp_path, content):
+    path = tmp_path / "model.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a checkpoint, or damaged") as caught:
+        read_checkpoint(path)
+    assert "weights_only" not in str(caught.value)
+
+
 @pytest.mark.parametrize("missing", ["state_dict", "architecture", "window", "format"])
 def test_a_checkpoint_of_somebody_else_is_refused(tmp_path, missing):
     content = checkpoint()

@@ -3,11 +3,14 @@ import math
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.loggers.make import wandb_mode
 from calcium_lightning.processes import environment
 from calcium_lightning.runs.folder import RunFolder
+from calcium_lightning.runs.jobs import Job, read_job
+from calcium_lightning.runs.run import run_job
 from calcium_lightning.training.schedule import warmup_cosine
 
 
@@ -27,6 +30,42 @@ def test_the_learning_rate_rises_and_falls(steps):
         assert rates[top] == pytest.approx(0.5)
         assert rates[55] == pytest.approx(0.005 + 0.495 * (1 + math.cos(math.pi * 45 / 90)) / 2)
         assert rates[-1] == pytest.approx(0.005, rel=0.1)
+
+
+def rates_of(schedule, optimizer, steps: int) -> list[float]:
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def torchs_own(optimizer, steps: int) -> SequentialLR:
+    """What version 0.1.0 had."""
+    parts = [
+        LinearLR(optimizer, start_factor=1 / 2, total_iters=1),
+        CosineAnnealingLR(optimizer, T_max=steps - 1, eta_min=0.01 * 0.5),
+    ]
+    return SequentialLR(optimizer, parts, milestones=[1])
+
+
+@pytest.mark.parametrize("make", [warmup_cosine, torchs_own])
+def test_a_training_that_is_made_longer_follows_the_longer_schedule(make):
+    def optimizer():
+        return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+
+    unbroken = optimizer()
+    wanted = rates_of(warmup_cosine(unbroken, 40), unbroken, 40)
+    begun = optimizer()
+    schedule = make(begun, 20)
+    rates_of(schedule, begun, 20)
+    longer = optimizer()
+    longer.load_state_dict(begun.state_dict())
+    again = warmup_cosine(longer, 40)
+    again.load_state_dict(schedule.state_dict())
+    assert rates_of(again, longer, 20) == pytest.approx(wanted[20:])
+    assert wanted[20:] == sorted(wanted[20:], reverse=True)
 
 
 def test_a_schedule_is_saved_in_plain_containers(tmp_path):
@@ -69,6 +108,21 @@ def test_what_is_in_the_folder_is_kept_unless_asked(tmp_path):
     assert run.best.exists()
     run.claim(overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["figures/paper.png", "checkpoints/resnet.pt", "figures/2026/a.png"])
+def test_what_is_of_no_training_is_never_overwritten(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    for overwrite in (False, True):
+        with pytest.raises(
+            InputError, match=rf"{name[:7]}.*: is there already, and of no training; .*run\.dir="
+        ):
+            RunFolder(tmp_path).claim(overwrite=overwrite)
+    assert (tmp_path / name).exists()
+    (tmp_path / "job.json").touch()  # a run's callbacks write what they like
+    RunFolder(tmp_path).claim(overwrite=True)
+    assert not (tmp_path / name).exists()
 
 
 @pytest.mark.parametrize(
@@ -139,3 +193,24 @@ def test_a_key_in_netrc_counts(monkeypatch, tmp_path):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(InputError, match=r"logger\.mode=ofline"):
         wandb_mode("ofline")
+
+
+def test_two_jobs_dont_write_into_one_folder_at_the_same_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = OmegaConf.create({"fresh": True, "overwrite": False, "ckpt_path": None, "trainer": {"devices": 1}})
+    ran = []
+
+    def other(folder: str) -> None:
+        run_job(lambda *_: ran.append(folder) or {}, cfg, tmp_path / folder, Job("b", "b"), [])
+
+    def task(*_):
+        with pytest.raises(
+            InputError, match=r"here: another training writes into it now; .*hydra\.run\.dir="
+        ):
+            other("here")
+        other("there")
+        return {}
+
+    run_job(task, cfg, tmp_path / "here", Job("a", "a"), [])
+    assert ran == ["there"]
+    assert read_job(tmp_path / "here").hash == "a"

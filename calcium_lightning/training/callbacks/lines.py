@@ -21,8 +21,14 @@ class EpochLines(Callback):
     @rank_zero_only
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print them."""
-        line = epoch_line({name: float(value) for name, value in trainer.callback_metrics.items()})
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {line}", file=sys.stderr, flush=True)
+        every = trainer.check_val_every_n_epoch or 1
+        old = (trainer.current_epoch + 1) % every != 0  # Lightning keeps the figures of the validation before
+        values = {
+            k: float(v) for k, v in trainer.callback_metrics.items() if not (old and k.startswith("val/"))
+        }
+        line = epoch_line(values)
+        of = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"  # as long as it is let
+        print(f"epoch {trainer.current_epoch + 1}{of}  {line}", file=sys.stderr, flush=True)
 
 
 def epoch_line(values: Mapping[str, float]) -> str:
