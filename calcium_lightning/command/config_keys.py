@@ -50,7 +50,7 @@ def refuse_hidden() -> None:
     InputError
         Naming the first of them. Copies in which nothing was changed do no harm.
     """
-    for ours in sorted(conf_dir().rglob("*.yaml")):
+    for ours in sorted(conf_dir().rglob("*.yaml")) if _OWN else ():
         name = ours.relative_to(conf_dir())
         for own in (folder / name for folder in _OWN):
             if own.is_file() and own.read_bytes() != ours.read_bytes():
