@@ -17,9 +17,9 @@ from calcium_lightning.preprocess.survey import Survey
 
 #: lines in one direction vary by so many times as much as in the other, and as their noise explains
 RATIO, NOISES = 3.0, 4.0
-#: ... in this share of the frames at least: interference comes and goes, or lies outside of the frame; jumps
-#: of the tissue look like it in .03 of some recordings
-SHARE = 0.1
+#: ... or in this share of the frames at least, than in nine of ten in the other direction: interference comes
+#: and goes, and lies outside of the frame; jumps of the tissue look like it in .03 of some recordings
+SHARE, NEARLY_ALL = 0.1, 0.9
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,12 @@ def find_bands(survey: Survey, usable: np.ndarray, kept: np.ndarray) -> Bands | 
     height, width = survey.mean.shape
     noise = float(np.median(survey.noise[usable])) if usable.any() else 0.0
     for axis, (here, there, length) in enumerate(((rows, columns, width), (columns, rows, height))):
-        banded = (here > RATIO * there) & (here > NOISES * noise / length**0.5)
-        if len(banded) and banded.mean() >= SHARE:
+        if not len(here):
+            break
+        least, typical = NOISES * noise / length**0.5, float(np.median(here))
+        if typical > max(RATIO * np.median(there), least):
+            return Bands(axis, typical, Expected(survey.mean), usable)
+        banded = here > max(RATIO * np.quantile(there, NEARLY_ALL), least)
+        if banded.mean() >= SHARE:
             return Bands(axis, float(np.median(here[banded])), Expected(survey.mean), usable)
     return None

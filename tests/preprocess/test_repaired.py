@@ -127,7 +127,7 @@ def test_moving_bands_are_taken_off(tmp_path, axis):
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize(("share", "strength"), [(0.2, 1.0), (0.45, 2.0)])
+@pytest.mark.parametrize(("share", "strength"), [(0.35, 1.5), (0.45, 2.0)])
 def test_a_band_that_crosses_some_frames_is_taken_off_those(tmp_path, axis, share, strength):
     """As interference does: a dark stripe with a bright line behind it, now here, now there, often nowhere."""
     made = artefacts.make(38)
