@@ -41,6 +41,12 @@ def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path
     return chosen, [*left, *doubles]
 
 
+def scope_videos(videos: Sequence[Path]) -> list[Path]:
+    """Those among the videos of a folder that its scope writes, not another camera beside it."""
+    own = [file for file in videos if _OWN.fullmatch(file.stem)]
+    return own or [file for file in videos if not _CAMERA.search(file.stem)]
+
+
 def _is_own(series: Series) -> bool:
     return all(_OWN.fullmatch(file.stem) for file in series.files)
 
