@@ -15,7 +15,17 @@ from calcium_lightning.io.readers.formats import TIFF_ENDINGS, Options
 from calcium_lightning.io.readers.images import ImageFolder
 from calcium_lightning.io.readers.inscopix import add_log
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, channels_of, copies, natural, series_of, stem, to_join
+from calcium_lightning.io.readers.series import (
+    Series,
+    channels_of,
+    check_copies,
+    copies,
+    natural,
+    repeated,
+    series_of,
+    stem,
+    to_join,
+)
 from calcium_lightning.io.readers.tiff import open_tiff
 
 _KIND = {
@@ -68,6 +78,7 @@ def open_pictures(
         )
     left = copies(pictures)
     pictures = [file for file in pictures if file not in left]
+    check_copies(pictures)
     pictures, others, options = _of_channel(path, pictures, options)
     left += others
     if "TIFF" in kinds:
@@ -141,7 +152,7 @@ def names_of(found: Sequence[Series]) -> str:
 
 def _open_stack(path: Path, series: Series, options: Options) -> Recording:
     """One recording in several TIFFs; those that name each other are read once."""
-    if series.split:
+    if series.split or not series.even:
         series.check_gaps()
     first = open_tiff(series.files[0], options)
     taken = {file.resolve() for file in first.files}
@@ -156,6 +167,8 @@ def _open_stack(path: Path, series: Series, options: Options) -> Recording:
     recording = Sequenced(path, files, lambda file: open_tiff(file, options))
     which = f"{files[0].name} to {files[-1].name}"
     recording.note(f"{counted(files, 'file')} ({which}), {recording.n_frames:,} frames")
+    for text in repeated(files):
+        recording.note(text)
     if series.gaps():
         recording.note(f"no files are numbered {', '.join(series.gaps()[:5])}")
     if empty:

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from helpers.recordings import advice, cut, damage, ingested, movie, packets, write_video
+from helpers.recordings import advice, cut, damage, ingested, movie, packets, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
@@ -467,3 +467,17 @@ def test_a_single_array_may_be_anything(tmp_path):
     np.save(tmp_path / "footprints.npy", movie(5))
     with pytest.raises(InputError, match="the folder holds no frames"):
         open_recording(tmp_path)
+
+
+def test_a_stack_that_is_missing_is_asked_about_and_even_steps_are_not(tmp_path):
+    frames = movie(12, dtype="uint16")
+    for folder, numbers, whole in (("a", (1, 3), False), ("b", (0, 4, 8), True)):
+        (tmp_path / folder).mkdir()
+        for index, number in enumerate(numbers):
+            part = frames[4 * index : 4 * index + 4]
+            tifffile.imwrite(tmp_path / folder / f"r_{number:03d}.tif", part, photometric="minisblack")
+        if whole:
+            assert np.array_equal(read_all(tmp_path / folder), frames)
+        else:
+            with pytest.raises(InputError, match=r"r_002\.tif is missing between r_001\.tif and r_003\.tif"):
+                open_recording(tmp_path / folder)
