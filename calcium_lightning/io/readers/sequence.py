@@ -10,6 +10,9 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Break, FrameError, Recording, shifted
 
+#: so many files tell how many frames a recorder puts into each
+FULL = 3
+
 
 class Sequenced(Recording):
     """The frames of several files of one size and type, in the order given.
@@ -80,9 +83,30 @@ class Sequenced(Recording):
         return self._promised
 
     def expect(self, total: int) -> None:
-        """Give the frames of the one file that can't be opened their number: what is missing of ``total``."""
-        if len(self._unreadable) == 1 and total > self._promised:
-            self.places[self._unreadable[0] :] += total - self._promised
+        """Give what is missing of ``total`` frames its place: in the file that can't be opened, or is short.
+
+        A recorder fills each file but the last with as many frames. Where some have fewer, and all of them
+        together lack just what is missing, they lost it: where in them isn't known, so that it counts as
+        lost at their ends.
+        """
+        missing = total - self._promised
+        if missing <= 0:
+            return
+        if len(self._unreadable) == 1:
+            self.places[self._unreadable[0] :] += missing
+            self._promised = total
+        elif not self.breaks and len(self._parts) >= FULL:
+            counts = np.array([count for _, count in self._parts])
+            usual = int(np.bincount(counts[:-1]).argmax())
+            lacking = np.maximum(usual - counts[:-1], 0)
+            if lacking.sum() != missing or (counts[:-1] > usual).any():
+                return
+            for index in np.flatnonzero(lacking):
+                self.places[counts[: index + 1].sum() :] += lacking[index]
+                self.note(
+                    f"{self._parts[index][0].name} has {counts[index]} frames, the others {usual}: by the "
+                    f"time stamps {lacking[index]} of its are lost, taken to be its last"
+                )
             self._promised = total
 
     def _check(self, part: Recording, file: Path) -> None:
