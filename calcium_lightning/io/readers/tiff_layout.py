@@ -81,6 +81,8 @@ class TiffLayout:
         self.first: Any = file.pages[0]
         self.number = self._choose_series()
         series = file.series[self.number]
+        if self.number:  # of another size or type than the file's first
+            self.first = series.keyframe
         self.pages: Sequence[Any] = series.pages
         planes = [
             (axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS"

@@ -426,3 +426,17 @@ def test_an_overview_before_or_behind_the_frames_is_left_out(tmp_path, first, ov
     with open_recording(tmp_path / "a.tif") as recording:
         assert recording.dtype == np.uint16
         assert any("left out: page" in note for note in recording.notes)
+
+
+@pytest.mark.parametrize("other", [(9, 12), (40, 60)], ids=str)
+def test_another_image_of_an_ome_file_has_its_own_size_and_type(tmp_path, other):
+    first, second = (
+        movie(13, dtype="uint16"),
+        np.random.default_rng(0).integers(0, 255, (7, *other), np.uint8),
+    )
+    for options in ({}, {"compression": "deflate"}):
+        with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+            writer.write(first, metadata={"axes": "TYX", "Name": "A"}, **options)
+            writer.write(second, metadata={"axes": "TYX", "Name": "B"}, **options)
+        assert np.array_equal(read_all(tmp_path / "a.ome.tif", key="B"), second)
+        assert np.array_equal(read_all(tmp_path / "a.ome.tif", key="A"), first)
