@@ -89,10 +89,10 @@ class Series:
         return steps <= {1} or (self.split and first == -1 and rest[0] in (0, 1, 2) and not self.gaps())
 
     @property
-    def even(self) -> bool:
-        """Whether the numbers rise in even steps, as those of first frames do; or by one."""
+    def torn(self) -> bool:
+        """Whether numbers are missing from some that rise by one: those in steps may count frames."""
         steps = {following - number for number, following in pairwise(self.numbers)}
-        return steps <= {1} or (len(steps) == 1 and len(self.files) > 2)
+        return 1 in steps and len(steps) > 1
 
     def recordings(self) -> list[Series]:
         """Itself as one recording, or each of its files as one."""
