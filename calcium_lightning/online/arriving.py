@@ -137,6 +137,7 @@ class _Folder:
         self._count = self._looks = 0  # frames of one that were given, and looks since it should be whole
         self._whole = False
         self._grey: Grey | None = None
+        self._size: tuple[int, int] | None = None
 
     def new(self, patient: bool) -> Iterator[np.ndarray]:
         """Frames that have come since the last time."""
@@ -199,6 +200,12 @@ class _Folder:
         try:
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]
+                size = (stream.codec_context.height, stream.codec_context.width)
+                if size != (self._size or size):
+                    self._tell(f"{path}: frames of {size}, those before {self._size}: left out")
+                    self._finish(path)
+                    self._whole = True
+                    return
                 single = stream.codec_context.name in SINGLE
                 stream.thread_type = "SLICE"
                 packets, broken = [], False
@@ -234,6 +241,7 @@ class _Folder:
 
     def _as_grey(self, frame: Any, stream: Any) -> np.ndarray:
         """A frame as :class:`~calcium_lightning.io.readers.video.VideoRecording` gives it."""
+        self._size = (frame.height, frame.width)
         if self._grey is None:  # one range of levels for all files
             bits = bits_of(stream)
             self._grey = Grey(bits, (outside_narrow(frame, bits) or 0) > OUTSIDE)

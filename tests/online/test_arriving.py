@@ -180,3 +180,18 @@ def test_what_there_is_instead_is_told(tmp_path):
         file["movie"] = frames(3)
     with pytest.raises(InputError, match=r"key= names it, there are: movie"):
         next(arriving(tmp_path / "a.h5", 0.02))
+
+
+def test_a_file_of_another_size_is_told_once_and_left_out(tmp_path):
+    write_avi(tmp_path / "0.avi", frames(5, 1))
+    write_avi(tmp_path / "1.avi", frames(4, 2)[:, :12])
+    left = [frames(3, 3)]
+
+    def sleep(_: float) -> None:
+        if left:
+            write_avi(tmp_path / "2.avi", left.pop())
+
+    told: list[str] = []
+    found = list(arriving(tmp_path, 0.1, sleep=sleep, tell=told.append))
+    np.testing.assert_array_equal(found, np.concatenate([frames(5, 1), frames(3, 3)]))
+    assert told == [f"{tmp_path / '1.avi'}: frames of (12, 24), those before (16, 24): left out"]
