@@ -95,19 +95,34 @@ class Sequenced(Recording):
         if len(self._unreadable) == 1:
             self.places[self._unreadable[0] :] += missing
             self._promised = total
-        elif not self.breaks and len(self._parts) >= FULL:
-            counts = np.array([count for _, count in self._parts])
-            usual = int(np.bincount(counts[:-1]).argmax())
-            lacking = np.maximum(usual - counts[:-1], 0)
-            if lacking.sum() != missing or (counts[:-1] > usual).any():
-                return
+        elif (lacking := self._lacking(total)) is not None:
+            counts = [count for _, count in self._parts]
             for index in np.flatnonzero(lacking):
-                self.places[counts[: index + 1].sum() :] += lacking[index]
+                self.places[sum(counts[: index + 1]) :] += lacking[index]
                 self.note(
-                    f"{self._parts[index][0].name} has {counts[index]} frames, the others {usual}: by the "
-                    f"time stamps {lacking[index]} of its are lost, taken to be its last"
+                    f"{self._parts[index][0].name} has {counts[index]} frames, the others "
+                    f"{counts[index] + lacking[index]}: by the time stamps {lacking[index]} of its are lost, "
+                    "taken to be its last"
                 )
             self._promised = total
+
+    def expect_one_of(self, totals: Sequence[int]) -> None:
+        """The same, where one of several cameras' totals is its own: the only one that fits."""
+        if len(totals) == 1:
+            self.expect(totals[0])
+        elif self.n_frames not in totals:
+            fitting = [total for total in totals if self._lacking(total) is not None]
+            if len(fitting) == 1 and not self._unreadable:
+                self.expect(fitting[0])
+
+    def _lacking(self, total: int) -> np.ndarray | None:
+        """How many frames each file but the last has too few, if that is just what ``total`` has more."""
+        if self.breaks or len(self._parts) < FULL:
+            return None
+        counts = np.array([count for _, count in self._parts])[:-1]
+        lacking = int(np.bincount(counts).argmax()) - counts
+        missing = total - self._promised
+        return lacking if missing > 0 and lacking.min() >= 0 and lacking.sum() == missing else None
 
     def _check(self, part: Recording, file: Path) -> None:
         if self._first is None:
