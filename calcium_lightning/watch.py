@@ -66,7 +66,8 @@ def main(cfg: DictConfig) -> None:
                 config=OmegaConf.to_yaml(cfg),
             )
         )
-        for frame in arriving(source, positive("patience_s", cfg.patience_s), cfg.key):
+        patience_s = positive("patience_s", cfg.patience_s)
+        for frame in arriving(source, patience_s, cfg.key, tell=lambda text: print(text, file=sys.stderr)):
             online.add(frame)
         online_cells = len(online.centers)
         cells = online.finish()

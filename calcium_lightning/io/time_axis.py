@@ -50,7 +50,7 @@ def time_axis(block: np.ndarray) -> Literal["first", "last"] | None:
     {"first", "last"} or None
         None where it isn't certain.
     """
-    if min(block.shape) < LEAST:
+    if min(block.shape) < LEAST or block.dtype.kind not in "fiub":
         return None
     values = np.nan_to_num(block.astype(np.float32), posinf=0, neginf=0)
     values -= values.mean()

@@ -126,18 +126,26 @@ class OnlineExtractor:
         Raises
         ------
         InputError
-            If the frame is of another size than those before, or a search has failed.
+            If the frame is of another size or type than those before, or a search has failed.
         """
         start = time.perf_counter()
+        frame = np.asarray(frame)
         if self.frames is None:
             if frame.ndim != 2:
                 raise InputError(f"frame 0 has shape {frame.shape}: (H, W) grey values are wanted")
+            if frame.dtype.kind not in "biuf":
+                raise InputError(f"frame 0 is of type {frame.dtype}: real numbers are wanted")
             self.frames = KeptFrames(frame)
         if frame.shape != self.frames.size:
             raise InputError(
                 f"frame {self.frames.n_frames} has shape {frame.shape}, those before {self.frames.size}"
             )
         number = self.frames.n_frames
+        kept = self.frames.dtype
+        if not np.can_cast(frame.dtype, kept, "safe" if kept.kind in "iu" else "same_kind"):
+            raise InputError(
+                f"frame {number} is of type {frame.dtype}, those before {kept}: values would be lost"
+            )
         self.frames.append(frame)
         self._take_up()
         activity, shift = np.zeros(0, np.float32), np.zeros(2, np.float32)

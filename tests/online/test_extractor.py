@@ -118,3 +118,19 @@ def test_a_search_behind_the_frames_tells_of_its_failure(recording):
         online._search.join()
         with pytest.raises(InputError, match="fewer than a window"):
             online.add(recording[0][4])
+
+
+def test_frames_of_another_type_are_refused_where_values_would_be_lost():
+    frame = np.full((16, 16), 200, np.uint8)
+    for other in (frame.astype(np.uint16) * 10, frame / 1000):
+        with OnlineExtractor(20.0) as online:
+            online.add(frame)
+            with pytest.raises(
+                InputError, match=r"frame 1 is of type .*, those before uint8: values would be lost"
+            ):
+                online.add(other)
+    with OnlineExtractor(20.0) as online, pytest.raises(InputError, match="real numbers are wanted"):
+        online.add(frame.astype(complex))
+    with OnlineExtractor(20.0) as online:
+        online.add(frame.astype(np.float32))
+        assert online.add(frame.tolist()).frame == 1

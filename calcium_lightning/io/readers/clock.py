@@ -19,6 +19,8 @@ LONG = 1.75
 NEIGHBOURS = 5
 #: a recording begins so many seconds at most behind what its file says of when
 DAY = 86400.0
+#: usual intervals that a single stamp may lie off
+WILD = 10
 #: clocks that count in 32 bits of milliseconds begin again
 WRAP = 2.0**32
 
@@ -108,6 +110,25 @@ def run_on(times: np.ndarray) -> tuple[np.ndarray, int]:
     return times, restarts
 
 
+def wild(times: np.ndarray) -> np.ndarray:
+    """Stamps far away from both neighbours, between which time goes on, bool (T,): glitches of a clock.
+
+    Examples
+    --------
+    >>> wild(np.array([0.0, 0.1, 0.2, 9e6, 0.4, 0.5])).nonzero()[0]
+    array([3])
+    """
+    found = np.zeros(len(times), bool)
+    steps = np.diff(times)
+    if len(times) < 5 or not (steps > 0).any():
+        return found
+    far = WILD * float(np.median(steps[steps > 0]))
+    before, at, behind = times[:-2], times[1:-1], times[2:]
+    goes_on = (behind > before) & (behind - before < far)
+    found[1:-1] = goes_on & ((at > behind + far) | (at < before - far))
+    return found
+
+
 def gaps(times: np.ndarray) -> np.ndarray:
     """Frames before which time was lost, bool (T,).
 
@@ -194,6 +215,15 @@ def clock(times: np.ndarray, missing: str = "") -> Clock:
             "estimated from the others"
         )
     known = np.isfinite(times)
+    times = np.array(times, np.float64)
+    times[known] = np.where(off := wild(times[known]), np.nan, times[known])
+    if off.any():
+        number = int(off.sum())
+        notes.append(
+            f"{number} time stamp{'s' * (number > 1)} far off the others {'are' if number > 1 else 'is'} "
+            "estimated from them"
+        )
+        known = np.isfinite(times)
     mended, restarts = run_on(repair_first(times[known]))
     if restarts:
         notes.append(f"the clock began again {restarts} time{'s' * (restarts > 1)}, joined there")

@@ -30,6 +30,7 @@ from calcium_lightning.io.readers.formats import (
     Options,
     choose,
 )
+from calcium_lightning.io.readers.inscopix import may_be_movie
 from calcium_lightning.io.readers.miniscope import (
     METADATA,
     SETTINGS,
@@ -102,17 +103,20 @@ def open_folder(path: Path, options: Options, depth: int = 0) -> Recording:
 
 def _open_others(path: Path, others: list[Path], options: Options) -> Recording:
     """A folder with a single file of another format, or with the parts of one recording."""
-    found = recordings_of(others)
+    left = sorted(file for file in others if file.suffix.lower() == ".isxd" and not may_be_movie(file))
+    found = recordings_of([file for file in others if file not in left] or others)
     if len(found) > 1:
         raise InputError(f"{path}: holds {len(found)} recordings ({names_of(found)}); give one as input=")
     series = found[0]
     if len(series.files) == 1:
         recording = choose(series.files[0], options)
         recording.note(f"taken: {series.files[0].name}")
+        _say(recording, left)
         return recording
     series.check_gaps()
     recording = Sequenced(path, series.files, lambda file: choose(file, options))
     recording.note(f"{counted(series.files, 'file')} ({series.files[0].name} to {series.files[-1].name})")
+    _say(recording, left)
     return recording
 
 

@@ -12,10 +12,21 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.array import chosen
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.formats import TIFF_ENDINGS, Options
+from calcium_lightning.io.readers.grid import channels_by_word, planes_by_number
 from calcium_lightning.io.readers.images import ImageFolder
 from calcium_lightning.io.readers.inscopix import add_log
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, channels_of, copies, natural, series_of, stem, to_join
+from calcium_lightning.io.readers.series import (
+    Series,
+    channels_of,
+    check_copies,
+    copies,
+    natural,
+    repeated,
+    series_of,
+    stem,
+    to_join,
+)
 from calcium_lightning.io.readers.tiff import open_tiff
 
 _KIND = {
@@ -68,6 +79,7 @@ def open_pictures(
         )
     left = copies(pictures)
     pictures = [file for file in pictures if file not in left]
+    check_copies(pictures)
     pictures, others, options = _of_channel(path, pictures, options)
     left += others
     if "TIFF" in kinds:
@@ -86,6 +98,8 @@ def open_pictures(
             recording = _open_stack(path, stacks[0], options)
             add_log(recording, path, stem(stacks[0].files[0]))
             return recording, [*other, *left]
+    pictures, others, options = _of_grid(path, pictures, options)
+    left += others
     refuse_options(path, options)
     ordered, other = _frames(pictures)
     recording = ImageFolder(path, ordered)
@@ -118,6 +132,25 @@ def _of_channel(path: Path, pictures: list[Path], options: Options) -> tuple[lis
     return taken, others, replace(options, channel=None)
 
 
+def _of_grid(path: Path, pictures: list[Path], options: Options) -> tuple[list[Path], list[Path], Options]:
+    """The single frames of one channel and plane, those of others, and what is left to say."""
+    left: list[Path] = []
+    for name, groups_of in (("channel", channels_by_word), ("plane", planes_by_number)):
+        groups = groups_of(pictures)
+        if len(groups) == 1:
+            continue
+        if getattr(options, name) is None:
+            names = ", ".join(group[0].name for group in groups[:4])
+            raise InputError(
+                f"{path}: holds {len(groups)} {name}s of the same frames, as {names} are named; choose one "
+                f"of {name}=0 to {name}={len(groups) - 1}"
+            )
+        pictures = groups[chosen(path, name, getattr(options, name), len(groups))]
+        left += [file for group in groups if group is not pictures for file in group]
+        options = replace(options, **{name: None})
+    return pictures, left, options
+
+
 def _take_turns(channels: Sequence[Sequence[Path]]) -> bool:
     """Whether names in their order alternate between channels: what takes turns is told by its frames."""
     of_all = set.intersection(*map(set, channels))
@@ -141,7 +174,7 @@ def names_of(found: Sequence[Series]) -> str:
 
 def _open_stack(path: Path, series: Series, options: Options) -> Recording:
     """One recording in several TIFFs; those that name each other are read once."""
-    if series.split:
+    if series.split or series.torn:
         series.check_gaps()
     first = open_tiff(series.files[0], options)
     taken = {file.resolve() for file in first.files}
@@ -156,6 +189,8 @@ def _open_stack(path: Path, series: Series, options: Options) -> Recording:
     recording = Sequenced(path, files, lambda file: open_tiff(file, options))
     which = f"{files[0].name} to {files[-1].name}"
     recording.note(f"{counted(files, 'file')} ({which}), {recording.n_frames:,} frames")
+    for text in repeated(files):
+        recording.note(text)
     if series.gaps():
         recording.note(f"no files are numbered {', '.join(series.gaps()[:5])}")
     if empty:

@@ -11,7 +11,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Recording
 from calcium_lightning.io.readers.miniscope import METADATA, STAMPS, add_side_files, tables_in
 from calcium_lightning.io.readers.sequence import Sequenced
-from calcium_lightning.io.readers.series import Series, copies, recordings_of, to_join
+from calcium_lightning.io.readers.series import Series, check_copies, copies, recordings_of, repeated, to_join
 from calcium_lightning.io.readers.video import VideoRecording
 
 #: how recorders name their videos: plain numbers, or the older software's
@@ -28,6 +28,7 @@ def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path
         If that would be a guess, with the names to choose from; or if one of the numbers is missing.
     """
     doubles = copies(videos)
+    check_copies([file for file in videos if file not in doubles])
     found: list[Series] = []
     for ending in sorted({file.suffix.lower() for file in videos}):
         same = [file for file in videos if file.suffix.lower() == ending and file not in doubles]
@@ -39,6 +40,12 @@ def choose_videos(path: Path, videos: Sequence[Path]) -> tuple[Series, list[Path
     chosen.check_gaps()
     left = [file for series in found if series is not chosen for file in series.files]
     return chosen, [*left, *doubles]
+
+
+def scope_videos(videos: Sequence[Path]) -> list[Path]:
+    """Those among the videos of a folder that its scope writes, not another camera beside it."""
+    own = [file for file in videos if _OWN.fullmatch(file.stem)]
+    return own or [file for file in videos if not _CAMERA.search(file.stem)]
 
 
 def _is_own(series: Series) -> bool:
@@ -117,5 +124,5 @@ def open_videos(path: Path, series: Series, left: Sequence[Path]) -> Recording:
     if names:
         more = f" and {len(names) - 6} more" if len(names) > 6 else ""
         said += f"; left out: {', '.join(names[:6])}{more}"
-    recording.notes = (said, *notes, *recording.notes)
+    recording.notes = (said, *repeated(files), *notes, *recording.notes)
     return recording

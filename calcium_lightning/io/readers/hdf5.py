@@ -191,6 +191,10 @@ class Hdf5Recording(ArrayRecording):
                 advice = f"; write frames into one dataset ({len(pictures)}, {height}, {width})"
             elif len(pictures) == 1:
                 advice = "; if its columns are pixels, write it as (time, y, x)"
+            elif not found and (linked := _links(self._file)):
+                advice = (
+                    f", but links to other files: {', '.join(linked[:3])}; give one of these, or its key="
+                )
             raise InputError(
                 f"{self.path}: no dataset of three dimensions (time, y, x); there are: "
                 f"{found or 'none at all'}{advice}"
@@ -279,6 +283,14 @@ def datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
 
     file.visititems(visit)
     return found
+
+
+def _links(file: h5py.File) -> list[str]:
+    """Links of a file's root that lead into other files, each with the file."""
+    links = {name: file.get(name, getlink=True) for name in file}
+    return [
+        f"{name} ({link.filename})" for name, link in links.items() if isinstance(link, h5py.ExternalLink)
+    ]
 
 
 def nearest_name(key: str, names: list[str]) -> str:

@@ -26,6 +26,8 @@ from calcium_lightning.io.stored import MOST_FRAMES, MOST_PIXELS
 DTYPES: dict[int, np.dtype] = {0: np.dtype("<u2"), 1: np.dtype("<f4"), 2: np.dtype("u1")}
 #: a footer is no longer than this
 FOOTER_BYTES = 64 << 20
+#: ends of names that the recorder and their software give to what is no movie
+_BESIDE_MOVIES = re.compile(r"[-_](?:gpio|imu|cellset|eventset|cnmfe|pca-?ica|ed)$", re.IGNORECASE)
 
 
 def open_inscopix(path: Path, options: Options) -> Recording:
@@ -46,6 +48,14 @@ def read_footer(path: Path) -> tuple[dict[str, Any], int] | None:
     if found is not None and (found[0].get("type", 0) != 0 or "spacingInfo" not in found[0]):
         raise InputError(f"{path}: Inscopix data of another kind, not a movie")
     return found
+
+
+def may_be_movie(path: Path) -> bool:
+    """Whether a file isn't said to be something else: cells, events, or what came in at the box's inputs."""
+    found = read_any_footer(path)
+    if found is None:
+        return not _BESIDE_MOVIES.search(path.stem)
+    return found[0].get("type", 0) == 0 and "spacingInfo" in found[0]
 
 
 def read_any_footer(path: Path) -> tuple[dict[str, Any], int] | None:
@@ -235,9 +245,9 @@ class InscopixRecording(Recording):
             import isx
         except ImportError as error:
             raise InputError(
-                f"{path}: its layout isn't the plain one (compressed, or cut off); reading it needs their "
-                "package isx (non-commercial licence): pip install isx, or export the movie as TIFF from "
-                "Inscopix Data Processing"
+                f"{path}: doesn't end as a plain movie does: cut off, then copy it again; or compressed, "
+                "then install their package isx (non-commercial licence): pip install isx, or export the "
+                "movie as TIFF from Inscopix Data Processing"
             ) from error
         self.path = path
         try:

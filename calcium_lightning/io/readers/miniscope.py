@@ -107,7 +107,7 @@ def add_side_files(recording: Recording, folder: Path, candidates: tuple[Path, .
 
 def _add_times(recording: Recording, file: Path, nominal: float | None) -> None:
     if isinstance(recording, Sequenced):
-        recording.expect(count_stamps(file))
+        recording.expect_one_of(count_stamps(file))
     clock = read_stamps(file, recording.promised, nominal)
     places = recording.places if isinstance(recording, Sequenced) else np.arange(recording.n_frames)
     recording.use_clock(clock.at(places), file.name)

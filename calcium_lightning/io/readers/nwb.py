@@ -48,12 +48,18 @@ def open_nwb(path: Path, options: Options) -> Recording:
                 "that, or put it beside this file"
             )
         files = [file for file in found if file is not None]
+        starts = recording.starts
+        if len(set(starts)) == len(files) and starts != sorted(starts):
+            files = [files[index] for index in np.argsort(starts)]
+            recording.note("its files are in the order of their starting_frame")
         outer = Sequenced(path, files, lambda file: choose(file, Options()))
         outer.fps, outer.pixel_size_um = recording.fps or outer.fps, recording.pixel_size_um
         outer.about = recording.about
         if recording.timestamps is not None and len(recording.timestamps) == outer.n_frames:
             outer.timestamps = recording.timestamps
         outer.note(f"{recording.key}: its frames are in {', '.join(file.name for file in files)}")
+        for note in recording.notes:
+            outer.note(note)
         return outer
 
 
@@ -80,6 +86,8 @@ class NwbRecording(Hdf5Recording):
     ----------
     external : list of str
         Files that hold the frames in place of this one.
+    starts : list of int
+        Which frame of the recording each of these begins with, as far as the file says.
 
     Raises
     ------
@@ -96,6 +104,8 @@ class NwbRecording(Hdf5Recording):
             data = group.get("data")
             named = whole(group["external_file"]) if "external_file" in group else ()
             self.external = [text(name) for name in np.ravel(named)]
+            first = group["external_file"].attrs.get("starting_frame", ()) if self.external else ()
+            self.starts = [int(number(begin)) for begin in np.ravel(first) if math.isfinite(number(begin))]
             self.shape = (0, 0, 0)
             if not self.external:
                 if not isinstance(data, h5py.Dataset) or 0 in data.shape:

@@ -10,6 +10,9 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import Break, FrameError, Recording, shifted
 
+#: so many files tell how many frames a recorder puts into each
+FULL = 3
+
 
 class Sequenced(Recording):
     """The frames of several files of one size and type, in the order given.
@@ -80,10 +83,46 @@ class Sequenced(Recording):
         return self._promised
 
     def expect(self, total: int) -> None:
-        """Give the frames of the one file that can't be opened their number: what is missing of ``total``."""
-        if len(self._unreadable) == 1 and total > self._promised:
-            self.places[self._unreadable[0] :] += total - self._promised
+        """Give what is missing of ``total`` frames its place: in the file that can't be opened, or is short.
+
+        A recorder fills each file but the last with as many frames. Where some have fewer, and all of them
+        together lack just what is missing, they lost it: where in them isn't known, so that it counts as
+        lost at their ends.
+        """
+        missing = total - self._promised
+        if missing <= 0:
+            return
+        if len(self._unreadable) == 1:
+            self.places[self._unreadable[0] :] += missing
             self._promised = total
+        elif (lacking := self._lacking(total)) is not None:
+            counts = [count for _, count in self._parts]
+            for index in np.flatnonzero(lacking):
+                self.places[sum(counts[: index + 1]) :] += lacking[index]
+                self.note(
+                    f"{self._parts[index][0].name} has {counts[index]} frames, the others "
+                    f"{counts[index] + lacking[index]}: by the time stamps {lacking[index]} of its are lost, "
+                    "taken to be its last"
+                )
+            self._promised = total
+
+    def expect_one_of(self, totals: Sequence[int]) -> None:
+        """The same, where one of several cameras' totals is its own: the only one that fits."""
+        if len(totals) == 1:
+            self.expect(totals[0])
+        elif self.n_frames not in totals:
+            fitting = [total for total in totals if self._lacking(total) is not None]
+            if len(fitting) == 1 and not self._unreadable:
+                self.expect(fitting[0])
+
+    def _lacking(self, total: int) -> np.ndarray | None:
+        """How many frames each file but the last has too few, if that is just what ``total`` has more."""
+        if self.breaks or len(self._parts) < FULL:
+            return None
+        counts = np.array([count for _, count in self._parts])[:-1]
+        lacking = int(np.bincount(counts).argmax()) - counts
+        missing = total - self._promised
+        return lacking if missing > 0 and lacking.min() >= 0 and lacking.sum() == missing else None
 
     def _check(self, part: Recording, file: Path) -> None:
         if self._first is None:

@@ -8,10 +8,11 @@ bytes only to tell a copy.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 from natsort import natsort_keygen
@@ -24,9 +25,18 @@ _COPY = re.compile(r"(.+?)(?: ?\(\d+\)| ?- ?copy(?: ?\(\d+\))?|[ _]copy(?:[ _]?\
 _POSITION = re.compile(r"(.*_MMStack_Pos[^_]*?)(?:_(\d+))?")
 #: words whose number says of whom, when or from where a recording is
 _WHOSE = re.compile(
-    r"(?:^|[^a-z])(?:mouse|mice|rat|animal|subject|subj|sub|day|session|sess|ses|cam|camera|fov)[-_ .#]*$",
+    r"(?:^|[^a-z])(?:mouse|mice|m|rat|animal|subject|subj|sub|id|wt|ko|het|ctrl|control|sham|day|d|week|wk"
+    r"|session|sess|ses|experiment|exp|cam|camera|fov|plane|roi|region|site|slice|lens|grin)[-_ .#]*$",
     re.IGNORECASE,
 )
+#: words whose number a recorder, or who split its file, counts parts by, also where text follows
+_PART = re.compile(
+    r"(?:^|[^a-z])(?:mscam|vid|video|movie?|part|rec|recording|file|img|image|frames?|stack|tif|trial|run|clip"
+    r"|chunk|seg|segment|block|split|piece|data|raw|t|x)$",
+    re.IGNORECASE,
+)
+#: files from so many on are a recorder's, whatever stands around their numbers
+MANY = 20
 #: what stands before a channel's number, how many channels there are at most, and numbers that none has
 _CHANNEL = re.compile(r"(?:^|[^a-z])(?:c|ch|chan|channel)[-_ ]?$", re.IGNORECASE)
 MOST_CHANNELS, NO_CHANNEL = 4, 10
@@ -77,6 +87,12 @@ class Series:
         first, *rest = self.numbers
         steps = {second - first for first, second in zip(self.numbers, rest, strict=False)}
         return steps <= {1} or (self.split and first == -1 and rest[0] in (0, 1, 2) and not self.gaps())
+
+    @property
+    def torn(self) -> bool:
+        """Whether numbers are missing from some that rise by one: those in steps may count frames."""
+        steps = {following - number for number, following in pairwise(self.numbers)}
+        return 1 in steps and len(steps) > 1
 
     def recordings(self) -> list[Series]:
         """Itself as one recording, or each of its files as one."""
@@ -148,6 +164,35 @@ def copies(files: Sequence[Path]) -> list[Path]:
         if original and _same(original, file):
             found.append(file)
     return found
+
+
+def check_copies(files: Sequence[Path]) -> None:
+    """Refuse one of several numbered files that is there twice, under the name of a copy, with other bytes.
+
+    Raises
+    ------
+    InputError
+        Naming both.
+    """
+    stems = {(stem(file).lower(), file.suffix.lower()): file for file in files}
+    patterns = Counter((_pattern(file), file.suffix.lower()) for file in files)
+    for file in files:
+        match = _COPY.fullmatch(stem(file))
+        original = match and stems.get((match[1].lower(), file.suffix.lower()))
+        if original and patterns[_pattern(original), original.suffix.lower()] > 1 and _runs(original):
+            raise InputError(
+                f"{file}: named as a copy of {original.name}, and holds something else; take away the one "
+                "that isn't the recording's"
+            )
+
+
+def repeated(files: Sequence[Path]) -> list[str]:
+    """Which files hold the same bytes as the one before, in words."""
+    return [
+        f"{file.name} holds the same as {before.name}"
+        for before, file in pairwise(files)
+        if file.stat().st_size and _same(before, file)
+    ]
 
 
 def series_of(files: Iterable[Path]) -> list[Series]:
@@ -227,6 +272,7 @@ def _numbered(pattern: tuple[str, ...], group: list[Path]) -> list[Series]:
             name = "".join(pattern).strip(" -_.") or "the numbers"
             apart = (
                 bool(_WHOSE.search(pattern[place]))
+                or _is_named(pattern, place, group)
                 or _is_channel(pattern[place], {number for number, _ in ordered})
                 or all(_is_day(file, place) for file in group)
             )
@@ -248,6 +294,20 @@ def _is_channel(before: str, numbers: set[int]) -> bool:
     """Whether the numbers behind some text are those of channels."""
     few = 1 < len(numbers) <= MOST_CHANNELS and max(numbers) < NO_CHANNEL
     return few and bool(_CHANNEL.search(before))
+
+
+def _is_named(pattern: tuple[str, ...], place: int, group: Sequence[Path]) -> bool:
+    """Whether a number is a part of a word, as in ``5Hz``, or of a name before others, as in ``A1_rec``.
+
+    A recorder's counter ends the name, stands by itself, or has zeros before it.
+    """
+    before, behind = pattern[place], "".join(pattern[place + 1 :])
+    digits = [re.findall(r"\d+", stem(file))[place] for file in group]
+    if len(group) >= MANY or any(len(run) > 1 and run.startswith("0") for run in digits):
+        return False
+    unit = pattern[place + 1][:1].isalpha()
+    more = bool(behind) or place + 2 < len(pattern)
+    return unit or (before[-1:].isalpha() and more and not _PART.search(before))
 
 
 def _alone(file: Path) -> Series:

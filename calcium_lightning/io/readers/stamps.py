@@ -136,14 +136,12 @@ def read_rows(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     )
 
 
-def count_stamps(path: Path) -> int:
-    """How many frames a file has times for, as far as its rows tell; 0 for one of several cameras."""
+def count_stamps(path: Path) -> list[int]:
+    """How many frames a file has times for, as far as its rows tell; of each of several cameras."""
     table = read_table(path)
-    if "camnum" in table.names:
-        return 0
     if "reconstructed_frame_index" in table.names:
-        return len(np.unique(table.values[:, table.names.index("reconstructed_frame_index")]))
-    return len(table.values)
+        return [len(np.unique(table.values[:, table.names.index("reconstructed_frame_index")]))]
+    return [len(rows) for rows in _cameras(table).values()]
 
 
 def measured_rate(path: Path, nominal: float | None = None) -> float | None:

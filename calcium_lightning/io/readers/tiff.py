@@ -16,6 +16,7 @@ from calcium_lightning.io.readers.base import Break, FrameError, Recording
 from calcium_lightning.io.readers.formats import Options
 from calcium_lightning.io.readers.grey import to_grey
 from calcium_lightning.io.readers.inscopix import add_log
+from calcium_lightning.io.readers.scanimage import scanimage_rate, scanimage_text
 from calcium_lightning.io.readers.series import stem
 from calcium_lightning.io.readers.tiff_layout import MINISWHITE, PALETTE, TiffLayout, has_palette
 from calcium_lightning.io.readers.tiff_metadata import Facts, imagej_facts, micromanager_interval, ome_facts
@@ -107,7 +108,10 @@ class TiffRecording(Recording):
         first = layout.first
         facts = self._facts(layout.number)
         self.files = layout.files
-        self.dtype = np.dtype(self._file.series[layout.number].dtype)
+        self.dtype = layout.dtype
+        if layout.left_out:
+            pages = ", ".join(map(str, layout.left_out))
+            self.note(f"left out: page {pages}, of another size or type than its frames")
         self._samples = int(first.samplesperpixel)
         self._planar = first.planarconfig == 2 and self._samples > 1
         self.shape = (len(layout.frames), int(first.imagelength), int(first.imagewidth))
@@ -131,7 +135,7 @@ class TiffRecording(Recording):
         if self._file.is_imagej:
             tag = self._layout.first.tags.get("XResolution")
             return imagej_facts(self._file.imagej_metadata or {}, tag.value if tag else None)
-        facts = Facts()
+        facts = Facts(fps=scanimage_rate(scanimage_text(self._file.pages[0])))
         if self._file.is_micromanager:
             facts.fps = micromanager_interval((self._file.micromanager_metadata or {}).get("Summary") or {})
         return facts

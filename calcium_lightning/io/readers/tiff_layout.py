@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ import numpy as np
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.array import CHOOSES, chosen
 from calcium_lightning.io.readers.formats import Options
+from calcium_lightning.io.readers.scanimage import scanimage_planes, scanimage_text
 from calcium_lightning.io.stored import MOST_FRAMES
 
 MINISWHITE, PALETTE = 0, 3
+#: pages of another size or type at either end that are no frames but an overview, and frames beside them
+OVERVIEWS, FRAMES_BESIDE = 2, 10
 #: what OME-XML says of sizes, of how many planes there are, and of where they are
 OME_TAG = re.compile(r"<(?:\w+:)?(?:Pixels|TiffData)\b[^>]*>")
 OME_NUMBER = re.compile(r"""\b(Size[A-Z]|First[A-Z]|IFD|NumPlanes|PlaneCount)\s*=\s*["'](\d{1,4000})["']""")
@@ -60,6 +64,10 @@ class TiffLayout:
         Other files of the recording that aren't there.
     files : list of Path
         Those that are.
+    left_out : list of int
+        Pages at either end that are pictures of another size or type: overviews, thumbnails.
+    dtype : numpy.dtype
+        Of the frames.
 
     Raises
     ------
@@ -73,6 +81,8 @@ class TiffLayout:
         self.first: Any = file.pages[0]
         self.number = self._choose_series()
         series = file.series[self.number]
+        if self.number:  # of another size or type than the file's first
+            self.first = series.keyframe
         self.pages: Sequence[Any] = series.pages
         planes = [
             (axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS"
@@ -85,15 +95,20 @@ class TiffLayout:
         self.files = self._files_of(self.pages)
         told = file.is_imagej or file.is_shaped or file.is_ome
         self.promised = 0
+        self.left_out: list[int] = []
+        self.dtype = np.dtype(series.dtype)
         if len(self.files) == 1 and len(file.pages) > count and not (file.is_ome and len(file.series) > 1):
             # written one by one, or more than the header says
             if file.is_imagej or file.is_ome:
                 self.promised = count
             self.pages = self._plain_pages()
+            self._leave_out()
             self._mixed(self.pages)
             self.offset, count, planes, told = None, len(self.pages), [("T", len(self.pages))], False
         elif (more := self._imagej_count()) > count:
             count, planes = more, [("T", more)]
+        if len(planes) == 1 and (turns := scanimage_planes(scanimage_text(file.pages[0]), count)):
+            planes, count = turns, math.prod(size for _, size in turns)
         there = self._there(count)
         self.frames = self._selection(planes, count, series.axes)
         self.promised = self.promised or len(self.frames)
@@ -210,6 +225,20 @@ class TiffLayout:
         ]
         return max(ends, default=0) <= page.parent.filehandle.size
 
+    def _leave_out(self) -> None:
+        """Take pictures of another size or type at either end for what they are: overviews."""
+        kinds = [_kind(page.keyframe) for page in self.pages]
+        usual, often = Counter(kinds).most_common(1)[0]
+        first, last = kinds.index(usual), len(kinds) - kinds[::-1].index(usual)
+        if often != last - first or often < FRAMES_BESIDE or max(first, len(kinds) - last) > OVERVIEWS:
+            return
+        self.left_out = [*range(first), *range(last, len(kinds))]
+        if self.left_out:
+            self.pages = [self.pages[index] for index in range(first, last)]
+            self.first = self.pages[0]
+            self.dtype = np.dtype(self.first.dtype)
+            self.promised = 0
+
     def _mixed(self, pages: Any) -> None:
         first = pages[0]
         for index, page in enumerate(pages):
@@ -217,7 +246,8 @@ class TiffLayout:
             if shape != (first.imagelength, first.imagewidth):
                 raise InputError(
                     f"{self._path}: frame {index} has the size {shape}, the first has "
-                    f"{(first.imagelength, first.imagewidth)}; all must agree"
+                    f"{(first.imagelength, first.imagewidth)}; all must agree: save those of one size as a "
+                    "file of their own"
                 )
 
     def _selection(self, planes: list[tuple[str, int]], count: int, series: str) -> np.ndarray:
@@ -257,6 +287,11 @@ class TiffLayout:
                 )
         frames = np.arange(count).reshape(sizes)[tuple(where)] if sizes else np.arange(count)
         return np.atleast_1d(frames).reshape(-1)
+
+
+def _kind(page: Any) -> tuple[Any, ...]:
+    """What all frames of a recording have in common."""
+    return page.imagelength, page.imagewidth, page.samplesperpixel, page.dtype
 
 
 def has_palette(page: Any) -> bool:

@@ -12,7 +12,7 @@ from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.base import FrameError, Recording
 from calcium_lightning.io.readers.clock import clock
 from calcium_lightning.io.readers.formats import Options
-from calcium_lightning.io.readers.grey import to_grey
+from calcium_lightning.io.readers.video_grey import OUTSIDE, Grey, bits_of, outside_narrow
 from calcium_lightning.io.readers.video_index import read_index
 
 #: FFmpeg conceals damage by default; a recording's frames must not be invented
@@ -21,8 +21,6 @@ STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 RACING = ("ffv1",)
 #: codecs that keep every grey level
 LOSSLESS = ("ffv1", "rawvideo", "huffyuv", "ffvhuff", "utvideo", "png", "qtrle", "magicyuv", "lagarith")
-#: levels of the narrow range with what a codec may overshoot, and the share of pixels outside that is none
-NARROW, OUTSIDE = (10, 242), 0.002
 
 
 class VideoRecording(Recording):
@@ -53,16 +51,13 @@ class VideoRecording(Recording):
     """
 
     def __init__(self, path: Path, full_range: bool = False) -> None:
-        from av.video.reformatter import VideoReformatter
-
         self.path = self._source = path
-        self._reformatter = VideoReformatter()
         container = self._open()
         try:
             stream = container.streams.video[0]
             context = stream.codec_context
             size = (int(context.height), int(context.width))
-            self._bits = _bits(stream)
+            self._bits = bits_of(stream)
             index = read_index(container, stream, path)
             self.lossless = context.name in LOSSLESS
         finally:
@@ -78,6 +73,7 @@ class VideoRecording(Recording):
                 f"shows frames again {index.repeats} times; {index.count} are its own, {index.fps:g} Hz"
             )
         self.full_range = full_range or (index.count > 0 and self._unmarked_full_range())
+        self._grey = Grey(self._bits, self.full_range)
         if self.full_range:
             self.note("its levels are taken as they are: they go beyond the narrow (TV) range of 16 to 235")
 
@@ -105,21 +101,20 @@ class VideoRecording(Recording):
     def _unmarked_full_range(self) -> bool:
         """Whether YUV that doesn't say its range uses levels that the narrow one hasn't."""
         import av
-        from av.video.reformatter import ColorRange
 
         outside = []
         try:
             with self._open() as container:
                 stream = container.streams.video[0]
-                for share in (0, 1 / 3, 2 / 3):
-                    if share and not stream.duration:
+                for place in (0, 1 / 3, 2 / 3):
+                    if place and not stream.duration:
                         break
-                    container.seek(int(share * (stream.duration or 0)), stream=stream)
+                    container.seek(int(place * (stream.duration or 0)), stream=stream)
                     frame = next(container.decode(video=0))
-                    if not frame.format.name.startswith("yuv") or frame.color_range != ColorRange.UNSPECIFIED:
+                    share = outside_narrow(frame, self._bits)
+                    if share is None:
                         return False
-                    luma = _plane(frame, 1 if self._bits <= 8 else 2) >> max(0, self._bits - 8)
-                    outside.append(((luma < NARROW[0]) | (luma > NARROW[1])).mean())
+                    outside.append(share)
         except (av.FFmpegError, OSError, ValueError, StopIteration):
             pass  # a damaged frame is named when it is read
         return max(outside, default=0) > OUTSIDE
@@ -127,13 +122,13 @@ class VideoRecording(Recording):
     def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
         """Yield frames [start, stop); frames before ``start`` are decoded and dropped."""
         block = np.empty((min(size, stop - start), *self.shape[1:]), self.dtype)
-        filled = 0
+        filled, grey = 0, self._grey
         for index, frame in enumerate(self._decode(stop)):
             if index < start:
                 continue
             if (frame.height, frame.width) != self.shape[1:]:
                 raise self.wrong_size(index, (frame.height, frame.width))
-            block[filled] = self._grey(frame)
+            block[filled] = grey(frame)
             filled += 1
             if filled == len(block):
                 yield block
@@ -168,24 +163,6 @@ class VideoRecording(Recording):
             container.close()
         raise FrameError(self.path, count, "can't be decoded: there is nothing left", skips=False)
 
-    def _grey(self, frame: Any) -> np.ndarray:
-        """One frame as (H, W) grey."""
-        from av.video.reformatter import ColorRange
-
-        bits, full = self._bits, ColorRange.JPEG
-        if frame.format.name == "pal8":
-            return _by_palette(frame)
-        # One thread: those of swscale race, and leave rows of 10-bit frames unconverted (PyAV 18.1).
-        if bits > 8 and frame.format.is_rgb:
-            return to_grey(self._reformatter.reformat(frame, format="rgb48le", threads=1).to_ndarray())
-        target = "gray" if bits <= 8 else f"gray{bits}le" if bits in (9, 10, 12, 14) else "gray16le"
-        if frame.format.name != target:
-            source = full if self.full_range and frame.color_range == ColorRange.UNSPECIFIED else None
-            frame = self._reformatter.reformat(
-                frame, format=target, src_color_range=source, dst_color_range=full, threads=1
-            )
-        return _plane(frame, 1 if bits <= 8 else 2)
-
     def _damaged(self, frame: int, reason: str) -> FrameError:
         return FrameError(self.path, frame, f"is corrupt ({reason})", skips=False)
 
@@ -216,50 +193,6 @@ def open_video(path: Path, options: Options) -> Recording:
     from calcium_lightning.io.readers.miniscope import with_side_files
 
     return with_side_files(VideoRecording(path))
-
-
-def _plane(frame: Any, itemsize: int) -> np.ndarray:
-    """The first plane of a frame, (H, W), whichever way up it is stored."""
-    plane = frame.planes[0]
-    if plane.line_size < 0:  # from the bottom row up: the buffer can't be read from its beginning
-        return _plane(_turned(frame), itemsize)[::-1]
-    rows = np.frombuffer(plane, f"<u{itemsize}")
-    columns = plane.line_size // itemsize
-    return rows[: frame.height * columns].reshape(frame.height, columns)[:, : frame.width]
-
-
-def _turned(frame: Any) -> Any:
-    """A frame with its rows in the opposite order."""
-    from av.filter import Graph
-
-    graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
-    )
-    turn, sink = graph.add("vflip"), graph.add("buffersink")
-    source.link_to(turn)
-    turn.link_to(sink)
-    graph.configure()
-    graph.push(frame)
-    return graph.pull()
-
-
-def _by_palette(frame: Any) -> np.ndarray:
-    """Indices as the grey of their colours; without a palette they are the grey itself."""
-    if frame.planes[0].line_size < 0:
-        return _by_palette(_turned(frame))[::-1]
-    colours = np.frombuffer(frame.planes[1], "<u4")[:256].copy()  # 0xAARRGGBB
-    indices = _plane(frame, 1)
-    if not (colours & 0xFFFFFF).any():
-        return indices
-    channels = np.stack([colours >> 16, colours >> 8, colours], axis=-1).astype(np.uint8)
-    return to_grey(channels)[indices]
-
-
-def _bits(stream: Any) -> int:
-    """Bits of the deepest channel."""
-    form = stream.codec_context.format
-    return max((component.bits for component in form.components), default=8) if form is not None else 8
 
 
 def _reason(error: BaseException) -> str:

@@ -65,3 +65,17 @@ def test_good_times_stay():
     times = np.array([0.0, 0.05, 0.1, 0.4, 0.45])
     assert np.array_equal(repair_first(times), times)
     assert np.array_equal(repair_first(times[:2]), times[:2])
+
+
+def test_one_stamp_far_off_is_a_glitch_and_the_clock_goes_on():
+    times = np.arange(100) * 0.05
+    for value in (1e6, -1e6):
+        broken = times.copy()
+        broken[30] = value
+        mended = clock(broken)
+        assert np.allclose(mended.times, times)
+        assert not mended.after_gap.any()
+        assert mended.notes == ("1 time stamp far off the others is estimated from them",)
+    pause = times.copy()
+    pause[30:] += 100
+    assert clock(pause).after_gap.nonzero()[0].tolist() == [30]

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from helpers.recordings import advice, cut, damage, ingested, movie, packets, write_video
+from helpers.recordings import advice, cut, damage, ingested, movie, packets, read_all, write_video
 
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.readers.formats import open_recording
@@ -467,3 +467,47 @@ def test_a_single_array_may_be_anything(tmp_path):
     np.save(tmp_path / "footprints.npy", movie(5))
     with pytest.raises(InputError, match="the folder holds no frames"):
         open_recording(tmp_path)
+
+
+def test_a_stack_that_is_missing_is_asked_about_and_even_steps_are_not(tmp_path):
+    frames = movie(12, dtype="uint16")
+    for folder, numbers, whole in (("a", (1, 2, 4), False), ("b", (0, 4, 8), True)):
+        (tmp_path / folder).mkdir()
+        for index, number in enumerate(numbers):
+            part = frames[4 * index : 4 * index + 4]
+            tifffile.imwrite(tmp_path / folder / f"r_{number:03d}.tif", part, photometric="minisblack")
+        if whole:
+            assert np.array_equal(read_all(tmp_path / folder), frames)
+        else:
+            with pytest.raises(InputError, match=r"r_003\.tif is missing between r_002\.tif and r_004\.tif"):
+                open_recording(tmp_path / folder)
+
+
+def test_channels_and_planes_of_single_frames_are_told_by_their_names(tmp_path):
+    frames = movie(6, dtype="uint16")
+    for index, frame in enumerate(frames):
+        for channel, word in enumerate(("GFP", "RFP")):
+            for plane in range(2):
+                name = f"img_{index:09d}_{word}_{plane:03d}.tif"
+                tifffile.imwrite(tmp_path / name, frame + 100 * channel + 10 * plane)
+    with pytest.raises(InputError, match=r"holds 2 channels of the same frames, as img_0+_GFP_000\.tif"):
+        open_recording(tmp_path)
+    with pytest.raises(InputError, match=r"holds 2 planes of the same frames.*plane=0 to plane=1"):
+        open_recording(tmp_path, channel=1)
+    assert np.array_equal(read_all(tmp_path, channel=1, plane=1), frames + 110)
+
+
+def test_planes_that_names_number_are_told_apart_and_trials_are_not(tmp_path):
+    frames = movie(6, dtype="uint16")
+    for pattern, planes in (("rec_t{0:03d}_z{1}", True), ("trial{1}_{0:03d}", False)):
+        folder = tmp_path / pattern[:3]
+        folder.mkdir()
+        for index, frame in enumerate(frames):
+            for number in range(2):
+                tifffile.imwrite(folder / f"{pattern.format(index, number)}.tif", frame + number)
+        if planes:
+            assert np.array_equal(read_all(folder, plane=1), frames + 1)
+            with pytest.raises(InputError, match="holds 2 planes of the same frames"):
+                open_recording(folder)
+        else:
+            assert np.array_equal(read_all(folder), np.concatenate([frames, frames + 1]))

@@ -171,3 +171,15 @@ def test_a_missing_file_and_an_unknown_format(tmp_path):
         open_recording(tmp_path / "movie.xy")
     with pytest.raises(InputError, match=r"not a recording of a known format; expected a folder"):
         open_recording(tmp_path / "movie.xyz")
+
+
+def test_a_file_of_links_names_them(tmp_path):
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file["movie"] = movie(11)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["m"] = h5py.ExternalLink("frames.h5", "movie")
+    with pytest.raises(
+        InputError, match=r"links to other files: m \(frames\.h5\); give one of these, or its key="
+    ):
+        open_recording(tmp_path / "a.h5")
+    assert np.array_equal(read_all(tmp_path / "a.h5", key="m"), movie(11))

@@ -1,3 +1,4 @@
+import json
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -69,3 +70,19 @@ def test_no_movie(isx, tmp_path):
     (tmp_path / "broken.isxd").write_bytes(b"x")
     with pytest.raises(InputError, match="not an Inscopix movie"):
         open_recording(tmp_path / "broken.isxd")
+
+
+def test_what_lies_beside_a_movie_is_left_out_of_its_folder(tmp_path, isx):
+    for name in ("a.isxd", "a_gpio.isxd"):
+        (tmp_path / name).write_bytes(b"inscopix")
+    footer = json.dumps({"type": 1, "timingInfo": {}, "spacingInfo": {}}).encode()
+    (tmp_path / "cells.isxd").write_bytes(b"x" * 9 + footer + b"\0" + len(footer).to_bytes(8, "little"))
+    with open_recording(tmp_path) as recording:
+        assert recording.n_frames == 9
+        assert "left out: a_gpio.isxd, cells.isxd" in recording.notes[0]
+
+
+def test_a_movie_that_was_cut_off_is_said_to_be_copied_again(isxd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "isx", None)
+    with pytest.raises(InputError, match=r"cut off, then copy it again"):
+        open_recording(isxd)

@@ -168,3 +168,25 @@ def test_several_unnumbered_videos_are_not_guessed(tmp_path):
     advice = r"which video\? left.avi, right.avi.*input=\[\S+/left.avi,\S+/right.avi,\S+/top.avi\] join=true"
     with pytest.raises(InputError, match=advice):
         open_recording(tmp_path)
+
+
+def test_a_part_that_is_short_loses_its_own_time_stamps_not_the_last(tmp_path):
+    frames, times = movie(19), [50 * index for index in range(20)]
+    path = folder(tmp_path / "s", frames, parts=(5, 4, 5, 5), times=times)
+    with open_recording(path) as recording:
+        expected = np.delete(np.arange(20), 9) * 0.05
+        assert np.allclose(recording.timestamps, expected)
+        assert any("1.avi has 4 frames, the others 5" in note for note in recording.notes)
+    assert np.array_equal(read_all(path), frames)
+
+
+def test_a_short_part_is_found_among_the_stamps_of_two_cameras(tmp_path):
+    frames = movie(19)
+    for index, (begin, stop) in enumerate(((0, 5), (5, 9), (9, 14), (14, 19))):
+        write_video(tmp_path / f"msCam{index + 1}.avi", frames[begin:stop])
+    rows = [f"0\t{index + 1}\t{40 * index}\t1" for index in range(23)]
+    rows += [f"1\t{index + 1}\t{50 * index}\t1" for index in range(20)]
+    (tmp_path / "timestamp.dat").write_text("\n".join(["camNum\tframeNum\tsysClock\tbuffer", *rows]))
+    with open_recording(tmp_path) as recording:
+        assert np.allclose(recording.timestamps, np.delete(np.arange(20), 9) * 0.05)
+        assert any("msCam2.avi has 4 frames, the others 5" in note for note in recording.notes)

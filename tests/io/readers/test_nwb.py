@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import h5py
 import numpy as np
 import pytest
 from helpers.recordings import movie, read_all, write_video
@@ -118,3 +119,18 @@ def test_a_dimension_that_contradicts_the_frames_is_said(tmp_path):
 def test_pixels_that_are_not_square_have_no_size(tmp_path):
     with open_recording(write(tmp_path / "a.nwb", "s", spacing=(1e-6, 2e-6))) as recording:
         assert recording.pixel_size_um is None
+
+
+def test_several_files_are_read_in_the_order_of_their_starting_frames(tmp_path):
+    frames = movie(11)
+    write_video(tmp_path / "a.avi", frames[:4])
+    write_video(tmp_path / "b.avi", frames[4:])
+    path = write(tmp_path / "a.nwb", "s", external="a.avi", timestamps=np.arange(11.0))
+    for names, starts, mended in ((["b.avi", "a.avi"], [4, 0], True), (["a.avi", "b.avi"], [0, 0], False)):
+        with h5py.File(path, "r+") as file:
+            del file["acquisition/s/external_file"]
+            file["acquisition/s/external_file"] = names
+            file["acquisition/s/external_file"].attrs["starting_frame"] = starts
+        assert np.array_equal(read_all(path), frames)
+        with open_recording(path) as recording:
+            assert any("starting_frame" in note for note in recording.notes) == mended

@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.io.readers.series import copies, others_of, recordings_of, series_of, stem
+from calcium_lightning.io.readers.series import (
+    check_copies,
+    copies,
+    others_of,
+    recordings_of,
+    repeated,
+    series_of,
+    stem,
+)
 
 
 def names(tmp_path, *files):
@@ -56,6 +64,20 @@ def test_several_recordings_stay_apart(tmp_path, files):
         (["260304 m7.avi", "260305 m7.avi"], True),
         (["m7_2026-03-04_1.avi", "m7_2026-04-04_1.avi"], True),
         (["rec_c1.h5", "rec_c2.h5", "rec_c3.h5"], True),
+        (["m1_rec.tif", "m2_rec.tif"], True),
+        (["A1_rec.tif", "A2_rec.tif"], True),
+        (["WT1.avi", "WT2.avi"], True),
+        (["G7_1.avi", "G8_1.avi"], True),
+        (["rec_25uM.avi", "rec_50uM.avi"], True),
+        (["GCaMP6f.tif", "GCaMP7f.tif"], True),
+        (["plane1.tif", "plane2.tif"], True),
+        (["ID-123_x.tif", "ID-124_x.tif"], True),
+        (["msCam1_mc.avi", "msCam2_mc.avi"], False),
+        (["part1_cropped.avi", "part2_cropped.avi"], False),
+        (["X_1_crop.tif", "X_2_crop.tif"], False),
+        (["0_resized.avi", "1_resized.avi"], False),
+        (["A0001_x.tif", "A0002_x.tif"], False),
+        ([f"A{number}_x.tif" for number in range(1, 30)], False),
         ([f"c{number}.avi" for number in range(1, 9)], False),
         (["rec_c10.avi", "rec_c11.avi"], False),
         (["rec_1.avi", "rec_2.avi"], False),
@@ -104,6 +126,24 @@ def test_copies_are_named_so_and_hold_the_same(tmp_path):
     (tmp_path / "X - Copy.tif").write_bytes(b"a" * 99)
     found = copies(sorted(tmp_path.iterdir()))
     assert [file.name for file in found] == ["X (1).tif", "X - Copy.tif"]
+
+
+def test_a_copy_that_holds_something_else_is_asked_about_and_no_part_is_lost(tmp_path):
+    for name, content in (("0.avi", b"a"), ("1.avi", b"b"), ("1 (1).avi", b"c"), ("2.avi", b"b")):
+        (tmp_path / name).write_bytes(content)
+    files = sorted(tmp_path.iterdir())
+    with pytest.raises(
+        InputError, match=r"1 \(1\)\.avi: named as a copy of 1\.avi, and holds something else"
+    ):
+        check_copies(files)
+    check_copies([file for file in files if "(" not in file.name])
+    check_copies([tmp_path / name for name in ("X.tif", "X (1).tif", "X (2).tif")])  # Windows splits so
+
+
+def test_parts_that_hold_the_same_are_said(tmp_path):
+    for name, content in (("0.avi", b"a"), ("1.avi", b"b"), ("2.avi", b"b"), ("3.avi", b""), ("4.avi", b"")):
+        (tmp_path / name).write_bytes(content)
+    assert repeated(sorted(tmp_path.iterdir())) == ["2.avi holds the same as 1.avi"]
 
 
 def test_the_stem_of_a_double_ending():

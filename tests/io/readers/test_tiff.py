@@ -373,3 +373,70 @@ def test_ome_that_promises_more_frames_than_memory_holds_is_refused_before(tmp_p
     tifffile.imwrite(tmp_path / "b.ome.tif", movie(4), description=text.encode(), metadata=None)
     with pytest.raises(InputError, match="promises more frames, or larger ones, than anybody records"):
         open_recording(tmp_path / "b.ome.tif")
+
+
+def scanimage(path, pages, software, bigtiff=True):
+    with tifffile.TiffWriter(path, bigtiff=bigtiff) as writer:
+        for number, page in enumerate(pages):
+            writer.write(
+                page,
+                contiguous=False,
+                metadata=None,
+                photometric="minisblack",
+                software=software,
+                description=f"frameNumbers = {number + 1}",
+            )
+    return path
+
+
+def test_channels_and_planes_that_take_turns_in_scanimage_are_told_apart(tmp_path):
+    frames = movie(13, dtype="uint16")
+    said = "SI.VERSION_MAJOR = 2020\nSI.hChannels.channelSave = [1;2]\nSI.hRoiManager.scanFrameRate = 30"
+    turns = np.stack([frames, frames + 9], 1)
+    path = scanimage(tmp_path / "a.tif", turns.reshape(-1, *frames.shape[1:]), said)
+    with pytest.raises(InputError, match="holds 2 channels of the same frames"):
+        open_recording(path)
+    assert np.array_equal(read_all(path, channel=1), frames + 9)
+    with open_recording(path, channel=0) as recording:
+        assert recording.fps == 30
+    turns = np.stack([turns, turns + 100], 1)
+    said += "\nSI.hFastZ.enable = true\nSI.hStackManager.numSlices = 2"
+    path = scanimage(tmp_path / "b.tif", turns.reshape(-1, *frames.shape[1:])[:-1], said)
+    assert np.array_equal(read_all(path, channel=1, plane=1), frames[:-1] + 109)
+    with open_recording(path, channel=0, plane=0) as recording:
+        assert recording.fps == 15
+
+
+def test_scanimage_with_one_channel_is_frames(tmp_path):
+    frames = movie(13, dtype="uint16")
+    said = "SI.VERSION_MAJOR = 2020\nSI.hChannels.channelSave = 2\nSI.hFastZ.enable = false"
+    assert np.array_equal(read_all(scanimage(tmp_path / "a.tif", frames, said)), frames)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    "overview", [np.zeros((6, 8), "uint16"), np.zeros((24, 38, 3), "uint8")], ids=["s", "c"]
+)
+def test_an_overview_before_or_behind_the_frames_is_left_out(tmp_path, first, overview):
+    frames = movie(13, dtype="uint16")
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in (overview, *frames) if first else (*frames, overview):
+            writer.write(page, contiguous=False, photometric="rgb" if page.ndim == 3 else "minisblack")
+    assert np.array_equal(read_all(tmp_path / "a.tif"), frames)
+    with open_recording(tmp_path / "a.tif") as recording:
+        assert recording.dtype == np.uint16
+        assert any("left out: page" in note for note in recording.notes)
+
+
+@pytest.mark.parametrize("other", [(9, 12), (40, 60)], ids=str)
+def test_another_image_of_an_ome_file_has_its_own_size_and_type(tmp_path, other):
+    first, second = (
+        movie(13, dtype="uint16"),
+        np.random.default_rng(0).integers(0, 255, (7, *other), np.uint8),
+    )
+    for options in ({}, {"compression": "deflate"}):
+        with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+            writer.write(first, metadata={"axes": "TYX", "Name": "A"}, **options)
+            writer.write(second, metadata={"axes": "TYX", "Name": "B"}, **options)
+        assert np.array_equal(read_all(tmp_path / "a.ome.tif", key="B"), second)
+        assert np.array_equal(read_all(tmp_path / "a.ome.tif", key="A"), first)
