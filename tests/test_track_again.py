@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from helpers.drawn_days import draw
 from helpers.html_page import Page
 from helpers.written_days import write_day
 
+from calcium_lightning.core.decisions import Draw, Verdict
+from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.links import Links
+from calcium_lightning.io.cells_file import read_cells
+from calcium_lightning.io.footprints import read_footprints
 from calcium_lightning.io.tracks_file import read_tracks, write_tracks
 from calcium_lightning.track import main
 from calcium_lightning.tracking.track import track
@@ -133,3 +138,19 @@ def test_without_cells_or_tracks_a_line_says_what_is_wanted(run) -> None:
     status, _, err = run()
     assert status == 2
     assert "cells= is required" in err
+
+
+def test_what_a_page_has_decided_counts_before_it_is_written(files, tmp_path) -> None:
+    """While the page is open, or after it was killed: as for whatever else reads the file."""
+    path = Path(shutil.copy(files[0], tmp_path / "day.h5"))
+    outline = ((5.0, 5.0), (5.0, 12.0), (12.0, 12.0), (12.0, 5.0))
+    with open_ledger(path, "Ada", background=False) as ledger:
+        ledger.decide_all([Verdict((2,), False), Draw(outline)])
+        (before,) = read_footprints(path)
+        now = read_cells(path)
+        assert before.rows.tolist() == np.flatnonzero(now.accepted).tolist()
+        assert before.total == len(now)
+    (after,) = read_footprints(path)
+    assert (before.found, before.log) == (after.found, after.log)
+    assert after.rows.tolist() == before.rows.tolist()
+    assert (after.footprints != before.footprints).nnz == 0
