@@ -154,3 +154,12 @@ def test_what_a_page_has_decided_counts_before_it_is_written(files, tmp_path) ->
     assert (before.found, before.log) == (after.found, after.log)
     assert after.rows.tolist() == before.rows.tolist()
     assert (after.footprints != before.footprints).nnz == 0
+
+
+def test_a_copy_that_was_decided_on_is_no_session_of_its_own(run, files, tmp_path) -> None:
+    path = Path(shutil.copy(files[0], tmp_path / "copy.h5"))
+    with open_ledger(path, "Ada", background=False) as ledger:
+        ledger.decide_all([Verdict((2,), False)])
+    status, _, err = run(listed([*files, path]), f"output={tmp_path}/t.h5")
+    assert status == 2
+    assert "copy: the same cells as day 0" in err
