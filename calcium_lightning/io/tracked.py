@@ -163,15 +163,34 @@ def footprints_of(
     return replace(tracks, sessions=tuple(sessions)), fields
 
 
-def _where(session: TrackedSession, path: Path) -> Path:
-    """A session's file: where the tracks file says, or beside that."""
+def place_of(session: TrackedSession, path: Path) -> Path | None:
+    """Where a session's file is: where the tracks file at a path says, or beside that; None for neither."""
     said = Path(session.path)
-    places = [said, path.parent / said, path.parent / said.name] if session.path else []
-    for place in places:
-        if place.exists():
-            return place
-    words = f"its cells file {session.path} is not there" if session.path else "its cells came from no file"
-    raise InputError(f"{path}: {session.name}: {words}; say where the sessions' files are: cells=[A.h5,B.h5]")
+    if not session.path or said.exists():
+        return said if session.path else None
+    beside = (path.parent / said, path.parent / said.name)  # days may all be called cells.h5
+    return next((place for place in beside if place.exists() and _is_of(session, place)), None)
+
+
+def _is_of(session: TrackedSession, source: Path) -> bool:
+    """Whether a file is a session's, whatever was decided about its cells since."""
+    if content_of(source) == session.sha256.split("/")[0]:
+        return True
+    if not session.found or not is_cells(source):
+        return False
+    with open_original(source) as original:
+        return fingerprint(original.cells) == session.found
+
+
+def _where(session: TrackedSession, path: Path) -> Path:
+    place = place_of(session, path)
+    if place is None:
+        words = (
+            f"its cells file {session.path} is not there" if session.path else "its cells came from no file"
+        )
+        where = "say where the sessions' files are: cells=[A.h5,B.h5]"
+        raise InputError(f"{path}: {session.name}: {words}; {where}")
+    return place
 
 
 def _of_several(source: Path, session: TrackedSession) -> FootprintSet:
