@@ -30,7 +30,7 @@ from calcium_lightning.core.decisions import (
     in_force,
 )
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.plain import read_json
+from calcium_lightning.core.plain import read_json, readable
 from calcium_lightning.core.standing import ORIGINS
 from calcium_lightning.curation.views import diameter_of, outlines
 from calcium_lightning.io.curation_file import open_original
@@ -55,14 +55,18 @@ class Transfer:
         Decisions that found their cells.
     lost : list of str
         A line for each that didn't.
+    doubt : str
+        Why they may be about other cells: they are of another recording; empty otherwise.
     """
 
     actions: list[Action] = field(default_factory=list)
     matched: int = 0
     lost: list[str] = field(default_factory=list)
+    doubt: str = ""
 
     def __str__(self) -> str:
-        return "\n  ".join([f"{self.matched} decisions applied, {len(self.lost)} found no cell", *self.lost])
+        told = [f"{self.matched} decisions applied, {len(self.lost)} found no cell", *self.lost]
+        return "\n  ".join([*told, self.doubt] if self.doubt else told)
 
 
 def decisions_of(cells: CellTable, log: Iterable[Entry]) -> dict[str, Any]:
@@ -174,9 +178,25 @@ def transfer(decisions: Mapping[str, Any], cells: CellTable, draw: bool = True) 
         # Files of versions before have no "found": there, only what was decided on is known to have been.
         said = [place for item in items for place in (*item["parents"], *_centers([item], "found"))]
         there = [*decisions.get("found", ()), *said]
-        return _Matching(cells, draw, there, _centers(items, "drawn")).run(items)
+        result = _Matching(cells, draw, there, _centers(items, "drawn")).run(items)
+        result.doubt = _doubt(decisions, cells)
+        return result
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"decisions: damaged ({type(error).__name__}: {error})") from error
+
+
+def _doubt(decisions: Mapping[str, Any], cells: CellTable) -> str:
+    """Whether decisions seem to be about another recording; one ingested anew has another content too."""
+    name, here = readable(str(decisions.get("session", ""))), readable(Path(cells.session).name)
+    digest = decisions.get("session_sha256", "")
+    if not (name and digest and here and cells.session_sha256):
+        return ""
+    if digest == cells.session_sha256 or name == here:
+        return ""
+    return (
+        f"these were about cells of {name}, and are now about those of {here}: unless that is the same "
+        "recording, undo them; who is who on other days track tells"
+    )
 
 
 def _centers(items: Sequence[Mapping[str, Any]], origin: str) -> list[Any]:

@@ -134,6 +134,19 @@ def test_decisions_taken_over_twice_make_nothing_anew(copied):
     assert not found.lost
 
 
+@pytest.mark.parametrize(
+    ("session", "digest", "doubtful"),
+    [("day1.h5", "1", False), ("day1.h5", "2", False), ("renamed.h5", "1", False), ("day2.h5", "2", True)],
+)
+def test_decisions_about_another_recording_are_told(copied, session, digest, doubtful) -> None:
+    decide(copied, Verdict((0,), False))
+    decisions = {**read_decisions(copied.cells), "session": "day1.h5", "session_sha256": "1"}
+    cells = replace(read_cells(copied.cells), curation=None, session=session, session_sha256=digest)
+    found = transfer(decisions, cells)
+    assert found.matched == 1
+    assert ("day1.h5" in str(found)) == doubtful
+
+
 def test_a_cell_that_is_gone_pushes_no_neighbour_on(copied):
     """As many pairs as possible would be two, with both decisions about the wrong cells."""
     before = read_cells(copied.cells)
