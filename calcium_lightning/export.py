@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -52,7 +53,7 @@ def main(cfg: DictConfig) -> None:
 
     def work(job: tuple[Path, Path]) -> Row:
         with steady([job[0], *behavior]):
-            export(
+            notes = export(
                 *job,
                 writer.format,
                 rejected=cfg.rejected,
@@ -66,6 +67,8 @@ def main(cfg: DictConfig) -> None:
                 pixel_size_um=cfg.pixel_size_um,
             )
         print(job[1])
+        for line in notes:
+            print(line, file=sys.stderr)
         return {"file": str(job[1])}
 
     jobs = [(str(item.stem), (item.path, target)) for item, target in zip(inputs, targets, strict=True)]

@@ -13,11 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from calcium_lightning.core.atomic import check_output
 from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError
 from calcium_lightning.io.results.table import find_program, read_cells
-from calcium_lightning.io.writers.table import Export, Movie, Writer, choose_writer, chosen_cells, find_writer
+from calcium_lightning.io.writers.table import (
+    Export,
+    Movie,
+    Writer,
+    choose_writer,
+    chosen_cells,
+    find_writer,
+    unmeasured,
+)
 
 
 def export(
@@ -34,7 +44,7 @@ def export(
     outlines: bool = False,
     fps: float | None = None,
     pixel_size_um: float | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write cells in another format: the accepted ones, or all.
 
     Parameters
@@ -62,6 +72,11 @@ def export(
     fps, pixel_size_um : float, optional
         Frame rate, Hz, and micrometres per pixel of another program's results, which may not say them.
 
+    Returns
+    -------
+    tuple of str
+        What to know of what was written, a line each.
+
     Raises
     ------
     InputError
@@ -85,7 +100,7 @@ def export(
         if source is None:
             raise InputError("tracks=: are of cells files; give the file in place of its cells")
         whole = with_tracks(whole, source, Path(tracks))
-    chosen, rows = chosen_cells(whole, rejected or writer.whole)
+    chosen, rows = (whole, np.arange(len(whole))) if writer.whole else chosen_cells(whole, rejected)
     told = Export(
         source,
         rows,
@@ -98,6 +113,14 @@ def export(
         if writer.movie:
             told = replace(told, movie=_movie(whole, session, opened))
         writer.write(chosen, target, told)
+    lacking = rows[unmeasured(chosen)].tolist()
+    if not lacking or writer.movie:
+        return ()
+    which = f"cell{'s' if len(lacking) > 1 else ''} {', '.join(map(str, lacking))}"
+    return (
+        f"{source or target}: {which}: drawn by hand and not regressed, so no trace was measured; "
+        "curate cells=CELLS.h5 session=SESSION.h5 regresses what was drawn",
+    )
 
 
 def _movie(cells: Cells, session: Path | str | None, opened: ExitStack) -> Movie:

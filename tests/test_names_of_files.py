@@ -23,7 +23,8 @@ def test_a_folder_whose_name_is_no_text(run_command, tmp_path: Path) -> None:
     make_session(folder / "s.h5")
     cells, _ = make_example(24, 60)
     for day in range(2):
-        write_cells(folder / f"day{day}{name}.h5", replace(cells, traces=cells.traces + day))
+        of_day = replace(cells, traces=cells.traces + day, session_sha256=f"{day}")
+        write_cells(folder / f"day{day}{name}.h5", of_day)
     days = f"cells=[{name}/day0{name}.h5,{name}/day1{name}.h5]"
     lines = [
         ["extract", f"session={name}/s.h5", f"output={name}/c.h5", "detector=bandpass", "cell_diameter=6"],

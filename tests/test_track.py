@@ -4,53 +4,25 @@ from __future__ import annotations
 
 import csv
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from helpers.drawn_days import SIZE, Drawn, draw
-from helpers.example_cells import make_example
 from helpers.html_page import Page
+from helpers.written_days import write_day
 from scipy.io import savemat
 
-from calcium_lightning.core.cells import footprint_centers
 from calcium_lightning.core.decisions import Draw, Merge, Undo, Verdict
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.curation.ledger import open_ledger
 from calcium_lightning.curation.links import Links
-from calcium_lightning.io.cells_file import read_cells, write_cells
+from calcium_lightning.io.cells_file import read_cells
 from calcium_lightning.io.footprints import read_footprints
 from calcium_lightning.io.tracks_file import read_tracks, write_tracks
 from calcium_lightning.io.writers.table import Export, find_writer
 from calcium_lightning.track import main
-
-
-def write_day(path: Path, field: FootprintSet, **changes) -> Path:
-    """A cells file with a day's footprints."""
-    count, length = len(field), 20
-    cells, _ = make_example(count=4, length=length, height=SIZE[0], width=SIZE[1])
-    blank = np.zeros((count, length), np.float32)
-    write_cells(
-        path,
-        replace(
-            cells,
-            centers=footprint_centers(field.footprints, SIZE),
-            center_std=np.full((count, 2), 0.1, np.float32),
-            footprints=field.footprints,
-            traces=blank,
-            denoised=blank,
-            spikes=blank,
-            accepted=np.ones(count, bool),
-            baseline=np.ones(count, np.float32),
-            quality={},
-            localizations=type(cells.localizations).empty(),
-            **changes,
-        ),
-    )
-    return path
 
 
 @pytest.fixture(scope="module")

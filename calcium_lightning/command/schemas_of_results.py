@@ -150,14 +150,26 @@ class CurateConfig:
     serve: bool = option(True, "false: take from= over and end, without a page")
 
 
-@dataclass
+@dataclass(init=False, repr=False, eq=False)  # no name of an argument may be "from"
 class TrackConfig:
     """The same cells across sessions."""
 
     cells: Any = option(
-        MISSING,
+        None,
         "cells files of one animal: a list [A.h5,B.h5], a folder, or a glob in quotes; footprints "
-        "of CaImAn, Suite2p, Minian and CellReg too",
+        "of CaImAn, Suite2p, Minian and CellReg too; required without tracks=",
+        path="input",
+    )
+    tracks: Any = option(
+        None,
+        "tracks file that is there already: page=, csv= and cellreg= are of it as it stands, links decided "
+        "by hand included, and nothing is tracked; cells= says where its sessions' files are now",
+        path="input",
+    )
+    __annotations__["from"] = "Any"
+    vars()["from"] = option(
+        None,
+        "earlier tracks file, of fewer days perhaps: links decided by hand there are taken over",
         path="input",
     )
     output: Any = option(None, "tracks file (.h5); default: tracks.h5 here", path="output")

@@ -180,12 +180,14 @@ def decided(found: StreamedCells, standing: Standing, remade: Mapping[int, Remad
     }
     footprints = [found.footprints]
     places: dict[str, dict[int, tuple[Rows, int]]] = {name: {} for name in TRACES}
+    regressed = standing.regressed.copy()
     for number in sorted(set(standing.made_by.tolist()) - {0}):
         part = remade[number]
         centers[part.rows], std[part.rows], baseline[part.rows] = part.centers, part.center_std, part.baseline
         for name in quality:
             quality[name][part.rows] = part.quality.get(name, np.full(len(part.rows), np.nan))
         new = np.flatnonzero(standing.made_by[part.rows] == number)
+        regressed[part.rows[new]] = part.regressed
         footprints.append(part.footprints[new])
         for name in TRACES:
             places[name] |= {
@@ -206,7 +208,7 @@ def decided(found: StreamedCells, standing: Standing, remade: Mapping[int, Remad
         footprints=csr_matrix(whole, shape=(count, pixels)),
         accepted=standing.accepted,
         false_discovery=None if changed else found.false_discovery,
-        curation=standing,
+        curation=replace(standing, regressed=regressed),
         localizations=Reclaimed(found.localizations, numbers) if merged else found.localizations,
         traces=OverlaidRows(found.traces, count, places["traces"]),
         denoised=OverlaidRows(found.denoised, count, places["denoised"]),

@@ -54,6 +54,9 @@ class Standing:
         Words about each cell.
     labels : tuple of tuple of str
         Of each cell, sorted.
+    regressed : ndarray, bool (K,)
+        Its trace was measured on the recording: true for what was found, and for what a person made once that
+        was regressed. Of what was drawn nothing is known until then.
     who, when : tuple of str
         Of the last decision about each cell; empty where there is none.
     """
@@ -67,6 +70,7 @@ class Standing:
     labels: tuple[tuple[str, ...], ...]
     who: tuple[str, ...]
     when: tuple[str, ...]
+    regressed: np.ndarray
 
     @classmethod
     def of(cls, automatic: np.ndarray, log: Iterable[Entry] = ()) -> Standing:
@@ -88,6 +92,7 @@ class Standing:
             labels=((),) * count,
             who=("",) * count,
             when=("",) * count,
+            regressed=np.ones(count, bool),
         )
         for entry in in_force(log):
             standing = standing.after(entry)
@@ -132,6 +137,7 @@ class Standing:
             labels=tuple(self.labels[row] for row in rows),
             who=tuple(self.who[row] for row in rows),
             when=tuple(self.when[row] for row in rows),
+            regressed=self.regressed[rows],
         )
 
     def check(self, action: Action) -> None:
@@ -206,6 +212,7 @@ class Standing:
             labels=(*self.labels, *(labels,) * count),
             who=(*self.who, *(entry.who,) * count),
             when=(*self.when, *(entry.when,) * count),
+            regressed=np.append(self.regressed, np.zeros(count, bool)),
         )
 
 

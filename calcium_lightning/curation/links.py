@@ -19,7 +19,7 @@ from calcium_lightning.core.footprint_set import FootprintSet
 from calcium_lightning.core.links import Link, LinkedTracks, LinkEntry
 from calcium_lightning.core.tracks import Tracks
 from calcium_lightning.io.footprints import read_footprints
-from calcium_lightning.io.tracked import session_of
+from calcium_lightning.io.tracked import place_of, session_of
 from calcium_lightning.io.tracks_file import read_linked, write_linked
 
 #: tracks that a cell may be joined to lie within so many cell diameters, at most so many are offered
@@ -195,9 +195,8 @@ class Links:
     def _field(self, row: int) -> FootprintSet | None:
         """A session's footprints, where its file is still there."""
         if row not in self._fields:
-            path = Path(self.tracks.sessions[row].path)
-            there = bool(self.tracks.sessions[row].path) and path.exists()
-            self._fields[row] = read_footprints(path, rejected=True)[0] if there else None
+            place = place_of(self.tracks.sessions[row], self.path)
+            self._fields[row] = None if place is None else read_footprints(place, rejected=True)[0]
         return self._fields[row]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from calcium_lightning.core.cells import CellTable
 from calcium_lightning.core.decisions import (
@@ -29,7 +30,7 @@ from calcium_lightning.core.decisions import (
     in_force,
 )
 from calcium_lightning.core.errors import InputError
-from calcium_lightning.core.plain import read_json
+from calcium_lightning.core.plain import read_json, readable
 from calcium_lightning.core.standing import ORIGINS
 from calcium_lightning.curation.views import diameter_of, outlines
 from calcium_lightning.io.curation_file import open_original
@@ -54,14 +55,18 @@ class Transfer:
         Decisions that found their cells.
     lost : list of str
         A line for each that didn't.
+    doubt : str
+        Why they may be about other cells: they are of another recording; empty otherwise.
     """
 
     actions: list[Action] = field(default_factory=list)
     matched: int = 0
     lost: list[str] = field(default_factory=list)
+    doubt: str = ""
 
     def __str__(self) -> str:
-        return "\n  ".join([f"{self.matched} decisions applied, {len(self.lost)} found no cell", *self.lost])
+        told = [f"{self.matched} decisions applied, {len(self.lost)} found no cell", *self.lost]
+        return "\n  ".join([*told, self.doubt] if self.doubt else told)
 
 
 def decisions_of(cells: CellTable, log: Iterable[Entry]) -> dict[str, Any]:
@@ -173,9 +178,25 @@ def transfer(decisions: Mapping[str, Any], cells: CellTable, draw: bool = True) 
         # Files of versions before have no "found": there, only what was decided on is known to have been.
         said = [place for item in items for place in (*item["parents"], *_centers([item], "found"))]
         there = [*decisions.get("found", ()), *said]
-        return _Matching(cells, draw, there, _centers(items, "drawn")).run(items)
+        result = _Matching(cells, draw, there, _centers(items, "drawn")).run(items)
+        result.doubt = _doubt(decisions, cells)
+        return result
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"decisions: damaged ({type(error).__name__}: {error})") from error
+
+
+def _doubt(decisions: Mapping[str, Any], cells: CellTable) -> str:
+    """Whether decisions seem to be about another recording; one ingested anew has another content too."""
+    name, here = readable(str(decisions.get("session", ""))), readable(Path(cells.session).name)
+    digest = decisions.get("session_sha256", "")
+    if not (name and digest and here and cells.session_sha256):
+        return ""
+    if digest == cells.session_sha256 or name == here:
+        return ""
+    return (
+        f"these were about cells of {name}, and are now about those of {here}: unless that is the same "
+        "recording, undo them; who is who on other days track tells"
+    )
 
 
 def _centers(items: Sequence[Mapping[str, Any]], origin: str) -> list[Any]:
@@ -207,15 +228,20 @@ class _Matching:
         self.count = len(cells)
         standing = cells.curation
         present = np.ones(len(cells), bool) if standing is None else standing.present
-        rejected = [] if standing is None else np.flatnonzero(standing.verdict < 0).tolist()
-        self.places = np.where(present[:, None], cells.centers.astype(float), np.nan)
+        drawn_here = 0 if standing is None else standing.origin == ORIGINS.index("drawn")
+        # What was drawn here, and then rejected, is still the cell that was drawn, not to be drawn again.
+        rejected = [] if standing is None else np.flatnonzero((standing.verdict < 0) & ~drawn_here).tolist()
+        self.standing = standing
+        self.centers = cells.centers.astype(float)
+        self.places = np.where(present[:, None], self.centers, np.nan)
         #: the row of each cell that was there: it is that cell, and no other's decision may be about it
         self.rows: dict[Place, int] = {}
         #: the row of each cell that was drawn, where it was found since
         self.drawn: dict[Place, int] = {}
         for reach in REACHES:
-            self._find(there, self.rows, self.drawn.values(), reach)
-            self._find(drawn, self.drawn, (*self.rows.values(), *rejected), reach)
+            # A cell that others have replaced here is known by its own place, and not taken for one of them.
+            self._find(there, self.rows, self.drawn.values(), reach, self.centers)
+            self._find(drawn, self.drawn, (*self.rows.values(), *rejected), reach, self.places)
         self.taken = set(self.drawn.values())
         self.result = Transfer()
 
@@ -239,19 +265,24 @@ class _Matching:
         return self.result
 
     def _find(
-        self, places: Sequence[Sequence[float]], rows: dict[Place, int], but: Iterable[int], reach: float
+        self,
+        places: Sequence[Sequence[float]],
+        rows: dict[Place, int],
+        but: Iterable[int],
+        reach: float,
+        among: np.ndarray,
     ) -> None:
         """Add the rows of places that have none yet."""
         left = [place for place in dict.fromkeys((y, x) for y, x in places) if place not in rows]
-        for place, row in zip(left, self._match(left, {*rows.values(), *but}, reach), strict=True):
+        for place, row in zip(left, self._match(left, {*rows.values(), *but}, among, reach), strict=True):
             if row is not None:
                 rows[place] = row
 
     def _match(
-        self, places: Sequence[Sequence[float]], but: Iterable[int], reach: float = 1.0
+        self, places: Sequence[Sequence[float]], but: Iterable[int], among: np.ndarray, reach: float = 1.0
     ) -> list[int | None]:
-        """One to one, with some rows left out."""
-        free = self.places.copy()
+        """One to one to places (K, 2), with some rows left out."""
+        free = among.copy()
         free[list(but)] = np.nan
         pairs = match_points(np.array(places, float).reshape(-1, 2), free, reach * self.radius)
         rows: list[int | None] = [None] * len(places)
@@ -262,7 +293,26 @@ class _Matching:
     def _row(self, place: Sequence[float]) -> int | None:
         """Of a cell that was there, unless something was made of it since."""
         row = self.rows.get((place[0], place[1]))
-        return None if row in self.taken else row
+        return None if row in self.taken or (row is not None and self._heirs(row)) else row
+
+    def _heirs(self, row: int) -> list[int]:
+        """What has taken the place of a cell before this: none, what it was merged into, or its parts."""
+        standing = self.standing
+        if standing is None or standing.replaced_by[row] < 0:
+            return []
+        heirs: list[int] = np.flatnonzero(
+            standing.made_by == standing.made_by[standing.replaced_by[row]]
+        ).tolist()
+        return heirs
+
+    def _made(self, parents: Sequence[Sequence[float]], count: int) -> list[int]:
+        """The cells that were made of these before, as many as that; empty where that isn't so."""
+        rows = [self.rows.get((y, x)) for y, x in parents]
+        heirs = {tuple(self._heirs(row)) if row is not None else () for row in rows}
+        found = list(heirs.pop()) if len(heirs) == 1 else []
+        standing = self.standing
+        there = standing is not None and bool(standing.present[found].all())
+        return found if there and len(found) == count and not self.taken & set(found) else []
 
     def _decide(self, item: Mapping[str, Any], row: int, accepted: bool | None) -> None:
         self.result.matched += 1
@@ -285,7 +335,11 @@ class _Matching:
 
     def _merge(self, item: Mapping[str, Any]) -> None:
         rows = [row for row in map(self._row, item["parents"]) if row is not None]
-        if len(rows) > 1:
+        made = self._made(item["parents"], 1)
+        if made:
+            self.taken |= set(made)
+            self._decide(item, made[0], bool(item["verdict"] >= 0))
+        elif len(rows) > 1:
             self._make(Merge(tuple(rows)), [item])
         elif rows:
             self._decide(item, rows[0], bool(item["verdict"] >= 0))
@@ -312,7 +366,10 @@ class _Matching:
         for parent, parts in families.items():
             whole = self._row(parent)
             others = (set(self.rows.values()) | self.taken) - {whole}
-            rows = self._match([part["center"] for part in parts], others)
+            made = self._made([parent], len(parts))
+            rows = self._match([part["center"] for part in parts], others, self.places)
+            if made:
+                rows = _nearest([part["center"] for part in parts], self.centers, made)
             known = [row for row in rows if row is not None]
             if len(known) == len(parts):
                 self.taken |= set(known)
@@ -329,3 +386,9 @@ class _Matching:
     def _lose(self, item: Mapping[str, Any], what: str) -> None:
         y, x = item["center"]
         self.result.lost.append(f"the cell at ({y:.1f}, {x:.1f}) {what}, and none is there now")
+
+
+def _nearest(places: Sequence[Sequence[float]], centers: np.ndarray, rows: Sequence[int]) -> list[int | None]:
+    """Which of as many rows each place is, however far they lie."""
+    apart = np.linalg.norm(np.array(places, float)[:, None] - centers[rows][None], axis=2)
+    return [rows[column] for column in linear_sum_assignment(apart)[1]]

@@ -18,7 +18,8 @@ from calcium_lightning.core.plain import readable
 from calcium_lightning.core.reading import reading
 from calcium_lightning.io import hdf5
 from calcium_lightning.io.cells_stream import FORMAT, VERSION
-from calcium_lightning.io.curation_file import marks_of
+from calcium_lightning.io.curation_file import digests, fingerprint, marks_of, open_original
+from calcium_lightning.io.journal import journal_of
 from calcium_lightning.io.kind import is_cells
 from calcium_lightning.io.results.build import Footprints
 from calcium_lightning.io.results.table import find_program
@@ -115,6 +116,11 @@ def _ours(path: Path, rejected: bool) -> FootprintSet:
         field = hdf5.read(file, "field", frame_shape, bool) if "field" in file else None
         found, log = marks_of(file)
         pixel_size = hdf5.number(file.attrs.get("pixel_size_um"))
+    if journal_of(path).exists():  # a page is open, or was killed: what it has decided counts
+        with open_original(path) as original:
+            cells = original.decided()
+            footprints, accepted = cells.footprints, cells.accepted
+            found, log = fingerprint(original.cells), ["", *digests(original.log)][-1]
     rows = np.arange(len(accepted)) if rejected else np.flatnonzero(accepted)
     return FootprintSet(
         footprints[rows],

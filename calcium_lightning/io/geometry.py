@@ -165,6 +165,7 @@ class Cut:
             truth,
             footprints=footprints,
             amplitude=amplitude,
+            identity=None if truth.identity is None else truth.identity[kept],
             shifts=None if truth.shifts is None else self.shifts(truth.shifts),
             traces=None if truth.traces is None else self.times(truth.traces[kept].T).T,
             spikes=None if truth.spikes is None else self.times(truth.spikes[kept].T, total=True).T,

@@ -110,7 +110,8 @@ def check_unlinked(path: Path) -> None:
             decided = CURATION in file
         if decided:
             words = "holds links decided by hand, which overwrite=true would lose"
-            raise InputError(f"{path}: {words}; give another output=")
+            advice = f"give another output=, and from={path} to take them over"
+            raise InputError(f"{path}: {words}; {advice}")
 
 
 def _write_members(group: h5py.Group, tracks: Tracks) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -244,13 +245,11 @@ class RepairedSession(DerivedSession):
         truth = self.original.truth
         if truth is None or len(self.kept) == self.original.n_frames:
             return truth
-        return Truth(
+        return replace(
+            truth,
             shifts=_taken(truth.shifts, self.kept),
-            footprints=truth.footprints,
             traces=None if truth.traces is None else truth.traces[:, self.kept],
             spikes=None if truth.spikes is None else truth.spikes[:, self.kept],
-            amplitude=truth.amplitude,
-            mask=truth.mask,
         )
 
 

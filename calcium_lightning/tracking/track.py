@@ -158,9 +158,11 @@ def check_fields(fields: Sequence[FootprintSet]) -> None:
         raise InputError("one session: tracking needs two or more, cells=[A.h5,B.h5]")
     seen: dict[str, str] = {}
     for field in fields:
-        if field.sha256 and field.sha256 in seen:
-            raise InputError(f"{field.name}: the same cells as {seen[field.sha256]}; give each session once")
-        seen[field.sha256] = field.name
+        # Copies of one file differ in what was decided, and are one session all the same.
+        for mark in filter(None, (field.sha256, field.found)):
+            if mark in seen:
+                raise InputError(f"{field.name}: the same cells as {seen[mark]}; give each session once")
+            seen[mark] = field.name
         if not len(field.nonempty()):
             what = "no cells" if not field.total else f"none of its {field.total} cells is accepted"
             raise InputError(f"{field.name}: {what}; leave it out, or take rejected=true")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -159,6 +161,23 @@ def test_near_tracks_are_offered(copied: Made) -> None:
     assert offered[0]["track"] == 8
     assert offered[0]["distance"] == 0
     assert links.of(0)["members"][1] == {"session": 1, "cell": 3, "probability": 0.97, "byHand": False}
+
+
+def test_files_of_other_days_are_found_beside_the_tracks(copied: Made, monkeypatch) -> None:
+    """The tracks file says their places as they were typed, from a folder that nobody may stand in now."""
+    other = copied.cells.parent / "other.h5"
+    other.write_bytes(copied.cells.read_bytes())
+    with h5py.File(other, "r+") as file:
+        file.attrs["day"] = 2
+    path = with_tracks(copied, "some/folder/other.h5")
+    linked = read_linked(path)
+    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+    today, tomorrow = linked.found.sessions
+    sessions = (today, replace(tomorrow, sha256=digest))
+    write_tracks(path, replace(linked.found, sessions=sessions), overwrite=True)
+    assert Links(path, copied.cells).of(2)["others"][0]["track"] == 8
+    other.write_bytes(b"another file of that name")
+    assert Links(path, copied.cells).of(2)["others"] == []
 
 
 def test_the_server_takes_decisions_about_tracks(copied: Made) -> None:

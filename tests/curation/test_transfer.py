@@ -109,6 +109,44 @@ def test_what_was_drawn_is_what_was_found_there_since(copied):
     assert (told.actions, len(told.lost)) == ([], 1)
 
 
+def test_decisions_taken_over_twice_make_nothing_anew(copied):
+    """Wherever regression has put the parts of what was split, and the cell that was merged, since."""
+    decide(
+        copied, Merge((1, 2)), Split(3, ((30, 20.5), (50, 20.5))), Verdict((10,), False), Draw(SQUARE),
+    )  # fmt: skip
+    decisions = read_decisions(copied.cells)
+    with open_ledger(anew(copied), "Grace", background=False) as ledger:
+        ledger.decide_all(transfer(decisions, ledger.cells).actions)
+        drawn = int(np.flatnonzero(ledger.standing.origin == ORIGINS.index("drawn"))[0])
+        ledger.decide(Verdict((drawn,), False))
+        cells = ledger.cells
+    first, second = np.flatnonzero(cells.curation.origin == ORIGINS.index("split"))
+    merged = int(np.flatnonzero(cells.curation.origin == ORIGINS.index("merged"))[0])
+    centers = cells.centers.copy()
+    off = centers[second] - centers[first]
+    centers[first], centers[second] = centers[row(3)], centers[second] + off
+    centers[merged] = centers[row(1)]
+    found = transfer(decisions, replace(cells, centers=centers))
+    assert not [action for action in found.actions if not isinstance(action, Verdict)]
+    assert {action.cells[0]: action.accepted for action in found.actions} == {
+        merged: True, int(first): True, int(second): False, drawn: True,
+    }  # fmt: skip
+    assert not found.lost
+
+
+@pytest.mark.parametrize(
+    ("session", "digest", "doubtful"),
+    [("day1.h5", "1", False), ("day1.h5", "2", False), ("renamed.h5", "1", False), ("day2.h5", "2", True)],
+)
+def test_decisions_about_another_recording_are_told(copied, session, digest, doubtful) -> None:
+    decide(copied, Verdict((0,), False))
+    decisions = {**read_decisions(copied.cells), "session": "day1.h5", "session_sha256": "1"}
+    cells = replace(read_cells(copied.cells), curation=None, session=session, session_sha256=digest)
+    found = transfer(decisions, cells)
+    assert found.matched == 1
+    assert ("day1.h5" in str(found)) == doubtful
+
+
 def test_a_cell_that_is_gone_pushes_no_neighbour_on(copied):
     """As many pairs as possible would be two, with both decisions about the wrong cells."""
     before = read_cells(copied.cells)

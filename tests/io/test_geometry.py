@@ -48,6 +48,7 @@ def test_footprints_move_with_the_frames(cut):
         spikes=traces,
         amplitude=amplitude,
         shifts=rng.random((17, 2)),
+        identity=np.arange(10, 15),
     )
     new = cut.truth(truth)
     images = cut.pixels(footprints)
@@ -56,6 +57,7 @@ def test_footprints_move_with_the_frames(cut):
     assert np.allclose(shown, images.reshape(5, -1)[seen], atol=1e-6)
     if seen.any():
         assert np.allclose(new.footprints.max(axis=1).toarray(), 1)
+    assert (new.identity == truth.identity[seen]).all()
     assert new.traces.shape == new.spikes.shape == (seen.sum(), cut.shape[0])
     assert np.allclose(new.spikes, new.traces * cut.temporal)
     assert np.allclose(new.shifts * cut.spatial, cut.times(truth.shifts))

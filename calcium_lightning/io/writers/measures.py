@@ -47,6 +47,11 @@ def decisions(cells: Cells) -> dict[str, tuple[np.ndarray, str]]:
     return {
         "by_hand": (standing.verdict, "1 accepted by hand, -1 rejected by hand, 0 neither"),
         "origin": (np.array([ORIGINS[k] for k in standing.origin], object), f"one of {', '.join(ORIGINS)}"),
+        "regressed": (
+            standing.regressed,
+            "its trace was measured on the recording; otherwise put together from others', or, of what was "
+            "drawn, none is known (nan)",
+        ),
         "replaced": (~standing.present, "others that a person made have taken its place"),
         "labels": (np.array(["; ".join(some) for some in standing.labels], object), "labels given by hand"),
         "note": (np.array(standing.notes, object), "a person's words"),

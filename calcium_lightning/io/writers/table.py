@@ -7,7 +7,7 @@ here, and is imported when it is first used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from calcium_lightning.core.cells import Cells
 from calcium_lightning.core.errors import InputError, nearest
 from calcium_lightning.core.parts import describe, register, registered
 from calcium_lightning.core.selection import select
+from calcium_lightning.core.standing import ORIGINS
 
 
 class Movie(Protocol):
@@ -174,9 +175,30 @@ WRITERS = (
 
 
 def chosen_cells(cells: Cells, rejected: bool) -> tuple[Cells, np.ndarray]:
-    """The cells to write and their numbers: those that are accepted, or all."""
+    """The cells to write and their numbers: those that are accepted, or all; unmeasured traces are nan."""
     rows = np.arange(len(cells)) if rejected else np.flatnonzero(cells.accepted)
-    return (cells if len(rows) == len(cells) else select(cells, rows)), rows
+    return _measured(cells if len(rows) == len(cells) else select(cells, rows)), rows
+
+
+def unmeasured(cells: Cells) -> np.ndarray:
+    """Cells that were drawn by hand and not regressed on the recording, bool (K,): no trace is known."""
+    standing = cells.curation
+    if standing is None:
+        return np.zeros(len(cells), bool)
+    return (standing.origin == ORIGINS.index("drawn")) & ~standing.regressed
+
+
+def _measured(cells: Cells) -> Cells:
+    """With nan for traces that nobody measured: a line of zeros would pass for a silent cell's."""
+    lacking = unmeasured(cells)
+    if not lacking.any():
+        return cells
+
+    def known(values: np.ndarray) -> np.ndarray:
+        return np.where(lacking[:, None], np.float32(np.nan), np.asarray(values))
+
+    traces, denoised, spikes = known(cells.traces), known(cells.denoised), known(cells.spikes)
+    return replace(cells, traces=traces, denoised=denoised, spikes=spikes)
 
 
 def writer(format: str, ending: str) -> Callable[[Any], Any]:

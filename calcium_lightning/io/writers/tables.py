@@ -40,12 +40,14 @@ def cells_table(cells: Cells, ids: np.ndarray | None = None, events: Events | No
         ``cell`` (its row in the cells file), ``y_px``, ``x_px``, ``y_std_px``, ``x_std_px``, ``accepted``,
         every quality, ``baseline_au`` (F0), ``events`` and ``events_per_min`` (see
         :func:`~calcium_lightning.core.events.find_events`), and the size and shape of the footprint's part
-        above 30 % of its peak; what a person decided, where one has (``by_hand``, ``origin``, ``replaced``,
-        ``labels``, ``note``); places, areas and diameters in micrometres too where the pixel size is known.
+        above 30 % of its peak; what a person decided, where one has (``by_hand``, ``origin``, ``regressed``,
+        ``replaced``, ``labels``, ``note``); places, areas and diameters in micrometres too where the pixel
+        size is known.
     """
     import pandas as pd
 
     events = events or find_events(cells.traces, cells.denoised)
+    rates = rates_per_minute(events, len(cells), cells.fps, cells.measured_frames)
     table = {
         "cell": np.arange(len(cells)) if ids is None else ids,
         "y_px": cells.centers[:, 0],
@@ -56,7 +58,7 @@ def cells_table(cells: Cells, ids: np.ndarray | None = None, events: Events | No
         **cells.quality,
         f"baseline_{unit_of(cells)}": cells.baseline,
         "events": events.counts(len(cells)),
-        "events_per_min": rates_per_minute(events, len(cells), cells.fps, cells.measured_frames),
+        "events_per_min": np.where(np.isfinite(cells.traces).any(1), rates, np.nan),
         **footprint_shapes(cells),
         **{name: values for name, (values, _) in decisions(cells).items()},
     }

@@ -25,7 +25,8 @@ def tracks_table(tracks: Tracks) -> pd.DataFrame:
     -------
     DataFrame
         ``track``, ``sessions`` (in how many it is), and for each session its cell (row of the cells file,
-        -1 for none) under the session's name, and ``NAME probability`` (empty for none).
+        -1 for none) under the session's name, and ``NAME probability`` (empty for none);
+        where somebody decided, ``NAME by hand`` as well.
     """
     import pandas as pd
 
@@ -36,6 +37,8 @@ def tracks_table(tracks: Tracks) -> pd.DataFrame:
         columns[f"{name} probability"] = tracks.probability[:, row]
         if tracks.searched is not None:
             columns[f"{name} searched"] = tracks.searched[:, row]
+        if tracks.decided is not None:
+            columns[f"{name} by hand"] = tracks.decided[:, row]
     return pd.DataFrame(columns)
 
 
